@@ -1,0 +1,46 @@
+"""dfbench: dataset preparation and fixed-protocol benchmarks for face-forgery detection.
+
+The names below are the public interface; they load what they need on first use, so that
+``import dfbench`` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from dfbench import metrics as metrics
+    from dfbench.evaluation.run import evaluate as evaluate
+    from dfbench.manifest.manifest import Manifest as Manifest
+    from dfbench.manifest.manifest import open_manifest as open_manifest
+    from dfbench.models.build import build_model as build_model
+    from dfbench.preparation.prepare import prepare as prepare
+    from dfbench.protocols.files import load_protocol as load_protocol
+    from dfbench.training.train import train as train
+
+_LAZY = {
+    "Manifest": "dfbench.manifest.manifest",
+    "build_model": "dfbench.models.build",
+    "evaluate": "dfbench.evaluation.run",
+    "load_protocol": "dfbench.protocols.files",
+    "metrics": "dfbench.metrics",
+    "open_manifest": "dfbench.manifest.manifest",
+    "prepare": "dfbench.preparation.prepare",
+    "train": "dfbench.training.train",
+}
+
+__all__ = ["__version__", *sorted(_LAZY)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'dfbench' has no attribute {name!r}")
+    module = import_module(_LAZY[name])
+    return module if _LAZY[name] == f"dfbench.{name}" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

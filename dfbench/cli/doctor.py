@@ -1,0 +1,74 @@
+"""``dfbench doctor``: what is installed, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+import click
+
+from dfbench.errors import DfbenchError
+
+# import name -> (distribution, what it is needed for, how to get it)
+_NEEDED = {
+    "av": ("av", "reading and writing clips", "pip install deepfake-dfbench"),
+    "cv2": ("opencv-python", "images and crops", "pip install deepfake-dfbench"),
+    "onnxruntime": ("onnxruntime", "face detection", "pip install deepfake-dfbench"),
+    "pyarrow": ("pyarrow", "manifests and scores", "pip install deepfake-dfbench"),
+}
+_OPTIONAL = {
+    "torch": ("torch", "models, training, evaluation", 'pip install "deepfake-dfbench[models]"'),
+    "timm": ("timm", "backbones", 'pip install "deepfake-dfbench[models]"'),
+    "lightning": ("lightning", "training", 'pip install "deepfake-dfbench[models]"'),
+}
+
+
+def _installed(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+@click.command(epilog="Example: dfbench doctor")
+def doctor() -> None:
+    """Show versions, the face detector, the GPU and the configured roots; exit 5 if something needed is missing."""
+    from dfbench import __version__, config
+
+    missing: list[str] = []
+    click.echo(f"dfbench        {__version__}")
+    for needed, table in ((True, _NEEDED), (False, _OPTIONAL)):
+        for module, (distribution, purpose, how) in table.items():
+            found = _installed(distribution) if find_spec(module) else None
+            if found:
+                click.echo(f"{module:<14} {found}")
+            else:
+                click.echo(f"{module:<14} missing, needed for {purpose}: {how}")
+                if needed:
+                    missing.append(module)
+    try:
+        from dfbench.faces.detectors import build_face_detector
+
+        detector = build_face_detector()
+        click.echo(f"face detector  {detector.name}, {detector.fingerprint}")
+    except (DfbenchError, ImportError) as error:
+        hint = error.hint if isinstance(error, DfbenchError) else ""
+        click.echo(f"face detector  not usable: {error}; {hint}")
+        missing.append("face detector")
+    if find_spec("torch"):
+        import torch
+
+        gpus = (
+            [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+            if torch.cuda.is_available()
+            else []
+        )
+        click.echo(f"GPU            {', '.join(gpus) or 'none: models run on the CPU'}")
+    click.echo(f"workspace      {config.workspace().resolve()}")
+    roots = config.configured_roots()
+    for name, root in roots.items():
+        click.echo(f"root {name:<9} {root}{'' if config.Path(root).expanduser().is_dir() else '   (not a folder!)'}")
+    if not roots:
+        click.echo(f"roots          none configured; see DFBENCH_ROOTS or {config.CONFIG_NAME} in docs/prepare.md")
+    if missing:
+        raise click.exceptions.Exit(5)

@@ -1,0 +1,97 @@
+"""``dfbench list``: what there is, with licence and source of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: boxed and coloured on a terminal, plain aligned text elsewhere."""
+    import sys
+
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(title=title, title_justify="left", show_lines=True)
+        for name in header:
+            table.add_column(name, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        Console().print(table)
+        return
+    widths = [max(len(r[i]) for r in (header, *rows)) for i in range(len(header))]
+    for row in (header, *rows):
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@click.group(name="list", epilog="Example: dfbench list models")
+def list_group() -> None:
+    """List data sets, models, protocols and crop profiles."""
+
+
+@list_group.command()
+def datasets() -> None:
+    """Data sets that `dfbench prepare` reads, with licence and how to get access."""
+    from dfbench.datasets.registry import adapter_names, get_adapter
+
+    adapters = [get_adapter(name) for name in adapter_names()]
+    print_table(
+        "data sets",
+        ("name", "title", "licence", "access"),
+        [(a.name, a.title, a.licence, a.access) for a in adapters],
+    )
+
+
+@list_group.command()
+@click.option("--open-points", is_flag=True, help="Also what each paper leaves open, and the reading chosen.")
+def models(open_points: bool) -> None:
+    """Registered detectors, with paper and provenance."""
+    from dfbench.models.registry import get_spec, model_names
+
+    specs = [get_spec(name) for name in model_names()]
+    print_table(
+        "models",
+        ("name", "sizes", "provenance", "measured", "paper"),
+        [
+            (
+                s.name,
+                " ".join(map(str, s.sizes)) + (" any" if s.any_size else ""),
+                s.provenance,
+                s.measured,
+                s.paper,
+            )
+            for s in specs
+        ],
+    )
+    if open_points:
+        for spec in specs:
+            for point in spec.open_points:
+                option = f" (option {point.option})" if point.option else ""
+                click.echo(f"{spec.name}: {point.what} -> {point.reading}{option}")
+
+
+@list_group.command()
+def protocols() -> None:
+    """Protocols, what each needs, and the commands that make it."""
+    from dfbench.protocols.files import load_protocol, shipped_protocols
+
+    rows = []
+    for name in shipped_protocols():
+        p = load_protocol(name)
+        commands = "; ".join(f"dfbench prepare {d} --protocol {p.name}" for d in p.datasets())
+        rows.append((p.name, str(p.version), p.hash[:12], p.task, p.summary, commands, p.source))
+    print_table("protocols", ("name", "version", "hash", "task", "what", "make its manifests", "source"), rows)
+
+
+@list_group.command()
+def profiles() -> None:
+    """Crop profiles."""
+    from dfbench.faces.profiles import get_profile, profile_names
+
+    rows = [
+        (name, " ".join((type(get_profile(name)).__doc__ or "").split("\n\n")[0].split())) for name in profile_names()
+    ]
+    print_table("crop profiles", ("name", "geometry"), rows)

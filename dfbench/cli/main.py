@@ -1,0 +1,131 @@
+"""The ``dfbench`` command group, its lazy commands and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from dfbench import __version__
+from dfbench.errors import DfbenchError
+
+# command -> "module:attribute", and the help line that `dfbench --help` shows without importing the module.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("dfbench.cli.demo:demo", "The whole way on the embedded data set, to an HTML report."),
+    "prepare": ("dfbench.cli.prepare:prepare", "Turn a data set's tree into a manifest of face crops."),
+    "inspect": ("dfbench.cli.manifests:inspect", "Show what a manifest holds; draw a contact sheet."),
+    "verify": ("dfbench.cli.manifests:verify", "Check a manifest's hashes, counts and identifiers."),
+    "train": ("dfbench.cli.train:train", "Train a detector by a protocol's recipe."),
+    "evaluate": ("dfbench.cli.evaluate:evaluate", "Score a protocol's test data and compute its metrics."),
+    "report": ("dfbench.cli.report:report", "Write runs as one self-contained HTML page."),
+    "list": ("dfbench.cli.listing:list_group", "List data sets, models, protocols and crop profiles."),
+    "doctor": ("dfbench.cli.doctor:doctor", "Show what is installed, what is missing and how to get it."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they run, so that ``--help`` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, in the order of the natural way through."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command; None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of the arguments; an unknown one is answered with the nearest names."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from dfbench.errors import unknown_name
+
+            raise unknown_name("command", args[0], COMMANDS, "dfbench --help")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table above, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Start with: dfbench demo",
+)
+@click.version_option(__version__, prog_name="dfbench")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def cli(debug: bool) -> None:
+    """Prepare face-forgery data sets and benchmark detectors on them by fixed protocols."""
+    if debug:
+        os.environ["DFBENCH_DEBUG"] = "1"
+
+
+def report_error(message: str, hint: str = "") -> None:
+    """Print an error and its hint to standard error."""
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+
+
+def run_command(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; see :mod:`dfbench.errors` for the codes."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    if debug:  # accepted anywhere on the line, not only before the command
+        words = [w for w in words if w != "--debug"]
+        os.environ["DFBENCH_DEBUG"] = "1"
+    try:
+        code: Any = cli.main(words, prog_name="dfbench", standalone_mode=False)
+        return int(code) if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 2
+    except click.ClickException as error:
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "dfbench"
+        report_error(error.format_message(), f"see: {command} --help")
+        return 2
+    except DfbenchError as error:
+        if debug:
+            raise
+        report_error(error.message, error.hint)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        report_error("interrupted", "nothing finished is lost; the same command goes on from there")
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        if debug:
+            raise
+        hint = (
+            "free some space and run the same command again"
+            if error.errno == 28
+            else "check that the path exists and is writable"
+        )
+        report_error(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), hint)
+        return 5
+    except ImportError as error:
+        if debug:
+            raise
+        report_error(
+            f"a library is missing: {error.name or error}",
+            'install it, for example: pip install "deepfake-dfbench[models]"',
+        )
+        return 5
+
+
+def main() -> None:
+    """Entry point of the ``dfbench`` command."""
+    sys.exit(run_command())

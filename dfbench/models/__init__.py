@@ -1,0 +1,9 @@
+"""The model interface, the registry, and weight files. What a detector package may import stands here."""
+
+from __future__ import annotations
+
+from dfbench.models.spec import ModelSpec as ModelSpec
+from dfbench.models.spec import OpenPoint as OpenPoint
+from dfbench.models.spec import TrainingDefaults as TrainingDefaults
+
+__all__ = ["ModelSpec", "OpenPoint", "TrainingDefaults"]

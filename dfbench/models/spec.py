@@ -1,0 +1,96 @@
+"""What a detector says about itself, without importing torch: options, sizes, provenance, open points, recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Provenance = Literal["official weights", "re-implementation", "approximate", "user"]
+
+
+@dataclass(frozen=True)
+class OpenPoint:
+    """Something the sources leave open, and the reading chosen here.
+
+    Attributes:
+        what: the question.
+        reading: the answer taken as default.
+        option: the model option that changes it, if there is one.
+    """
+
+    what: str
+    reading: str
+    option: str = ""
+
+
+@dataclass(frozen=True)
+class TrainingDefaults:
+    """A detector's own published recipe; a protocol may override every field.
+
+    Attributes:
+        optimizer: ``adam``, ``adamw`` or ``sgd``.
+        lr: initial learning rate.
+        lr_decay: factor on the learning rate after every epoch.
+        epochs: passes over the training samples.
+        batch_size: samples per step.
+        betas: Adam's decay rates.
+        momentum: of SGD.
+        weight_decay: L2 penalty.
+        rotation: largest rotation of the augmentation, degrees.
+        perspective: distortion scale of the random perspective.
+        flip: probability of a horizontal flip.
+        source: where the numbers come from, and which are proposed.
+    """
+
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = 1e-3
+    lr_decay: float = 1.0
+    epochs: int = 20
+    batch_size: int = 64
+    betas: tuple[float, float] = (0.9, 0.999)
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    rotation: float = 0.0
+    perspective: float = 0.0
+    flip: float = 0.5
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One registered detector.
+
+    Attributes:
+        name: the name users type.
+        target: ``"package.module:attr"`` of the factory, called as ``attr(num_classes=, image_size=, **options)``;
+            it returns an ``nn.Module`` that takes RGB in [0,1], N,C,H,W, and returns an object with ``.logits``
+            (N, C) whose other tensor fields are extra outputs. Imported only when a model is built.
+        options: option name -> default value.
+        sizes: crop sizes the network was made for, in pixels; the first is the default.
+        any_size: whether other sizes work too.
+        classes: numbers of classes that are supported; empty: any.
+        paper: citation in one line.
+        bibtex: BibTeX entry.
+        provenance: what the code is, in the sense of :data:`Provenance`.
+        measured: what may be said of its numbers.
+        licence: of code and weights.
+        open_points: what the sources leave open, with the reading chosen.
+        recipe: how it is trained when a protocol does not say.
+        pretrained: what ``pretrained=True`` would fetch; empty when the option does not exist.
+    """
+
+    name: str
+    target: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    sizes: tuple[int, ...] = (128, 224)
+    any_size: bool = True
+    classes: tuple[int, ...] = ()
+    paper: str = ""
+    bibtex: str = ""
+    provenance: Provenance = "re-implementation"
+    measured: str = "re-implementation, not yet measured"
+    licence: str = "Apache-2.0"
+    open_points: tuple[OpenPoint, ...] = ()
+    recipe: TrainingDefaults = TrainingDefaults()
+    pretrained: str = ""

@@ -1,0 +1,75 @@
+"""Progress bars for people: rate and time left on a terminal, nothing at all elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Advance(Protocol):
+    """Call it when work is done; ``note`` replaces the text at the end of the bar."""
+
+    def __call__(self, steps: int = 1, note: str = "") -> None:
+        """Move the bar on by ``steps``."""
+        ...
+
+
+def _silent(steps: int = 1, note: str = "") -> None:
+    del steps, note
+
+
+def is_terminal() -> bool:
+    """Whether standard error is a terminal that can show a moving bar."""
+    return sys.stderr.isatty()
+
+
+@contextmanager
+def progress(title: str, total: int, unit: str = "it", done: int = 0, quiet: bool = False) -> Iterator[Advance]:
+    """A bar on standard error with rate and time left; silent off a terminal and when ``quiet``.
+
+    Args:
+        title: what is being done.
+        total: number of steps.
+        unit: what a step is, for the rate.
+        done: steps already done by an earlier run.
+        quiet: show nothing.
+    """
+    if quiet or not is_terminal():
+        yield _silent
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=False) as bar:
+        task = bar.add_task(title, total=total, completed=done, rate="", note="")
+
+        def advance(steps: int = 1, note: str = "") -> None:
+            bar.advance(task, steps)
+            state = bar.tasks[0]
+            elapsed = state.elapsed or 0.0
+            rate = f"{(state.completed - done) / elapsed:.1f} {unit}/s" if elapsed > 0 else ""
+            if note:
+                bar.update(task, rate=rate, note=note)
+            else:
+                bar.update(task, rate=rate)
+
+        yield advance

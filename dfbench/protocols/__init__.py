@@ -1,0 +1,1 @@
+"""Protocol files: TOML -> a validated, hashed, frozen object."""

@@ -1,0 +1,167 @@
+"""What a protocol states: data, sampling, crops, conditions, training recipe, selection, metrics, failure rule."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from dfbench.schema.media import Split
+
+FailurePolicy = Literal["exclude", "as-real", "as-fake", "as-chance"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sampling(_Frozen):
+    """Which frames of a clip: ``frames`` evenly spread over the clip, or every ``every``-th, at most ``max``."""
+
+    frames: Annotated[int, Field(ge=1)] | None = None
+    every: Annotated[int, Field(ge=1)] | None = None
+    max: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Sampling:
+        if (self.frames is None) == (self.every is None):
+            raise ValueError("give either frames = K or every = N (with max = M if wanted)")
+        if self.max is not None and self.every is None:
+            raise ValueError("max goes with every")
+        return self
+
+
+class DataPart(_Frozen):
+    """Media that take part in one role of the protocol."""
+
+    role: Literal["train", "val", "test"]
+    dataset: str
+    split: Split = Field(description="the data set's own split the media come from")
+    subsets: tuple[str, ...] = Field(default=(), description="empty: all")
+    manipulations: tuple[str, ...] = Field(default=(), description="fake methods; empty: all. Reals always take part")
+
+
+class Crops(_Frozen):
+    """Crop profile and size in pixels."""
+
+    profile: str = "native"
+    size: Annotated[int, Field(ge=16, le=1024)] = 128
+
+
+class Conditions(_Frozen):
+    """Degradations at training and test time; ``clean`` is the untouched sample."""
+
+    train: str = "clean"
+    test: tuple[str, ...] = ("clean",)
+
+
+class Augmentation(_Frozen):
+    """Random geometric augmentation of training crops."""
+
+    flip: Annotated[float, Field(ge=0, le=1)] = Field(default=0.5, description="probability of a horizontal flip")
+    rotation: Annotated[float, Field(ge=0, le=180)] = Field(
+        default=0.0, description="largest angle in degrees, either way"
+    )
+    perspective: Annotated[float, Field(ge=0, le=1)] = Field(default=0.0, description="distortion scale")
+    perspective_p: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class Recipe(_Frozen):
+    """How a detector is trained. ``None`` means: the detector's own published recipe decides."""
+
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    optimizer: Literal["adam", "adamw", "sgd"] | None = None
+    lr: Annotated[float, Field(gt=0)] | None = None
+    lr_decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="factor on the rate after every epoch"
+    )
+    weight_decay: Annotated[float, Field(ge=0)] | None = None
+    sampling: Literal["natural", "balanced"] = Field(
+        default="natural", description="balanced: real and fake drawn equally often"
+    )
+    samples_per_epoch: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="None: every training sample once"
+    )
+    augmentation: Augmentation = Augmentation()
+    seed: int = 7
+
+
+class Selection(_Frozen):
+    """What chooses the weights. A protocol that selects on test does not load."""
+
+    split: Literal["val", "none"] = "val"
+    metric: str = "auc.video.mean"
+
+
+class Metrics(_Frozen):
+    """Metric names (metric.level.aggregation), decision threshold and intervals."""
+
+    names: tuple[str, ...] = ("acc.frame", "auc.frame", "eer.frame")
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    resamples: Annotated[int, Field(ge=0)] = 2000
+    per_manipulation: bool = True
+    seed: int = 0
+
+
+class Published(_Frozen):
+    """Which published rows stand beside ours: filters on the columns of ``published_results.csv``."""
+
+    where: dict[str, str] = Field(default_factory=dict)
+
+
+class Protocol(_Frozen):
+    """A whole protocol file. :attr:`hash` identifies its content and is printed with every result."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+./_-]*$")]
+    version: Annotated[int, Field(ge=1)]
+    source: str = Field(min_length=1, description="paper and table it comes from")
+    summary: str = Field(min_length=1, description="one sentence for listings")
+    unverified: tuple[str, ...] = Field(default=(), description="what the source leaves open, and the reading taken")
+    task: Literal["binary", "multiclass"] = "binary"
+    classes: tuple[str, ...] = Field(default=(), description="class names of a multi-class task in order")
+    data: tuple[DataPart, ...] = Field(min_length=1)
+    sampling: Sampling = Sampling(frames=32)
+    crops: Crops = Crops()
+    conditions: Conditions = Conditions()
+    training: Recipe = Recipe()
+    selection: Selection = Selection()
+    metrics: Metrics = Metrics()
+    failure_policy: FailurePolicy = "exclude"
+    published: Published = Published()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _never_select_on_test(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and isinstance(raw.get("selection"), dict) and raw["selection"].get("split") == "test":
+            raise ValueError("selection.split = 'test': a protocol that selects on the test split does not load")
+        return raw
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Protocol:
+        if (self.task == "multiclass") != bool(self.classes):
+            raise ValueError("classes must be listed exactly when task = 'multiclass'")
+        if not any(part.role == "test" for part in self.data):
+            raise ValueError("no data part has the role test")
+        for part in self.data:
+            if part.split == "test" and part.role != "test":
+                raise ValueError(f"data part {part.dataset} uses the test split as {part.role}")
+        return self
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the normalised content (defaults filled in, keys sorted)."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def num_classes(self) -> int:
+        """Outputs of a detector trained for this protocol."""
+        return len(self.classes) if self.task == "multiclass" else 2
+
+    def datasets(self, role: str | None = None) -> tuple[str, ...]:
+        """Names of the data sets that take part, in order, each once."""
+        return tuple(dict.fromkeys(p.dataset for p in self.data if role is None or p.role == role))

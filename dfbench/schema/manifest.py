@@ -1,0 +1,111 @@
+"""The manifest table: one row per *requested* face sample; and ``manifest.json``, which says how it was made."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from dfbench.schema.columns import Column, TableContract
+from dfbench.schema.media import MEDIA
+
+MANIFEST_VERSION = 1
+
+Status = Literal["ok", "no_face", "decode_error", "missing_media"]
+STATUSES: tuple[Status, ...] = ("ok", "no_face", "decode_error", "missing_media")
+
+_BOX = pa.list_(pa.float32(), 4)
+_LANDMARKS = pa.list_(pa.float32(), 10)
+_MATRIX = pa.list_(pa.float32(), 6)
+CROP_TYPE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
+
+MANIFEST = TableContract(
+    "manifest",
+    (
+        Column("sample_id", pa.string(), "media_id#FRAME.FACE"),
+        *MEDIA.columns,
+        Column("frame_index", pa.int32(), "frame within the clip from 0; negative where the clip did not open"),
+        Column("time_s", pa.float64(), "presentation time of the frame in seconds", nullable=True),
+        Column("frame_count", pa.int32(), "frames of the clip that decode", nullable=True),
+        Column("width", pa.int32(), "source width in pixels", nullable=True),
+        Column("height", pa.int32(), "source height in pixels", nullable=True),
+        Column("face_index", pa.int16(), "0 for the chosen face of a frame"),
+        Column("face_count", pa.int16(), "faces found in the frame", nullable=True),
+        Column("status", pa.string(), "ok, no_face, decode_error or missing_media"),
+        Column("reason", pa.string(), "why the status is not ok; empty when it is"),
+        Column("face_score", pa.float32(), "confidence of the face detector in [0,1]", nullable=True),
+        Column("box", _BOX, "x1 y1 x2 y2 of the face in source pixels", nullable=True),
+        Column(
+            "landmarks",
+            _LANDMARKS,
+            "x y of eyes (image left, right), nose, mouth corners, in source pixels",
+            nullable=True,
+        ),
+        Column("geometry_from", pa.string(), "media id of the clip in which the face was found", nullable=True),
+        Column(
+            "matrix",
+            _MATRIX,
+            "row-major 2x3 affine, source pixels to pixels of the largest crop",
+            nullable=True,
+        ),
+        Column("scale", pa.float32(), "crop pixels per source pixel, at the largest size", nullable=True),
+    ),
+    key=("sample_id",),
+)
+
+
+def crop_columns(sizes: tuple[int, ...]) -> tuple[Column, ...]:
+    """The two columns that every crop size adds: the lossless picture and the hash of its pixels."""
+    columns: list[Column] = []
+    for size in sizes:
+        columns += [
+            Column(f"crop_{size}", CROP_TYPE, f"{size}x{size} RGB crop, a lossless image file", nullable=True),
+            Column(
+                f"sha256_{size}",
+                pa.string(),
+                f"SHA-256 of the decoded RGB bytes of crop_{size}",
+                nullable=True,
+            ),
+        ]
+    return tuple(columns)
+
+
+class ShardInfo(BaseModel):
+    """One finished shard file of a manifest."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str = Field(description="file name, shard-00000.parquet")
+    sha256: str = Field(description="SHA-256 of the file")
+    rows: int = Field(ge=0)
+
+
+class ManifestInfo(BaseModel):
+    """``manifest.json``: the recipe that decides the pixels, the versions, the shards and the counts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: int = MANIFEST_VERSION
+    name: str = Field(description="name of the manifest's folder when it was made")
+    dataset: str
+    complete: bool = Field(description="False while shards are missing")
+    recipe: dict[str, Any] = Field(description="everything that decides rows and pixels")
+    recipe_hash: str = Field(description="SHA-256 of the canonical JSON of the recipe")
+    profile: str = Field(description="crop profile")
+    sizes: tuple[int, ...] = Field(description="crop sizes in pixels")
+    geometry: Literal["own", "shared"]
+    decoder: str
+    face_detector: str
+    versions: dict[str, str] = Field(description="library versions that made the pixels")
+    shards: tuple[ShardInfo, ...] = ()
+    counts: dict[str, dict[str, dict[str, int]]] = Field(
+        default_factory=dict, description="split -> label -> status -> rows"
+    )
+    expected: dict[str, Any] = Field(
+        default_factory=dict, description="media the data set should have, by split, label, manipulation"
+    )
+    missing: dict[str, Any] = Field(default_factory=dict, description="media the tree lacks, likewise")
+    left_out: dict[str, Any] = Field(default_factory=dict, description="media found but not used, by reason")
+    licence: str = Field(description="licence note of the data set")
+    hash: str = Field(default="", description="SHA-256 over the shard hashes: identifies the content")

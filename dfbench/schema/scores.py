@@ -1,0 +1,29 @@
+"""The scores table: one sample x one condition x one model."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from dfbench.schema.columns import Column, TableContract
+
+SCORES = TableContract(
+    "scores",
+    (
+        Column("sample_id", pa.string(), "media_id#FRAME.FACE"),
+        Column("media_id", pa.string(), "dataset/subset/manipulation/name"),
+        Column("dataset", pa.string(), "command-line name of the data set"),
+        Column("subset", pa.string(), "compression, or 'all'"),
+        Column("manipulation", pa.string(), "the forging method; 'real' for reals"),
+        Column("split", pa.string(), "the evaluated split"),
+        Column("scene_group", pa.string(), "the unit that intervals are drawn over"),
+        Column("label", pa.int8(), "0 real, 1 fake"),
+        Column("class", pa.string(), "class of a multi-class protocol"),
+        Column("condition", pa.string(), "'clean' or a degradation spec"),
+        Column("model", pa.string(), "name of the detector"),
+        Column("run_id", pa.string(), "the run that made the row"),
+        Column("status", pa.string(), "ok, or why there is no score"),
+        Column("score", pa.float64(), "P(fake) in [0,1]; null where the status is not ok", nullable=True),
+        Column("logits", pa.list_(pa.float32()), "raw outputs of the model's (fused) head", nullable=True),
+    ),
+    key=("sample_id", "condition", "model"),
+)

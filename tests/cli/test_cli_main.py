@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from dfbench.cli import main as cli_main
+from dfbench.errors import DataError
+
+
+@pytest.mark.parametrize("name", cli_main.COMMANDS)
+def test_every_listed_command_exists_and_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    module, _, attribute = cli_main.COMMANDS[name][0].partition(":")
+    command = getattr(import_module(module), attribute)
+    assert isinstance(command, click.Command)
+    assert cli_main.run_command([name, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Usage: dfbench" in text
+    assert "xample" in text, "help shows an example"
+
+
+def test_unknown_command_suggests(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli_main.run_command(["evalute"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: unknown command 'evalute'\nhint: did you mean 'evaluate'?")
+    assert captured.out == ""
+
+
+def test_unknown_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli_main.run_command(["demo", "--nonsense"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert "hint: see: dfbench demo --help" in err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "words"),
+    [
+        (DataError("broken", "mend it"), 3, "error: broken\nhint: mend it\n"),
+        (KeyboardInterrupt(), 130, "error: interrupted"),
+        (OSError(28, "No space left on device", "x.parquet"), 5, "hint: free some space"),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            5,
+            "error: a library is missing: torch",
+        ),
+    ],
+)
+def test_errors_become_messages_and_exit_codes(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    raised: BaseException,
+    code: int,
+    words: str,
+) -> None:
+    @click.command()
+    def broken() -> None:
+        raise raised
+
+    monkeypatch.setattr(cli_main.LazyGroup, "get_command", lambda *_: broken)
+    assert cli_main.run_command(["demo"]) == code
+    assert words in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def broken() -> None:
+        raise DataError("broken")
+
+    monkeypatch.setattr(cli_main.LazyGroup, "get_command", lambda *_: broken)
+    monkeypatch.setenv("DFBENCH_DEBUG", "")
+    with pytest.raises(DataError):
+        cli_main.run_command(["demo", "--debug"])
+
+
+def test_help_starts_quickly() -> None:
+    """`dfbench --help` takes less than 0.3 s beyond the bare interpreter (the best of five, machines are shared)."""
+
+    def seconds(*arguments: str) -> float:
+        best = float("inf")
+        for _ in range(5):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    assert seconds("-m", "dfbench", "--help") - seconds("-c", "pass") < 0.3
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from dfbench.cli.main import run_command; run_command(['--help']);"
+        "print(sorted({'numpy','torch','pyarrow','cv2','pandas','rich','pydantic','matplotlib'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.splitlines()[-1] == "[]"
+
+
+def test_lists_are_plain_off_a_terminal(tmp_path: Path) -> None:
+    environment = os.environ | {"DFBENCH_HOME": str(tmp_path)}
+    for what, name in (
+        ("protocols", "mini"),
+        ("models", "grnet"),
+        ("datasets", "ff++"),
+        ("profiles", "native"),
+    ):
+        out = subprocess.run(
+            [sys.executable, "-m", "dfbench", "list", what],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=environment,
+        ).stdout
+        assert any(line.startswith(name + " ") for line in out.splitlines()), what
+        assert "\x1b" not in out

@@ -1,0 +1,20 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# The suite runs two workers on small machines: one thread a worker keeps timings and results steady.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    """The folder of openly licensed clips and portraits beside the checkout; the test skips where it is absent."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not (folder / "videos_open").is_dir():
+        pytest.skip("the folder of open clips and portraits is not beside this checkout")
+    return folder
