@@ -1,0 +1,1 @@
+"""Open clips and still images, exact frames; encode clips and pictures."""

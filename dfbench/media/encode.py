@@ -1,0 +1,154 @@
+"""RGB frames to an H.264 mp4, in process and deterministically (PyAV, libx264)."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfbench.errors import DataError, UsageError
+
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+
+LARGEST_CRF = 51
+
+
+def write_clip(
+    path: Path,
+    frames: Iterable[NDArray[np.uint8]],
+    fps: float | Fraction,
+    crf: int | None,
+    *,
+    preset: str = "medium",
+    keyframe_interval: int = 250,
+) -> None:
+    """Encode RGB frames as H.264 (yuv420p) in an mp4 file.
+
+    One encoder thread and fixed settings: the same frames and the same FFmpeg build give the same bytes.
+    Frame ``i`` is shown at exactly ``i / fps``. Colours go through BT.601 limited range, which is what
+    FFmpeg assumes of an untagged stream, so reading gives the colours back up to 4:2:0 subsampling.
+    The file appears under its name only when it is complete.
+
+    Args:
+        path: file to write; its folder must exist. The container is mp4 whatever the extension.
+        frames: uint8 arrays (height, width, 3) of equal, even height and width, at least one.
+        fps: frames per second; a :class:`~fractions.Fraction` is kept exactly, a float is taken to the
+            nearest fraction with a denominator of at most 1001.
+        crf: x264's constant rate factor, 1 (best) to 51; 0 or ``None`` is lossless in yuv420p (only the
+            chroma subsampling loses anything).
+        preset: x264's preset.
+        keyframe_interval: most frames between two keyframes.
+
+    Raises:
+        UsageError: a setting is out of range, or the frames have an odd side (yuv420p needs even ones).
+        DataError: there is no frame, a frame does not fit the first, or the file can not be written.
+    """
+    rate = _rate(fps)
+    options = _options(crf, preset, keyframe_interval)
+    import av
+
+    path = Path(path)
+    with _replacing(path) as temporary:
+        try:
+            count = _encode(temporary, frames, rate, options)
+        except (av.FFmpegError, OSError) as error:
+            raise DataError(
+                f"can not write {path}: {error}", "check that its folder exists and the disk has room"
+            ) from error
+        if count == 0:
+            raise DataError(f"no frames to write to {path}", "give at least one frame")
+
+
+def _encode(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction, options: dict[str, str]) -> int:
+    """Encode all frames to ``path`` and return their number."""
+    import av
+
+    count = 0
+    shape: tuple[int, ...] = ()
+    # bitexact keeps the library's version string and the time of day out of the file.
+    with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        stream: Any = None
+        for image in frames:
+            if stream is None:
+                shape = _checked_shape(image)
+                stream = container.add_stream("libx264", rate=rate, options=options)
+                stream.height, stream.width = shape[:2]
+                stream.pix_fmt = "yuv420p"
+                stream.thread_count = 1
+                stream.codec_context.time_base = 1 / rate
+            elif not isinstance(image, np.ndarray) or image.shape != shape or image.dtype != np.uint8:
+                raise DataError(
+                    f"frame {count} is {_describe(image)}, the first was uint8 {shape}",
+                    "all frames of a clip must be alike",
+                )
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24").reformat(format="yuv420p")
+            frame.pts = count
+            frame.time_base = 1 / rate
+            container.mux(stream.encode(frame))
+            count += 1
+        if stream is not None:
+            container.mux(stream.encode(None))
+    return count
+
+
+def _rate(fps: float | Fraction) -> Fraction:
+    if not isinstance(fps, Fraction) and not math.isfinite(fps):
+        raise UsageError(f"fps must be a positive number, not {fps}", "for example 25 or Fraction(30000, 1001)")
+    rate = fps if isinstance(fps, Fraction) else Fraction(fps).limit_denominator(1001)
+    if not 0 < rate <= 1000:
+        raise UsageError(f"fps must be above 0 and at most 1000, not {fps}", "for example 25 or Fraction(30000, 1001)")
+    return rate
+
+
+def _options(crf: int | None, preset: str, keyframe_interval: int) -> dict[str, str]:
+    if crf is not None and not 0 <= crf <= LARGEST_CRF:
+        raise UsageError(f"crf must be between 0 and {LARGEST_CRF}, not {crf}", "23 is x264's default, 0 is lossless")
+    if preset not in PRESETS:
+        raise UsageError(f"unknown x264 preset {preset!r}", f"one of {', '.join(PRESETS)}")
+    if keyframe_interval < 1:
+        raise UsageError(f"keyframe_interval must be at least 1, not {keyframe_interval}", "250 is x264's default")
+    return {
+        "crf": str(crf or 0),
+        "preset": preset,
+        "g": str(keyframe_interval),
+        # Lookahead threads of their own would make the result depend on the machine's core count.
+        "x264-params": "threads=1:lookahead-threads=1:sliced-threads=0",
+    }
+
+
+def _checked_shape(image: NDArray[np.uint8]) -> tuple[int, int, int]:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise DataError(
+            f"a frame must be a uint8 array (height, width, 3), not {_describe(image)}", "convert it to RGB uint8 first"
+        )
+    height, width = image.shape[:2]
+    if height < 2 or width < 2 or height % 2 or width % 2:
+        raise UsageError(
+            f"frames of {width}x{height} can not be written: yuv420p needs an even width and height",
+            "pad or crop the frames by one pixel first",
+        )
+    return height, width, 3
+
+
+def _describe(image: object) -> str:
+    return f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside ``path`` that takes its place on success and vanishes on any failure."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            temporary.unlink()
