@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -31,7 +33,7 @@ _ONE_FRAME_A_PACKET = frozenset(
 # their packets' times are FFmpeg's guesses, and wrong where there are B-frames.
 _HAVE_TIMES = frozenset({"mov", "matroska", "mpegts", "flv"})
 
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,14 @@ def open_clip(path: Path) -> Iterator[Clip]:
     Raises:
         DataError: the file is not a clip, or has no video stream.
     """
-    try:
-        # The "file:" prefix keeps a name like "concat:a|b" from being read as an instruction.
-        container = av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise DataError(
-            f"{path} does not open as a clip: {reason(error)}", "is it whole, and really a video?"
-        ) from error
-    with container:
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(_nameless(path))
+            container = stack.enter_context(av.open(file, options=_OPTIONS, metadata_errors="replace"))
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise DataError(
+                f"{path} does not open as a clip: {reason(error)}", "is it whole, and really a video?"
+            ) from error
         # A cover picture in an audio file is a video stream to FFmpeg.
         streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not streams:
@@ -92,6 +94,11 @@ def open_clip(path: Path) -> Iterator[Clip]:
         codec.thread_count = 1
         codec.thread_type = "NONE"
         yield Clip(container, stream, codec)
+
+
+def _nameless(path: Path) -> BinaryIO:
+    """The open file without its name: FFmpeg reads "%03d" and "concat:a|b" in names as instructions."""
+    return open(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb")
 
 
 def index_packets(path: Path) -> PacketIndex:

@@ -9,7 +9,8 @@ wrong frame: it gives none, and then everything is decoded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ def _decode_group(clip: Clip, by_time: dict[int, int], key: int | None) -> Itera
     """Decode from the current position until every time in ``by_time`` has come; yields (pts, frame)."""
     missing = set(by_time)
     first = True
+    last: int | None = None
     for packet in clip.container.demux(clip.stream):
         if first and key is not None and not (packet.is_keyframe and packet.pts is not None and packet.pts <= key):
             raise _Unsafe("the seek did not land on a keyframe")
@@ -101,6 +103,10 @@ def _decode_group(clip: Clip, by_time: dict[int, int], key: int | None) -> Itera
             if frame.is_corrupt:
                 # Concealment may lean on frames that were skipped.
                 raise _Unsafe("a frame is damaged")
+            # Decoders give frames in the order they are shown: times that disagree are not to be relied on.
+            if frame.pts is None or (last is not None and frame.pts <= last):
+                raise _Unsafe("times do not follow the order of frames")
+            last = frame.pts
             if frame.pts in missing:
                 missing.discard(frame.pts)
                 yield frame.pts, frame
@@ -119,7 +125,7 @@ def _read_sequential(path: Path, index: PacketIndex, choose: Chooser) -> Reading
     guess = wanted(choose, len(index.pts), path) if len(index.pts) else []
     numbering = {int(pts): i for i, pts in enumerate(index.pts)} if index.trusted else None
     done = _decode_all(path, numbering, guess)
-    if numbering is not None and any(pts not in numbering for pts in done.times):
+    if numbering is not None and not (_increasing(done.times) and all(pts in numbering for pts in done.times)):
         numbering = None
         done = _decode_all(path, None, guess)
     count = len(done.times) if numbering is None else 1 + max(numbering[pts] for pts in done.times if pts is not None)
@@ -161,7 +167,15 @@ def _decode_all(path: Path, numbering: dict[int, int] | None, numbers: Iterable[
     if not times:
         why = f": {errors[0]}" if errors else ""
         raise DataError(f"no frame of {path} decodes{why}", "the file is damaged: copy or download it again")
+    if not _increasing(times):  # not times of presentation, then
+        kept = {number: replace(frame, time_s=None) for number, frame in kept.items()}
     return _Pass(times, kept, errors, fps)
+
+
+def _increasing(times: list[int | None]) -> bool:
+    """Whether all times are there, each later than the one before."""
+    known = [time for time in times if time is not None]
+    return len(known) == len(times) and all(before < after for before, after in pairwise(known))
 
 
 def _all_frames(clip: Clip, errors: list[str]) -> Iterator[Any]:

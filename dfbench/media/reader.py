@@ -28,7 +28,8 @@ class Frame:
 
     Attributes:
         index: frame number from 0.
-        time_s: presentation time in seconds as the container gives it; ``None`` for pictures and clips without times.
+        time_s: presentation time in seconds as the container gives it; ``None`` for pictures and for clips
+            that store no such times.
         image: uint8 array (height, width, 3), RGB, upright (rotation of the container applied).
     """
 

@@ -69,6 +69,8 @@ class ModelSpec:
         options: option name -> default value.
         sizes: crop sizes the network was made for, in pixels; the first is the default.
         any_size: whether other sizes work too.
+        smallest: smallest size that works, in pixels.
+        multiple: sizes must be multiples of this.
         classes: numbers of classes that are supported; empty: any.
         paper: citation in one line.
         bibtex: BibTeX entry.
@@ -85,6 +87,8 @@ class ModelSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     sizes: tuple[int, ...] = (128, 224)
     any_size: bool = True
+    smallest: int = 1
+    multiple: int = 1
     classes: tuple[int, ...] = ()
     paper: str = ""
     bibtex: str = ""

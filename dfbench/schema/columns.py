@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dfbench.errors import DataError
 
@@ -61,7 +62,7 @@ class TableContract:
                 raise DataError(f"column {column.name!r} of the {self.name} table{place} has empty cells")
         if self.key:
             counts = table.group_by(list(self.key)).aggregate([([], "count_all")])
-            twice = counts.filter(pa.compute.greater(counts["count_all"], 1))
+            twice = counts.filter(pc.greater(counts["count_all"], 1))
             if len(twice):
                 first = ", ".join(str(twice[k][0].as_py()) for k in self.key)
                 raise DataError(

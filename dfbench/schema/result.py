@@ -29,7 +29,7 @@ class MetricValue(_Frozen):
     n_positive: int = Field(ge=0, description="how many of the n are fake")
     coverage: float = Field(ge=0, le=1, description="scored samples / requested samples")
     undefined: str | None = Field(default=None, description="why value is null")
-    interval_note: str | None = Field(default=None, description="why there is no interval")
+    interval_note: str | None = Field(default=None, description="why there is no interval, or what it can not tell")
     profile: str = Field(description="crop profile")
     size: int = Field(description="crop size in pixels")
     threshold: float | None = Field(default=None, description="decision threshold (acc) or operating point (eer)")
@@ -100,4 +100,5 @@ class RunResult(_Frozen):
     options: dict[str, Any] = Field(default_factory=dict, description="every option that can change a number")
     coverage: tuple[Coverage, ...] = ()
     metrics: tuple[MetricValue, ...]
+    scores_sha256: str = Field(default="", description="SHA-256 of the run's scores.parquet; checked when it is read")
     mini: bool = Field(description="True when any of it is invented faces: no ground for ranking detectors")

@@ -1,4 +1,4 @@
-"""The scores table: one sample x one condition x one model."""
+"""The scores table: one sample x one condition x one model; and the examples that a report shows."""
 
 from __future__ import annotations
 
@@ -26,4 +26,18 @@ SCORES = TableContract(
         Column("logits", pa.list_(pa.float32()), "raw outputs of the model's (fused) head", nullable=True),
     ),
     key=("sample_id", "condition", "model"),
+)
+
+EXAMPLES = TableContract(
+    "examples",
+    (
+        Column("sample_id", pa.string(), "media_id#FRAME.FACE"),
+        Column("media_id", pa.string(), "dataset/subset/manipulation/name"),
+        Column("manipulation", pa.string(), "the forging method; 'real' for reals"),
+        Column("label", pa.int8(), "0 real, 1 fake"),
+        Column("score", pa.float64(), "P(fake) in [0,1]"),
+        Column("kind", pa.string(), "typical (score nearest the median), or worst (farthest from the label)"),
+        Column("crop", pa.binary(), "the crop as the detector saw it, a PNG file"),
+        Column("residual", pa.binary(), "the detector's residual of it, a PNG file", nullable=True),
+    ),
 )

@@ -1,0 +1,149 @@
+"""``dfbench evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dfbench.cli.options import compute_options
+
+if TYPE_CHECKING:
+    from dfbench.protocols.protocol import Protocol
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dfbench evaluate --model grnet
+  dfbench evaluate --model meso4 --protocol mini --weights weights/mini/meso4.safetensors
+  dfbench evaluate --model my_net.py:MyNet"""
+)
+@click.option("--model", required=True, metavar="M", help="A registered name, or your own path/to/file.py:ClassName.")
+@click.option("--protocol", default="mini", show_default=True, metavar="P", help="Name or file of the protocol.")
+@click.option("--weights", metavar="FILE", type=click.Path(path_type=Path), help="Weight file with its card beside it.")
+@click.option(
+    "--manifest",
+    "manifests",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="A manifest the protocol needs; repeat  [default: those in manifests/].",
+)
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option("--overwrite", is_flag=True, help="Replace another run in --out.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Crops a step.")
+@click.option("--allow-crop-mismatch", is_flag=True, help="Use weights trained on other crops.")
+@click.option("--allow-mini-weights", is_flag=True, help="Use weights trained on invented faces on other data.")
+@compute_options
+def evaluate(
+    model: str,
+    protocol: str,
+    weights: Path | None,
+    manifests: tuple[Path, ...],
+    out: Path | None,
+    overwrite: bool,
+    batch_size: int,
+    allow_crop_mismatch: bool,
+    allow_mini_weights: bool,
+    device: str,
+    workers: int,
+    precision: str,
+    quiet: bool,
+) -> None:
+    """Score a protocol's test data and compute its metrics.
+
+    Without --protocol it takes mini: its data are generated and the detector is trained first where that has not been
+    done yet, and both are kept. Prints the table; the last line is the path of result.json.
+    """
+    from dfbench.cli.steps import check_manifests, ensure_manifests, ensure_weights, say
+    from dfbench.models.build import check_options
+    from dfbench.models.device import check_device_name, check_precision
+    from dfbench.models.registry import get_spec
+    from dfbench.protocols.files import load_protocol
+
+    rules = load_protocol(protocol)
+    spec = get_spec(model)
+    check_options(spec, rules.num_classes, rules.crops.size, {})
+    check_device_name(device)
+    check_precision(precision)
+    check_manifests(rules, manifests)
+    flags = {"allow_crop_mismatch": allow_crop_mismatch, "allow_mini_weights": allow_mini_weights}
+    own = spec.provenance == "user" and weights is None
+    if not own:
+        note = check_given_weights(model, rules, weights, **flags)
+        if note:
+            say(note, quiet)
+    places = ensure_manifests(rules, manifests, quiet=quiet)
+    if own:
+        say(f"{model} is taken as it comes; to train it: dfbench train --model {model} --protocol {protocol}", quiet)
+    else:
+        weights = ensure_weights(model, rules, places, weights, device=device, workers=workers, quiet=quiet)
+    from dfbench.evaluation.run import evaluate as run
+
+    done = run(
+        model,
+        rules,
+        places,
+        weights,
+        out,
+        device=device,
+        batch_size=batch_size,
+        workers=workers,
+        precision=precision,
+        overwrite=overwrite,
+        quiet=quiet,
+        **flags,
+    )
+    show_result(done.folder)
+
+
+def check_given_weights(
+    model: str, rules: Protocol, weights: Path | None, *, allow_crop_mismatch: bool, allow_mini_weights: bool
+) -> str:
+    """Check a weight file before anything is made, without torch; returns a note for the user, or nothing.
+
+    Raises:
+        ModelError: the file or its card is missing, damaged, or belongs elsewhere.
+    """
+    from dfbench.cli.steps import check_weights
+    from dfbench.models.card import Intended, check_card, read_card
+    from dfbench.models.files import check_file
+
+    place = check_weights(model, rules, weights)
+    if place is None:
+        return ""
+    card = read_card(place)
+    check_card(
+        card,
+        place,
+        Intended(
+            model=model,
+            num_classes=rules.num_classes,
+            profile=rules.crops.profile,
+            size=rules.crops.size,
+            protocol=rules.name,
+            allow_crop_mismatch=allow_crop_mismatch,
+            allow_mini_weights=allow_mini_weights,
+        ),
+    )
+    check_file(place, card)
+    if card.protocol is not None and card.protocol.name == rules.name and card.protocol.hash != rules.hash:
+        return (
+            f"note: {place} was trained by another version of protocol {rules.name!r}; "
+            f"to train again: dfbench train --model {model} --protocol {rules.name}"
+        )
+    return ""
+
+
+def show_result(folder: Path) -> None:
+    """Print the table of one run, and last the path of its ``result.json``."""
+    import sys
+
+    from dfbench.report import load_runs, render, result_rows
+
+    runs = load_runs([folder])
+    rows = result_rows([run.result for run in runs], [run.label for run in runs])
+    click.echo(render(rows, "terminal" if sys.stdout.isatty() else "text"))
+    click.echo(str(folder / "result.json"))

@@ -1,0 +1,52 @@
+"""Options that several commands on detectors share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from dfbench.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compute_options(function: F) -> F:
+    """``--device``, ``--workers``, ``--precision`` and ``--quiet``."""
+    for option in (
+        click.option("-q", "--quiet", is_flag=True, help="No progress bars, no notes."),
+        click.option("--precision", default="fp32", show_default=True, metavar="P", help="fp32 or bf16."),
+        click.option(
+            "--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that read crops."
+        ),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:N]."),
+    ):
+        function = option(function)
+    return function
+
+
+def parse_model_options(words: Sequence[str]) -> dict[str, Any]:
+    """``name=value`` words to a detector's options; numbers, true and false are recognised.
+
+    >>> parse_model_options(["radius=4", "eps=0.04", "fusion=sum", "residual_norm=false"])
+    {'radius': 4, 'eps': 0.04, 'fusion': 'sum', 'residual_norm': False}
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name:
+            raise UsageError(f"not an option of a detector: {word!r}", "write it as --option name=value")
+        found[name] = _value(text)
+    return found
+
+
+def _value(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

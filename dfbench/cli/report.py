@@ -1,0 +1,31 @@
+"""``dfbench report``: runs as one self-contained HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(epilog="Example: dfbench report runs/grnet runs/meso4 --out report")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
+@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder of the report.")
+@click.option("--no-faces", is_flag=True, help="Leave the sample crops out.")
+@click.option("--title", help="Heading of the page.")
+def report(runs: tuple[Path, ...], out: Path, no_faces: bool, title: str | None) -> None:
+    """Write runs as one self-contained HTML page, with their table as Markdown, LaTeX, CSV and text beside it.
+
+    The rows over all manipulations are printed too; the last line is the page's path.
+    """
+    import sys
+
+    from dfbench.report import load_runs, render, result_rows, write_report
+
+    page = write_report(runs, out, title, faces=not no_faces)
+    loaded = load_runs(runs)
+    rows = result_rows([run.result for run in loaded], [run.label for run in loaded])
+    overall = [row for row in rows if row.manipulation == "all"]
+    click.echo(render(overall, "terminal" if sys.stdout.isatty() else "text"))
+    if len(overall) < len(rows):
+        click.echo(f"By manipulation: {page.parent / 'table.txt'}")
+    click.echo(str(page))

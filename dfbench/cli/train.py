@@ -1,0 +1,86 @@
+"""``dfbench train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dfbench.cli.options import compute_options, parse_model_options
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dfbench train --model grnet --protocol mini
+  dfbench train --model my_net.py:MyNet --protocol mini --epochs 10
+  dfbench train --model grnet --option radius=4 --option eps=0.04 --out weights/grnet-r4.safetensors"""
+)
+@click.option("--model", required=True, metavar="M", help="A registered name, or your own path/to/file.py:ClassName.")
+@click.option("--protocol", default="mini", show_default=True, metavar="P", help="Name or file of the protocol.")
+@click.option(
+    "--manifest",
+    "manifests",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="A manifest the protocol needs; repeat  [default: those in manifests/].",
+)
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Weight file, *.safetensors.")
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the detector; repeat.")
+@click.option("--epochs", type=click.IntRange(min=1), help="In place of the recipe's.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="In place of the recipe's.")
+@click.option("--lr", type=float, help="Learning rate in place of the recipe's.")
+@click.option("--seed", type=int, help="In place of the recipe's.")
+@compute_options
+def train(
+    model: str,
+    protocol: str,
+    manifests: tuple[Path, ...],
+    out: Path | None,
+    options: tuple[str, ...],
+    epochs: int | None,
+    batch_size: int | None,
+    lr: float | None,
+    seed: int | None,
+    device: str,
+    workers: int,
+    precision: str,
+    quiet: bool,
+) -> None:
+    """Train a detector by a protocol's recipe; its weights are chosen on validation data.
+
+    Writes the weights, a card that says how they were made, and the learning curve. The last line is the weight file.
+    An interrupted training goes on after its last finished epoch when the same command is given again.
+    """
+    from dfbench.cli.steps import check_manifests, ensure_manifests
+    from dfbench.models.build import check_options
+    from dfbench.models.device import check_device_name, check_precision
+    from dfbench.models.registry import get_spec
+    from dfbench.protocols.files import load_protocol
+
+    rules = load_protocol(protocol)
+    chosen = parse_model_options(options)
+    check_options(get_spec(model), rules.num_classes, rules.crops.size, chosen)
+    check_device_name(device)
+    check_precision(precision)
+    check_manifests(rules, manifests)
+    places = ensure_manifests(rules, manifests, quiet=quiet)
+    from dfbench.training.train import train as run
+
+    weights = run(
+        model,
+        rules,
+        places,
+        out,
+        device=device,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        seed=seed,
+        workers=workers,
+        precision=precision,
+        options=chosen,
+        quiet=quiet,
+    )
+    click.echo(str(weights))

@@ -1,0 +1,200 @@
+"""Celeb-DF, version 1 and version 2.
+
+Sources: the README files of the repository celeb-deepfakeforensics (tree, numbers, meaning of the names) and
+``List_of_testing_videos.txt``, whose flag is **1 for real, 0 for fake**. What is not on that list is train. The
+parts share people: most fakes of the test list are made from real clips that are not on it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from dfbench.datasets.gather import NOT_A_CLIP, DataSet, Finds, some
+from dfbench.datasets.label_lists import posix, read_text
+from dfbench.datasets.layout import clips_first, find_file, find_tree, may_be_media, stem, with_videos
+from dfbench.datasets.tree import child, entries
+from dfbench.errors import DataError
+from dfbench.schema.media import FAKE, REAL, Media, Split
+
+LIST_NAME = "List_of_testing_videos.txt"
+CELEB, YOUTUBE, SYNTHESIS = FOLDERS = ("Celeb-real", "YouTube-real", "Celeb-synthesis")
+_NAMES = {
+    CELEB: re.compile(r"^id(?P<target>[0-9]+)_[0-9]{4}$"),
+    YOUTUBE: re.compile(r"^[0-9]{5}$"),
+    SYNTHESIS: re.compile(r"^id(?P<target>[0-9]+)_id(?P<source>[0-9]+)_(?P<clip>[0-9]{4})$"),
+}
+_LINE = re.compile(r"^(?P<flag>[01])\s+(?P<path>.+)$")
+_REAL_FLAG = "1"
+V1_CLIPS = {CELEB: 158, YOUTUBE: 250, SYNTHESIS: 795}
+V2_CLIPS = {CELEB: 590, YOUTUBE: 300, SYNTHESIS: 5639}
+V2_TEST = {CELEB: 108, YOUTUBE: 70, SYNTHESIS: 340}
+
+
+@dataclass(frozen=True)
+class CelebDF(DataSet):
+    """Adapter for one version of Celeb-DF.
+
+    Attributes:
+        clips: published number of clips a folder.
+        test_clips: of those, how many the test list names; None where that is not published.
+    """
+
+    clips: dict[str, int] = field(default_factory=dict)
+    test_clips: dict[str, int] | None = None
+
+    def read(self, root: Path) -> Finds:
+        """Read the three folders, and the split from the list of testing videos."""
+        tree = find_tree(root, lambda folder: any(child(folder, name) for name in FOLDERS), self.title)
+        if tree is None:
+            raise self.no_tree(root)
+        finds = Finds(tree)
+        file = find_file(tree, LIST_NAME)
+        if file is None:
+            raise DataError(
+                f"{tree} has no {LIST_NAME}, so that train and test can not be told apart",
+                "the list ships with the data set; copy it beside the three folders",
+            )
+        tested = _read_list(file, finds)
+        seen: dict[str, int] = {}
+        for folder in FOLDERS:
+            seen[folder] = self._folder(finds, folder, tested)
+        self._expect(finds, tested)
+        self._compare(finds, file.name, tested, seen)
+        return finds
+
+    def _folder(self, finds: Finds, folder: str, tested: dict[tuple[str, str], int]) -> int:
+        place = child(finds.tree, folder)
+        if place is None:
+            return 0
+        place = with_videos(place)
+        where = place.relative_to(finds.tree).as_posix()
+        number = 0
+        for entry in clips_first(entries(place)):
+            path, name = f"{where}/{entry.name}", stem(entry.name)
+            usable = entry.is_file() and may_be_media(entry.name)
+            match = _NAMES[folder].match(name) if usable else None
+            if match is None:
+                finds.leave_out(NOT_A_CLIP, path)
+                continue
+            split: Split = "test" if (folder, name) in tested else "train"
+            number += finds.add(self._media(name, match.groupdict(), folder, split, path))
+        return number
+
+    def _media(self, name: str, parts: dict[str, str], folder: str, split: Split, path: str) -> Media:
+        fake = folder == SYNTHESIS
+        target = f"id{parts['target']}" if "target" in parts else None
+        base = f"{self.name}/all/real/{target}_{parts['clip']}" if fake else None
+        # A person's clips stand on both sides of the official split, so that the split is part of the group.
+        group = name if target is None else f"{split}/{target}"
+        return Media(
+            dataset=self.name,
+            subset="all",
+            manipulation=SYNTHESIS if fake else "real",
+            name=name,
+            label=FAKE if fake else REAL,
+            split=split,
+            scene_group=f"{self.name}/{group}",
+            path=path,
+            identity_target=target,
+            identity_source=f"id{parts['source']}" if fake else None,
+            base_media_id=base,
+        )
+
+    def _expect(self, finds: Finds, tested: dict[tuple[str, str], int]) -> None:
+        for folder, number in self.clips.items():
+            label = ("fake", SYNTHESIS) if folder == SYNTHESIS else ("real", "real")
+            listed = sum(place == folder for place, _ in tested)
+            test = listed if self.test_clips is None else self.test_clips[folder]
+            finds.expect(("all", "test", *label), test)
+            finds.expect(("all", "train", *label), max(0, number - test))
+
+    def _compare(self, finds: Finds, file: str, tested: dict[tuple[str, str], int], seen: dict[str, int]) -> None:
+        listed = {folder: sum(place == folder for place, _ in tested) for folder in FOLDERS}
+        if self.test_clips is not None and listed != self.test_clips:
+            finds.warn(_about_list(file, listed, self.test_clips))
+        other = V2_CLIPS if self.clips == V1_CLIPS else V1_CLIPS
+        if seen == other or any(seen[f] > self.clips[f] for f in FOLDERS):
+            numbers = ", ".join(f"{f} {seen[f]} (has {self.clips[f]})" for f in FOLDERS)
+            finds.warn(
+                f"these are not the numbers of {self.title}: {numbers}; is it the other version? "
+                "Nothing in the tree says which one it is"
+            )
+        paths = {(m.split, m.name) for m in finds.media.values() if m.label == REAL}
+        fakes = [m for m in finds.media.values() if m.label == FAKE and m.split == "test"]
+        shared = sum(("train", cast(str, m.base_media_id).rsplit("/", 1)[1]) in paths for m in fakes)
+        if shared:
+            finds.warn(
+                f"{shared} of {len(fakes)} fakes of the test part were made from real clips of the train part: "
+                "training and testing on this data set over-estimates"
+            )
+        there = {(_folder_of(m), m.name) for m in finds.media.values()}
+        absent = sorted(f"{folder}/{name}" for folder, name in tested if (folder, name) not in there)
+        if absent:
+            finds.warn(f"{len(absent)} clips of {file} are not there: {some(absent)}")
+
+
+def _folder_of(media: Media) -> str:
+    if media.label == FAKE:
+        return SYNTHESIS
+    return CELEB if media.identity_target else YOUTUBE
+
+
+def _read_list(file: Path, finds: Finds) -> dict[tuple[str, str], int]:
+    """(folder, clip name) -> line number of everything on the test list."""
+    by_case = {name.casefold(): name for name in FOLDERS}
+    tested: dict[tuple[str, str], int] = {}
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
+        if not line.strip():
+            continue
+        match = _LINE.match(line.strip())
+        parts = posix(match["path"]).split("/") if match else []
+        folder = next((by_case[p.casefold()] for p in reversed(parts[:-1]) if p.casefold() in by_case), None)
+        if match is None or folder is None or not _NAMES[folder].match(stem(parts[-1])):
+            raise DataError(
+                f"{file}, line {number}: not an entry of the list: {line.strip()!r}",
+                "a line reads: 1 YouTube-real/00170.mp4, with 1 = real and 0 = fake",
+            )
+        if (match["flag"] == _REAL_FLAG) != (folder != SYNTHESIS):
+            raise DataError(
+                f"{file}, line {number}: the flag contradicts the folder: {line.strip()!r}",
+                "in this list 1 is real and 0 is fake; take the list that ships with the data set",
+            )
+        key = folder, stem(parts[-1])
+        if key in tested:
+            finds.warn(f"{file.name}, line {number}: {folder}/{key[1]} stands in line {tested[key]} already")
+        else:
+            tested[key] = number
+    if not tested:
+        raise DataError(f"{file} is empty", "take the list that ships with the data set")
+    return tested
+
+
+def _about_list(file: str, listed: dict[str, int], published: dict[str, int]) -> str:
+    total, should = sum(listed.values()), sum(published.values())
+    real, fake = listed[CELEB] + listed[YOUTUBE], listed[SYNTHESIS]
+    text = f"{file} names {total} clips ({real} real, {fake} fake), the published list has {should}"
+    if listed == {**published, YOUTUBE: 0}:
+        return f"{text}: this is the edited copy without the {published[YOUTUBE]} YouTube-real clips"
+    if real == 178 and fake == 5240:
+        return f"{text}: this looks like the list of a later version"
+    return f"{text}; results will not compare with others'"
+
+
+_LICENCE = "Terms to Use Celeb-DF (research, no redistribution); the crops fall under the same terms"
+_ACCESS = "request form at https://github.com/yuezunli/celeb-deepfakeforensics"
+_CITATION = "Li et al., Celeb-DF: A Large-scale Challenging Dataset for DeepFake Forensics, CVPR 2020"
+_LAYOUT = (
+    "the layout is Celeb-real/id0_0000.mp4, YouTube-real/00000.mp4, Celeb-synthesis/id0_id1_0000.mp4 "
+    f"and {LIST_NAME}; a folder videos/ in each of the three is fine"
+)
+CELEB_DF_V1 = CelebDF(
+    "celeb-df-v1", "Celeb-DF v1", _LICENCE, _ACCESS, _CITATION, _LAYOUT,
+    manipulations=(SYNTHESIS,), clips=V1_CLIPS,
+)  # fmt: skip
+CELEB_DF_V2 = CelebDF(
+    "celeb-df-v2", "Celeb-DF v2", _LICENCE, _ACCESS, _CITATION, _LAYOUT,
+    manipulations=(SYNTHESIS,), clips=V2_CLIPS, test_clips=V2_TEST,
+)  # fmt: skip

@@ -1,0 +1,127 @@
+"""Read the label files of data sets: JSON, CSV and plain lists, with errors that name file and line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from dfbench.errors import DataError
+from dfbench.schema.media import FAKE, REAL
+
+_WORDS = {"real": REAL, "fake": FAKE}
+_NUMBERS = {"0": REAL, "1": FAKE}
+
+
+def read_text(path: Path) -> str:
+    """The text of a label file, UTF-8 with or without a byte order mark.
+
+    Raises:
+        DataError: the file can not be read or is no text.
+    """
+    try:
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path} can not be read: {error.strerror}", "check the file and its permissions") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not text: {error.reason} at byte {error.start}", "copy it again") from error
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        DataError: no JSON, no object, or a key that stands twice with different values.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in out and out[key] != value:
+                raise DataError(f"{path}: {key!r} stands twice, with different values")
+            out[key] = value
+        return out
+
+    text = read_text(path)
+    try:
+        value = json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}, line {error.lineno}: not JSON: {error.msg}", "the file may be cut off; copy it again"
+        ) from error
+    except RecursionError as error:
+        raise DataError(f"{path}: nested too deeply to be a label file", "copy it again") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path} does not hold a JSON object, but a {type(value).__name__}")
+    return value
+
+
+def place_in(path: Path, key: str) -> str:
+    """``FILE, line N`` of a key of a JSON file, for messages; the file alone where the key is spelt otherwise."""
+    text = read_text(path)
+    at = text.find(json.dumps(key))
+    return str(path) if at < 0 else f"{path}, line {text.count(chr(10), 0, at) + 1}"
+
+
+def csv_rows(path: Path, required: Collection[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file with a header, as (line number, column -> value); column names in lower case.
+
+    Raises:
+        DataError: a required column is absent, or a row is cut short.
+    """
+    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    try:
+        header = [name.strip().casefold() for name in next(reader, [])]
+        absent = sorted(set(required) - set(header))
+        if absent:
+            raise DataError(
+                f"{path}, line 1: no column {', '.join(map(repr, absent))}; it has: {', '.join(header) or 'nothing'}",
+                f"the header names at least: {','.join(sorted(required))}",
+            )
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                raise DataError(f"{path}, line {reader.line_num}: {len(cells)} cells, the header has {len(header)}")
+            yield reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: not CSV: {error}", "copy the file again") from error
+
+
+def read_label(value: object, where: str) -> int:
+    """A label as a word (``real``, ``fake``, any case) or as a number with 1 = fake.
+
+    Raises:
+        DataError: anything else.
+
+    >>> read_label("REAL", "x"), read_label(1, "x"), read_label("0", "x")
+    (0, 1, 0)
+    """
+    text = str(int(value) if isinstance(value, bool) else value).strip().casefold()
+    label = _WORDS.get(text, _NUMBERS.get(text))
+    if label is None:
+        raise DataError(f"{where}: not a label: {value!r}", "labels are real or fake, or 0 (real) and 1 (fake)")
+    return label
+
+
+def posix(text: str) -> str:
+    r"""A path of a list with forward slashes, without ``./`` and doubled slashes.
+
+    >>> posix(r".\method_A\\12\a.mp4")
+    'method_A/12/a.mp4'
+    """
+    text = text.strip().replace("\\", "/")
+    rooted = "/" if text.startswith("/") else ""
+    return rooted + "/".join(part for part in text.split("/") if part not in ("", "."))
+
+
+def is_inside(path: str) -> bool:
+    """Whether a path from :func:`posix` is relative and climbs out of nothing.
+
+    >>> is_inside("a/b.mp4"), is_inside("../b.mp4"), is_inside("/b.mp4"), is_inside("C:/b.mp4")
+    (True, False, False, False)
+    """
+    return bool(path) and not path.startswith("/") and not PureWindowsPath(path).drive and ".." not in path.split("/")

@@ -1,0 +1,136 @@
+"""Find a data set's folder, walk through it, and tell media from other files by their names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from dfbench.datasets.tree import child, entries, subfolders
+from dfbench.errors import DataError
+
+IMAGES = frozenset({"png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "ppm", "gif"})
+CLIPS = ("mp4", "avi", "mov", "mkv", "webm", "mpg", "mpeg", "m4v", "ts", "flv", "wmv")
+# What a file is, its content says; these alone are never tried. All that is left away is named.
+_OTHERS = frozenset(
+    "csv txt json jsonl md log xml yaml yml ini toml db npy npz pkl pickle h5 hdf5 mat pt pth dat lmdb mdb html htm "
+    "pdf py sh zip tar gz tgz bz2 xz 7z rar wav mp3 aac part tmp crdownload sha256 md5 parquet".split()
+)
+_EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})$")
+
+
+def extension(file_name: str) -> str:
+    """The extension in lower case without its dot; empty if there is none.
+
+    >>> extension("a.MP4"), extension("README")
+    ('mp4', '')
+    """
+    match = _EXTENSION.search(file_name)
+    return match[1].lower() if match else ""
+
+
+def stem(file_name: str) -> str:
+    """The name without its extension.
+
+    >>> stem("01_02__walk__YVGY8LOK.mp4")
+    '01_02__walk__YVGY8LOK'
+    """
+    return _EXTENSION.sub("", file_name)
+
+
+def is_image(file_name: str) -> bool:
+    """Whether a name is an image's."""
+    return extension(file_name) in IMAGES
+
+
+def may_be_media(file_name: str) -> bool:
+    """Whether a name may be a clip's or an image's: all but hidden files and those of well-known other types."""
+    return not file_name.startswith(".") and file_name != "Thumbs.db" and extension(file_name) not in _OTHERS
+
+
+def clips_first(listing: list[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
+    """Entries by name without extension; of those that share one, clips come before anything else."""
+
+    def rank(entry: os.DirEntry[str]) -> tuple[str, int, str]:
+        kind = extension(entry.name)
+        return stem(entry.name), CLIPS.index(kind) if kind in CLIPS else len(CLIPS), entry.name
+
+    return sorted(listing, key=rank)
+
+
+def find_tree(root: Path, marked: Callable[[Path], bool], title: str, depth: int = 2) -> Path | None:
+    """The nearest folder for which ``marked`` holds: the root, or one at most ``depth`` levels below it.
+
+    Raises:
+        DataError: several folders of the same level qualify.
+    """
+    level = [root]
+    for _ in range(depth + 1):
+        found = [folder for folder in level if marked(folder)]
+        if len(found) > 1:
+            names = ", ".join(folder.relative_to(root).as_posix() for folder in found)
+            raise DataError(f"several folders below {root} look like {title}: {names}", "give one of them as the root")
+        if found:
+            return found[0]
+        level = [folder / name for folder in level for name in subfolders(folder) if not name.startswith(".")]
+    return None
+
+
+def with_videos(folder: Path) -> Path:
+    """The folder ``videos`` directly below where there is one, else the folder itself."""
+    return child(folder, "videos") or folder
+
+
+def find_file(folder: Path, *names: str) -> Path | None:
+    """The first of several files directly in a folder, the case of names forgiven."""
+    by_name = {entry.name.casefold(): entry.name for entry in entries(folder) if entry.is_file()}
+    return next((folder / by_name[n.casefold()] for n in names if n.casefold() in by_name), None)
+
+
+def walk(folder: Path, where: str = "") -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+    """Every folder from ``folder`` down as (POSIX path relative to it, its files), in sorted order.
+
+    Links to folders are followed, except those that lead back up.
+
+    Args:
+        folder: where to start.
+        where: put before the paths.
+    """
+    listing = entries(folder)
+    yield where, [entry for entry in listing if not entry.is_dir()]
+    for entry in listing:
+        if entry.is_dir() and not entry.name.startswith(".") and not _leads_up(entry):
+            yield from walk(Path(entry.path), f"{where}/{entry.name}" if where else entry.name)
+
+
+def _leads_up(entry: os.DirEntry[str]) -> bool:
+    if not entry.is_symlink():
+        return False
+    target, here = os.path.realpath(entry.path), os.path.realpath(os.path.dirname(entry.path))
+    return here == target or here.startswith(target.rstrip(os.sep) + os.sep)
+
+
+def join(where: str, name: str) -> str:
+    """``where/name``, or ``name`` at the top.
+
+    >>> join("", "a"), join("a", "b")
+    ('a', 'a/b')
+    """
+    return f"{where}/{name}" if where else name
+
+
+def split_of(folder_name: str) -> str | None:
+    """The split that a folder's name stands for; None if it is none.
+
+    >>> split_of("Training"), split_of("valid"), split_of("real")
+    ('train', 'val', None)
+    """
+    return _SPLIT_NAMES.get(folder_name.casefold())
+
+
+_SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validate", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}

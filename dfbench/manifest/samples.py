@@ -1,0 +1,162 @@
+"""The rows of a manifest that a protocol takes for a role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dfbench.errors import DataError, UsageError, unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dfbench.manifest.manifest import Manifest
+    from dfbench.protocols.protocol import DataPart, Protocol
+
+ROLES = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Rows of one manifest, in the manifest's order, those without a crop among them.
+
+    Attributes:
+        dataset: command-line name of the data set.
+        role: train, val or test.
+        profile: crop profile of the protocol, and of the manifest.
+        size: crop size that the protocol takes.
+        table: all columns but the crops.
+        rows: int64 (n,), position of every row in the manifest, counted over all shards.
+    """
+
+    dataset: str
+    role: str
+    profile: str
+    size: int
+    table: pa.Table
+    rows: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def labels(self) -> npt.NDArray[np.int8]:
+        """int8 (n,): 0 real, 1 fake."""
+        return np.asarray(self.table["label"].to_numpy(), np.int8)
+
+    @property
+    def has_crop(self) -> npt.NDArray[np.bool_]:
+        """Bool (n,): whether the status is ok."""
+        return np.asarray(pc.equal(self.table["status"], "ok").to_numpy(), np.bool_)
+
+    def ok(self) -> Samples:
+        """The samples that have a crop."""
+        return self.take(np.flatnonzero(self.has_crop))
+
+    def take(self, places: npt.NDArray[np.int64]) -> Samples:
+        """Some of the samples, by their places in :attr:`table`."""
+        places = np.asarray(places, np.int64)
+        return Samples(self.dataset, self.role, self.profile, self.size, self.table.take(places), self.rows[places])
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The table as a data frame."""
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
+
+
+def select_samples(manifest: Manifest, protocol: Protocol, role: str) -> Samples:
+    """See :meth:`dfbench.manifest.manifest.Manifest.samples`."""
+    if role not in ROLES:
+        raise unknown_name("role", role, ROLES)
+    dataset = manifest.info.dataset
+    parts = [p for p in protocol.data if p.dataset == dataset and p.role == role]
+    if not parts:
+        used = ", ".join(protocol.datasets(role)) or "nothing"
+        raise UsageError(
+            f"protocol {protocol.name!r} takes nothing from {dataset!r} for {role}: it takes {used}",
+            "see: dfbench list protocols",
+        )
+    _check_serves(manifest, protocol)
+    table = manifest.table()
+    taken = np.zeros(len(table), bool)
+    for part in parts:
+        taken |= _rows_of_part(table, part, manifest, protocol)
+    rows = np.flatnonzero(taken)
+    chosen = table.take(rows).combine_chunks()
+    return Samples(dataset, role, protocol.crops.profile, protocol.crops.size, chosen, rows)
+
+
+def _check_serves(manifest: Manifest, protocol: Protocol) -> None:
+    info = manifest.info
+    wanted = sampling_json(protocol)
+    have = info.recipe.get("sampling", {})
+    problems = []
+    if have != wanted:
+        problems.append(f"frames {_words(have)}, the protocol needs {_words(wanted)}")
+    if info.profile != protocol.crops.profile:
+        problems.append(f"crop profile {info.profile}, the protocol needs {protocol.crops.profile}")
+    if protocol.crops.size not in info.sizes:
+        sizes = ", ".join(map(str, info.sizes)) or "none"
+        problems.append(f"crop sizes {sizes}, the protocol needs {protocol.crops.size}")
+    if problems:
+        raise DataError(
+            f"the manifest {manifest.path} can not serve protocol {protocol.name!r}: it has {'; '.join(problems)}",
+            _command(manifest, protocol),
+        )
+
+
+def _rows_of_part(table: pa.Table, part: DataPart, manifest: Manifest, protocol: Protocol) -> npt.NDArray[np.bool_]:
+    in_split = _equal(table, "split", part.split)
+    for column, names in (("subset", part.subsets), ("manipulation", part.manipulations)):
+        for name in names:
+            if not (in_split & _equal(table, column, name)).any():
+                raise DataError(
+                    f"the manifest {manifest.path} has nothing of {column} {name!r} in split {part.split!r}, "
+                    f"which protocol {protocol.name!r} takes for {part.role}",
+                    _command(manifest, protocol),
+                )
+    if not in_split.any():
+        raise DataError(
+            f"the manifest {manifest.path} has nothing of split {part.split!r}, "
+            f"which protocol {protocol.name!r} takes for {part.role}",
+            _command(manifest, protocol),
+        )
+    taken = in_split
+    if part.subsets:
+        taken = taken & _among(table, "subset", part.subsets)
+    if part.manipulations:
+        taken = taken & _among(table, "manipulation", ("real", *part.manipulations))
+    return taken
+
+
+def sampling_json(protocol: Protocol) -> dict[str, Any]:
+    """A protocol's frame sampling in the form that recipes keep."""
+    rule = protocol.sampling
+    if rule.frames is not None:
+        return {"rule": "frames", "frames": rule.frames}
+    return {"rule": "every", "every": rule.every, "max": rule.max}
+
+
+def _words(sampling: dict[str, Any]) -> str:
+    if sampling.get("rule") == "frames":
+        return f"{sampling['frames']} a clip"
+    return f"every {sampling.get('every')}, at most {sampling.get('max')}"
+
+
+def _command(manifest: Manifest, protocol: Protocol) -> str:
+    dataset = manifest.info.dataset
+    out = f"{manifest.path}-{protocol.name.replace('/', '-')}"
+    return f"make one that does: dfbench prepare {dataset} --protocol {protocol.name} --out {out}"
+
+
+def _equal(table: pa.Table, column: str, value: str) -> npt.NDArray[np.bool_]:
+    return np.asarray(pc.equal(table[column], value).to_numpy(), np.bool_)
+
+
+def _among(table: pa.Table, column: str, values: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    return np.asarray(pc.is_in(table[column], value_set=pa.array(values)).to_numpy(), np.bool_)

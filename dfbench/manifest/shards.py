@@ -1,0 +1,163 @@
+"""Write a shard: rows to Parquet with fixed settings, under a temporary name, then renamed; and its stamp."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dfbench.errors import DataError, SetupError
+from dfbench.schema.manifest import MANIFEST, MANIFEST_VERSION, crop_columns
+
+ROW_GROUP = 256
+STAMP_KEY = b"dfbench"
+TEMPORARY = ".tmp-"
+
+
+class Stamp(BaseModel):
+    """What a shard's metadata says about it; a shard with the wanted stamp is finished."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: int = MANIFEST_VERSION
+    recipe_hash: str
+    plan_hash: str
+    versions: dict[str, str]
+
+
+def shard_schema(sizes: tuple[int, ...], stamp: Stamp) -> pa.Schema:
+    """Arrow schema of a shard with the stamp and the features that Hugging Face's ``datasets`` looks for."""
+    schema = MANIFEST.schema(crop_columns(sizes))
+    info = {"info": {"features": {field.name: _feature(field) for field in schema}}}
+    return schema.with_metadata(
+        {
+            b"huggingface": json.dumps(info, separators=(",", ":")).encode(),
+            STAMP_KEY: json.dumps(stamp.model_dump(), sort_keys=True, separators=(",", ":")).encode(),
+        }
+    )
+
+
+def _feature(field: pa.Field) -> dict[str, Any]:
+    if pa.types.is_struct(field.type):
+        return {"_type": "Image"}
+    if pa.types.is_fixed_size_list(field.type):
+        value = {"dtype": _dtype(field.type.value_type), "_type": "Value"}
+        return {"feature": value, "length": field.type.list_size, "_type": "Sequence"}
+    return {"dtype": _dtype(field.type), "_type": "Value"}
+
+
+def _dtype(kind: pa.DataType) -> str:
+    # Arrow prints float and double; the features spell float32 and float64.
+    return {"float": "float32", "double": "float64"}.get(str(kind), str(kind))
+
+
+def write_shard(path: Path, rows: Iterable[dict[str, Any]], sizes: tuple[int, ...], stamp: Stamp) -> int:
+    """Write rows in their order; the file appears under its name only when it is whole and on disk.
+
+    Row groups hold :data:`ROW_GROUP` rows. Nothing is compressed (the crops are compressed pictures) and nothing
+    depends on time or machine, so equal rows and versions give equal bytes.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        SetupError: the file can not be written (full disk, permissions); nothing is left behind.
+    """
+    temporary = path.with_name(f"{TEMPORARY}{path.stem}-{os.getpid()}")
+    written = 0
+    schema = shard_schema(sizes, stamp)
+    plain = [field.name for field in schema if not pa.types.is_struct(field.type)]
+    words = [name for name in plain if pa.types.is_string(schema.field(name).type) and name != "sample_id"]
+    try:
+        with temporary.open("wb") as stream:
+            with pq.ParquetWriter(
+                stream, schema, compression="NONE", use_dictionary=words, write_statistics=plain, version="2.6"
+            ) as writer:
+                for chunk in _chunks(rows, ROW_GROUP):
+                    writer.write_table(pa.Table.from_pylist(chunk, schema=schema), row_group_size=ROW_GROUP)
+                    written += len(chunk)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise SetupError(
+            f"{path} could not be written: {error.strerror or error}",
+            "free some space or mend the permissions, then run the same command again: finished shards are kept",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return written
+
+
+def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterable[list[dict[str, Any]]]:
+    chunk: list[dict[str, Any]] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def read_stamp(path: Path) -> Stamp | None:
+    """The stamp of a shard file; None if the file is absent, damaged or not a shard."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        return Stamp.model_validate_json(metadata[STAMP_KEY])
+    except (OSError, pa.ArrowException, KeyError, ValidationError):
+        return None
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def open_shard(path: Path) -> pq.ParquetFile:
+    """Open a shard file.
+
+    Raises:
+        DataError: it can not be read as Parquet.
+    """
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_shard(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Some columns of one shard file.
+
+    Raises:
+        DataError: it can not be read as Parquet.
+    """
+    try:
+        # The metadata speaks of columns that were left out.
+        return open_shard(path).read(columns=list(columns)).replace_schema_metadata(None)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_group(path: Path, number: int, column: str) -> pa.Array:
+    """One column of one row group of a shard file.
+
+    Raises:
+        DataError: it can not be read as Parquet.
+    """
+    try:
+        return open_shard(path).read_row_group(number, columns=[column]).column(0).combine_chunks()
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path} can not be read: {error}", f"see: dfbench verify {path.parent}")

@@ -1,0 +1,120 @@
+"""Check a manifest against itself: files, hashes, rows, identifiers, counts and every crop's pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dfbench.errors import DataError, DfbenchError
+from dfbench.manifest.info import content_hash, read_info
+from dfbench.manifest.shards import read_stamp, sha256_of
+from dfbench.manifest.summary import count_rows
+from dfbench.media.images import decode_image, pixel_hash
+from dfbench.schema.manifest import MANIFEST, STATUSES, ManifestInfo, crop_columns
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: short name of the check: unfinished, file, hash, rows, recipe, schema, id, status, crop, counts.
+        where: file or sample.
+        message: what is wrong.
+    """
+
+    kind: str
+    where: str
+    message: str
+
+
+def verify(folder: Path) -> list[Problem]:
+    """Check a manifest; an empty list says all is well.
+
+    Raises:
+        DataError: the folder is no manifest, or of another format version.
+    """
+    info = read_info(folder)
+    return list(_problems(folder, info))
+
+
+def _problems(folder: Path, info: ManifestInfo) -> Iterator[Problem]:
+    if not info.complete:
+        yield Problem("unfinished", "manifest.json", "shards are missing; run the same dfbench prepare command again")
+    listed = {s.file for s in info.shards}
+    for path in sorted(folder.glob("shard-*.parquet")):
+        if path.name not in listed and info.complete:
+            yield Problem("file", path.name, "is not in manifest.json")
+    readable: list[pa.Table] = []
+    for shard in info.shards:
+        path = folder / shard.file
+        if not path.is_file():
+            yield Problem("file", shard.file, "is missing")
+            continue
+        if sha256_of(path) != shard.sha256:
+            yield Problem("hash", shard.file, "its SHA-256 is not the one in manifest.json")
+        try:
+            found = list(_shard_problems(path, shard.rows, info))
+            yield from found
+            if not any(problem.kind == "schema" for problem in found):
+                readable.append(pq.ParquetFile(path).read(columns=[c.name for c in MANIFEST.columns]))
+        except (OSError, pa.ArrowException, KeyError) as error:
+            yield Problem("file", shard.file, f"can not be read: {error}")
+    if readable:
+        yield from _table_problems(pa.concat_tables(readable), info)
+    if info.complete and content_hash(info.shards) != info.hash:
+        yield Problem("hash", "manifest.json", "its content hash is not that of its shards")
+
+
+def _shard_problems(path: Path, rows: int, info: ManifestInfo) -> Iterator[Problem]:
+    file = pq.ParquetFile(path)
+    if file.metadata.num_rows != rows:
+        yield Problem("rows", path.name, f"has {file.metadata.num_rows} rows, manifest.json says {rows}")
+    expected = MANIFEST.schema(crop_columns(info.sizes))
+    if not file.schema_arrow.equals(expected, check_metadata=False):
+        yield Problem("schema", path.name, "its columns are not the manifest's")
+        return
+    stamp = read_stamp(path)
+    if stamp is None or stamp.recipe_hash != info.recipe_hash:
+        yield Problem("recipe", path.name, "was made by another recipe than manifest.json's")
+    for group in range(file.metadata.num_row_groups):
+        yield from _crop_problems(file, group, info)
+
+
+def _crop_problems(file: pq.ParquetFile, group: int, info: ManifestInfo) -> Iterator[Problem]:
+    for size in info.sizes:
+        table = file.read_row_group(group, columns=["sample_id", "status", f"crop_{size}", f"sha256_{size}"])
+        for row in table.to_pylist():
+            message = _crop_problem(row["status"], row[f"crop_{size}"], row[f"sha256_{size}"], size)
+            if message:
+                yield Problem("crop", row["sample_id"], f"crop_{size} {message}")
+
+
+def _crop_problem(status: str, crop: dict[str, bytes] | None, sha256: str | None, size: int) -> str:
+    if status != "ok":
+        return "is there although the status is not ok" if crop is not None or sha256 is not None else ""
+    if crop is None or crop["bytes"] is None or sha256 is None:
+        return "is not there although the status is ok"
+    try:
+        image = decode_image(crop["bytes"])
+    except DfbenchError as error:
+        return f"does not decode: {error.message}"
+    if image.shape != (size, size, 3):
+        return f"has the shape {image.shape}"
+    return "" if pixel_hash(image) == sha256 else "has other pixels than its hash says"
+
+
+def _table_problems(table: pa.Table, info: ManifestInfo) -> Iterator[Problem]:
+    try:
+        MANIFEST.check(table)
+    except DataError as error:
+        yield Problem("id", "all shards", error.message)
+    strange = set(table["status"].to_pylist()) - set(STATUSES)
+    if strange:
+        yield Problem("status", "all shards", f"unknown statuses: {', '.join(sorted(strange))}")
+    if info.complete and count_rows(table) != info.counts:
+        yield Problem("counts", "manifest.json", "its counts are not those of the rows")

@@ -1,0 +1,91 @@
+"""The full ROC in exact integers, for one weighting of the samples or for many at once.
+
+Everything that depends on the order of scores alone (AUC, EER, AP, TPR at an FPR) is a function of the vertices
+``(tp, fp)``: how many fakes and reals lie at or above each distinct score. They are counts, so the same samples
+give the same value to the last bit, whether drawn twice or weighted by two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfbench.metrics.validation import Labels, Scores
+
+Counts = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Samples sorted once by descending score.
+
+    Attributes:
+        order: (N,) positions of the samples, highest score first.
+        fake: (N,) 1 where the sample of that rank is fake, else 0, int64.
+        ends: (V,) last rank of each run of equal scores; no vertex is ever dropped.
+        thresholds: (V + 1,) infinity (nothing is called fake), then the distinct scores in descending order.
+    """
+
+    order: NDArray[np.intp]
+    fake: Counts
+    ends: NDArray[np.intp]
+    thresholds: Values
+
+
+def rank(labels: Labels, scores: Scores) -> Ranking:
+    """Sort checked labels and scores."""
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    ends = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
+    thresholds = np.concatenate(([np.inf], ordered[ends]))
+    return Ranking(order, labels[order].astype(np.int64), ends, thresholds)
+
+
+def vertices(ranking: Ranking, weights: NDArray[np.integer] | None = None) -> tuple[Counts, Counts]:
+    """Vertices of the ROC as counts.
+
+    Args:
+        ranking: the sorted samples.
+        weights: (B, N) how often each sample counts, **in rank order**; None: once.
+
+    Returns:
+        ``tp, fp``: (B, V + 1) fakes and reals at or above each threshold; the first column is 0.
+    """
+    w = np.ones((1, len(ranking.order)), np.int64) if weights is None else weights
+    tp = np.zeros((len(w), len(ranking.thresholds)), np.int64)
+    fp = np.zeros_like(tp)
+    tp[:, 1:] = np.cumsum(w * ranking.fake, axis=1, dtype=np.int64)[:, ranking.ends]
+    fp[:, 1:] = np.cumsum(w, axis=1, dtype=np.int64)[:, ranking.ends] - tp[:, 1:]
+    return tp, fp
+
+
+def auc_of(tp: Counts, fp: Counts) -> Values:
+    """Area under the ROC by trapezoids, which is the mid-rank treatment of ties; (B,) from (B, V + 1)."""
+    twice = np.sum(np.diff(fp, axis=1) * (tp[:, 1:] + tp[:, :-1]), axis=1)
+    return np.asarray(twice / (2 * tp[:, -1] * fp[:, -1]), np.float64)
+
+
+def crossing_of(tp: Counts, fp: Counts) -> tuple[Values, NDArray[np.intp], Values]:
+    """Where the ROC crosses FPR = FNR.
+
+    Returns:
+        The equal error rate (B,), the vertex at or after the crossing (B,), and how far along the segment that
+        ends there the crossing lies, in (0,1] (B,).
+    """
+    fakes, reals = tp[:, -1:], fp[:, -1:]
+    # FPR - FNR times both class sizes: integers that start below zero, end above it and never fall.
+    gap = fp * fakes - (fakes - tp) * reals
+    after = np.argmax(gap >= 0, axis=1)
+    row = np.arange(len(tp))
+    low, high = gap[row, after - 1], gap[row, after]
+    share = -low / (high - low)
+    start, end = fp[row, after - 1], fp[row, after]
+    return (start + share * (end - start)) / reals[:, 0], after, share
+
+
+def eer_of(tp: Counts, fp: Counts) -> Values:
+    """Equal error rate, interpolated linearly on the full ROC; (B,) from (B, V + 1)."""
+    return crossing_of(tp, fp)[0]

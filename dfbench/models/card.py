@@ -1,0 +1,165 @@
+"""The card beside a weight file: what the weights are, how they were made, and where they may be used."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dfbench.errors import ModelError
+from dfbench.schema.result import ManifestRef, ProtocolRef
+
+CARD_VERSION = 1
+POLARITY: Literal["real=0, fake=1"] = "real=0, fake=1"
+
+
+class SelectionRecord(BaseModel):
+    """What chose the weights among the epochs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    split: Literal["val", "none"]
+    metric: str | None = None
+    value: float | None = None
+    epoch: int = Field(ge=0, description="the chosen epoch, counted from 1; 0: untrained")
+    note: str = ""
+
+
+class WeightCard(BaseModel):
+    """The JSON file beside a weight file (same name, ``.json``)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: int = CARD_VERSION
+    model: str = Field(description="registered name, or the user's file.py:attr")
+    options: dict[str, Any] = Field(default_factory=dict, description="options the detector was built with")
+    num_classes: int = Field(ge=1)
+    classes: tuple[str, ...] = Field(default=(), description="class names of a multi-class task in order")
+    polarity: Literal["real=0, fake=1"] = POLARITY
+    profile: str = Field(description="crop profile it was trained on")
+    size: int = Field(ge=1, description="crop size in pixels")
+    protocol: ProtocolRef | None = None
+    manifests: tuple[ManifestRef, ...] = ()
+    train_condition: str = "clean"
+    recipe: dict[str, Any] = Field(default_factory=dict, description="the training recipe as it was run")
+    seed: int | None = None
+    selection: SelectionRecord
+    licence: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
+    mini: bool = Field(description="True when trained on invented faces")
+    sha256: str = Field(default="", description="of the weight file")
+    bytes: int = Field(default=0, ge=0, description="size of the weight file")
+    golden: tuple[float, ...] = Field(default=(), description="P(fake) of the golden images")
+
+
+@dataclass(frozen=True)
+class Intended:
+    """Where weights are about to be used; None means: not asked.
+
+    Attributes:
+        model: name of the detector.
+        num_classes: classes of the task (2 accepts a one-logit detector too).
+        profile: crop profile of the data.
+        size: crop size in pixels.
+        protocol: name of the protocol.
+        allow_crop_mismatch: use the weights on other crops than they were trained on.
+        allow_mini_weights: use weights trained on invented faces elsewhere.
+    """
+
+    model: str | None = None
+    num_classes: int | None = None
+    profile: str | None = None
+    size: int | None = None
+    protocol: str | None = None
+    allow_crop_mismatch: bool = False
+    allow_mini_weights: bool = False
+
+
+def card_path(weights: Path) -> Path:
+    """Where the card of a weight file lies.
+
+    >>> card_path(Path("weights/mini/grnet.safetensors")).as_posix()
+    'weights/mini/grnet.json'
+    """
+    return weights.with_suffix(".json")
+
+
+def read_card(weights: Path) -> WeightCard:
+    """Read the card of a weight file; needs no torch.
+
+    Raises:
+        ModelError: the weights or the card are missing, or the card is damaged or of another version.
+    """
+    if not weights.is_file():
+        raise ModelError(f"there are no weights at {weights}", _missing_hint(weights))
+    path = card_path(weights)
+    if not path.is_file():
+        raise ModelError(
+            f"the weights {weights} have no card {path.name} beside them",
+            "dfbench train writes both; copy the card along with the weights",
+        )
+    try:
+        raw = json.loads(path.read_text("utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"the card {path} is not valid JSON: {error}", "train again: dfbench train") from error
+    if isinstance(raw, dict) and raw.get("format_version", CARD_VERSION) != CARD_VERSION:
+        raise ModelError(
+            f"the card {path} has format {raw['format_version']}, this dfbench reads {CARD_VERSION}",
+            "use the dfbench that wrote it, or train again",
+        )
+    try:
+        return WeightCard.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise ModelError(
+            f"the card {path} does not fit: {where}: {first['msg']}", "train again: dfbench train"
+        ) from error
+
+
+def _missing_hint(weights: Path) -> str:
+    folder = weights.parent
+    if folder.is_dir():
+        there = sorted(p.name for p in folder.glob("*.safetensors"))
+        near = difflib.get_close_matches(weights.name, there, n=2, cutoff=0.4)
+        if near:
+            return f"in {folder} there is: {', '.join(near)}; or train: dfbench train --model M --protocol P"
+    return "check the path, or train them: dfbench train --model M --protocol P"
+
+
+def check_card(card: WeightCard, weights: Path, intended: Intended) -> None:
+    """Refuse weights that do not belong where they are about to be used; needs no torch.
+
+    Raises:
+        ModelError: another detector, class count, crop profile or size; or mini weights outside mini.
+    """
+    if intended.model is not None and card.model != intended.model:
+        raise ModelError(
+            f"the weights {weights} are of {card.model!r}, not of {intended.model!r}",
+            f"use them with --model {card.model}",
+        )
+    if intended.num_classes is not None and card.num_classes not in _fitting(intended.num_classes):
+        raise ModelError(
+            f"the weights {weights} have {card.num_classes} classes, the task has {intended.num_classes}",
+            f"they were trained for protocol {card.protocol.name if card.protocol else 'none'}; train for this one",
+        )
+    crops = (intended.profile or card.profile, intended.size or card.size)
+    if crops != (card.profile, card.size) and not intended.allow_crop_mismatch:
+        raise ModelError(
+            f"the weights {weights} were trained on {card.profile!r} crops of {card.size} pixels, "
+            f"the data are {crops[0]!r} crops of {crops[1]}",
+            "prepare matching crops, or say --allow-crop-mismatch",
+        )
+    if card.mini and intended.protocol not in (None, "mini") and not intended.allow_mini_weights:
+        raise ModelError(
+            f"the weights {weights} were trained on invented faces (mini) and say nothing about {intended.protocol!r}",
+            f"train: dfbench train --model {card.model} --protocol {intended.protocol}; or say --allow-mini-weights",
+        )
+
+
+def _fitting(num_classes: int) -> set[int]:
+    return {1, 2} if num_classes == 2 else {num_classes}

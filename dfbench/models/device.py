@@ -1,0 +1,67 @@
+"""Where a detector runs: ``auto``, ``cpu`` or ``cuda[:N]``; and in which precision."""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Literal
+
+from dfbench.errors import SetupError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+Precision = Literal["fp32", "bf16"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
+
+
+def check_device_name(name: str) -> None:
+    """Raise :class:`UsageError` for a device that is not spelled ``auto``, ``cpu`` or ``cuda[:N]``; needs no torch."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise UsageError(f"unknown device {name!r}", "write auto, cpu, cuda or cuda:N")
+
+
+def check_precision(name: str) -> None:
+    """Raise :class:`UsageError` for a precision that is not ``fp32`` or ``bf16``; needs no torch."""
+    if name not in PRECISIONS:
+        raise UsageError(f"unknown precision {name!r}", f"write one of: {', '.join(PRECISIONS)}")
+
+
+def resolve_device(name: str) -> torch.device:
+    """The torch device of a name; ``auto`` is the first GPU, else the CPU.
+
+    Raises:
+        UsageError: the name is not one.
+        SetupError: this machine has no such GPU.
+    """
+    import torch
+
+    check_device_name(name)
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    number = int(name.partition(":")[2] or 0)
+    if not torch.cuda.is_available() or number >= torch.cuda.device_count():
+        raise SetupError(
+            f"device {name!r} is not here: torch sees {torch.cuda.device_count()} CUDA devices",
+            "use --device cpu, or check the driver: dfbench doctor",
+        )
+    return torch.device("cuda", number)
+
+
+def device_label(device: torch.device) -> str:
+    """How a device is named in results: ``cpu`` or the GPU's name."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Run the forward pass in bfloat16 where ``precision`` is ``bf16``.
+
+    Raises:
+        UsageError: an unknown precision.
+    """
+    import torch
+
+    check_precision(precision)
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()

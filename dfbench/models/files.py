@@ -1,0 +1,58 @@
+"""What can be said of a weight file without opening it: its kind, size and hash. Free of torch."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from dfbench.errors import ModelError
+from dfbench.models.card import WeightCard
+
+_STARTS = {b"<": "an HTML page", b"PK\x03\x04": "a zip file (a pickle of torch.save)", b"\x80": "a pickle"}
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_file(path: Path, card: WeightCard) -> None:
+    """Compare size and hash of a weight file with its card; needs no torch.
+
+    Raises:
+        ModelError: they differ; the message says whether it is cut short, of another kind, or merely another file.
+    """
+    size = path.stat().st_size
+    kind = looks_like(path)
+    if kind != "a damaged file":
+        raise ModelError(f"{path} is {kind}, not a safetensors file", bad_file_hint(path))
+    if size < card.bytes:
+        raise ModelError(f"{path} is cut short: {size} of {card.bytes} bytes", "copy it again, or train again")
+    if file_sha256(path) != card.sha256:
+        raise ModelError(
+            f"{path} is not the file its card describes (SHA-256 differs)",
+            "copy weights and card together, or train again: dfbench train",
+        )
+
+
+def looks_like(path: Path) -> str:
+    """What a file that is no whole safetensors file looks like, by its first bytes."""
+    with path.open("rb") as stream:
+        start = stream.read(64).lstrip()
+    if not start:
+        return "an empty file"
+    for head, name in _STARTS.items():
+        if start.startswith(head):
+            # A safetensors file starts with the length of its header, whose first byte can be any of these.
+            if b"{" in start[:16] and head != b"<":
+                break
+            return name
+    return "a damaged file"
+
+
+def bad_file_hint(path: Path) -> str:
+    """What to do about a file that is no safetensors file."""
+    if looks_like(path) == "an HTML page":
+        return "the download gave a web page in place of the file; download it again"
+    return "dfbench reads safetensors alone: pickles can run code when they are opened. Train: dfbench train"

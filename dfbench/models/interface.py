@@ -1,0 +1,106 @@
+"""What a detector is: a torch module from RGB to an object with ``.logits``, and what it may add.
+
+A detector is an ``nn.Module`` whose ``forward`` takes RGB images in [0,1], float, N,3,H,W, and returns an object with
+``.logits`` (N, C); other tensor attributes are extra outputs. Normalisation, residuals and colour order are its own
+affair. It may also have
+
+* ``loss(output, targets) -> Tensor``: its training loss, a scalar; ``targets`` is int64 (N,). Default: cross-entropy,
+  binary cross-entropy for one logit.
+* ``start_epoch(epoch)`` and ``end_epoch(epoch)``: called around every training epoch, counted from 0. What they
+  change must live in parameters or persistent buffers, so that training can be resumed after any epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from dfbench.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@runtime_checkable
+class HasLogits(Protocol):
+    """What a detector returns."""
+
+    @property
+    def logits(self) -> Tensor:
+        """N,C raw outputs."""
+        ...
+
+
+@runtime_checkable
+class OwnsLoss(Protocol):
+    """A detector with a loss of its own."""
+
+    def loss(self, output: Any, targets: Tensor) -> Tensor:
+        """The scalar to minimise."""
+        ...
+
+
+@runtime_checkable
+class HasEpochHooks(Protocol):
+    """A detector that wants to know when a training epoch starts and ends."""
+
+    def start_epoch(self, epoch: int) -> None:
+        """Before the first step of an epoch."""
+        ...
+
+    def end_epoch(self, epoch: int) -> None:
+        """After the last step of an epoch."""
+        ...
+
+
+def logits_of(output: object, samples: int, name: str = "the detector") -> Tensor:
+    """The logits of a detector's output, as (N, C).
+
+    Raises:
+        ModelError: the output has no logits, or they are not (N, C).
+    """
+    if not isinstance(output, HasLogits):
+        raise ModelError(
+            f"{name} returned {type(output).__name__}, which has no .logits",
+            "return a tensor of shape (N, classes), or an object with .logits of that shape",
+        )
+    logits = output.logits
+    if logits.ndim != 2 or logits.shape[0] != samples or logits.shape[1] < 1:
+        raise ModelError(
+            f"{name} returned logits of shape {tuple(logits.shape)} for {samples} images",
+            f"the shape must be ({samples}, classes)",
+        )
+    return logits
+
+
+def fake_probability(logits: Tensor, real_classes: Sequence[int] = (0,)) -> Tensor:
+    """P(fake) from logits, in float64; (N, C) -> (N,).
+
+    One logit: its sigmoid. Two and more: 1 - the sum of the softmax over the real classes; for two classes with real
+    at 0 that is softmax[1], and it is computed so.
+
+    >>> import torch
+    >>> fake_probability(torch.tensor([[0.0], [3.0]])).round(decimals=3).tolist()
+    [0.5, 0.953]
+    >>> fake_probability(torch.tensor([[1.0, 1.0, 1.0, 1.0]]), real_classes=(0, 2)).tolist()
+    [0.5]
+    """
+    import torch
+
+    values = logits.double()
+    if values.shape[1] == 1:
+        return torch.sigmoid(values[:, 0])
+    fakes = [c for c in range(values.shape[1]) if c not in set(real_classes)]
+    return torch.softmax(values, dim=1)[:, fakes].sum(dim=1).clamp(0.0, 1.0)
+
+
+def loss_of(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
+    """The detector's own loss if it has one, else cross-entropy (binary for one logit)."""
+    from torch.nn import functional as F
+
+    if isinstance(model, OwnsLoss):
+        return model.loss(output, targets)
+    logits = logits_of(output, len(targets)).float()
+    if logits.shape[1] == 1:
+        return F.binary_cross_entropy_with_logits(logits[:, 0], targets.float())
+    return F.cross_entropy(logits, targets)

@@ -1,0 +1,127 @@
+"""Which detectors there are: the entry-point group ``dfbench.models``, and a user's own ``file.py:attr``."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+from dfbench.errors import ModelError, UsageError, unknown_name
+from dfbench.models.spec import ModelSpec
+
+GROUP = "dfbench.models"
+_REFERENCE = re.compile(r"^(?P<where>[^:]+(?:\.py)?):(?P<attr>[A-Za-z_]\w*)$")
+
+
+@cache
+def _entries() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def model_names() -> tuple[str, ...]:
+    """Names of the registered detectors, sorted. Nothing of them is imported."""
+    return tuple(sorted(_entries()))
+
+
+def get_spec(name: str) -> ModelSpec:
+    """The specification of a detector, without importing torch or building anything.
+
+    Args:
+        name: a registered name; or ``path/to/file.py:attr`` or ``package.module:attr``, an ``nn.Module`` class or a
+            factory of the user's own, which takes RGB in [0,1] and returns logits (N, C) or an object with
+            ``.logits``.
+
+    Raises:
+        UsageError: nothing has that name.
+        ModelError: a registered detector's package is broken.
+    """
+    entries = _entries()
+    if name in entries:
+        return _registered(entries[name])
+    if ":" in name:
+        return _users_own(name)
+    raise unknown_name("model", name, entries, "dfbench list models; or give your own as path/to/file.py:ClassName")
+
+
+def _registered(entry: EntryPoint) -> ModelSpec:
+    try:
+        spec = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise ModelError(
+            f"the detector {entry.name!r} can not be loaded from {entry.value}: {error}", "install its package again"
+        ) from error
+    if not isinstance(spec, ModelSpec) or spec.name != entry.name:
+        raise ModelError(f"{entry.value} is not a ModelSpec named {entry.name!r}", "its package registers it wrongly")
+    return spec
+
+
+def _users_own(reference: str) -> ModelSpec:
+    match = _REFERENCE.match(reference)
+    if match is None:
+        raise UsageError(
+            f"not a model: {reference!r}", "write it as path/to/file.py:ClassName or package.module:ClassName"
+        )
+    where, attribute = match["where"], match["attr"]
+    if where.endswith(".py"):
+        if not Path(where).is_file():
+            raise UsageError(f"there is no file {where}", "check the path before the colon of --model")
+        stem = Path(where).stem
+    else:
+        if not _importable(where):
+            raise UsageError(f"there is no module {where!r}", "for a file, write its path: path/to/file.py:ClassName")
+        stem = where
+    slug = re.sub(r"[^A-Za-z0-9.]+", "-", f"{stem}.{attribute}").strip("-").lower()
+    return ModelSpec(
+        name=slug,
+        target=reference,
+        provenance="user",
+        measured="the user's own",
+        licence="the user's own",
+    )
+
+
+def _importable(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def load_target(target: str) -> object:
+    """Import ``package.module:attr`` or run ``path/to/file.py`` and take ``attr`` from it.
+
+    Raises:
+        ModelError: importing fails, or the attribute is not there.
+    """
+    where, _, attribute = target.rpartition(":")
+    try:
+        module_dict = _run_file(Path(where)) if where.endswith(".py") else vars(import_module(where))
+    except (ImportError, SyntaxError) as error:
+        missing = getattr(error, "name", None)
+        hint = (
+            'pip install "deepfake-dfbench[models]"'
+            if missing in {"torch", "timm"}
+            else f"try: python -c 'import {missing}'"
+        )
+        raise ModelError(f"{where} can not be imported: {error}", hint if missing else "mend the file") from error
+    if attribute not in module_dict:
+        near = [n for n, v in module_dict.items() if callable(v) and not n.startswith("_")]
+        raise ModelError(f"{where} has no {attribute!r}", f"it has: {', '.join(sorted(near)) or 'nothing to call'}")
+    return module_dict[attribute]
+
+
+def _run_file(path: Path) -> dict[str, object]:
+    import sys
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    name = f"dfbench_user_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}"
+    found = spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = module_from_spec(found)
+    sys.modules[name] = module  # dataclasses and pickles look their module up by name
+    found.loader.exec_module(module)
+    return vars(module)

@@ -1,0 +1,175 @@
+"""From the arguments of ``prepare`` to a recipe, every name checked, nothing on disk touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dfbench.datasets.filters import Filters
+from dfbench.datasets.registry import get_adapter
+from dfbench.errors import UsageError, unknown_name
+from dfbench.faces.detectors import build_face_detector
+from dfbench.faces.profiles import get_profile
+from dfbench.media.reader import decoder_names
+from dfbench.preparation.recipe import Part, Recipe
+from dfbench.preparation.sampling import FrameSampling
+from dfbench.protocols.files import load_protocol
+from dfbench.protocols.protocol import Protocol
+
+DEFAULT_FRAMES = 32
+DEFAULT_SIZES = (128, 224)
+DEFAULT_PROFILE = "native"
+SMALLEST, LARGEST = 16, 1024
+MINI = "mini"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for; ``None`` and empty tuples mean: the default.
+
+    Attributes:
+        dataset: command-line name.
+        protocol: a protocol, its name or its file; decides sampling, crops and media.
+        frames: frames a clip.
+        every: every so many frames, instead of ``frames``.
+        max_frames: at most this many, with ``every``.
+        sizes: crop sizes in pixels.
+        profile: crop profile.
+        subsets: keep these.
+        splits: keep these.
+        manipulations: keep the fakes of these.
+        face_detector: name of the face detector.
+        decoder: name of the video reader.
+        seed: for whatever draws at random.
+        source: settings of a generated data set.
+    """
+
+    dataset: str
+    protocol: Protocol | str | Path | None = None
+    frames: int | None = None
+    every: int | None = None
+    max_frames: int | None = None
+    sizes: tuple[int, ...] | None = None
+    profile: str | None = None
+    subsets: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
+    manipulations: tuple[str, ...] = ()
+    face_detector: str = "centerface"
+    decoder: str = "pyav"
+    seed: int = 0
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+
+def resolve(request: Request) -> Recipe:
+    """Fill in the defaults and check every name and number.
+
+    A protocol decides sampling, crop size, profile and media; filters only narrow it. The embedded data set takes
+    what is left open from the protocol ``mini``.
+
+    Raises:
+        UsageError: an unknown name, a number out of range, or an option that contradicts the protocol.
+    """
+    adapter = get_adapter(request.dataset)
+    filters = adapter.filters(request.subsets, request.splits, request.manipulations)
+    protocol = _protocol(request.protocol)
+    if protocol is not None:
+        _no_contradiction(request, protocol)
+    fallback = protocol or (load_protocol(MINI) if request.dataset == MINI else None)
+    profile = request.profile or (fallback.crops.profile if fallback else DEFAULT_PROFILE)
+    get_profile(profile)
+    if request.decoder not in decoder_names():
+        raise unknown_name("decoder", request.decoder, decoder_names())
+    sampling = _sampling(request, fallback)
+    sizes = check_sizes(request.sizes or ((fallback.crops.size,) if fallback else DEFAULT_SIZES))
+    detector = build_face_detector(request.face_detector, threads=1)
+    return Recipe(
+        dataset=request.dataset,
+        parts=_parts(request.dataset, filters, protocol, fallback),
+        sampling=sampling,
+        sizes=sizes,
+        profile=profile,
+        decoder=request.decoder,
+        face_detector=request.face_detector,
+        face_detector_fingerprint=detector.fingerprint,
+        seed=request.seed,
+        source=request.source,
+    )
+
+
+def check_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Sizes in rising order, each once.
+
+    Raises:
+        UsageError: a size out of range.
+
+    >>> check_sizes([224, 128, 224])
+    (128, 224)
+    """
+    for size in sizes:
+        if not SMALLEST <= size <= LARGEST:
+            raise UsageError(f"a crop size must lie between {SMALLEST} and {LARGEST} pixels, not {size}")
+    return tuple(sorted(set(sizes)))
+
+
+def _protocol(given: Protocol | str | Path | None) -> Protocol | None:
+    return load_protocol(given) if isinstance(given, str | Path) else given
+
+
+def _no_contradiction(request: Request, protocol: Protocol) -> None:
+    given = {
+        "--frames": request.frames,
+        "--every": request.every,
+        "--max": request.max_frames,
+        "--size": request.sizes,
+        "--profile": request.profile,
+    }
+    clash = [option for option, value in given.items() if value is not None]
+    if clash:
+        raise UsageError(
+            f"{', '.join(clash)} can not go with a protocol: {protocol.name!r} decides frames and crops",
+            "leave the protocol away, or the other options",
+        )
+    if request.dataset not in protocol.datasets():
+        raise UsageError(
+            f"protocol {protocol.name!r} does not use data set {request.dataset!r}",
+            f"it uses: {', '.join(protocol.datasets())}",
+        )
+
+
+def _sampling(request: Request, fallback: Protocol | None) -> FrameSampling:
+    if request.frames is None and request.every is None and request.max_frames is None:
+        if fallback is None:
+            return FrameSampling(frames=DEFAULT_FRAMES)
+        rule = fallback.sampling
+        return FrameSampling(rule.frames, rule.every, rule.max)
+    return FrameSampling(request.frames, request.every, request.max_frames)
+
+
+def _parts(dataset: str, filters: Filters, protocol: Protocol | None, fallback: Protocol | None) -> tuple[Part, ...]:
+    if protocol is None and (fallback is None or filters.subsets or filters.splits or filters.manipulations):
+        return (Part(filters.subsets, filters.splits, filters.manipulations),)
+    source = protocol or fallback
+    assert source is not None
+    parts = []
+    for data in source.data:
+        if data.dataset == dataset:
+            subsets = _both(data.subsets, filters.subsets)
+            splits = _both((data.split,), filters.splits)
+            methods = _both(data.manipulations, filters.manipulations)
+            if subsets is not None and splits is not None and methods is not None:
+                parts.append(Part(subsets, splits, methods))
+    if not parts:
+        raise UsageError(
+            f"the filters leave nothing of what protocol {source.name!r} takes from {dataset!r}",
+            "leave --subset, --split and --manipulation away: the protocol chooses",
+        )
+    return tuple(dict.fromkeys(parts))
+
+
+def _both(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...] | None:
+    # Empty means all; None means that the two have nothing in common.
+    if not first or not second:
+        return first or second
+    return tuple(value for value in first if value in second) or None

@@ -1,0 +1,85 @@
+"""Sample crops that evaluation has stored in a run folder, with the detector's residual beside them."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dfbench.errors import DataError
+from dfbench.schema.ids import parse_media_id
+from dfbench.schema.scores import EXAMPLES
+
+EXAMPLES_FILE = "examples.parquet"
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One crop and what the detector made of it.
+
+    Attributes:
+        sample_id: which sample.
+        manipulation: the forging method, or ``real``.
+        label: 0 real, 1 fake.
+        score: P(fake).
+        kind: ``typical`` (score nearest the median of its method) or ``worst`` (farthest from the label).
+        crop: the crop, a PNG file.
+        residual: the residual, a PNG file; None where the detector has none.
+        residual_factor: how much the residual is amplified for display; None where that is not stored.
+    """
+
+    sample_id: str
+    manipulation: str
+    label: int
+    score: float
+    kind: str
+    crop: bytes
+    residual: bytes | None
+    residual_factor: float | None = None
+
+    @property
+    def data(self) -> str:
+        """Data set and subset, as in ``ff++/c23``."""
+        name = parse_media_id(self.sample_id)
+        return f"{name.dataset}/{name.subset}"
+
+    @property
+    def truth(self) -> str:
+        """``real`` or ``fake``."""
+        return "fake" if self.label else "real"
+
+
+def load_examples(folder: Path) -> list[Example]:
+    """The examples of a run folder; empty where it holds none.
+
+    Raises:
+        DataError: the file is damaged, lacks columns, or holds something else than PNG pictures.
+    """
+    file = folder / EXAMPLES_FILE
+    if not file.is_file():
+        return []
+    try:
+        table = pq.read_table(file)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{file} is not a readable Parquet file: {error}",
+            "remove it to report without pictures, or make the run again: dfbench evaluate",
+        ) from error
+    EXAMPLES.check(table, str(file))
+    names = ["sample_id", "manipulation", "label", "score", "kind", "crop", "residual"]
+    names += [name for name in ("residual_factor",) if name in table.column_names]
+    examples = [Example(**row) for row in table.select(names).to_pylist()]
+    for example in examples:
+        for picture in (example.crop, example.residual):
+            if picture is not None and not picture.startswith(_PNG):
+                raise DataError(f"{file}: the picture of {example.sample_id} is not a PNG file")
+    return examples
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG file as a URI that needs no network."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -1,0 +1,182 @@
+"""Rows of the main table: one detector on one data set, subset, manipulation and condition at one level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dfbench.errors import UndefinedMetric
+from dfbench.metrics import majority, parse_metric
+from dfbench.schema.result import MetricValue, RunResult
+
+MAJORITY = "majority class"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row, with its rule in fields of its own.
+
+    Attributes:
+        model: what the table calls the detector.
+        dataset: data set.
+        subset: compression.
+        manipulation: ``all``, or one method against the reals.
+        condition: test condition.
+        level: ``frame`` or ``video.mean`` and the like.
+        values: metric (``acc``, ``auc``, ...) -> its number.
+        n: frames or videos, by the level.
+        n_media: clips they come from.
+        n_positive: fakes among the n.
+        coverage: scored / requested samples.
+        profile: crop profile.
+        size: crop size in pixels.
+        train_condition: condition the detector was trained under.
+        seed: training seed.
+        selection: how the weights were chosen.
+        failure_policy: what a sample without a score counted as.
+        protocol: name, version and short hash; empty without one.
+        threshold: decision threshold of accuracies.
+        cluster: unit of the intervals.
+        mini: whether it is invented faces.
+    """
+
+    model: str
+    dataset: str
+    subset: str
+    manipulation: str
+    condition: str
+    level: str
+    values: dict[str, MetricValue] = field(default_factory=dict)
+    n: int = 0
+    n_media: int = 0
+    n_positive: int = 0
+    coverage: float = 1.0
+    profile: str = ""
+    size: int = 0
+    train_condition: str = ""
+    seed: int | None = None
+    selection: str = ""
+    failure_policy: str = ""
+    protocol: str = ""
+    threshold: float | None = None
+    cluster: str = ""
+    mini: bool = False
+
+    @property
+    def data(self) -> str:
+        """Data set and subset, as in ``ff++/c23``."""
+        return f"{self.dataset}/{self.subset}"
+
+    @property
+    def is_majority(self) -> bool:
+        """Whether this is the row of always answering the larger class."""
+        return self.model == MAJORITY
+
+
+def result_rows(results: Sequence[RunResult], labels: Sequence[str] | None = None) -> list[Row]:
+    """Rows of several results, with the majority row after the detectors of the same samples.
+
+    Args:
+        results: the results.
+        labels: what to call each; None: its model's name.
+
+    Returns:
+        Rows sorted by level (in the order the protocol names them), data set, subset, condition and manipulation
+        (``all`` first); detectors in the order given.
+    """
+    names = list(labels) if labels is not None else [result.model for result in results]
+    rows = [row for result, name in zip(results, names, strict=True) for row in _rows_of(result, name)]
+    levels = list(dict.fromkeys(row.level for row in rows))
+    places: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        order = (levels.index(row.level), row.dataset, row.subset, row.condition != "clean", row.condition)
+        places.setdefault((*order, row.manipulation != "all", row.manipulation), []).append(row)
+    return [row for _, group in sorted(places.items()) for row in (*group, *_majority_rows(group))]
+
+
+def metrics_of(rows: Iterable[Row]) -> list[str]:
+    """Metrics that occur in the rows, in the order they are first met."""
+    return list(dict.fromkeys(metric for row in rows for metric in row.values))
+
+
+def _rows_of(result: RunResult, label: str) -> list[Row]:
+    protocol = result.protocol
+    cells: dict[tuple[object, ...], list[MetricValue]] = {}
+    for value in result.metrics:
+        key = (parse_metric(value.name).rule, value.dataset, value.subset, value.condition, value.manipulation)
+        cells.setdefault(key, []).append(value)
+    rows: list[Row] = []
+    for (level, *_), values in cells.items():
+        first = values[0]
+        by_metric = {parse_metric(v.name).metric: v for v in values}
+        judged = [v.threshold for m, v in by_metric.items() if parse_metric(v.name).kind.at_threshold]
+        rows.append(
+            Row(
+                model=label,
+                dataset=first.dataset,
+                subset=first.subset,
+                manipulation=first.manipulation,
+                condition=first.condition,
+                level=str(level),
+                values=by_metric,
+                n=first.n,
+                n_media=first.n_media,
+                n_positive=first.n_positive,
+                coverage=first.coverage,
+                profile=first.profile,
+                size=first.size,
+                train_condition=first.train_condition,
+                seed=first.seed,
+                selection=_selection(result),
+                failure_policy=result.failure_policy,
+                protocol=f"{protocol.name} v{protocol.version} ({protocol.hash[:12]})" if protocol else "none",
+                threshold=judged[0] if judged else None,
+                cluster=first.cluster,
+                mini=result.mini,
+            )
+        )
+    return rows
+
+
+def _selection(result: RunResult) -> str:
+    split, metric = result.selection.get("split"), result.selection.get("metric")
+    if not split or split == "none":
+        return "no selection"
+    return f"{metric} on {split}" if metric else f"on {split}"
+
+
+def _majority_rows(group: Sequence[Row]) -> list[Row]:
+    rows: dict[tuple[int, int], Row] = {}
+    for row in group:
+        sizes = (row.n, row.n_positive)
+        base = row.values.get("acc") or row.values.get("bacc")
+        if base is None or sizes in rows:
+            continue
+        try:
+            share = majority(*sizes)
+        except UndefinedMetric:
+            continue
+        constant = {"acc": share, "bacc": 0.5 if 0 < row.n_positive < row.n else None}
+        values = {
+            metric: base.model_copy(
+                update={"name": f"{metric}.{row.level}", "value": value, "low": None, "high": None, "ties": None}
+                | {"interval_note": None, "undefined": None if value is not None else "one class only"}
+            )
+            for metric, value in constant.items()
+            if metric in row.values
+        }
+        rows[sizes] = Row(
+            model=MAJORITY,
+            dataset=row.dataset,
+            subset=row.subset,
+            manipulation=row.manipulation,
+            condition=row.condition,
+            level=row.level,
+            values=values,
+            n=row.n,
+            n_media=row.n_media,
+            n_positive=row.n_positive,
+            coverage=row.coverage,
+            mini=row.mini,
+        )
+    return list(rows.values())

@@ -1,0 +1,92 @@
+"""The rules that stand beside every table, and the warning where runs differ in one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from dfbench.report.rows import Row
+
+MINI_NOTE = "mini: invented faces"
+
+_POLICIES = {
+    "exclude": "left out",
+    "as-real": "count as real (score 0)",
+    "as-fake": "count as fake (score 1)",
+    "as-chance": "count as 0.5",
+}
+_RULES: tuple[tuple[str, Callable[[Row], str]], ...] = (
+    ("level", lambda row: row.level),
+    ("test condition", lambda row: row.condition),
+    ("crop profile", lambda row: row.profile or "unknown"),
+    ("crop size", lambda row: f"{row.size} px"),
+    ("training condition", lambda row: row.train_condition),
+    ("training seed", lambda row: "unknown" if row.seed is None else str(row.seed)),
+    ("selection", lambda row: row.selection),
+    ("samples without a score", lambda row: _POLICIES.get(row.failure_policy, row.failure_policy)),
+    ("protocol", lambda row: row.protocol),
+    ("threshold", lambda row: "none" if row.threshold is None else f"fake from {row.threshold:g} on"),
+)
+_PER_ROW = {"level", "test condition"}
+
+
+def rules(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Every rule of the table and its value; several values are joined by a comma.
+
+    Args:
+        rows: rows of :func:`dfbench.report.rows.result_rows`.
+    """
+    ours = [row for row in rows if not row.is_majority]
+    found = [(name, ", ".join(dict.fromkeys(map(read, ours)))) for name, read in _RULES]
+    units = ", ".join(dict.fromkeys(row.cluster.replace("_", " ") for row in ours))
+    return [*found, ("intervals", f"95 %, bootstrap over {units}s")]
+
+
+def differences(rows: Sequence[Row]) -> list[str]:
+    """One sentence for each rule in which the runs of the table differ."""
+    ours = [row for row in rows if not row.is_majority]
+    sentences: list[str] = []
+    for name, read in _RULES:
+        by_value: dict[str, list[str]] = {}
+        for row in ours:
+            models = by_value.setdefault(read(row), [])
+            if row.model not in models:
+                models.append(row.model)
+        if name in _PER_ROW or len(by_value) < 2:
+            continue
+        who = "; ".join(f"{value}: {', '.join(models)}" for value, models in by_value.items())
+        sentences.append(f"The runs differ in {name} ({who}): their numbers are not directly comparable.")
+    return sentences
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """What to print under a table: rules, differences, reasons behind empty cells, and what the data are."""
+    lines = ["; ".join(f"{name}: {value}" for name, value in rules(rows)) + "."]
+    lines += differences(rows)
+    lines += _reasons(rows)
+    for row in rows:
+        number = row.values.get("acc")
+        if number and number.ties and row.manipulation == "all":
+            lines.append(
+                f"{row.model} {row.data} {row.condition} {row.level}: {number.ties} scores exactly on the threshold."
+            )
+    if any(row.mini for row in rows):
+        lines.append(f"{MINI_NOTE}: no stand-in for real forgeries, no ground for ranking detectors.")
+    return lines
+
+
+def _reasons(rows: Sequence[Row]) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for value in row.values.values():
+            where = f"{row.data} {row.manipulation} {value.name}"
+            if value.undefined:
+                found.setdefault(f"No value: {value.undefined}", []).append(where)
+            elif value.interval_note:
+                text = "No interval" if value.low is None else "Interval without width"
+                found.setdefault(f"{text}: {value.interval_note}", []).append(where)
+    lines: list[str] = []
+    for reason, places in found.items():
+        unique = list(dict.fromkeys(places))
+        more = f" and {len(unique) - 3} more" if len(unique) > 3 else ""
+        lines.append(f"{reason} ({', '.join(unique[:3])}{more}).")
+    return lines

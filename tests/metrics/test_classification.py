@@ -1,0 +1,129 @@
+import brute_force
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from dfbench import metrics as m
+from dfbench.errors import DataError, UndefinedMetric
+
+labels_and_scores = st.integers(1, 25).flatmap(
+    lambda n: (
+        st.tuples(
+            st.lists(st.integers(0, 1), min_size=n, max_size=n).filter(lambda y: len(set(y)) == 2),
+            st.one_of(
+                st.lists(st.floats(0, 1), min_size=n, max_size=n),
+                st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=n, max_size=n),  # heavily tied
+                st.floats(0, 1).map(lambda v: [v] * n),  # constant
+            ),
+        )
+        if n > 1
+        else st.nothing()
+    )
+)
+
+
+@given(labels_and_scores, st.floats(0, 1))
+def test_against_brute_force(case, threshold):
+    y, s = case
+    assert m.auc(y, s) == pytest.approx(brute_force.auc(y, s), abs=1e-12)
+    assert m.eer(y, s) == pytest.approx(brute_force.eer(y, s), abs=1e-12)
+    assert m.accuracy(y, s, threshold) == pytest.approx(brute_force.accuracy(y, s, threshold), abs=1e-12)
+    assert m.balanced_accuracy(y, s, threshold) == pytest.approx(brute_force.balanced(y, s, threshold), abs=1e-12)
+
+
+@given(labels_and_scores)
+def test_against_sklearn(case):
+    y, s = np.array(case[0]), np.array(case[1])
+    assert m.auc(y, s) == pytest.approx(sk.roc_auc_score(y, s), abs=1e-12)
+    assert m.accuracy(y, s) == pytest.approx(sk.accuracy_score(y, s >= 0.5), abs=1e-12)
+    assert m.balanced_accuracy(y, s) == pytest.approx(sk.balanced_accuracy_score(y, s >= 0.5), abs=1e-12)
+    fpr, tpr, thresholds = sk.roc_curve(y, s, drop_intermediate=False)
+    curve = m.roc_curve(y, s)
+    np.testing.assert_allclose(curve.fpr, fpr)
+    np.testing.assert_allclose(curve.tpr, tpr)
+    np.testing.assert_array_equal(curve.thresholds, thresholds)
+
+
+@given(labels_and_scores)
+def test_invariances(case):
+    y, s = np.array(case[0]), np.array(case[1])
+    ranks = np.unique(s, return_inverse=True)[1] / len(s)  # a strictly increasing transform that keeps ties
+    assert m.auc(y, ranks) == m.auc(y, s)
+    assert m.eer(y, ranks) == m.eer(y, s)
+    flipped = 1 - np.unique(s, return_inverse=True)[1] / len(s)
+    assert m.auc(1 - y, flipped) == pytest.approx(m.auc(y, s), abs=1e-12)
+    assert m.eer(1 - y, flipped) == pytest.approx(m.eer(y, s), abs=1e-12)
+    order = np.random.default_rng(0).permutation(len(y))
+    assert m.auc(y[order], s[order]) == m.auc(y, s)
+
+
+@given(labels_and_scores)
+def test_eer_threshold_is_finite_and_between_scores(case):
+    point = m.equal_error(*case)
+    assert min(case[1]) <= point.threshold <= max(case[1])
+    assert 0 <= point.value <= 1
+
+
+def test_constant_scores_are_chance_and_not_row_order():
+    for y in ([0, 0, 1], [1, 0, 0]):
+        assert m.auc(y, [0.7] * 3) == 0.5
+        assert m.eer(y, [0.7] * 3) == 0.5
+        assert m.equal_error(y, [0.7] * 3).threshold == 0.7
+
+
+def test_eer_differs_from_the_nearest_vertex():
+    # No vertex of this ROC has equal errors; (0, 1/2) and (1/3, 1) are nearest. The crossing lies between.
+    y, s = [1, 0, 1, 0, 0], [0.9, 0.6, 0.6, 0.2, 0.1]
+    assert m.eer(y, s) == pytest.approx(0.2)
+    assert m.equal_error(y, s).threshold == pytest.approx(0.9 + 0.6 * (0.6 - 0.9))
+
+
+def test_threshold_is_inclusive_and_ties_are_counted():
+    assert m.accuracy([0, 1], [0.5, 0.5]) == 0.5
+    assert m.class_recalls([0, 1], [0.5, 0.5]) == (0.0, 1.0)
+    assert m.ties_at([0.5, 0.5, 0.4]) == 2
+
+
+@pytest.mark.parametrize("metric", [m.auc, m.eer, m.equal_error, m.balanced_accuracy, m.class_recalls, m.roc_curve])
+@pytest.mark.parametrize(
+    ("labels", "reason"), [([1, 1], "only fake"), ([0, 0], "only real"), ([], "no scored samples")]
+)
+def test_undefined_has_a_reason(metric, labels, reason):
+    with pytest.raises(UndefinedMetric, match=reason):
+        metric(labels, [0.3] * len(labels))
+
+
+@pytest.mark.parametrize("metric", [m.accuracy, m.auc, m.eer, m.balanced_accuracy, m.roc_curve])
+@pytest.mark.parametrize(
+    ("labels", "scores", "message"),
+    [
+        ([0, 1, 1], [0.1, np.nan, np.inf], "not finite at the positions 1, 2"),
+        ([0, 1, 1], [0.1, 1.5, -0.1], r"outside \[0,1\] at the positions 1, 2"),
+        ([0, 2, 1], [0.1, 0.2, 0.3], "labels other than 0 .* at the positions 1$"),
+        ([0, 1], [0.1], "2 labels do not fit 1 scores"),
+        ([0, 1], ["a", "b"], "not numbers"),
+        (["real", "fake"], [0.1, 0.2], "labels must be the numbers"),
+        ([[0, 1]], [[0.1, 0.2]], "must be a vector"),
+    ],
+)
+def test_bad_input_is_named(metric, labels, scores, message):
+    with pytest.raises(DataError, match=message):
+        metric(labels, scores)
+
+
+def test_many_bad_positions_are_summed_up():
+    with pytest.raises(DataError, match="0, 1, 2, 3, 4 and 5 more"):
+        m.auc([0, 1] * 5, [2.0] * 10)
+
+
+def test_threshold_out_of_range():
+    with pytest.raises(DataError, match="threshold"):
+        m.accuracy([0], [0.5], 1.5)
+
+
+def test_majority():
+    assert m.majority(10, 7) == m.majority(10, 3) == 0.7
+    with pytest.raises(UndefinedMetric):
+        m.majority(0, 0)

@@ -1,0 +1,156 @@
+"""Shards hold whole scene groups; recipes hash what decides pixels and nothing else."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfbench.errors import DataError, UsageError
+from dfbench.preparation.plan import cut, rows_per_shard
+from dfbench.preparation.recipe import Part, Recipe
+from dfbench.preparation.resolve import Request, resolve
+from dfbench.preparation.sampling import FrameSampling
+from dfbench.protocols.protocol import DataPart, Protocol, Sampling
+from dfbench.schema.media import Media
+
+
+def media(group: int, name: str, split: str = "train") -> Media:
+    return Media("ff++", "c23", "Deepfakes", name, 1, split, f"ff++/{group:03d}", f"{name}.mp4")  # type: ignore[arg-type]
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=40), st.integers(1, 40), st.integers(64, 1024), st.randoms())
+def test_groups_stay_whole_whatever_the_order(sizes, rows_per_media, target, rng):
+    everything = [media(g, f"{g:03d}_{i}") for g, size in enumerate(sizes) for i in range(size)]
+    shuffled = everything.copy()
+    rng.shuffle(shuffled)
+    shards = cut(shuffled, rows_per_media, target)
+    assert shards == cut(everything, rows_per_media, target)
+    assert [m for s in shards for m in s.media] == sorted(everything, key=lambda m: (m.scene_group, m.media_id))
+    home = {}
+    for shard in shards:
+        groups = {m.scene_group for m in shard.media}
+        assert len(shard.media) * rows_per_media <= target or len(groups) == 1
+        for group in groups:
+            assert home.setdefault(group, shard.number) == shard.number
+    assert [s.file for s in shards] == [f"shard-{n:05d}.parquet" for n in range(len(shards))]
+
+
+def test_shard_hash_knows_its_media():
+    one, two = cut([media(1, "a"), media(1, "b")], 8, 64)[0], cut([media(1, "a"), media(1, "c")], 8, 64)[0]
+    assert one.hash != two.hash
+    assert one.hash == cut([media(1, "b"), media(1, "a")], 8, 64)[0].hash
+
+
+def test_small_sets_still_spread():
+    assert rows_per_shard(900_000) == 1024
+    assert 64 <= rows_per_shard(100) <= rows_per_shard(5000) < 1024
+
+
+def test_twice_the_same_id_and_groups_over_splits_are_refused():
+    with pytest.raises(DataError, match="same id"):
+        cut([media(1, "a"), media(2, "a")], 8, 64)
+    with pytest.raises(DataError, match="two splits"):
+        cut([media(1, "a", "train"), media(1, "b", "test")], 8, 64)
+
+
+RECIPE = Recipe("ff++", (Part(("c23", "c40")),), FrameSampling(frames=8), (128,), "native", "pyav", "centerface", "fp")
+
+
+def test_recipe_hash_ignores_order_and_sees_everything_else():
+    assert RECIPE.hash == replace(RECIPE, parts=(Part(("c40", "c23")),)).hash
+    changes = [
+        {"parts": (Part(("c23",)),)},
+        {"sampling": FrameSampling(every=8)},
+        {"sizes": (128, 224)},
+        {"profile": "box"},
+        {"decoder": "decord"},
+        {"face_detector_fingerprint": "other"},
+        {"seed": 1},
+        {"source": {"seed": 3}},
+        {"dataset": "mini"},
+    ]
+    hashes = {replace(RECIPE, **change).hash for change in changes}
+    assert len(hashes) == len(changes)
+    assert RECIPE.hash not in hashes
+
+
+def test_parts_keep_reals():
+    part = Part(("c23",), ("test",), ("FaceSwap",))
+    assert part.takes("c23", "test", "real")
+    assert part.takes("c23", "test", "FaceSwap")
+    assert not part.takes("c23", "test", "Deepfakes")
+    assert not part.takes("c40", "test", "real")
+    assert not part.takes("c23", "val", "real")
+
+
+def protocol(**changes: object) -> Protocol:
+    parts = (
+        DataPart(role="train", dataset="ff++", split="train", subsets=("c23",)),
+        DataPart(role="test", dataset="ff++", split="test", subsets=("c23", "c40"), manipulations=("FaceSwap",)),
+    )
+    values = {
+        "name": "p",
+        "version": 1,
+        "source": "s",
+        "summary": "s",
+        "data": parts,
+        "sampling": Sampling(every=5, max=3),
+    }
+    return Protocol(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_defaults_of_a_plain_request():
+    recipe = resolve(Request("ff++"))
+    assert (recipe.sampling.frames, recipe.sizes, recipe.profile, recipe.parts) == (32, (128, 224), "native", (Part(),))
+
+
+def test_protocol_decides_frames_crops_and_media():
+    recipe = resolve(Request("ff++", protocol=protocol()))
+    assert recipe.sampling == FrameSampling(every=5, max=3)
+    assert (recipe.sizes, recipe.profile) == ((128,), "native")
+    assert recipe.takes("c40", "test", "FaceSwap")
+    assert not recipe.takes("c40", "train", "FaceSwap")
+    assert not recipe.takes("c23", "test", "Deepfakes")
+    assert recipe.takes("c23", "train", "Deepfakes")
+    narrowed = resolve(Request("ff++", protocol=protocol(), splits=("test",)))
+    assert narrowed.parts == (Part(("c23", "c40"), ("test",), ("FaceSwap",)),)
+
+
+def test_mini_without_options_takes_the_mini_protocol():
+    plain = resolve(Request("mini"))
+    assert plain.hash == resolve(Request("mini", protocol="mini")).hash
+    assert (plain.sampling.frames, plain.sizes) == (8, (128,))
+    assert plain.takes("c40", "test", "real")
+    assert resolve(Request("mini", frames=4, subsets=("raw",))).parts == (Part(("raw",)),)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request("ff+"), "unknown data set"),
+        (Request("ff++", protocol="nosuch"), "unknown protocol"),
+        (Request("ff++", profile="natve"), "unknown"),
+        (Request("ff++", decoder="pyaw"), "unknown decoder"),
+        (Request("ff++", face_detector="retina"), "unknown face detector"),
+        (Request("ff++", sizes=(8,)), "between 16 and 1024"),
+        (Request("ff++", frames=0), "at least 1"),
+        (Request("ff++", frames=3, every=2), "one rule"),
+        (Request("ff++", subsets=("c22",)), "unknown subset"),
+        (Request("ff++", protocol="mini"), "does not use"),
+        (Request("mini", protocol="mini", frames=3), "can not go with a protocol"),
+        (Request("mini", protocol="mini", subsets=("raw",)), "leave nothing"),
+    ],
+)
+def test_bad_requests(request_, message):
+    with pytest.raises(UsageError, match=message):
+        resolve(request_)
+
+
+def test_shuffling_never_matters_for_ids():
+    order = [media(g, f"{g}{i}") for g in range(5) for i in range(3)]
+    random.Random(3).shuffle(order)
+    assert cut(order, 10, 64)[0].media[0].media_id == "ff++/c23/Deepfakes/00"

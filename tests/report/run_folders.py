@@ -1,0 +1,111 @@
+"""Run folders with synthetic scores, made by the same functions that evaluation calls."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from matplotlib.image import imsave
+
+from dfbench.metrics import compute_metrics, coverage_rows
+from dfbench.schema.ids import media_id, sample_id
+from dfbench.schema.result import ManifestRef, ProtocolRef, RunResult, WeightsRef
+from dfbench.schema.scores import EXAMPLES, SCORES
+
+METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
+NAMES = tuple(f"{m}.{level}" for level in ("frame", "video.mean") for m in ("acc", "bacc", "auc", "eer"))
+
+
+def scores_table(
+    model: str = "grnet", run_id: str = "run-1", pairs: int = 20, frames: int = 4, gap: float = 1.5, seed: int = 0
+) -> pa.Table:
+    """Scores of an FF++-like test part in c23 and c40; every 37th sample has no face."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for subset in ("c23", "c40"):
+        for pair in range(pairs):
+            a, b = f"{2 * pair:03d}", f"{2 * pair + 1:03d}"
+            clips = [("real", a), ("real", b)] + [(m, n) for m in METHODS for n in (f"{a}_{b}", f"{b}_{a}")]
+            for method, name in clips:
+                clip = media_id("mini", subset, method, name)
+                fake = method != "real"
+                for frame in range(frames):
+                    logit = rng.normal() + (gap * (0.6 if subset == "c40" else 1) if fake else 0)
+                    ok = len(rows) % 37 != 5
+                    rows.append(
+                        {
+                            "sample_id": sample_id(clip, frame),
+                            "media_id": clip,
+                            "dataset": "mini",
+                            "subset": subset,
+                            "manipulation": method,
+                            "split": "test",
+                            "scene_group": f"mini/{a}",
+                            "label": int(fake),
+                            "class": method,
+                            "condition": "clean",
+                            "model": model,
+                            "run_id": run_id,
+                            "status": "ok" if ok else "no_face",
+                            "score": float(1 / (1 + np.exp(-logit))) if ok else None,
+                            "logits": [0.0, float(logit)] if ok else None,
+                        }
+                    )
+    return pa.Table.from_pylist(rows, schema=SCORES.schema())
+
+
+def result_of(scores: pa.Table, *, profile: str = "native", names: tuple[str, ...] = NAMES, **changes) -> RunResult:
+    """The result of a scores table."""
+    options = {"resamples": 200, "seed": 0, "failure_policy": "exclude", "profile": profile, "size": 128}
+    fields = {
+        "run_id": scores["run_id"][0].as_py(),
+        "model": scores["model"][0].as_py(),
+        "protocol": ProtocolRef(name="mini", version=1, hash="ab" * 32),
+        "manifests": (
+            ManifestRef(
+                name="mini", dataset="mini", hash="cd" * 32, profile=profile, sizes=(128,), geometry="own",
+                decoder="pyav", face_detector="centerface",
+            ),
+        ),
+        "weights": WeightsRef(sha256="ef" * 32, card={"bibtex": "@article{guo2023,\n title={GRnet}}", "seed": 7}),
+        "versions": {"numpy": "2", "torch": "2"},
+        "device": "cpu",
+        "started": "2026-01-01T00:00:00",
+        "seconds": 12.0,
+        "selection": {"split": "val", "metric": "auc.video.mean"},
+        "failure_policy": "exclude",
+        "coverage": tuple(coverage_rows(scores)),
+        "metrics": tuple(compute_metrics(scores, names, train_seed=7, **options)),
+        "mini": True,
+    }  # fmt: skip
+    return RunResult(**(fields | changes))
+
+
+def picture(level: float) -> bytes:
+    """A small PNG file."""
+    stream = io.BytesIO()
+    imsave(stream, np.full((16, 16, 3), level), format="png")
+    return stream.getvalue()
+
+
+def write_run(folder: Path, scores: pa.Table, result: RunResult, examples: bool = True) -> Path:
+    """Write a run folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(scores, folder / "scores.parquet")
+    digest = hashlib.sha256((folder / "scores.parquet").read_bytes()).hexdigest()
+    result = result.model_copy(update={"scores_sha256": digest})
+    (folder / "result.json").write_text(json.dumps(result.model_dump(mode="json")), "utf-8")
+    if examples:
+        taken = scores.slice(0, 4).select(["sample_id", "media_id", "manipulation", "label", "score"]).to_pylist()
+        rows = [
+            row
+            | {"kind": "worst" if i else "typical", "crop": picture(0.4), "residual": picture(0.8) if i % 2 else None}
+            for i, row in enumerate(taken)
+        ]
+        pq.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES.schema()), folder / "examples.parquet")
+    return folder

@@ -1,0 +1,168 @@
+import csv
+import io
+import json
+
+import pytest
+import run_folders
+
+from dfbench.errors import UsageError
+from dfbench.report import render, result_rows
+from dfbench.report.escape import latex, markdown
+from dfbench.report.rules import differences, notes
+from dfbench.report.summary import summary
+from dfbench.schema.result import MetricValue, RunResult
+
+
+def value(name, number, low=None, high=None, **changes):
+    fields = {
+        "name": name, "dataset": "ff++", "subset": "c23", "manipulation": "all", "condition": "clean", "value": number,
+        "low": low, "high": high, "n": 700, "n_media": 700, "n_positive": 560, "coverage": 0.995, "profile": "native",
+        "size": 128, "threshold": 0.5 if name.startswith("acc") else None, "seed": 7, "n_clusters": 140,
+    }  # fmt: skip
+    return MetricValue(**(fields | changes))
+
+
+def result(metrics, **changes):
+    fields = {
+        "run_id": "r1", "model": "gr_net|x", "protocol": None, "manifests": (), "weights": None, "versions": {},
+        "device": "cpu", "started": "2026", "seconds": 1.0, "selection": {"split": "val", "metric": "auc.video.mean"},
+        "failure_policy": "exclude", "metrics": tuple(metrics), "mini": False,
+    }  # fmt: skip
+    return RunResult(**(fields | changes))
+
+
+SMALL = result([value("acc.video.mean", 0.81234, 0.78, 0.85), value("auc.video.mean", 0.9, 0.875, 0.925)])
+
+
+def test_text_is_exact():
+    assert render(result_rows([SMALL])) == (
+        "model           data      manipulation  condition  level       ACC               AUC               n    media  coverage\n"  # noqa: E501
+        "--------------  --------  ------------  ---------  ----------  ----------------  ----------------  ---  -----  --------\n"  # noqa: E501
+        "gr_net|x        ff++/c23  all           clean      video.mean  81.2 [78.0-85.0]  90.0 [87.5-92.5]  700  700    99.5\n"  # noqa: E501
+        "majority class  ff++/c23  all           clean      video.mean  80.0              -                 700  700    99.5\n"  # noqa: E501
+        "\n"
+        "Percent.\n"
+        "level: video.mean; test condition: clean; crop profile: native; crop size: 128 px; training condition: clean; "
+        "training seed: 7; selection: auc.video.mean on val; samples without a score: left out; protocol: none; "
+        "threshold: fake from 0.5 on; intervals: 95 %, bootstrap over scene groups.\n"
+    )
+
+
+def test_markdown_is_exact():
+    lines = render(result_rows([SMALL]), "md").splitlines()
+    assert lines[:4] == [
+        "| model | data | manipulation | condition | level | ACC | AUC | n | media | coverage |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| gr\\_net\\|x | ff++/c23 | all | clean | video.mean | 81.2 [78.0–85.0] | 90.0 [87.5–92.5] | 700 | 700 | 99.5 |",  # noqa: E501
+        "| majority class | ff++/c23 | all | clean | video.mean | 80.0 | – | 700 | 700 | 99.5 |",
+    ]
+    assert "crop profile: native" in lines[-1]
+
+
+def test_latex_is_exact():
+    text = render(result_rows([SMALL]), "tex")
+    assert (
+        "gr\\_net|x & ff++/c23 & all & clean & video.mean & 81.2 {\\scriptsize [78.0--85.0]} & "
+        "90.0 {\\scriptsize [87.5--92.5]} & 700 & 700 & 99.5 \\\\\n" in text
+    )
+    assert "intervals: 95 \\%, bootstrap over scene groups" in text
+    for command in ("toprule", "midrule", "bottomrule"):
+        assert f"\\{command}" in text
+    assert text.count("{") == text.count("}")
+
+
+def test_csv_keeps_full_precision_and_every_rule():
+    (row, majority) = csv.DictReader(io.StringIO(render(result_rows([SMALL]), "csv")))
+    assert float(row["acc"]) == 0.81234
+    assert (row["auc_low"], row["auc_high"]) == ("0.875", "0.925")
+    assert row["profile"] == "native"
+    assert row["selection"] == "auc.video.mean on val"
+    assert row["failure_policy"] == "exclude"
+    assert (majority["model"], majority["acc"], majority["auc"]) == ("majority class", "0.8", "")
+
+
+def test_terminal_holds_the_same_numbers():
+    text = render(result_rows([SMALL]), "terminal")
+    assert "81.2" in text
+    assert "crop profile" in " ".join(text.split())
+
+
+def test_unknown_format():
+    with pytest.raises(UsageError, match="unknown table format 'html'"):
+        render(result_rows([SMALL]), "html")
+
+
+@pytest.mark.parametrize("fmt", ["text", "md", "tex", "csv"])
+def test_every_rule_stands_in_every_form(fmt):
+    changed = result(
+        [value("auc.frame", 0.7, condition="jpeg:q=60", train_condition="webp", profile="box", size=224)],
+        failure_policy="as-chance",
+    )
+    text = render(result_rows([changed]), fmt).replace("\\", "")
+    for word in ("frame", "jpeg:q=60", "webp", "box", "224", "auc.video.mean on val"):
+        assert word in text
+    assert ("as-chance" if fmt == "csv" else "count as 0.5") in text
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [({"profile": "box"}, "crop profile"), ({"size": 224}, "crop size"), ({"train_condition": "jpeg:q=60"}, "training condition"),  # noqa: E501
+     ({"seed": 8}, "training seed")],
+)  # fmt: skip
+def test_runs_that_differ_in_a_rule_say_so(change, word):
+    other = result([value("acc.video.mean", 0.7, **change)], run_id="r2", model="meso4")
+    (sentence,) = [s for s in differences(result_rows([SMALL, other])) if word in s]
+    assert "gr_net|x" in sentence
+    assert "meso4" in sentence
+
+
+def test_runs_with_other_selection_or_failure_rule_say_so():
+    other = result([value("acc.video.mean", 0.7)], run_id="r2", model="meso4", failure_policy="as-real", selection={})
+    text = " ".join(differences(result_rows([SMALL, other])))
+    assert "differ in selection" in text
+    assert "differ in samples without a score" in text
+    assert differences(result_rows([SMALL])) == []
+
+
+def test_undefined_numbers_are_dashes_with_their_reason():
+    one = result([value("auc.frame", None, undefined="only fake samples (5)", n=5, n_positive=5)])
+    rows = result_rows([one])
+    assert "  -  " in render(rows)
+    assert any("only fake samples (5)" in note for note in notes(rows))
+    few = result([value("auc.frame", 0.5, interval_note="3 scene groups; at least 20 are needed")])
+    assert any("No interval: 3 scene groups" in note for note in notes(result_rows([few])))
+
+
+def test_ties_at_the_threshold_are_printed():
+    tied = result([value("acc.frame", 0.5, ties=12)])
+    assert any("12 scores exactly on the threshold" in note for note in notes(result_rows([tied])))
+
+
+def test_majority_stands_once_for_detectors_on_the_same_samples():
+    other = result([value("acc.video.mean", 0.7)], run_id="r2", model="meso4")
+    assert [r.model for r in result_rows([SMALL, other])] == ["gr_net|x", "meso4", "majority class"]
+    fewer = result([value("acc.video.mean", 0.7, n=600, n_positive=400)], run_id="r2", model="meso4")
+    shares = [r.values["acc"].value for r in result_rows([SMALL, fewer]) if r.is_majority]
+    assert shares == [0.8, 400 / 600]
+
+
+def test_mini_is_marked_and_summarised():
+    rows = result_rows([run_folders.result_of(run_folders.scores_table())])
+    assert any("mini: invented faces" in note for note in notes(rows))
+    text = summary(rows)
+    assert text.startswith("AUC at video level")
+    assert "mini/c23" in text
+    assert "mini/c40" in text
+
+
+def test_escapes():
+    assert latex("a_b & 50% {x} \\ ~^#$") == (
+        "a\\_b \\& 50\\% \\{x\\} \\textbackslash{} \\textasciitilde{}\\textasciicircum{}\\#\\$"
+    )
+    assert markdown("[x](http://a) <b>|`") == "\\[x\\](http://a) \\<b\\>\\|\\`"
+
+
+def test_rows_survive_the_file(two_runs):
+    raw = json.loads((two_runs[0] / "result.json").read_text())
+    rows = result_rows([RunResult.model_validate(raw)])
+    assert len([r for r in rows if not r.is_majority]) == 2 * 2 * 5
