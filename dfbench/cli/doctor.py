@@ -56,14 +56,9 @@ def doctor() -> None:
         click.echo(f"face detector  not usable: {error}; {hint}")
         missing.append("face detector")
     if find_spec("torch"):
-        import torch
+        from dfbench.models.device import gpu_names
 
-        gpus = (
-            [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-            if torch.cuda.is_available()
-            else []
-        )
-        click.echo(f"GPU            {', '.join(gpus) or 'none: models run on the CPU'}")
+        click.echo(f"GPU            {', '.join(gpu_names()) or 'none: models run on the CPU'}")
     click.echo(f"workspace      {config.workspace().resolve()}")
     roots = config.configured_roots()
     for name, root in roots.items():

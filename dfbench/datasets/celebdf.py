@@ -34,6 +34,36 @@ V2_TEST = {CELEB: 108, YOUTUBE: 70, SYNTHESIS: 340}
 
 
 @dataclass(frozen=True)
+class People:
+    """What the name of a clip of Celeb-real or Celeb-synthesis tells.
+
+    Attributes:
+        target: who is seen, ``id0``.
+        source: whose face was put in; None for a real clip.
+        base: name of the real clip.
+    """
+
+    target: str
+    source: str | None
+    base: str
+
+
+def parse_name(name: str, folder: str) -> People | None:
+    """Take the name of a clip (without extension) apart; None if it names nobody.
+
+    >>> parse_name("id2_id37_0001", SYNTHESIS)
+    People(target='id2', source='id37', base='id2_0001')
+    """
+    match = _NAMES[folder].match(name)
+    if match is None or folder == YOUTUBE:
+        return None
+    target = f"id{match['target']}"
+    if folder == CELEB:
+        return People(target, None, name)
+    return People(target, f"id{match['source']}", f"{target}_{match['clip']}")
+
+
+@dataclass(frozen=True)
 class CelebDF(DataSet):
     """Adapter for one version of Celeb-DF.
 
@@ -75,20 +105,18 @@ class CelebDF(DataSet):
         for entry in clips_first(entries(place)):
             path, name = f"{where}/{entry.name}", stem(entry.name)
             usable = entry.is_file() and may_be_media(entry.name)
-            match = _NAMES[folder].match(name) if usable else None
-            if match is None:
+            if not usable or not _NAMES[folder].match(name):
                 finds.leave_out(NOT_A_CLIP, path)
                 continue
             split: Split = "test" if (folder, name) in tested else "train"
-            number += finds.add(self._media(name, match.groupdict(), folder, split, path))
+            number += finds.add(self._media(name, folder, split, path))
         return number
 
-    def _media(self, name: str, parts: dict[str, str], folder: str, split: Split, path: str) -> Media:
+    def _media(self, name: str, folder: str, split: Split, path: str) -> Media:
         fake = folder == SYNTHESIS
-        target = f"id{parts['target']}" if "target" in parts else None
-        base = f"{self.name}/all/real/{target}_{parts['clip']}" if fake else None
+        people = parse_name(name, folder)
         # A person's clips stand on both sides of the official split, so that the split is part of the group.
-        group = name if target is None else f"{split}/{target}"
+        group = name if people is None else f"{split}/{people.target}"
         return Media(
             dataset=self.name,
             subset="all",
@@ -98,9 +126,9 @@ class CelebDF(DataSet):
             split=split,
             scene_group=f"{self.name}/{group}",
             path=path,
-            identity_target=target,
-            identity_source=f"id{parts['source']}" if fake else None,
-            base_media_id=base,
+            identity_target=people.target if people else None,
+            identity_source=people.source if people else None,
+            base_media_id=f"{self.name}/all/real/{people.base}" if people and fake else None,
         )
 
     def _expect(self, finds: Finds, tested: dict[tuple[str, str], int]) -> None:

@@ -1,4 +1,4 @@
-"""FaceForensics++: the tree of the official download script, at raw (c0), c23 and c40.
+"""FaceForensics++: the tree of the official download script, at raw (c0), c23 and c40; and the flat copy at c23.
 
 Sources: the FaceForensics repository's ``dataset/README.md`` (tree, names: the first id of a fake gives the
 scene, the second the face or expression) and ``dataset/splits`` (pairs). DeepFakeDetection, which is distributed
@@ -8,11 +8,12 @@ in the same tree, is a data set of its own and not read here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dfbench.datasets.adapter import Counts, Scan
 from dfbench.datasets.counts import missing_of, nested
+from dfbench.datasets.ffpp_flat import SUBSET, compare_csv, find_flat, flat_clips, other_folders
 from dfbench.datasets.ffpp_names import Found, parse_name
 from dfbench.datasets.filters import Filters, make_filters
 from dfbench.datasets.pairs import Pair, Pairs, official_pairs
@@ -30,7 +31,7 @@ _OTHER_SETS = {"deepfakedetection"}  # lies in the same tree, read by a data set
 LAYOUT = (
     "the layout is original_sequences/youtube/c23/videos/000.mp4 and "
     "manipulated_sequences/Deepfakes/c23/videos/000_003.mp4 (c23, c40, raw or c0); "
-    "give the folder that holds both, or its parent"
+    "give the folder that holds both, or its parent; or the flat copy: original/000.mp4, Deepfakes/000_003.mp4"
 )
 
 
@@ -43,7 +44,9 @@ class _Finds:
     present: set[tuple[str, str]] = field(default_factory=set)
 
     def leave_out(self, reason: str, path: str) -> None:
-        self.left_out.setdefault(reason, []).append(path)
+        # Names on disk may be no valid text; the list of them must be.
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        self.left_out.setdefault(reason, []).append(shown)
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,41 @@ class FaceForensicsTree:
         filters = self.filters(subsets, splits, manipulations)
         tree = locate(Path(root), (_ORIGINALS, _FORGED), self.title)
         if tree is None:
-            raise DataError(f"no {self.title} tree in {root}", LAYOUT)
+            return self._scan_flat(Path(root), filters)
         pairs = self.load_pairs(tree)
         finds = _Finds()
         for subset in SUBSETS:
             if filters.keeps_subset(subset):
                 self._read_subset(tree, subset, pairs, filters, finds)
+        return self._scan_of(tree, pairs, filters, finds, self._warnings(tree, filters, finds))
+
+    def _scan_flat(self, root: Path, filters: Filters) -> Scan:
+        tree = find_flat(root, self.manipulations, self.title)
+        if tree is None:
+            raise DataError(f"no {self.title} tree in {root}", LAYOUT)
+        pairs = self.load_pairs(tree)
+        finds = _Finds()
+        there = set()
+        for clip in flat_clips(tree, self.manipulations, finds.leave_out):
+            pair = self._pair_of(clip.found, pairs, clip.path, finds)
+            there.add(f"{clip.path.split('/')[0]}/{clip.found.name}".casefold())
+            kept = filters.keeps_subset(SUBSET) and filters.keeps_manipulation(clip.manipulation)
+            finds.present.add((SUBSET, clip.manipulation))
+            if pair is not None and kept and filters.keeps_split(pair.split):
+                media = self._media(clip.found, pair, SUBSET, clip.manipulation, clip.path)
+                self._add(replace(media, kind=clip.kind), finds)
+        other, strange = other_folders(tree, self.manipulations)
+        for name in other:
+            finds.leave_out("clips of another data set, read as dfd", name)
+        warnings = [
+            f"subset {s} is not in {tree}, which is the flat copy at c23" for s in filters.subsets if s != SUBSET
+        ]
+        if strange:
+            warnings.append(f"folders that are none of {self.title}'s methods were not read: {', '.join(strange)}")
+        warnings += compare_csv(tree, frozenset(there))
+        return self._scan_of(tree, pairs, filters, finds, tuple(warnings))
+
+    def _scan_of(self, tree: Path, pairs: Pairs, filters: Filters, finds: _Finds, warnings: tuple[str, ...]) -> Scan:
         if not finds.media:
             chosen = ", ".join((*filters.subsets, *filters.splits, *filters.manipulations))
             raise DataError(f"no clip of {self.title} found in {tree}" + (f" for {chosen}" if chosen else ""), LAYOUT)
@@ -111,7 +143,7 @@ class FaceForensicsTree:
             expected=expected,
             missing=missing_of(expected, media),
             left_out={reason: tuple(paths) for reason, paths in sorted(finds.left_out.items())},
-            warnings=self._warnings(tree, filters, finds),
+            warnings=warnings,
         )
 
     def _read_subset(self, tree: Path, subset: str, pairs: Pairs, filters: Filters, finds: _Finds) -> None:
@@ -191,9 +223,11 @@ def _names_in(folder: Path, tree: Path, real: bool, finds: _Finds) -> Iterator[t
     where = folder.relative_to(tree).as_posix()
     for entry in entries(folder):
         path = f"{where}/{entry.name}"
-        found = parse_name(entry.name, real) if entry.is_file() else None
+        found = parse_name(entry.name, real)
         if found is None:
             finds.leave_out("a name that is not a clip's", path)
+        elif not entry.is_file():
+            finds.leave_out("not a file", path)
         else:
             yield path, found
 

@@ -109,8 +109,8 @@ class Folder(DataSet):
     def _read_list(self, finds: Finds, file: Path) -> None:
         items = {item.path: item for item in _items(finds, file.name)}
         folders: dict[str, list[str]] = {}
-        for path, item in items.items():
-            if item.kind == "image":
+        for path, found in items.items():
+            if found.kind == "image":
                 folders.setdefault(os.path.dirname(path), []).append(path)
         splits: dict[str, tuple[str, int]] = {}
         lines: dict[str, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,9 @@ from dfbench.schema.media import Media
 
 NOT_A_CLIP = "a name that is not a clip's"
 SECOND_FILE = "a second file of the same clip"
-BAD_NAME = "a name with '#' or a backslash, which ids can not hold"
+BAD_NAME = "a name with '#', a backslash or bytes that are no text, which ids can not hold"
 NOT_LISTED = "not named in the label file"
+_BAD = re.compile("[#\\\\\udc80-\udcff]")  # the last are what Python makes of bytes that are no text
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Finds:
 
     def add(self, media: Media) -> bool:
         """Take a medium; False, and named among what is left out, if its name is unfit or taken already."""
-        if any(mark in part for mark in "#\\" for part in (media.name, media.manipulation, media.subset)):
+        if _BAD.search(f"{media.subset}{media.manipulation}{media.name}"):
             self.leave_out(BAD_NAME, media.path)
             return False
         if self.media.setdefault(media.media_id, media) is not media:
@@ -50,7 +52,9 @@ class Finds:
 
     def leave_out(self, reason: str, path: str) -> None:
         """Name something that was found but is not used."""
-        self.left_out.setdefault(reason, []).append(path)
+        # Names on disk may be no valid text; the list of them must be.
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        self.left_out.setdefault(reason, []).append(shown)
 
     def expect(self, cell: Cell, number: int) -> None:
         """Add to the published counts."""

@@ -9,6 +9,16 @@ from dfbench.errors import unknown_name
 
 _ADAPTERS: dict[str, str] = {
     "ff++": "dfbench.datasets.ffpp:FFPP",
+    "dfd": "dfbench.datasets.dfd:DFD",
+    "dfdc": "dfbench.datasets.dfdc:DFDC",
+    "dfdcp": "dfbench.datasets.dfdcp:DFDCP",
+    "celeb-df-v1": "dfbench.datasets.celebdf:CELEB_DF_V1",
+    "celeb-df-v2": "dfbench.datasets.celebdf:CELEB_DF_V2",
+    "hff": "dfbench.datasets.hff:HFF",
+    "wilddeepfake": "dfbench.datasets.wilddeepfake:WILDDEEPFAKE",
+    "diffswap": "dfbench.datasets.diffswap:DIFFSWAP",
+    "deepfakebench": "dfbench.datasets.deepfakebench:DEEPFAKEBENCH",
+    "folder": "dfbench.datasets.folder:FOLDER",
     "mini": "dfbench.datasets.mini:MINI",
 }
 

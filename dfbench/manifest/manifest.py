@@ -58,12 +58,18 @@ class Manifest:
             UsageError: there is no such column.
             DataError: a shard can not be read.
         """
+        parts = [self.shard_table(number, columns) for number in range(len(self.info.shards))]
+        if not parts:
+            raise DataError(f"the manifest {self.path} has no shards", "it is not finished; run dfbench prepare again")
+        return pa.concat_tables(parts)
+
+    def shard_table(self, number: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of one shard; see :meth:`table`."""
         wanted = [c for c in self.columns if not c.startswith("crop_")] if columns is None else list(columns)
         for name in wanted:
             if name not in self.columns:
                 raise unknown_name("column", name, self.columns)
-        parts = [read_shard(self.path / shard.file, wanted) for shard in self.info.shards]
-        return pa.concat_tables(parts) if parts else pa.table({c: [] for c in wanted})
+        return read_shard(self.path / self.info.shards[number].file, wanted)
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Rows as a data frame; all columns but the crops by default. See :meth:`table`."""

@@ -82,13 +82,25 @@ def select_samples(manifest: Manifest, protocol: Protocol, role: str) -> Samples
             "see: dfbench list protocols",
         )
     _check_serves(manifest, protocol)
-    table = manifest.table()
-    taken = np.zeros(len(table), bool)
+    keys = manifest.table(["split", "subset", "manipulation"])
+    taken = np.zeros(len(keys), bool)
     for part in parts:
-        taken |= _rows_of_part(table, part, manifest, protocol)
+        taken |= _rows_of_part(keys, part, manifest, protocol)
     rows = np.flatnonzero(taken)
-    chosen = table.take(rows).combine_chunks()
-    return Samples(dataset, role, protocol.crops.profile, protocol.crops.size, chosen, rows)
+    crops = protocol.crops
+    return Samples(dataset, role, crops.profile, crops.size, _take_by_shard(manifest, rows), rows)
+
+
+def _take_by_shard(manifest: Manifest, rows: npt.NDArray[np.int64]) -> pa.Table:
+    # A large manifest's table is never held as a whole.
+    pieces = []
+    start = 0
+    for number, shard in enumerate(manifest.info.shards):
+        here = rows[(rows >= start) & (rows < start + shard.rows)] - start
+        if len(here):
+            pieces.append(manifest.shard_table(number).take(here))
+        start += shard.rows
+    return pa.concat_tables(pieces).combine_chunks()
 
 
 def _check_serves(manifest: Manifest, protocol: Protocol) -> None:

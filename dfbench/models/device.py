@@ -48,6 +48,13 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda", number)
 
 
+def gpu_names() -> tuple[str, ...]:
+    """Names of the GPUs that torch can use; empty without one."""
+    import torch
+
+    return tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+
+
 def device_label(device: torch.device) -> str:
     """How a device is named in results: ``cpu`` or the GPU's name."""
     import torch

@@ -15,6 +15,8 @@ from dfbench.report.rules import notes
 from dfbench.schema.result import MetricValue
 
 DASH = "-"
+_COUNT_COLUMNS = 3  # trailing ones: n, media, coverage
+_INTERVAL_WIDTH = len("[82.6-86.4]")
 NAME_COLUMNS = 5  # leading columns of the printed table that hold names, not numbers
 
 
@@ -81,20 +83,21 @@ def _terminal(rows: Sequence[Row]) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    heads = header(rows)
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    previous = None
-    for row in rows:
-        place = (row.level, row.data, row.condition)
-        if previous is not None and place != previous:
-            table.add_section()
-        previous = place
-        style = "dim" if row.is_majority else ""
-        table.add_row(*(Text(cell, style=style) for cell in cells(row, metrics_of(rows))))
     console = Console(file=io.StringIO(), force_terminal=True, width=Console().width)
-    console.print(table)
+    said = {"level", "media"} | {
+        name for name in ("manipulation", "condition") if len({getattr(row, name) for row in rows}) == 1
+    }
+    heads = header(rows)
+    keep = [i for i, head in enumerate(heads) if head not in said]
+    for level in dict.fromkeys(row.level for row in rows):
+        table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0, title=level, title_justify="left")
+        for i in keep:  # an interval may move below its number, but is not cut
+            numeric = NAME_COLUMNS <= i < len(heads) - _COUNT_COLUMNS
+            table.add_column(heads[i], overflow="fold", min_width=_INTERVAL_WIDTH if numeric else None)
+        for row in (row for row in rows if row.level == level):
+            texts = cells(row, metrics_of(rows))
+            table.add_row(*(Text(texts[i], style="dim" if row.is_majority else "") for i in keep))
+        console.print(table)
     for line in ("Percent.", *notes(rows)):
         console.print(Text(line, style="dim"))
     assert isinstance(console.file, io.StringIO)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -252,3 +253,17 @@ def test_scan_never_opens_media(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "open", spy)
     adapter.scan(tmp_path)
     assert ".mp4" not in opened
+
+
+def test_folders_and_names_that_are_no_text_are_left_out(tmp_path):
+    pair_tree(tmp_path)
+    videos = tmp_path / "original_sequences/youtube/c23/videos"
+    (videos / "000.mp4").mkdir()
+    try:
+        (videos / os.fsdecode(b"caf\xe9.mp4")).write_bytes(b"")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    left_out = get_adapter("ff++").scan(tmp_path).left_out
+    assert left_out["not a file"] == ("original_sequences/youtube/c23/videos/000.mp4",)
+    assert left_out["a name that is not a clip's"] == ("original_sequences/youtube/c23/videos/caf\\xe9.mp4",)
+    assert json.dumps(left_out).encode("utf-8")

@@ -112,8 +112,8 @@ def test_small_frames_are_looked_at_in_their_own_size(width: int, height: int) -
     assert net_height % 32 == 0
     assert max(net_width, net_height) <= 640
     scale = min(1, 640 / max(width, height))
-    assert 0 <= net_width - width * scale < 32
-    assert 0 <= net_height - height * scale < 32
+    assert -1e-6 <= net_width - width * scale < 32
+    assert -1e-6 <= net_height - height * scale < 32
 
 
 def test_suppression_keeps_the_best_of_each_heap() -> None:

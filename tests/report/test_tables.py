@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 import run_folders
@@ -166,3 +167,18 @@ def test_rows_survive_the_file(two_runs):
     raw = json.loads((two_runs[0] / "result.json").read_text())
     rows = result_rows([RunResult.model_validate(raw)])
     assert len([r for r in rows if not r.is_majority]) == 2 * 2 * 5
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_terminal_cuts_no_number(monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    rows = [r for r in result_rows([run_folders.result_of(run_folders.scores_table())]) if r.manipulation == "all"]
+    text = re.sub("\x1b\\[[0-9;]*m", "", render(rows, "terminal"))
+    words = set(text.split())
+    for row in rows:
+        assert f"{100 * row.coverage:.1f}" in words
+        for number in row.values.values():
+            if number.low is not None:
+                assert f"{100 * number.value:.1f}" in words
+                assert f"[{100 * number.low:.1f}-{100 * number.high:.1f}]" in words
+    assert max(map(len, text.splitlines())) <= width

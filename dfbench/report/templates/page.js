@@ -16,7 +16,8 @@ document.querySelectorAll("table.sortable").forEach(function (table) {
       rows.sort(function (a, b) {
         var x = a.cells[column].textContent, y = b.cells[column].textContent;
         var p = parseFloat(x), q = parseFloat(y);
-        var order = isNaN(p) || isNaN(q) ? (isNaN(p) - isNaN(q)) || x.localeCompare(y) : p - q;
+        if (isNaN(p) !== isNaN(q)) { return isNaN(p) ? 1 : -1; }  // a number that does not exist stands last
+        var order = isNaN(p) ? x.localeCompare(y) : p - q;
         return down ? -order : order;
       });
       rows.forEach(function (row) { body.appendChild(row); });

@@ -1,0 +1,164 @@
+"""A protocol's samples of one role over all its manifests: rows, classes, and images in the order of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dfbench.config import manifests_home
+from dfbench.errors import DataError
+from dfbench.manifest.manifest import Manifest, open_manifest
+from dfbench.manifest.samples import Samples
+from dfbench.protocols.files import load_protocol
+from dfbench.protocols.protocol import Protocol
+from dfbench.schema.result import ManifestRef
+
+if TYPE_CHECKING:
+    from torch.utils.data import Dataset
+
+
+def as_protocol(protocol: Protocol | str | Path) -> Protocol:
+    """A protocol from itself, its name or its file."""
+    return protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
+
+
+def open_manifests(protocol: Protocol, given: Sequence[str | Path], roles: Sequence[str]) -> tuple[Manifest, ...]:
+    """The manifests of the data sets that a protocol uses for some roles, in the protocol's order.
+
+    Args:
+        protocol: the protocol.
+        given: manifest folders; for a data set without one, the folder of its name in the workspace is taken.
+        roles: ``train``, ``val``, ``test``.
+
+    Raises:
+        DataError: a manifest is missing, or two of the same data set are given.
+    """
+    opened = [open_manifest(Path(path)) for path in given]
+    by_name: dict[str, Manifest] = {}
+    for manifest in opened:
+        name = manifest.info.dataset
+        if name in by_name:
+            raise DataError(f"two manifests of {name!r}: {by_name[name].path} and {manifest.path}", "give one of them")
+        by_name[name] = manifest
+    wanted = [name for name in protocol.datasets() if any(name in protocol.datasets(role) for role in roles)]
+    for name in wanted:
+        if name not in by_name:
+            place = manifests_home() / name
+            if not (place / "manifest.json").is_file():
+                raise DataError(
+                    f"protocol {protocol.name!r} needs a manifest of {name!r}, and none was given nor is in {place}",
+                    f"make it: dfbench prepare {name} --protocol {protocol.name}",
+                )
+            by_name[name] = open_manifest(place)
+    return tuple(by_name[name] for name in wanted)
+
+
+def manifest_ref(manifest: Manifest) -> ManifestRef:
+    """What results and cards say about a manifest."""
+    info = manifest.info
+    return ManifestRef(
+        name=info.name,
+        dataset=info.dataset,
+        hash=info.hash,
+        profile=info.profile,
+        sizes=info.sizes,
+        geometry=info.geometry,
+        decoder=info.decoder,
+        face_detector=info.face_detector,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class RoleData:
+    """All rows of one role, those without a crop among them.
+
+    Attributes:
+        role: train, val or test.
+        protocol: whose samples these are.
+        parts: manifest and rows of each data set.
+    """
+
+    role: str
+    protocol: Protocol
+    parts: tuple[tuple[Manifest, Samples], ...]
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """Every row, in the order of manifests and shards; without crops."""
+        wanted = (
+            "sample_id",
+            "media_id",
+            "dataset",
+            "subset",
+            "manipulation",
+            "split",
+            "scene_group",
+            "label",
+            "class",
+        )
+        return pa.concat_tables([s.table.select([*wanted, "status"]) for _, s in self.parts]).combine_chunks()
+
+    @cached_property
+    def ok(self) -> NDArray[np.int64]:
+        """Places of the rows that have a crop."""
+        return np.flatnonzero(np.concatenate([s.has_crop for _, s in self.parts]))
+
+    @cached_property
+    def ok_table(self) -> pa.Table:
+        """The rows that have a crop; item ``i`` of :attr:`images` is row ``i`` of it."""
+        return self.table.take(self.ok)
+
+    @cached_property
+    def images(self) -> Dataset[tuple[Any, int]]:
+        """A torch dataset of (uint8 3,S,S RGB, row of :attr:`ok_table`) at the protocol's crop size."""
+        from dfbench.evaluation.images import Images
+
+        size = self.protocol.crops.size
+        return Images([m.torch_dataset(s.ok(), size) for m, s in self.parts])
+
+    def targets(self) -> NDArray[np.int64]:
+        """Class numbers of the rows of :attr:`ok_table`: the label, or the place of the class in the protocol.
+
+        Raises:
+            DataError: a row has a class that the protocol does not list.
+        """
+        if self.protocol.task == "binary":
+            return np.asarray(self.ok_table["label"].to_numpy(), np.int64)
+        number = {name: i for i, name in enumerate(self.protocol.classes)}
+        names = self.ok_table["class"].to_pylist()
+        strange = sorted({n for n in names if n not in number})
+        if strange:
+            raise DataError(
+                f"the data have the class {strange[0]!r}, which protocol {self.protocol.name!r} does not list",
+                f"it lists: {', '.join(self.protocol.classes)}",
+            )
+        return np.array([number[n] for n in names], np.int64)
+
+    def real_classes(self) -> tuple[int, ...]:
+        """Numbers of the classes that stand for real faces."""
+        if self.protocol.task == "binary":
+            return (0,)
+        real = set(self.table.filter(pa.compute.equal(self.table["label"], 0))["class"].to_pylist())
+        return tuple(i for i, name in enumerate(self.protocol.classes) if name in real)
+
+
+def role_data(protocol: Protocol, manifests: Sequence[Manifest], role: str) -> RoleData:
+    """The samples of a role.
+
+    Raises:
+        DataError: a manifest can not serve the protocol, or the role has no rows.
+    """
+    used = [m for m in manifests if m.info.dataset in protocol.datasets(role)]
+    parts = tuple((manifest, manifest.samples(protocol, role)) for manifest in used)
+    if not sum(len(samples) for _, samples in parts):
+        raise DataError(
+            f"protocol {protocol.name!r} has no {role} samples in the given manifests", "see: dfbench inspect"
+        )
+    return RoleData(role, protocol, parts)

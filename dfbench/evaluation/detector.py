@@ -1,0 +1,72 @@
+"""The detector of a run with its weights, checked against where it is about to be used."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dfbench.config import weights_home
+from dfbench.errors import ModelError
+from dfbench.models.build import build_model, check_size
+from dfbench.models.card import Intended, WeightCard
+from dfbench.models.registry import get_spec
+from dfbench.protocols.protocol import Protocol
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A detector ready to score, what identifies its weights, and their card if they came from a file."""
+
+    model: nn.Module
+    sha256: str
+    card: WeightCard | None
+
+
+def default_weights(model: str, protocol: Protocol) -> Path:
+    """Where ``train`` keeps the weights of a detector for a protocol."""
+    return weights_home() / protocol.name / f"{get_spec(model).name}.safetensors"
+
+
+def find_weights(model: str, protocol: Protocol, weights: str | Path | None) -> Path | None:
+    """The weight file of a detector; None for a user's own model that brings its own weights.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if weights is not None:
+        return Path(weights)
+    if get_spec(model).provenance == "user":
+        return None
+    place = default_weights(model, protocol)
+    if not place.is_file():
+        raise ModelError(
+            f"there are no weights of {model!r} for protocol {protocol.name!r} in {place}",
+            f"train them: dfbench train --model {model} --protocol {protocol.name}; or give --weights FILE",
+        )
+    return place
+
+
+def load_detector(model: str, protocol: Protocol, weights: str | Path | None, intended: Intended) -> Loaded:
+    """The detector with its weights, checked against where it is about to be used.
+
+    Raises:
+        ModelError: see :func:`dfbench.models.weights.load_weights`; also a crop size that it can not take.
+    """
+    from dfbench.models.weights import load_weights
+
+    spec = get_spec(model)
+    check_size(spec, protocol.crops.size)
+    place = find_weights(model, protocol, weights)
+    if place is not None:
+        network, card = load_weights(place, intended)
+        return Loaded(network, card.sha256, card)
+    network = build_model(model, protocol.num_classes, protocol.crops.size)
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return Loaded(network.eval(), digest.hexdigest(), None)

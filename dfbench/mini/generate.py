@@ -1,0 +1,151 @@
+"""Generate the mini data set: a tree of invented people that reads like FaceForensics++."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from dfbench.errors import DataError, UsageError
+from dfbench.mini import tree
+from dfbench.mini.facemodel import load_face_model, model_sha256
+from dfbench.mini.pair import make_pair, pair_is_complete
+from dfbench.mini.plan import Pair, official_pairs
+from dfbench.mini.settings import CONTENT_VERSION, MiniSettings
+from dfbench.progress import progress
+
+NOTICE = (
+    "Invented faces: every person here is drawn from a statistical face model and exists nowhere. The model was "
+    "fitted to public-domain portraits of the U.S. Government Publishing Office (Member Guide). Free to use "
+    "under Apache-2.0. Not demographically balanced, no stand-in for real forgeries, no ground for ranking detectors."
+)
+
+
+def free_cores() -> int:
+    """CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(len(os.sched_getaffinity(0)), 1)
+    return os.cpu_count() or 1
+
+
+def generate(out: Path, settings: MiniSettings | None = None, jobs: int | None = None, quiet: bool = False) -> Path:
+    """Write the mini data set below ``out``, or continue it, or reuse it when it is complete.
+
+    The tree has FF++'s folders and names, ``train.json``, ``val.json``, ``test.json`` with the pairs used,
+    ``ground_truth/`` with landmarks and boxes, and the marker ``mini.json``. Decoded pictures depend on the settings
+    alone: not on ``jobs``, nor on how often the work was interrupted.
+
+    Args:
+        out: the root folder; made when missing.
+        settings: what to generate; the default is 12, 4 and 20 pairs in ``c23`` and ``c40``.
+        jobs: worker processes; every free core by default.
+        quiet: show no progress bar.
+
+    Returns:
+        The root folder.
+
+    Raises:
+        UsageError: the folder holds a mini data set with other settings, or ``jobs`` is below 1.
+        DataError: the folder holds something else, or can not be written.
+    """
+    settings = settings if settings is not None else MiniSettings()
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"jobs must be at least 1, not {jobs}", "leave it out to use every free core")
+    root = Path(out)
+    pairs = official_pairs(settings)
+    try:
+        if _check_folder(root, settings) and all(pair_is_complete(root, pair, settings) for pair in pairs):
+            return root
+        root.mkdir(parents=True, exist_ok=True)
+        _write_marker(root, settings, complete=False)
+        _remove_leftovers(root)
+        tree.make_folders(root, settings)
+        tree.write_splits(root, pairs)
+        _make_pairs(root, settings, pairs, min(jobs or free_cores(), len(pairs)), quiet)
+        _write_marker(root, settings, complete=True)
+    except OSError as error:
+        raise DataError(
+            f"can not write the mini data set to {root}: {error}", "choose another folder or free some room"
+        ) from error
+    return root
+
+
+def _make_pairs(root: Path, settings: MiniSettings, pairs: tuple[Pair, ...], jobs: int, quiet: bool) -> None:
+    left = [pair for pair in pairs if not pair_is_complete(root, pair, settings)]
+    done = len(pairs) - len(left)
+    with progress("generating invented faces", len(pairs), unit="pair", done=done, quiet=quiet) as advance:
+        if jobs == 1 or len(left) <= 1:
+            for pair in left:
+                advance(note=make_pair(root, pair, settings))
+            return
+        from joblib import Parallel, delayed
+
+        load_face_model()
+        workers = Parallel(n_jobs=jobs, return_as="generator_unordered")
+        for name in workers(delayed(make_pair)(root, pair, settings) for pair in left):
+            advance(note=name)
+
+
+def _check_folder(root: Path, settings: MiniSettings) -> bool:
+    """Whether the folder already holds a complete mini data set with these settings.
+
+    Raises:
+        UsageError: it holds one with other settings.
+        DataError: it holds something else.
+    """
+    marker = root / tree.MARKER
+    if not root.exists():
+        return False
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder", "choose another place for the mini data set")
+    if not marker.is_file():
+        # A leftover of a marker that was being written when the process was killed does not count as content.
+        if any(not entry.name.endswith(".tmp") for entry in root.iterdir()):
+            raise DataError(f"{root} is not empty and holds no mini data set", "choose an empty or new folder")
+        return False
+    try:
+        found = json.loads(marker.read_text("utf-8"))
+        known, complete = str(found["hash"]), bool(found["complete"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{marker} can not be read: {error}", f"remove {root} and generate it again") from error
+    if known != settings.hash(model_sha256()):
+        raise UsageError(
+            f"{root} holds a mini data set made with other settings or another version of dfbench",
+            f"choose another folder, remove {root}, or use its settings: {json.dumps(found.get('settings'))}",
+        )
+    return complete
+
+
+def _write_marker(root: Path, settings: MiniSettings, complete: bool) -> None:
+    versions = {"dfbench": _version("deepfake-dfbench"), "numpy": np.__version__}
+    versions |= {name: _version(name) for name in ("opencv-python", "av")}
+    sha256 = model_sha256()
+    marker = {
+        "dataset": "mini",
+        "faces": "invented",
+        "complete": complete,
+        "hash": settings.hash(sha256),
+        "settings": settings.to_json(),
+        "content_version": CONTENT_VERSION,
+        "face_model": {"sha256": sha256, **load_face_model().note},
+        "versions": versions,
+        "notice": NOTICE,
+    }
+    tree.write_text(root / tree.MARKER, json.dumps(marker, indent=2, sort_keys=True) + "\n")
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _remove_leftovers(root: Path) -> None:
+    """Remove temporary files that a killed run left behind."""
+    for file in root.rglob(".*.tmp"):
+        if file.is_file():
+            file.unlink(missing_ok=True)

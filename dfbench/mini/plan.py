@@ -1,0 +1,98 @@
+"""What is made: which pairs, and what happens in each clip. Pure functions of the settings."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+
+from dfbench.errors import SetupError
+from dfbench.mini.settings import MiniSettings
+from dfbench.mini.streams import stream
+from dfbench.resources import facts_folder
+
+TWO_PEOPLE = 0.10
+"""Share of clips with a second, smaller person, who is never manipulated."""
+ABSENT = 0.10
+"""Share of clips with some frames in which nobody is in the picture."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An official FF++ pair: two original clips, each the target of one fake and the source of the other."""
+
+    split: str
+    a: str
+    b: str
+
+    @property
+    def name(self) -> str:
+        """For messages and progress."""
+        return f"{self.a}_{self.b}"
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """An original clip before it is rendered.
+
+    ``centre`` and ``face_width`` (pixels) place the main person; ``second`` the other one (x, y, face width) if any;
+    ``absent`` are the frames without the main person.
+    """
+
+    clip: str
+    frames: int
+    centre: tuple[float, float]
+    face_width: float
+    second: tuple[float, float, float] | None
+    absent: range
+
+    @property
+    def person_slot(self) -> int:
+        """The main person's slot among the people."""
+        return int(self.clip)
+
+    @property
+    def second_slot(self) -> int:
+        """The second person's slot."""
+        return 1000 + int(self.clip)
+
+
+def official_pairs(settings: MiniSettings) -> tuple[Pair, ...]:
+    """The first pairs of each of FF++'s official splits, in their published order."""
+    file = facts_folder() / "ffpp_pairs.csv"
+    if not file.is_file():
+        raise SetupError(f"the list of FF++ pairs is missing: {file}", "install dfbench again")
+    with file.open(newline="", encoding="utf-8") as lines:
+        rows = [Pair(row["split"], row["a"], row["b"]) for row in csv.DictReader(lines)]
+    chosen: list[Pair] = []
+    for split, count in settings.pairs().items():
+        chosen.extend([pair for pair in rows if pair.split == split][:count])
+    return tuple(chosen)
+
+
+def plan_clip(clip: str, settings: MiniSettings) -> ClipPlan:
+    """Draw what happens in original clip ``clip`` (``000`` to ``999``)."""
+    name, seed = f"clip/{clip}", settings.seed
+    width, height = settings.size
+    unit = min(width / 320, height / 240)
+    low, high = settings.frames
+    frames = int(stream(name, "length", seed).integers(low, high + 1))
+    rng = stream(name, "place", seed)
+    face_width = float(rng.uniform(95, 122)) * unit
+    x = width * 0.5 + float(rng.uniform(-22, 22)) * unit
+    y = height * 0.43 + float(rng.uniform(-6, 6)) * unit
+    rng = stream(name, "second person", seed)
+    second = None
+    if rng.random() < TWO_PEOPLE:
+        left = rng.random() < 0.5
+        face_width = min(face_width, 106 * unit)
+        small = float(rng.uniform(0.48, 0.6)) * face_width
+        shift, drop = 72 * unit, float(rng.uniform(0, 24)) * unit
+        x = width * 0.5 + (shift if left else -shift) * 0.72
+        away = width * 0.5 - (shift if left else -shift) * 1.25
+        second = (away, y + drop, small)
+    rng = stream(name, "absence", seed)
+    absent = range(0)
+    if rng.random() < ABSENT and second is None:
+        gone = max(round(float(rng.uniform(0.2, 0.4)) * frames), 2)
+        absent = range(gone) if rng.random() < 0.5 else range(frames - gone, frames)
+    return ClipPlan(clip, frames, (x, y), face_width, second, absent)

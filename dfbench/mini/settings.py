@@ -1,0 +1,93 @@
+"""The choices that decide what the mini data set contains."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from dfbench.errors import UsageError, unknown_name
+
+MANIPULATIONS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
+CRF = {"raw": 0, "c23": 23, "c40": 40}
+"""Constant rate factor of each subset; ``raw`` is lossless but for the chroma subsampling."""
+LARGEST = {"train": 360, "val": 70, "test": 70}
+"""Pairs in FaceForensics++'s official splits."""
+CONTENT_VERSION = 1
+"""Raised whenever the same settings would give other pictures."""
+
+
+@dataclass(frozen=True)
+class MiniSettings:
+    """What to generate; the same settings give the same decoded pictures.
+
+    Attributes:
+        train_pairs: number of FF++'s official training pairs, in their published order (at most 360).
+        val_pairs: validation pairs (at most 70).
+        test_pairs: test pairs (at most 70).
+        frames: shortest and longest clip, in frames.
+        size: width and height in pixels, both even.
+        seed: another seed gives other people, scenes and forgeries.
+        subsets: compression levels, out of ``raw``, ``c23``, ``c40``.
+        manipulations: forging methods, out of FF++'s four.
+    """
+
+    train_pairs: int = 12
+    val_pairs: int = 4
+    test_pairs: int = 20
+    frames: tuple[int, int] = (12, 24)
+    size: tuple[int, int] = (320, 240)
+    seed: int = 0
+    subsets: tuple[str, ...] = ("c23", "c40")
+    manipulations: tuple[str, ...] = MANIPULATIONS
+
+    def __post_init__(self) -> None:
+        """Check every value.
+
+        Raises:
+            UsageError: a value is out of range or a name is unknown.
+        """
+        for name in ("frames", "size", "subsets", "manipulations"):
+            # Settings read back from the marker file come as lists.
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for split, count in self.pairs().items():
+            if not 0 <= count <= LARGEST[split]:
+                raise UsageError(
+                    f"{split} pairs must be between 0 and {LARGEST[split]}, not {count}", "FF++ has 360/70/70 pairs"
+                )
+        if sum(self.pairs().values()) == 0:
+            raise UsageError("the mini data set needs at least one pair", "give train_pairs, val_pairs or test_pairs")
+        low, high = self.frames
+        if not 4 <= low <= high <= 1000:
+            raise UsageError(
+                f"clip lengths must be 4 <= shortest <= longest <= 1000 frames, not {low} and {high}",
+                "for example (12, 24)",
+            )
+        width, height = self.size
+        if width % 2 or height % 2 or not (160 <= width <= 1920 and 120 <= height <= 1080):
+            raise UsageError(
+                f"the size must be even, from 160x120 to 1920x1080, not {width}x{height}", "for example (320, 240)"
+            )
+        for subset in self.subsets:
+            if subset not in CRF:
+                raise unknown_name("mini subset", subset, CRF)
+        for method in self.manipulations:
+            if method not in MANIPULATIONS:
+                raise unknown_name("mini manipulation", method, MANIPULATIONS)
+        if not self.subsets or len(set(self.subsets)) != len(self.subsets):
+            raise UsageError("subsets must name each compression level once", f"out of {', '.join(CRF)}")
+        if len(set(self.manipulations)) != len(self.manipulations):
+            raise UsageError("manipulations must name each method once", f"out of {', '.join(MANIPULATIONS)}")
+
+    def pairs(self) -> dict[str, int]:
+        """Number of pairs of each split."""
+        return {"train": self.train_pairs, "val": self.val_pairs, "test": self.test_pairs}
+
+    def to_json(self) -> dict[str, object]:
+        """The settings as they stand in the marker file."""
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+
+    def hash(self, model_sha256: str) -> str:
+        """Hash of everything that decides the pictures: settings, face model, version of the content."""
+        content = {"settings": self.to_json(), "face_model": model_sha256, "content_version": CONTENT_VERSION}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,136 @@
+"""From an identity's shape to points in the picture: expression, then pose, then perspective."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfbench.mini import topology as topo
+from dfbench.mini.facemodel import FaceModel, Floats, load_face_model
+
+PERSPECTIVE = 0.12
+"""How much smaller things get per face width of depth."""
+JAW_DROP = 0.115
+"""Face widths the lower lip falls at jaw = 1."""
+PIVOT = np.array([0.0, 0.45, 0.42], np.float32)
+"""The point the head turns about, face widths from between the eyes."""
+
+
+@dataclass(frozen=True)
+class Expression:
+    """What the face does in one frame; all dimensionless, 0 is neutral.
+
+    ``smile`` is in standard deviations of the portraits, ``jaw``, ``blink`` and ``brow`` run from 0 to 1,
+    ``gaze`` is the iris shift in iris radii (x, y).
+    """
+
+    smile: float = -0.5
+    jaw: float = 0.0
+    blink: float = 0.0
+    brow: float = 0.0
+    gaze: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where the head is in one frame: angles in degrees, place of the anchor and face width in pixels."""
+
+    yaw: float
+    pitch: float
+    roll: float
+    x: float
+    y: float
+    width: float
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Points in the picture: ``xy`` (547, 2) pixels, ``depth`` (547,) face widths; the last 43 are the outer ring."""
+
+    xy: Floats
+    depth: Floats
+
+
+@lru_cache(maxsize=1)
+def _movement() -> tuple[Floats, Floats]:
+    """How far each point follows the jaw and the brows: two (504,) arrays, spread from named points (Shepard)."""
+    mean = load_face_model().mean_shape[:, :2]
+    jaw = dict.fromkeys((*topo.LOWER_INNER, *topo.LOWER_OUTER), 1.0)
+    jaw |= dict.fromkeys((*topo.UPPER_INNER, *topo.UPPER_OUTER), -0.12)
+    jaw |= dict.fromkeys((*topo.LIP_CORNERS, *topo.INNER_CORNERS), 0.15)
+    jaw |= dict.fromkeys((152, 148, 176, 377, 400, 175, 199, 200), 0.75)
+    jaw |= {149: 0.62, 378: 0.62, 150: 0.5, 379: 0.5, 136: 0.4, 365: 0.4, 172: 0.3, 397: 0.3, 58: 0.12, 288: 0.12}
+    still = (1, 2, 4, 98, 327, 33, 133, 263, 362, 234, 454, 127, 356, 93, 323, 132, 361, 10, 205, 425, 50, 280, 168, 6)
+    jaw |= dict.fromkeys(still, 0.0)
+    brow = dict.fromkeys(topo.BROWS, 1.0)
+    brow |= dict.fromkeys((10, 151, 109, 338, 67, 297), 0.35)
+    lids = [i for eye in topo.EYES for i in (eye[0], eye[1], *eye[2], *eye[3])]
+    brow |= dict.fromkeys((*lids, 6, 197, 234, 454, 127, 356, 50, 280, 1), 0.0)
+    brow |= {i: 0.45 for eye in topo.EYES for i in eye[4]}
+    return _spread(mean, jaw), _spread(mean, brow)
+
+
+def _spread(xy: Floats, known: dict[int, float]) -> Floats:
+    places = xy[list(known)]
+    values = np.array(list(known.values()), np.float32)
+    squared = ((xy[:, None] - places[None]) ** 2).sum(-1) + 1e-6
+    weight = 1.0 / squared**2
+    spread = (weight @ values) / weight.sum(1)
+    spread[topo.MESH + topo.IRIS :] = 0.0
+    spread[list(known)] = values
+    return np.asarray(spread, np.float32)
+
+
+def expressed(model: FaceModel, identity: Floats, face: Expression) -> Floats:
+    """Shape (504, 3) of a person making an expression; ``identity`` is the neutral shape."""
+    points = identity + np.float32(face.smile) * model.smile_shape
+    jaw, brow = _movement()
+    points[:, 1] += np.float32(JAW_DROP * face.jaw) * jaw - np.float32(0.035 * face.brow) * brow
+    points[:, 2] += np.float32(0.03 * face.jaw) * np.clip(jaw, 0, 1)
+    # The lips of the portraits' average do not cross; a person's own must not either.
+    upper, lower = list(topo.UPPER_INNER), list(topo.LOWER_INNER)
+    overlap = np.maximum(points[upper, 1] - points[lower, 1] + 0.006, 0)
+    points[upper, 1] -= overlap / 2
+    points[lower, 1] += overlap / 2
+    if face.blink > 0:
+        for _, _, lid, low, fold in topo.EYES:
+            way = points[list(low)] - points[list(lid)]
+            points[list(lid)] += np.float32(0.92 * face.blink) * way
+            points[list(fold)] += np.float32(0.35 * face.blink) * way
+    return points
+
+
+def rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
+    """Rotation matrix (3, 3) from angles in degrees (roll after pitch after yaw)."""
+    a, b, c = np.deg2rad([yaw, pitch, roll])
+    turn = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
+    nod = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
+    tilt = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+    return np.asarray(tilt @ nod @ turn)
+
+
+def place(points: Floats, pose: Pose) -> Placed:
+    """Project a shape (504, 3) into the picture and append the outer ring."""
+    matrix = rotation(pose.yaw, pose.pitch, pose.roll).astype(np.float32)
+    turned = (points - PIVOT) @ matrix.T + PIVOT
+    near = 1.0 / (1.0 + PERSPECTIVE * turned[:, 2:])
+    xy = turned[:, :2] * near * np.float32(pose.width) + np.array([pose.x, pose.y], np.float32)
+    outline = [*range(topo.MESH + topo.IRIS, topo.POINTS), *topo.JAW]
+    ring = xy[topo.ANCHOR] + np.float32(1.12) * (xy[outline] - xy[topo.ANCHOR])
+    return Placed(
+        np.vstack([xy, ring]).astype(np.float32), np.append(turned[:, 2], turned[outline, 2]).astype(np.float32)
+    )
+
+
+def five_points(xy: Floats) -> Floats:
+    """The five textbook points (5, 2): image-left eye, image-right eye, nose tip, mouth corners."""
+    return xy[list(topo.FIVE)].astype(np.float32)
+
+
+def face_box(xy: Floats) -> Floats:
+    """Box (4,) x1 y1 x2 y2 around the face mesh (chin to upper forehead, without hair and ears)."""
+    mesh = xy[: topo.MESH]
+    return np.concatenate([mesh.min(0), mesh.max(0)]).astype(np.float32)

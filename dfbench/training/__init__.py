@@ -1,0 +1,1 @@
+"""Training by a protocol's recipe on Lightning: sampling, augmentation, selection on validation data, resuming."""

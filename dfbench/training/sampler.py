@@ -1,0 +1,64 @@
+"""Which samples an epoch shows, in which order: a pure function of labels, epoch and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfbench.errors import DataError
+from dfbench.schema.ids import seed_from
+
+Indices = NDArray[np.int64]
+
+
+def epoch_order(labels: Sequence[int], epoch: int, seed: int, sampling: str, count: int | None = None) -> Indices:
+    """Indices of the samples of one epoch, in order.
+
+    Args:
+        labels: (N,) 0 real, 1 fake.
+        epoch: counted from 0.
+        seed: the training seed.
+        sampling: ``natural``: every sample once, shuffled. ``balanced``: as many reals as fakes; each label is gone
+            through in shuffled rounds that continue over epochs, so that no sample is shown twice before every other
+            of its label has been shown once.
+        count: samples of the epoch; default: natural all of them, balanced as many as there are samples.
+
+    Raises:
+        DataError: no samples, or ``balanced`` with one label only.
+    """
+    y = np.asarray(labels)
+    if not len(y):
+        raise DataError("there are no training samples", "check the manifest: dfbench inspect")
+    total = count or len(y)
+    if sampling == "natural":
+        return _rounds(np.arange(len(y)), epoch * total, total, seed, "natural")
+    parts = [np.flatnonzero(y == label) for label in (0, 1)]
+    if not all(map(len, parts)):
+        raise DataError("balanced sampling needs real and fake training samples, one of them is missing")
+    half = max(1, total // 2)
+    chosen = [_rounds(part, epoch * half, half, seed, name) for part, name in zip(parts, ("real", "fake"), strict=True)]
+    generator = np.random.default_rng(seed_from(f"epoch {epoch}", "training order", seed))
+    # Real and fake alternate before a local shuffle would matter: every batch of even size is balanced.
+    pairs = np.stack([generator.permutation(part) for part in chosen], axis=1)
+    return pairs.reshape(-1)
+
+
+def _rounds(indices: Indices, start: int, count: int, seed: int, name: str) -> Indices:
+    """``count`` entries from ``start`` on of an endless sequence of shuffled rounds over ``indices``."""
+    size = len(indices)
+    found: list[Indices] = []
+    for number in range(start // size, (start + count - 1) // size + 1):
+        generator = np.random.default_rng(seed_from(f"{name} round {number}", "training order", seed))
+        found.append(generator.permutation(indices))
+    offset = start - (start // size) * size
+    return np.concatenate(found)[offset : offset + count]
+
+
+def batches(order: Indices, size: int) -> list[list[int]]:
+    """Cut an order into batches; a last batch of a single sample joins the one before (batch norm needs two)."""
+    cut = [order[i : i + size].tolist() for i in range(0, len(order), size)]
+    if len(cut) > 1 and len(cut[-1]) == 1:
+        cut[-2:] = [cut[-2] + cut[-1]]
+    return cut

@@ -1,0 +1,238 @@
+"""``train``: a detector by a protocol's recipe, to a weight file with its card and learning curve."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dfbench.errors import UsageError
+from dfbench.evaluation.data import RoleData, as_protocol, manifest_ref, open_manifests, role_data
+from dfbench.evaluation.detector import default_weights
+from dfbench.models.build import build_model, check_options
+from dfbench.models.card import SelectionRecord, WeightCard
+from dfbench.models.registry import get_spec
+from dfbench.models.versions import library_versions
+from dfbench.progress import progress
+from dfbench.protocols.protocol import Protocol
+from dfbench.schema.ids import seed_from
+from dfbench.schema.result import ProtocolRef
+from dfbench.training.recipe import FullRecipe, fill_recipe
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from dfbench.training.store import Progress, TrainingFolder
+
+
+def train(
+    model: str,
+    protocol: Protocol | str | Path = "mini",
+    manifests: Sequence[str | Path] = (),
+    out: str | Path | None = None,
+    *,
+    device: str = "auto",
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    seed: int | None = None,
+    workers: int = 0,
+    precision: str = "fp32",
+    options: Mapping[str, Any] | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Train a detector; weights are chosen on validation data alone.
+
+    On a CPU the result is the same for the same seed and number of threads. A training that was interrupted goes on
+    after its last finished epoch when the same call is made again.
+
+    Args:
+        model: a registered name, or a user's own ``file.py:attr``.
+        protocol: a protocol, its name or its file.
+        manifests: manifest folders; default: those of the workspace.
+        out: the weight file, ``*.safetensors``; default: in the workspace by protocol and model.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        epochs: overrides the recipe.
+        batch_size: overrides the recipe.
+        lr: overrides the recipe.
+        seed: overrides the recipe.
+        workers: processes that read images.
+        precision: ``fp32`` or ``bf16``.
+        options: the detector's own options.
+        quiet: no progress bar.
+
+    Returns:
+        The weight file. Beside it: ``.json``, its card, and ``.curve.csv``, one line an epoch.
+
+    Raises:
+        UsageError: an unknown name, option or device.
+        DataError: a manifest is missing or can not serve the protocol; a loss that is not a number.
+        ModelError: the detector can not take the task's classes or crops.
+    """
+    from dfbench.models.device import check_precision, resolve_device
+    from dfbench.training.store import TrainingFolder, write_curve
+
+    rules = as_protocol(protocol)
+    spec = get_spec(model)
+    chosen_options = dict(options or {})
+    check_options(spec, rules.num_classes, rules.crops.size, chosen_options)
+    _check_conditions(rules)
+    check_precision(precision)
+    recipe = fill_recipe(rules.training, spec.recipe, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed)
+    where = resolve_device(device)
+    place = _weight_file(out, model, rules)
+    roles = ("train",) if rules.selection.split == "none" else ("train", "val")
+    opened = open_manifests(rules, manifests, roles)
+    data = {role: role_data(rules, opened, role) for role in roles}
+    detector = _fresh(model, rules, recipe, chosen_options)
+    key = _key(model, chosen_options, rules, recipe, precision, [m.info.hash for m in opened])
+    folder = TrainingFolder(place.with_name(place.stem + ".training"), key)
+    state = fit(detector, data, rules, recipe, folder, where, workers=workers, precision=precision, quiet=quiet)
+    folder.load_best(detector)
+    best = state.curve[state.best]
+    card = WeightCard(
+        model=model,
+        options=chosen_options,
+        num_classes=_outputs(detector, rules),
+        classes=rules.classes,
+        profile=rules.crops.profile,
+        size=rules.crops.size,
+        protocol=ProtocolRef(name=rules.name, version=rules.version, hash=rules.hash),
+        manifests=tuple(manifest_ref(m) for m in opened),
+        train_condition=rules.conditions.train,
+        recipe=recipe.record() | {"precision": precision},
+        seed=recipe.seed,
+        selection=SelectionRecord(
+            split=rules.selection.split,
+            metric=best.metric or None,
+            value=best.value,
+            epoch=best.epoch,
+            note="" if best.value is not None else "no validation value: the last epoch",
+        ),
+        licence=_licence(spec.licence, [m.info.licence for m in opened]),
+        versions=library_versions(),
+        mini="mini" in rules.datasets("train"),
+    )
+    from dfbench.models.weights import save_weights
+
+    write_curve(place.with_suffix(".curve.csv"), state.curve)
+    save_weights(place, detector.cpu(), card)
+    folder.remove()
+    return place
+
+
+def fit(
+    detector: nn.Module,
+    data: Mapping[str, RoleData],
+    rules: Protocol,
+    recipe: FullRecipe,
+    folder: TrainingFolder,
+    device: torch.device,
+    *,
+    workers: int,
+    precision: str,
+    quiet: bool,
+) -> Progress:
+    """Run the epochs that ``folder`` does not hold yet; the best weights are left in it.
+
+    Returns:
+        The whole learning curve and the chosen epoch.
+    """
+    import torch
+
+    from dfbench.training.lightning import run_epochs
+    from dfbench.training.module import TrainingModule
+    from dfbench.training.sampler import epoch_order
+    from dfbench.training.selection import best_epoch, validate
+    from dfbench.training.store import EpochRecord
+
+    state, optimizer_state = folder.load(detector)
+    done = len(state.curve)
+    if done >= recipe.epochs:
+        return state
+    part = data["train"]
+    rows = part.ok_table
+    labels = rows["label"].to_pylist()
+    clock = time.monotonic()
+
+    def after(epoch: int, loss: float, optimizer: torch.optim.Optimizer) -> None:
+        nonlocal clock
+        value = None
+        if "val" in data:
+            value = validate(detector, data["val"], device, batch_size=64, workers=workers)
+        metric = rules.selection.metric if "val" in data else ""
+        seconds = round(time.monotonic() - clock, 3)
+        state.curve.append(EpochRecord(epoch + 1, recipe.rate(epoch), round(loss, 6), metric, value, seconds))
+        state.best = best_epoch(state.curve, rules)
+        folder.save(state, detector, optimizer, is_best=state.best == len(state.curve) - 1)
+        clock = time.monotonic()
+
+    total = len(epoch_order(labels, 0, recipe.seed, recipe.sampling, recipe.samples_per_epoch))
+    title = f"train {part.protocol.name}"
+    with progress(title, total * recipe.epochs, "img", done=total * done, quiet=quiet) as advance:
+        module = TrainingModule(
+            detector.to(device=device, memory_format=torch.channels_last),  # type: ignore[call-overload]
+            part.images,
+            labels,
+            torch.from_numpy(part.targets()),
+            rows["sample_id"].to_pylist(),
+            recipe,
+            first_epoch=done,
+            optimizer_state=optimizer_state,
+            workers=workers,
+            on_epoch=after,
+            advance=advance,
+        )
+        run_epochs(module, recipe.epochs - done, device, precision)
+    return state
+
+
+def _fresh(model: str, rules: Protocol, recipe: FullRecipe, options: dict[str, Any]) -> nn.Module:
+    """A detector whose first weights depend on the seed alone; torch's random state is left as it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_from(model, "initial weights", recipe.seed))
+        return build_model(model, rules.num_classes, rules.crops.size, **options)
+
+
+def _outputs(detector: nn.Module, rules: Protocol) -> int:
+    """Logits an image: a user's own model may give one for a binary task."""
+    import torch
+
+    from dfbench.models.interface import logits_of
+
+    detector.cpu().eval()
+    with torch.inference_mode():
+        size = rules.crops.size
+        return int(logits_of(detector(torch.zeros(2, 3, size, size)), 2).shape[1])
+
+
+def _weight_file(out: str | Path | None, model: str, rules: Protocol) -> Path:
+    place = default_weights(model, rules) if out is None else Path(out)
+    if place.suffix != ".safetensors":
+        raise UsageError(f"weights are written as *.safetensors, not {place.name!r}", f"--out {place.stem}.safetensors")
+    return place
+
+
+def _check_conditions(rules: Protocol) -> None:
+    if rules.conditions.train != "clean":
+        raise UsageError(
+            f"protocol {rules.name!r} trains under {rules.conditions.train!r}; this version trains on clean crops",
+            'set train = "clean" under [conditions]',
+        )
+
+
+def _key(
+    model: str, options: dict[str, Any], rules: Protocol, recipe: FullRecipe, precision: str, manifests: list[str]
+) -> str:
+    inputs = [model, options, rules.hash, recipe.record(), precision, manifests, library_versions()]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def _licence(model: str, data: Sequence[str]) -> str:
+    return "; ".join([f"model: {model}", *(f"trained on: {text}" for text in dict.fromkeys(data))])

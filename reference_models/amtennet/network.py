@@ -1,0 +1,102 @@
+"""AMTENnet as its Caffe model defines it, and with the other extractors of GRnet's Table II in front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dfbench.errors import ModelError
+from reference_models.common import check_images
+from reference_models.extractors.caffe import caffe_xavier_, max_pool, pooled_size
+from reference_models.extractors.choose import make_extractor
+
+SMALLEST = 32
+WIDTHS = (24, 48, 64, 128)
+
+
+@dataclass(frozen=True)
+class AMTENnetOutput:
+    """``logits`` is N,C; ``traces`` is what the extractor gave, N,P,H,W on the scale 0-255."""
+
+    logits: Tensor
+    traces: Tensor
+
+
+class TraceClassifier(nn.Module):
+    """The layers behind the extractor: convolution, pooling, ReLU, *then* batch normalisation; three dense layers.
+
+    The dense layers have neither activation nor dropout between them, as published.
+
+    Args:
+        inside: planes of the extractor.
+        num_classes: outputs.
+        image_size: height and width in pixels; the first dense layer depends on it.
+    """
+
+    def __init__(self, inside: int, num_classes: int, image_size: int) -> None:
+        super().__init__()
+        self.conv4 = nn.Conv2d(inside, WIDTHS[0], 3, padding=1)
+        self.bn4 = nn.BatchNorm2d(WIDTHS[0])
+        self.conv5 = nn.Conv2d(WIDTHS[0], WIDTHS[1], 3)
+        self.bn5 = nn.BatchNorm2d(WIDTHS[1])
+        self.conv6 = nn.Conv2d(WIDTHS[1], WIDTHS[2], 3)
+        self.bn6 = nn.BatchNorm2d(WIDTHS[2])
+        self.conv7 = nn.Conv2d(WIDTHS[2], WIDTHS[3], 1)
+        self.pool = max_pool()
+        self.fc0 = nn.Linear(WIDTHS[3] * last_map(image_size) ** 2, 300)
+        self.fc1 = nn.Linear(300, 300)
+        self.fc2 = nn.Linear(300, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                caffe_xavier_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, traces: Tensor) -> Tensor:
+        """N,P,H,W -> logits N,C."""
+        x = self.bn4(F.relu(self.pool(self.conv4(traces))))
+        x = self.bn5(F.relu(self.pool(self.conv5(x))))
+        x = self.bn6(F.relu(self.pool(self.conv6(x))))
+        x = F.relu(self.pool(self.conv7(x)))
+        logits: Tensor = self.fc2(self.fc1(self.fc0(x.flatten(1))))
+        return logits
+
+
+class AMTENnet(nn.Module):
+    """An extractor of manipulation traces and a small classifier (Guo, Yang, Chen and Sun, CVIU 2021).
+
+    Args:
+        num_classes: outputs; 1 gives one logit.
+        image_size: height and width in pixels; 128 was published.
+        extractor: ``amten`` is AMTENnet; ``high-pass``, ``srm``, ``constrained`` and ``mte`` are the other rows of
+            Table II of GRnet.
+    """
+
+    def __init__(self, num_classes: int = 2, image_size: int | None = None, *, extractor: str = "amten") -> None:
+        super().__init__()
+        size = 128 if image_size is None else image_size
+        if size < SMALLEST:
+            raise ModelError(f"amtennet takes sizes of at least {SMALLEST} pixels, not {size}", "use larger crops")
+        self.image_size = size
+        self.extractor, planes = make_extractor(extractor)
+        self.classifier = TraceClassifier(planes, num_classes, size)
+
+    def forward(self, images: Tensor) -> AMTENnetOutput:
+        """RGB in [0,1], N,3,S,S with S the size it was built for -> logits and traces."""
+        check_images(images, SMALLEST, exact=self.image_size)
+        traces = self.extractor(images.flip(1) * 255.0)  # the published input: blue, green, red from 0 to 255
+        return AMTENnetOutput(self.classifier(traces), traces)
+
+
+def last_map(size: int) -> int:
+    """Side of the map before the dense layers.
+
+    >>> [last_map(size) for size in (128, 224, 256)]
+    [7, 13, 15]
+    """
+    side = pooled_size(size)
+    side = pooled_size(side - 2)
+    side = pooled_size(side - 2)
+    return pooled_size(side)

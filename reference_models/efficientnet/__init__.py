@@ -1,0 +1,1 @@
+"""EfficientNet-B4, the backbone of many newer detectors."""

@@ -1,0 +1,81 @@
+"""Meso-4 as its authors published it: four small convolutions and two dense layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dfbench.errors import ModelError
+from reference_models.common import check_images
+
+STRIDE = 32  # the pools divide by 2, 2, 2 and 4
+WIDTHS = ((3, 8, 3, 2), (8, 8, 5, 2), (8, 16, 5, 2), (16, 16, 5, 4))  # in, out, kernel, pool
+
+
+@dataclass(frozen=True)
+class MesoOutput:
+    """``logits`` is N,C; with one class, its sigmoid is P(fake)."""
+
+    logits: Tensor
+
+
+class Meso4(nn.Module):
+    """Meso-4 (Afchar, Nozick, Yamagishi and Echizen).
+
+    Convolution with bias, ReLU, *then* batch normalisation (eps 1e-3, momentum 0.01) and pooling; dropout 0.5 before
+    both dense layers; leaky ReLU 0.1 between. RGB in [0,1] goes in as it is.
+
+    Args:
+        num_classes: 1 is the published form (one logit, squared error on its sigmoid); more use cross-entropy.
+        image_size: height and width in pixels, a multiple of 32; 256 was published.
+    """
+
+    def __init__(self, num_classes: int = 2, image_size: int | None = None) -> None:
+        super().__init__()
+        size = 256 if image_size is None else image_size
+        if size < STRIDE or size % STRIDE:
+            near = max(STRIDE, round(size / STRIDE) * STRIDE)
+            raise ModelError(
+                f"meso4 takes sizes that are multiples of {STRIDE} pixels, not {size}", f"use crops of {near} pixels"
+            )
+        self.image_size = size
+        layers: list[nn.Module] = []
+        for inside, outside, kernel, pool in WIDTHS:
+            layers += [
+                nn.Conv2d(inside, outside, kernel, padding=kernel // 2),
+                nn.ReLU(),
+                nn.BatchNorm2d(outside, eps=1e-3, momentum=0.01),
+                nn.MaxPool2d(pool),
+            ]
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(0.5),
+            nn.Linear(16 * (size // STRIDE) ** 2, 16),
+            nn.LeakyReLU(0.1),
+            nn.Dropout(0.5),
+            nn.Linear(16, num_classes),
+        )
+        self.apply(_initialise_like_keras)
+
+    def forward(self, images: Tensor) -> MesoOutput:
+        """RGB in [0,1], N,3,S,S with S the size it was built for -> logits."""
+        check_images(images, STRIDE, exact=self.image_size)
+        return MesoOutput(self.classifier(self.features(images)))
+
+    def loss(self, output: MesoOutput, targets: Tensor) -> Tensor:
+        """Mean squared error on the sigmoid for one logit, as published; else cross-entropy."""
+        logits = output.logits.float()
+        if logits.shape[1] == 1:
+            return F.mse_loss(torch.sigmoid(logits[:, 0]), targets.float())
+        return F.cross_entropy(logits, targets)
+
+
+def _initialise_like_keras(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,1 @@
+"""MesoInception-4, the larger network of MesoNet (WIFS 2018)."""

@@ -1,0 +1,72 @@
+"""MesoInception-4 as its authors published it: Meso-4 with two inception blocks in place of the first convolutions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from reference_models.meso.network import Meso4
+
+BLOCKS = ((3, (1, 4, 4, 2)), (11, (2, 4, 4, 2)))  # planes in, then planes of the four branches
+CONVOLUTIONS = ((12, 16, 2), (16, 16, 4))  # planes in, planes out, pool
+
+
+class Inception(nn.Module):
+    """Four branches side by side: 1x1; 1x1 and 3x3; 1x1 and 3x3 dilated by 2; 1x1 and 3x3 dilated by 3.
+
+    A ReLU follows every convolution, all keep the size, the branches are joined in this order.
+
+    Args:
+        inside: input planes.
+        widths: output planes of the four branches.
+    """
+
+    def __init__(self, inside: int, widths: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        branches = [nn.Sequential(nn.Conv2d(inside, widths[0], 1), nn.ReLU())]
+        for dilation, width in enumerate(widths[1:], start=1):
+            branches.append(
+                nn.Sequential(
+                    nn.Conv2d(inside, width, 1),
+                    nn.ReLU(),
+                    nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation),
+                    nn.ReLU(),
+                )
+            )
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """N,C,H,W -> N,sum(widths),H,W."""
+        return torch.cat([branch(maps) for branch in self.branches], dim=1)
+
+
+class MesoInception4(Meso4):
+    """MesoInception-4 (Afchar, Nozick, Yamagishi and Echizen); head, input, loss and sizes are those of Meso-4.
+
+    Args:
+        num_classes: 1 is the published form (one logit, squared error on its sigmoid); more use cross-entropy.
+        image_size: height and width in pixels, a multiple of 32; 256 was published.
+    """
+
+    def __init__(self, num_classes: int = 2, image_size: int | None = None) -> None:
+        super().__init__(num_classes, image_size)
+        layers: list[nn.Module] = []
+        for inside, widths in BLOCKS:
+            layers += [Inception(inside, widths), _norm(sum(widths)), nn.MaxPool2d(2)]
+        for inside, outside, pool in CONVOLUTIONS:
+            layers += [
+                nn.Conv2d(inside, outside, 5, padding=2),
+                nn.ReLU(),
+                _norm(outside),
+                nn.MaxPool2d(pool),
+            ]
+        self.features = nn.Sequential(*layers)
+        for module in self.features.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+
+def _norm(planes: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(planes, eps=1e-3, momentum=0.01)  # Keras's defaults

@@ -1,0 +1,1 @@
+"""MISLnet: a constrained convolution before a small network (TIFS 2018)."""

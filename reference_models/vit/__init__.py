@@ -1,0 +1,1 @@
+"""ViT-B/16, a plain vision transformer."""

@@ -1,0 +1,30 @@
+"""ViT-B/16, class-token readout."""
+
+from __future__ import annotations
+
+from reference_models.timm_detector import TimmDetector
+
+PATCH = 16
+
+
+class ViTB16(TimmDetector):
+    """Vision transformer, base size, 16x16 patches; inputs normalised to [-1,1].
+
+    The position embedding has the grid of 224 pixels and is interpolated (bicubic) for other sizes.
+
+    Args:
+        num_classes: outputs; 1 gives one logit.
+        image_size: not needed, multiples of 16 from 32 pixels on work; 224 is the network's own.
+        pretrained: fetch ImageNet weights.
+    """
+
+    def __init__(self, num_classes: int = 2, image_size: int | None = None, *, pretrained: bool = False) -> None:
+        del image_size
+        super().__init__(
+            "vit_base_patch16_224",
+            "vit_base_patch16_224.augreg2_in21k_ft_in1k",
+            num_classes,
+            pretrained,
+            multiple=PATCH,
+            dynamic_img_size=True,
+        )

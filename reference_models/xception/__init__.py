@@ -1,0 +1,1 @@
+"""Xception on faces, the strongest detector of FaceForensics++ (ICCV 2019)."""

@@ -1,0 +1,356 @@
+"""What every baseline must do, whatever its kind: counts, sizes, batches, learning, stored weights, bfloat16."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from dfbench.errors import DfbenchError, ModelError, UsageError
+from dfbench.models import ModelSpec
+from dfbench.models.build import check_options
+from dfbench.models.interface import fake_probability, logits_of, loss_of
+from dfbench.models.registry import load_target
+from dfbench.models.weights import golden_images, load_state, read_state, write_state
+
+SPECS: dict[str, ModelSpec] = {
+    name: getattr(import_module(f"reference_models.{module}.spec"), attribute)
+    for name, module, attribute in (
+        ("amtennet", "amtennet", "AMTENNET"),
+        ("capsule", "capsule", "CAPSULE"),
+        ("efficientnet-b4", "efficientnet", "EFFICIENTNET_B4"),
+        ("highpass", "highpass", "HIGHPASS"),
+        ("mesoinception4", "mesoinception", "MESOINCEPTION4"),
+        ("mislnet", "mislnet", "MISLNET"),
+        ("vit-b16", "vit", "VIT_B16"),
+        ("xception", "xception", "XCEPTION"),
+    )
+}
+NAMES = tuple(SPECS)
+SIZE_BOUND = ("amtennet", "highpass", "mesoinception4", "mislnet")  # a dense layer follows the size
+VGG = 2_325_568
+COUNTS = {
+    ("mesoinception4", 256): {1: 28_615, 2: 28_632, 5: 28_683, 8: 28_734},
+    ("mesoinception4", 128): {1: 16_327, 2: 16_344, 5: 16_395, 8: 16_446},
+    ("highpass", 128): {2: 34_174_530, 5: 34_176_069, 8: 34_177_608},
+    ("mislnet", 128): {2: 550_790, 5: 551_393, 8: 551_996},
+    ("mislnet", 224): {2: 1_241_990},
+    ("mislnet", 256): {2: 1_574_790},
+    ("amtennet", 128): {2: 2_023_050, 5: 2_023_953, 8: 2_024_856},
+    ("amtennet", 224): {2: 6_631_050},
+    ("amtennet", 256): {2: 8_781_450},
+    ("xception", 299): {1: 20_809_001, 2: 20_811_050, 5: 20_817_197, 8: 20_823_344, 1000: 22_855_952},
+    ("capsule", 300): {2: VGG + 1_571_070, 4: VGG + 1_571_710, 5: VGG + 1_572_030, 8: VGG + 1_572_990},
+    ("efficientnet-b4", 380): {1: 17_550_409, 2: 17_552_202, 1000: 19_341_616},
+    ("vit-b16", 224): {1: 85_799_425, 2: 85_800_194},
+}
+
+
+def build(name: str, classes: int = 2, size: int = 64, **options: Any) -> nn.Module:
+    """As the library builds a registered detector, from its specification."""
+    spec = SPECS[name]
+    check_options(spec, classes, size, options)
+    factory: Any = load_target(spec.target)
+    model = factory(num_classes=classes, image_size=size, **{**spec.options, **options})
+    assert isinstance(model, nn.Module)
+    return model
+
+
+def fill(model: nn.Module) -> None:
+    """Weights from a hash of their place and name: the same with every version of every random generator."""
+    for name, tensor in model.state_dict().items():
+        if not tensor.is_floating_point():
+            continue
+        bits = np.arange(tensor.numel(), dtype=np.uint64) + np.uint64(crc32(name.encode()) << 20)
+        for multiplier in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+            bits = (bits ^ (bits >> np.uint64(33))) * np.uint64(multiplier)
+        uniform = torch.from_numpy((bits >> np.uint64(40)).astype(np.float64) / 2.0**23 - 1.0).view(tensor.shape)
+        if "running_var" in name:
+            values = 1.0 + 0.5 * uniform
+        elif tensor.ndim > 1:
+            values = uniform * (6.0 / tensor[0].numel()) ** 0.5
+        else:
+            values = 0.1 * uniform + (1.0 if name.endswith("weight") else 0.0)
+        tensor.copy_(values.to(tensor.dtype))
+
+
+def noise(count: int, size: int) -> torch.Tensor:
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(3))
+
+
+def crops(count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Coloured clouds with a little grain; in every second one the grain inside a disc is smoothed away."""
+    generator = torch.Generator().manual_seed(0)
+    clouds = F.interpolate(torch.rand(count, 3, 4, 4, generator=generator), (size, size), mode="bicubic")
+    images = clouds.clamp(0, 1) * 0.7 + 0.15 + 0.01 * torch.randn(count, 3, size, size, generator=generator)
+    line = torch.linspace(-1, 1, size)
+    inside = (line[:, None] ** 2 + line[None] ** 2) < 0.5
+    targets = torch.arange(count) % 2
+    smooth = F.avg_pool2d(images, 5, 1, 2, count_include_pad=False)
+    forged = targets.bool().view(-1, 1, 1, 1) & inside
+    return torch.where(forged, smooth, images).clamp(0, 1), targets
+
+
+@cache
+def settled(name: str) -> nn.Module:
+    """A detector for 64 pixels in evaluation mode, its running statistics set to those of a batch."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build(name)
+        norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.momentum = 1.0
+        with torch.no_grad():
+            model.train()(crops(8, 64)[0])
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+    return model.eval()
+
+
+@pytest.mark.parametrize(("name", "size"), list(COUNTS))
+def test_parameter_counts(name: str, size: int) -> None:
+    with torch.device("meta"):
+        found = {c: sum(p.numel() for p in build(name, c, size).parameters()) for c in COUNTS[name, size]}
+    assert found == COUNTS[name, size]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_specification_is_complete(name: str) -> None:
+    spec = SPECS[name]
+    assert spec.name == name
+    assert spec.paper
+    assert spec.bibtex.count("{") == spec.bibtex.count("}") > 0
+    assert all(point.what and point.reading for point in spec.open_points)
+    assert {point.option for point in spec.open_points} - {""} <= set(spec.options)
+    assert "not yet measured" in spec.measured
+    assert spec.recipe.source
+    assert bool(spec.pretrained) == ("pretrained" in spec.options)
+    assert all(size >= spec.smallest and size % spec.multiple == 0 for size in spec.sizes)
+    assert (spec.provenance == "approximate") == (name == "highpass")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_finite_at_every_size_it_names_and_at_the_smallest(name: str) -> None:
+    for size in (*SPECS[name].sizes, SPECS[name].smallest):
+        model = build(name, 2, size).eval() if name in SIZE_BOUND else settled(name)
+        with torch.inference_mode():
+            assert torch.isfinite(logits_of(model(noise(1, size)), 1)).all(), size
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("classes", [5, 8])
+def test_several_classes(name: str, classes: int) -> None:
+    size = max(64, SPECS[name].smallest)
+    model = build(name, classes, size).train()
+    output = model(crops(4, size)[0])
+    assert output.logits.shape == (4, classes)
+    loss = loss_of(model, output, torch.tensor([0, 1, classes - 1, 2]))
+    loss.backward()
+    grads = [p.grad for p in model.parameters() if p.requires_grad]
+    assert all(g is not None and torch.isfinite(g).all() for g in grads)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "capsule"])
+def test_one_logit(name: str) -> None:
+    model = build(name, 1).eval()
+    with torch.inference_mode():
+        output = model(crops(2, 64)[0])
+    assert output.logits.shape == (2, 1)
+    assert torch.isfinite(loss_of(model, output, torch.tensor([0, 1])))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_finite_on_flat_pictures(name: str, value: float) -> None:
+    with torch.inference_mode():
+        assert torch.isfinite(settled(name)(torch.full((1, 3, 64, 64), value)).logits).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_alone_or_in_a_batch(name: str) -> None:
+    model, (batch, _) = settled(name), crops(4, 64)
+    with torch.inference_mode():
+        together = fake_probability(model(batch).logits)
+        alone = torch.cat([fake_probability(model(image[None]).logits) for image in batch])
+        last = fake_probability(model(batch.contiguous(memory_format=torch.channels_last)).logits)
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
+    torch.testing.assert_close(together, last, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bfloat16_moves_scores_little(name: str) -> None:
+    model, (batch, _) = settled(name), crops(8, 64)
+    with torch.inference_mode():
+        exact = fake_probability(model(batch).logits)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = fake_probability(model(batch).logits)
+    assert float((exact - rough).abs().max()) <= 0.02
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stored_weights_give_the_same_scores(name: str, tmp_path: Path) -> None:
+    model, (batch, _) = settled(name), crops(2, 64)
+    with torch.inference_mode():
+        before = model(batch).logits
+    write_state(tmp_path / "weights.safetensors", dict(model.state_dict()))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        for buffer_name, buffer in model.named_buffers():
+            if "running" in buffer_name:
+                buffer.fill_(1.0)
+    load_state(model, read_state(tmp_path / "weights.safetensors"), "here")
+    with torch.inference_mode():
+        assert torch.equal(model(batch).logits, before)
+
+
+# Logits of the golden images at 64 pixels for weights filled by a formula: any change of the forward pass moves them.
+GOLDEN: dict[str, list[list[float]]] = {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_golden_forward(name: str) -> None:
+    model = build(name)
+    fill(model)
+    with torch.inference_mode():
+        logits = model.eval()(golden_images(64)).logits.double()
+    expected = torch.tensor(GOLDEN[name], dtype=torch.float64)
+    torch.testing.assert_close(logits, expected, rtol=0, atol=2e-4 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "steps", "lr"),
+    [
+        ("mesoinception4", 32, 500, 5e-3),
+        ("highpass", 64, 12, None),
+        ("mislnet", 64, 70, None),
+        ("amtennet", 64, 40, None),
+        ("capsule", 32, 50, None),
+    ],
+)
+def test_learns_crops_by_heart(name: str, size: int, steps: int, lr: float | None) -> None:
+    """With its own recipe (where a rate is given: Adam at that, the statistics of Keras being slow to settle)."""
+    recipe = SPECS[name].recipe
+    images, targets = crops(16, size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build(name, 2, size)
+        learning = [p for p in model.parameters() if p.requires_grad]
+        optimizer: torch.optim.Optimizer = torch.optim.Adam(learning, lr=lr or recipe.lr, betas=recipe.betas)
+        if recipe.optimizer == "sgd":
+            optimizer = torch.optim.SGD(
+                learning, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+            )
+        for step in range(1, steps + 1):
+            model.train()
+            optimizer.zero_grad()
+            loss_of(model, model(images), targets).backward()
+            optimizer.step()
+            if step % 10 == 0 and _accuracy(model, images, targets) == 1.0:
+                break
+    assert _accuracy(model, images, targets) == 1.0
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        rough = fake_probability(model(images).logits)
+    with torch.inference_mode():
+        assert float((fake_probability(model(images).logits) - rough).abs().max()) <= 0.02
+
+
+def _accuracy(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> float:
+    with torch.inference_mode():
+        return float((model.eval()(images).logits.argmax(1) == targets).float().mean())
+
+
+@pytest.mark.parametrize("name", ["efficientnet-b4", "vit-b16", "xception"])
+def test_a_step_along_the_gradient_lowers_the_loss(name: str) -> None:
+    model, (images, targets) = settled(name), crops(4, 64)
+    parameters = list(model.parameters())
+    before = loss_of(model, model(images), targets)
+    gradients = torch.autograd.grad(before, parameters)
+    square = sum(float((g * g).sum()) for g in gradients)
+    assert square > 0
+    size = 0.01 * float(before.detach()) / square  # to first order the loss falls by one part in a hundred
+    with torch.no_grad():
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.sub_(size * gradient)
+        after = loss_of(model, model(images), targets)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.add_(size * gradient)
+    assert 0.97 * float(before) < float(after) < 0.998 * float(before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", [(1, 1, 64, 64), (1, 3, 7, 7), (3, 64, 64)])
+def test_wrong_input_is_refused(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ModelError):
+        settled(name)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("name", SIZE_BOUND)
+def test_another_size_than_it_was_built_for_is_refused_with_a_hint(name: str) -> None:
+    with pytest.raises(ModelError, match="64 x 64") as caught:
+        settled(name)(torch.zeros(1, 3, 96, 96))
+    assert "image_size=96" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sizes_that_can_not_work_are_refused_before_building(name: str) -> None:
+    spec = SPECS[name]
+    with pytest.raises(ModelError) as caught:
+        build(name, 2, spec.smallest - 1)
+    assert caught.value.hint
+    if name in SIZE_BOUND:
+        factory: Any = load_target(spec.target)
+        with pytest.raises(ModelError) as direct:
+            factory(image_size=spec.smallest - 1)
+        assert direct.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("amtennet", {"extractor": "laplace"}),
+        ("highpass", {"value_range": "128"}),
+        ("mislnet", {"planes": "red"}),
+        ("capsule", {"loss_on": "margins"}),
+        ("capsule", {"dropout": 1.0}),
+        ("xception", {"head_epochs": -1}),
+        ("vit-b16", {"planes": "green"}),
+    ],
+)
+def test_bad_options_are_refused_with_a_hint(name: str, options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError) as caught:
+        build(name, **options)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_fetched_unless_asked_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: Any, **__: Any) -> Any:
+        raise OSError("no network here")
+
+    monkeypatch.setattr("socket.socket.connect", closed)
+    monkeypatch.setattr("socket.getaddrinfo", closed)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with torch.device("meta"):
+        build(name)
+
+
+@pytest.mark.parametrize("name", [name for name, spec in SPECS.items() if spec.pretrained])
+def test_weights_that_can_not_be_fetched_are_an_error_with_a_hint(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(architecture: str, pretrained: bool = False, **_: Any) -> Any:
+        assert pretrained
+        raise OSError(f"{architecture}: no network here")
+
+    monkeypatch.setattr("timm.create_model", closed)
+    with pytest.raises(DfbenchError, match="can not be fetched") as caught:
+        build(name, pretrained=True)
+    assert "pretrained=False" in caught.value.hint

@@ -1,0 +1,151 @@
+"""Training on drawn patterns: determinism, resuming, selection, interruption, faults."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from dfbench.errors import DataError, ModelError, UsageError
+from dfbench.models.card import read_card
+from dfbench.models.weights import load_weights, read_state
+from dfbench.protocols.files import load_protocol
+from dfbench.training.module import TrainingModule
+from dfbench.training.selection import best_epoch
+from dfbench.training.store import EpochRecord
+from dfbench.training.train import train
+
+
+def run(tiny: SimpleNamespace, out: Path, model: str = "meso4", **options: Any) -> Path:
+    fixed = {"device": "cpu", "quiet": True}
+    return train(model, tiny.protocol, [tiny.manifest], out / f"{model}.safetensors", **fixed | options)
+
+
+def assert_same(first: Path, second: Path) -> None:
+    one, two = read_state(first), read_state(second)
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, two[name]), name
+
+
+def test_writes_weights_card_and_curve_and_nothing_else(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    weights = run(tiny, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["meso4.curve.csv", "meso4.json", "meso4.safetensors"]
+    card = read_card(weights)
+    assert (card.model, card.num_classes, card.profile, card.size, card.seed) == ("meso4", 2, "native", tiny.size, 7)
+    assert card.protocol is not None
+    assert card.protocol.hash == load_protocol(tiny.protocol).hash
+    assert card.selection.split == "val"
+    assert card.manifests[0].name == "tiny"
+    assert not card.mini
+    curve = list(csv.DictReader((tmp_path / "meso4.curve.csv").open()))
+    assert [row["epoch"] for row in curve] == ["1", "2"]
+    assert max(float(row["value"]) for row in curve) == card.selection.value
+    load_weights(weights)
+
+
+def test_same_seed_same_weights_other_seed_other_weights(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    first = run(tiny, tmp_path / "a")
+    torch.manual_seed(2)
+    second = run(tiny, tmp_path / "b")
+    assert_same(first, second)
+    other = read_state(run(tiny, tmp_path / "c", seed=8))
+    assert any(not torch.equal(t, other[n]) for n, t in read_state(first).items())
+
+
+@pytest.mark.parametrize("model", ["meso4", "grnet"])
+def test_resumed_training_equals_undisturbed(
+    tiny: SimpleNamespace, tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = run(tiny, tmp_path / "a", model)
+    step = TrainingModule.training_step
+
+    def interrupt(self: TrainingModule, batch: Any, batch_idx: int) -> Any:
+        if self.epoch == 1 and batch_idx == 1:
+            raise KeyboardInterrupt
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingModule, "training_step", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny, tmp_path / "b", model)
+    assert sorted(p.name for p in (tmp_path / "b").iterdir()) == [f"{model}.training"]
+    epochs = []
+    monkeypatch.setattr(
+        TrainingModule, "training_step", lambda s, b, i: (epochs.append(s.epoch), step(s, b, i))[1], raising=True
+    )
+    resumed = run(tiny, tmp_path / "b", model)
+    assert set(epochs) == {1}, "the finished epoch must not be done again"
+    assert_same(undisturbed, resumed)
+    assert [r["value"] for r in csv.DictReader((tmp_path / "a" / f"{model}.curve.csv").open())] == [
+        r["value"] for r in csv.DictReader((tmp_path / "b" / f"{model}.curve.csv").open())
+    ]
+    assert not (tmp_path / "b" / f"{model}.training").exists()
+    if model == "grnet":
+        assert read_state(resumed)["alpha"].tolist() != [0.5, 0.5]
+
+
+def test_damaged_or_foreign_state_is_not_resumed(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    clean = run(tiny, tmp_path / "a")
+    folder = tmp_path / "b" / "meso4.training"
+    folder.mkdir(parents=True)
+    (folder / "last.pt").write_bytes(b"PK\x03\x04 cut short")
+    assert_same(clean, run(tiny, tmp_path / "b"))
+
+
+def test_a_loss_that_is_no_number_names_the_samples(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    file = tmp_path / "nan_net.py"
+    file.write_text(
+        "import torch\nfrom torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.scale = nn.Parameter(torch.ones(2))\n"
+        "    def forward(self, x):\n"
+        "        out = x.mean(dim=(1, 2, 3))[:, None] * self.scale\n"
+        "        return out / 0 * 0 if self.training else out\n",
+        "utf-8",
+    )
+    with pytest.raises(DataError, match="training loss is nan") as caught:
+        train(f"{file}:Net", tiny.protocol, [tiny.manifest], tmp_path / "w.safetensors", device="cpu", quiet=True)
+    assert "folder/all/" in caught.value.message
+    assert not (tmp_path / "w.safetensors").exists()
+
+
+def test_refuses_before_any_work(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="safetensors"):
+        train("meso4", tiny.protocol, [tiny.manifest], tmp_path / "w.pth")
+    with pytest.raises(UsageError, match="unknown device"):
+        run(tiny, tmp_path, device="gpu")
+    with pytest.raises(UsageError, match="unknown precision"):
+        run(tiny, tmp_path, precision="fp8")
+    with pytest.raises(UsageError, match="unknown model"):
+        run(tiny, tmp_path, "grnett")
+    with pytest.raises(DataError):
+        train("meso4", tiny.protocol, [tmp_path / "nowhere"], tmp_path / "w.safetensors")
+    narrow = tmp_path / "narrow.toml"
+    narrow.write_text(tiny.protocol.read_text("utf-8").replace("size = 64", "size = 70"), "utf-8")
+    with pytest.raises(ModelError, match="70"):
+        train("meso4", narrow, [tiny.manifest], tmp_path / "w.safetensors")
+    assert [p.name for p in tmp_path.iterdir()] == ["narrow.toml"]
+
+
+def record(epoch: int, value: float | None) -> EpochRecord:
+    return EpochRecord(epoch, 0.1, 1.0, "auc.video.mean", value, 1.0)
+
+
+def test_selection(tiny: SimpleNamespace) -> None:
+    protocol = load_protocol(tiny.protocol)
+    assert best_epoch([record(1, 0.7), record(2, 0.9), record(3, 0.8)], protocol) == 1
+    assert best_epoch([record(1, 0.7), record(2, 0.9), record(3, 0.9)], protocol) == 2
+    assert best_epoch([record(1, 0.7), record(2, None)], protocol) == 0
+    assert best_epoch([record(1, None), record(2, None)], protocol) == 1
+    lower = protocol.model_copy(
+        update={"selection": protocol.selection.model_copy(update={"metric": "eer.video.mean"})}
+    )
+    assert best_epoch([record(1, 0.2), record(2, 0.4)], lower) == 0
+    last = protocol.model_copy(update={"selection": protocol.selection.model_copy(update={"split": "none"})})
+    assert best_epoch([record(1, 0.9), record(2, 0.1)], last) == 1
