@@ -24,7 +24,8 @@ def demo(out: Path, jobs: int | None, device: str, quiet: bool) -> None:
     """Run the whole way on the embedded data set of invented faces.
 
     Generates the data set, prepares it, trains GRnet and Meso-4, evaluates both, and writes a table and a
-    self-contained HTML report. Run again, it goes on where it stopped and redoes nothing that is finished.
+    self-contained HTML report. Interrupted, it goes on where it stopped; what is generated, prepared and trained is
+    kept. Mini is a check of the whole way, no ground for ranking detectors.
     """
     import time
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -17,11 +18,16 @@ def report(runs: tuple[Path, ...], out: Path, no_faces: bool, title: str | None)
 
     The rows over all manipulations are printed too; the last line is the page's path.
     """
+    print_and_write(runs, out, title, faces=not no_faces)
+
+
+def print_and_write(runs: Sequence[Path], out: Path, title: str | None = None, *, faces: bool = True) -> None:
+    """Write the report of some runs and print their table over all manipulations; the last line is the page's path."""
     import sys
 
     from dfbench.report import load_runs, render, result_rows, write_report
 
-    page = write_report(runs, out, title, faces=not no_faces)
+    page = write_report(runs, out, title, faces=faces)
     loaded = load_runs(runs)
     rows = result_rows([run.result for run in loaded], [run.label for run in loaded])
     overall = [row for row in rows if row.manipulation == "all"]
