@@ -35,7 +35,7 @@ from dfbench.mini.settings import MANIPULATIONS
 from dfbench.mini.tree import fake_path, original_path, truth_path
 
 SEED = 20261121
-TRAIN_PAIRS, TEST_PAIRS = 40, 60
+TRAIN_PAIRS, TEST_PAIRS = 25, 50
 RESAMPLES = 2000
 FRAMES = 6
 Floats = NDArray[np.float64]
@@ -132,11 +132,14 @@ def measure(clips: list[Clip]) -> dict[str, Floats]:
     return {name: np.stack(rows) for name, rows in table.items()}
 
 
-def measure_manifest(root: Path, work: Path, clips: list[Clip], subset: str) -> dict[str, Floats]:
+def measure_manifest(
+    root: Path, work: Path, clips: list[Clip], subset: str, settings: MiniSettings
+) -> dict[str, Floats]:
     """What a prepared manifest says beside the pixels: status, face score, scale and roll, averaged over a clip."""
     from dfbench.preparation.prepare import prepare
 
-    manifest = prepare("mini", root, work / f"manifest-{subset}", frames=8, sizes=(128,), subsets=(subset,), quiet=True)
+    out = work / f"manifest-{subset}"
+    manifest = prepare("mini", root, out, frames=8, sizes=(128,), subsets=(subset,), mini=settings, quiet=True)
     rows = manifest.to_pandas()
     rows["file"] = [Path(path).stem for path in rows["media_path"]]
     keys = ["manipulation", "file"]
@@ -277,7 +280,7 @@ def main() -> None:
         clips = clips_of(root, settings, subset)
         features = measure(clips)
         if not options.no_manifest:
-            features |= measure_manifest(root, options.work, clips, subset)
+            features |= measure_manifest(root, options.work, clips, subset, settings)
         results[subset] = judge(features, clips)
     report["subsets"] = results
     text = page(report)

@@ -365,7 +365,7 @@ def coarse_normals(mean: np.ndarray, frame: np.ndarray, triangles: np.ndarray, i
 
 
 def load_identity_rule() -> object:
-    """``dfbench.mini.identity`` by its file: the rule that turns an identity number into coefficients."""
+    """``dfbench/mini/coefficients.py`` by its path: the rule that turns an identity number into coefficients."""
     path = Path(__file__).resolve().parent.parent / "dfbench" / "mini" / "coefficients.py"
     spec = importlib.util.spec_from_file_location("mini_coefficients", path)
     assert spec

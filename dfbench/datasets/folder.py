@@ -210,7 +210,7 @@ def _is_tree(folder: Path) -> bool:
 
 FOLDER = Folder(
     name="folder",
-    title="a folder of your own",
+    title="own clips and images",
     licence="the user's own data: their terms are yours to keep",
     access="your own clips or images in folders real/ and fake/, or listed in media.csv",
     citation="none",

@@ -133,7 +133,7 @@ class DataSet(ABC):
             media=media,
             expected=expected,
             missing=missing_of(expected, media),
-            left_out={reason: tuple(paths) for reason, paths in sorted(finds.left_out.items())},
+            left_out={reason: tuple(sorted(paths)) for reason, paths in sorted(finds.left_out.items())},
             warnings=tuple(finds.warnings),
         )
 

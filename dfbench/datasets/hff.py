@@ -157,12 +157,13 @@ def _read_list(
     finds: Finds, file: Path, split: Split, places: dict[str, Place], listed: dict[str, tuple[Split, int]]
 ) -> None:
     fake_flag = "0"  # as the data set's own script writes it; a line "# fake=1" declares the other
+    is_declared = False
     absent: list[str] = []
     for number, line in enumerate(read_text(file).splitlines(), start=1):
         declared = _POLARITY.match(line.strip())
         if declared:
             is_one = (declared["word"].casefold() == "fake") == (declared["flag"] == "1")
-            fake_flag = "1" if is_one else "0"
+            fake_flag, is_declared = "1" if is_one else "0", True
             continue
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -173,6 +174,12 @@ def _read_list(
             continue
         label = FAKE if flag == fake_flag else REAL
         place = places[found]
+        if place.label is None and not is_declared:
+            raise DataError(
+                f"{file}, line {number}: {path} lies neither below real/ nor below fake/, so that nothing tells "
+                "what the flags mean",
+                f"put '# fake=0' (as the data set's own script writes it) or '# fake=1' into line 1 of {file.name}",
+            )
         if place.label is not None and place.label != label:
             raise DataError(
                 f"{file}, line {number}: {path} lies in a folder of {'fakes' if place.label == FAKE else 'reals'}, "

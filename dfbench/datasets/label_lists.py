@@ -13,7 +13,7 @@ from dfbench.errors import DataError
 from dfbench.schema.media import FAKE, REAL
 
 _WORDS = {"real": REAL, "fake": FAKE}
-_NUMBERS = {"0": REAL, "1": FAKE}
+_NUMBERS = {"0": REAL, "1": FAKE, "0.0": REAL, "1.0": FAKE}
 
 
 def read_text(path: Path) -> str:
@@ -113,7 +113,7 @@ def posix(text: str) -> str:
     >>> posix(r".\method_A\\12\a.mp4")
     'method_A/12/a.mp4'
     """
-    text = text.strip().replace("\\", "/")
+    text = text.replace("\\", "/")
     rooted = "/" if text.startswith("/") else ""
     return rooted + "/".join(part for part in text.split("/") if part not in ("", "."))
 

@@ -63,17 +63,36 @@ def find_tree(root: Path, marked: Callable[[Path], bool], title: str, depth: int
     """The nearest folder for which ``marked`` holds: the root, or one at most ``depth`` levels below it.
 
     Raises:
-        DataError: several folders of the same level qualify.
+        DataError: several folders of the same level qualify, or none does and some may not be read.
     """
     level = [root]
+    closed: list[DataError] = []  # folders beside a data set may be unreadable without harm
+
+    def tried(folder: Path) -> bool:
+        try:
+            return marked(folder)
+        except DataError as error:
+            if folder == root:
+                raise
+            closed.append(error)
+            return False
+
+    def below(folder: Path) -> list[Path]:
+        try:
+            return [folder / name for name in subfolders(folder) if not name.startswith(".")]
+        except DataError:
+            return []
+
     for _ in range(depth + 1):
-        found = [folder for folder in level if marked(folder)]
+        found = [folder for folder in level if tried(folder)]
         if len(found) > 1:
             names = ", ".join(folder.relative_to(root).as_posix() for folder in found)
             raise DataError(f"several folders below {root} look like {title}: {names}", "give one of them as the root")
         if found:
             return found[0]
-        level = [folder / name for folder in level for name in subfolders(folder) if not name.startswith(".")]
+        level = [inner for folder in level for inner in below(folder)]
+    if closed:
+        raise closed[0]
     return None
 
 
@@ -112,12 +131,12 @@ def _leads_up(entry: os.DirEntry[str]) -> bool:
 
 
 def join(where: str, name: str) -> str:
-    """``where/name``, or ``name`` at the top.
+    """``where/name``; an empty part is left away.
 
-    >>> join("", "a"), join("a", "b")
-    ('a', 'a/b')
+    >>> join("", "a"), join("a", "b"), join("a", "")
+    ('a', 'a/b', 'a')
     """
-    return f"{where}/{name}" if where else name
+    return f"{where}/{name}" if where and name else where or name
 
 
 def split_of(folder_name: str) -> str | None:

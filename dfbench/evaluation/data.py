@@ -102,6 +102,7 @@ class RoleData:
             "scene_group",
             "label",
             "class",
+            "base_media_id",
         )
         return pa.concat_tables([s.table.select([*wanted, "status"]) for _, s in self.parts]).combine_chunks()
 
@@ -122,6 +123,12 @@ class RoleData:
 
         size = self.protocol.crops.size
         return Images([m.torch_dataset(s.ok(), size) for m, s in self.parts])
+
+    def bases(self) -> list[str]:
+        """Of every row of :attr:`ok_table`, the real clip that it is, or was made from (itself where unknown)."""
+        rows = self.ok_table
+        pairs = zip(rows["media_id"].to_pylist(), rows["base_media_id"].to_pylist(), strict=True)
+        return [base or media for media, base in pairs]
 
     def targets(self) -> NDArray[np.int64]:
         """Class numbers of the rows of :attr:`ok_table`: the label, or the place of the class in the protocol.

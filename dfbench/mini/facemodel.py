@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -145,7 +146,7 @@ def load_face_model(path: Path = MODEL_FILE) -> FaceModel:
             refused=np.unpackbits(z["refused"]).astype(bool),
             note=json.loads(z["note"].tobytes()),
         )
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise SetupError(f"the face model {path} can not be read: {error}", "install dfbench again") from error
 
 

@@ -16,7 +16,7 @@ from dfbench.mini.light import Light, draw_light
 from dfbench.mini.person import Person, make_person
 from dfbench.mini.plan import ClipPlan, plan_clip
 from dfbench.mini.render import make_actor, render_clip
-from dfbench.mini.settings import MiniSettings
+from dfbench.mini.settings import PRESET, MiniSettings
 from dfbench.mini.shape import Placed, Pose
 from dfbench.mini.streams import stream
 from dfbench.mini.tracks import FPS, Track, make_track
@@ -82,7 +82,7 @@ def published(frames: list[NDArray[np.uint8]], crf: int) -> list[NDArray[np.uint
     """Encode and decode frames once."""
     with tempfile.TemporaryDirectory(prefix="dfbench-mini-") as folder:
         path = Path(folder) / "published.mp4"
-        write_clip(path, frames, FPS, crf)
+        write_clip(path, frames, FPS, crf, preset=PRESET)
         reading = read(path, range)
         return [reading.frames[i].image for i in range(reading.frame_count)]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from dfbench.media.encode import write_clip
 from dfbench.mini import tree
@@ -13,8 +16,12 @@ from dfbench.mini.forge.common import Job
 from dfbench.mini.forge.families import forge
 from dfbench.mini.original import Original, make_original
 from dfbench.mini.plan import Pair
-from dfbench.mini.settings import CRF, MiniSettings
+from dfbench.mini.settings import CRF, PRESET, MiniSettings
+from dfbench.mini.streams import stream
 from dfbench.mini.tracks import FPS
+
+KEYFRAMES = (5, 25)
+"""Shortest keyframe interval of a clip, and one more than the longest, in frames."""
 
 
 def pair_is_complete(root: Path, pair: Pair, settings: MiniSettings) -> bool:
@@ -43,7 +50,7 @@ def _write_original(root: Path, original: Original, settings: MiniSettings) -> N
     people = [original.points] if original.plan.second is None else [original.points, original.second]
     tree.write_truth(root / tree.truth_path("real", clip), people)
     for subset in settings.subsets:
-        write_clip(root / tree.original_path(subset, clip), original.frames, FPS, CRF[subset])
+        encode(root / tree.original_path(subset, clip), original.frames, subset, f"real/{clip}", settings.seed)
 
 
 def _write_fake(root: Path, method: str, job: Job, settings: MiniSettings) -> None:
@@ -59,4 +66,14 @@ def _write_fake(root: Path, method: str, job: Job, settings: MiniSettings) -> No
         people.append(list(job.target.second))
     tree.write_truth(truth, people)
     for subset, file in zip(settings.subsets, files, strict=True):
-        write_clip(file, frames, FPS, CRF[subset])
+        encode(file, frames, subset, f"{method}/{target}_{source}", settings.seed)
+
+
+def encode(path: Path, frames: Sequence[NDArray[np.uint8]], subset: str, clip: str, seed: int) -> None:
+    """Write a real or a fake clip; the one place where either is encoded.
+
+    Keyframes are set at an interval drawn for each file, real and fake from the same numbers: what a clip weighs then
+    depends on that more than on what was done to the face.
+    """
+    interval = int(stream(f"file/{clip}", "keyframes", seed).integers(*KEYFRAMES))
+    write_clip(path, frames, FPS, CRF[subset], preset=PRESET, keyframe_interval=interval)

@@ -180,11 +180,13 @@ def fine_detail(model: FaceModel, hairness: Floats, rng: np.random.Generator) ->
 
 def hair_strands(model: FaceModel, rng: np.random.Generator) -> Floats:
     """Unit-variance noise smeared along lines that leave the point between the eyes."""
-    polar = rng.standard_normal((720, 180)).astype(np.float32)
+    # The radius reaches every corner: OpenCV leaves pixels beyond it unwritten unless told to fill them.
+    reach = 280
+    polar = rng.standard_normal((720, reach)).astype(np.float32)
     smeared = cv2.GaussianBlur(polar, (0, 0), sigmaX=7.0, sigmaY=0.9)
     x, y = model.frame[topo.ANCHOR]
-    flags = cv2.WARP_INVERSE_MAP | cv2.WARP_POLAR_LINEAR | cv2.INTER_LINEAR
-    flat = cv2.warpPolar(smeared, (model.width, model.height), (float(x), float(y) + 20), 180, flags)
+    flags = cv2.WARP_INVERSE_MAP | cv2.WARP_POLAR_LINEAR | cv2.WARP_FILL_OUTLIERS | cv2.INTER_LINEAR
+    flat = cv2.warpPolar(smeared, (model.width, model.height), (float(x), float(y) + 20), reach, flags)
     return np.asarray(flat / max(float(flat.std()), 1e-6), np.float32)
 
 

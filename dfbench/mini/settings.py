@@ -11,6 +11,8 @@ from dfbench.errors import UsageError, unknown_name
 MANIPULATIONS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 CRF = {"raw": 0, "c23": 23, "c40": 40}
 """Constant rate factor of each subset; ``raw`` is lossless but for the chroma subsampling."""
+PRESET = "superfast"
+"""x264's preset: quick, and without the macroblock tree, whose result can vary from run to run on some processors."""
 LARGEST = {"train": 360, "val": 70, "test": 70}
 """Pairs in FaceForensics++'s official splits."""
 CONTENT_VERSION = 1

@@ -33,5 +33,5 @@ EYES = (
 IRIS_CENTRES = (468, 473)
 BROWS = (70, 63, 105, 66, 107, 46, 53, 52, 65, 55, 300, 293, 334, 296, 336, 276, 283, 282, 295, 285)
 
-FIVE = (468, 473, 1, 61, 291)
+FIVE = (468, 473, 4, 61, 291)
 """Image-left eye, image-right eye, nose tip, image-left and image-right mouth corner."""

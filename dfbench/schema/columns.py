@@ -41,14 +41,6 @@ class TableContract:
             pa.field(c.name, c.type, nullable=c.nullable, metadata={"doc": c.doc}) for c in (*self.columns, *extra)
         )
 
-    def markdown(self, extra: Iterable[Column] = ()) -> str:
-        """The columns as a Markdown table: name, type, meaning."""
-        rows = [
-            f"| `{c.name}` | {_short(c.type)}{' or null' if c.nullable else ''} | {c.doc} |"
-            for c in (*self.columns, *extra)
-        ]
-        return "\n".join(["| column | type | meaning |", "|---|---|---|", *rows])
-
     def check(self, table: pa.Table, where: str = "") -> None:
         """Raise :class:`DataError` if columns are missing, mistyped, null where they must not be, or keys repeat."""
         place = f" in {where}" if where else ""
@@ -76,12 +68,3 @@ class TableContract:
                 raise DataError(
                     f"{len(twice)} keys stand more than once in the {self.name} table{place}, first: {first}"
                 )
-
-
-def _short(kind: pa.DataType) -> str:
-    # float32 rather than Arrow's "float", and lists without the name of their items.
-    if pa.types.is_fixed_size_list(kind):
-        return f"{_short(kind.value_type)}[{kind.list_size}]"
-    if pa.types.is_struct(kind):
-        return "picture"
-    return {"float": "float32", "double": "float64"}.get(str(kind), str(kind))

@@ -38,6 +38,7 @@ class TrainingModule(pl.LightningModule):
         detector: the model, on any device.
         images: items are (uint8 3,S,S, row).
         labels: 0 real, 1 fake of every row, for the sampling.
+        bases: real clip that every row is, or was made from, for the sampling.
         targets: class number of every row.
         sample_ids: id of every row.
         recipe: the recipe.
@@ -53,6 +54,7 @@ class TrainingModule(pl.LightningModule):
         detector: nn.Module,
         images: Dataset[tuple[Tensor, int]],
         labels: Sequence[int],
+        bases: Sequence[str],
         targets: Tensor,
         sample_ids: Sequence[str],
         recipe: FullRecipe,
@@ -67,6 +69,7 @@ class TrainingModule(pl.LightningModule):
         self.detector = detector
         self.images = images
         self.labels = labels
+        self.bases = bases
         self.targets = targets
         self.sample_ids = sample_ids
         self.recipe = recipe
@@ -93,7 +96,7 @@ class TrainingModule(pl.LightningModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """The batches of the running epoch; Lightning asks anew before each."""
         recipe = self.recipe
-        order = epoch_order(self.labels, self.epoch, recipe.seed, recipe.sampling, recipe.samples_per_epoch)
+        order = epoch_order(self.labels, self.epoch, recipe.seed, recipe.sampling, recipe.samples_per_epoch, self.bases)
         # A generator of its own: the loader must not draw from the one that dropout uses.
         return DataLoader(
             self.images,

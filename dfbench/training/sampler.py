@@ -13,7 +13,14 @@ from dfbench.schema.ids import seed_from
 Indices = NDArray[np.int64]
 
 
-def epoch_order(labels: Sequence[int], epoch: int, seed: int, sampling: str, count: int | None = None) -> Indices:
+def epoch_order(
+    labels: Sequence[int],
+    epoch: int,
+    seed: int,
+    sampling: str,
+    count: int | None = None,
+    bases: Sequence[str] | None = None,
+) -> Indices:
     """Indices of the samples of one epoch, in order.
 
     Args:
@@ -22,7 +29,9 @@ def epoch_order(labels: Sequence[int], epoch: int, seed: int, sampling: str, cou
         seed: the training seed.
         sampling: ``natural``: every sample once, shuffled. ``balanced``: as many reals as fakes; each label is gone
             through in shuffled rounds that continue over epochs, so that no sample is shown twice before every other
-            of its label has been shown once.
+            of its label has been shown once. ``paired``: balanced, and beside every fake stands a real sample of the
+            clip it was made from, so that a batch differs by the forgery rather than by people and scenes.
+        bases: of every sample the real clip that it is, or was made from; for ``paired``.
         count: samples of the epoch; default: natural all of them, balanced as many as there are samples.
 
     Raises:
@@ -38,11 +47,23 @@ def epoch_order(labels: Sequence[int], epoch: int, seed: int, sampling: str, cou
     if not all(map(len, parts)):
         raise DataError("balanced sampling needs real and fake training samples, one of them is missing")
     half = max(1, total // 2)
+    if sampling == "paired":
+        fakes = _rounds(parts[1], epoch * half, half, seed, "fake")
+        return np.stack([_partners(fakes, parts[0], bases or (), epoch, seed), fakes], axis=1).reshape(-1)
     chosen = [_rounds(part, epoch * half, half, seed, name) for part, name in zip(parts, ("real", "fake"), strict=True)]
     generator = np.random.default_rng(seed_from(f"epoch {epoch}", "training order", seed))
     # Real and fake alternate before a local shuffle would matter: every batch of even size is balanced.
     pairs = np.stack([generator.permutation(part) for part in chosen], axis=1)
     return pairs.reshape(-1)
+
+
+def _partners(fakes: Indices, reals: Indices, bases: Sequence[str], epoch: int, seed: int) -> Indices:
+    """For every fake a real sample of its base clip; where the base has none, any real sample."""
+    generator = np.random.default_rng(seed_from(f"epoch {epoch}", "training partners", seed))
+    by_base: dict[str, list[int]] = {}
+    for place in reals.tolist():
+        by_base.setdefault(bases[place], []).append(place)
+    return np.array([generator.choice(by_base.get(bases[fake]) or reals) for fake in fakes.tolist()], np.int64)
 
 
 def _rounds(indices: Indices, start: int, count: int, seed: int, name: str) -> Indices:

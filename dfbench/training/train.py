@@ -157,6 +157,7 @@ def fit(
     part = data["train"]
     rows = part.ok_table
     labels = rows["label"].to_pylist()
+    bases = part.bases()
     clock = time.monotonic()
 
     def after(epoch: int, loss: float, optimizer: torch.optim.Optimizer) -> None:
@@ -171,13 +172,14 @@ def fit(
         folder.save(state, detector, optimizer, is_best=state.best == len(state.curve) - 1)
         clock = time.monotonic()
 
-    total = len(epoch_order(labels, 0, recipe.seed, recipe.sampling, recipe.samples_per_epoch))
+    total = len(epoch_order(labels, 0, recipe.seed, recipe.sampling, recipe.samples_per_epoch, bases))
     title = f"train {part.protocol.name}"
     with progress(title, total * recipe.epochs, "img", done=total * done, quiet=quiet) as advance:
         module = TrainingModule(
             detector.to(device=device, memory_format=torch.channels_last),  # type: ignore[call-overload]
             part.images,
             labels,
+            bases,
             torch.from_numpy(part.targets()),
             rows["sample_id"].to_pylist(),
             recipe,

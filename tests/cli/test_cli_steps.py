@@ -53,16 +53,16 @@ def test_missing_weights_are_trained_for_mini_alone(empty: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["evaluate", "--model", "grnett"], 2, "did you mean 'grnet'?"),
-        (["evaluate", "--model", "grnet", "--protocol", "minni"], 2, "did you mean 'mini'?"),
+        (["evaluate", "--model", "grnett"], 2, "did you mean 'grnet'"),
+        (["evaluate", "--model", "grnet", "--protocol", "minni"], 2, "did you mean 'mini'"),
         (["evaluate", "--model", "grnet", "--weights", "none.safetensors"], 4, "none.safetensors"),
         (["evaluate", "--model", "grnet", "--manifest", "nowhere"], 3, "nowhere"),
-        (["train", "--model", "grnett", "--protocol", "mini"], 2, "did you mean 'grnet'?"),
-        (["prepare", "fff++"], 2, "did you mean 'ff++'?"),
+        (["train", "--model", "grnett", "--protocol", "mini"], 2, "did you mean 'grnet'"),
+        (["prepare", "fff++"], 2, "did you mean 'ff++'"),
         (["prepare", "ff++"], 3, "DFBENCH_ROOTS"),
         (["prepare", "ff++", "--root", "nowhere"], 3, "nowhere"),
         (["inspect", "nowhere"], 3, "nowhere"),
-        (["report", "nowhere"], 3, "nowhere"),
+        (["report", "nowhere", "--out", "page"], 3, "nowhere"),
     ],
 )
 def test_mistakes_are_found_before_anything_is_made(

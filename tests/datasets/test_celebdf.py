@@ -89,7 +89,9 @@ def test_windows_separators_other_cases_and_videos_folders(tmp_path, touch, cell
 
 
 def full_list(youtube: int, fake: int = 340) -> list[str]:
-    reals = [f"1 Celeb-real/id{n}_0000.mp4" for n in range(108)] + [f"1 YouTube-real/{n:05d}.mp4" for n in range(youtube)]
+    reals = [f"1 Celeb-real/id{n}_0000.mp4" for n in range(108)] + [
+        f"1 YouTube-real/{n:05d}.mp4" for n in range(youtube)
+    ]
     return reals + [f"0 Celeb-synthesis/id{n // 40}_id{n % 40}_0000.mp4" for n in range(fake)]
 
 

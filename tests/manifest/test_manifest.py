@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from dfbench.errors import DataError, UsageError
 from dfbench.manifest.manifest import open_manifest
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.protocol import DataPart, Protocol, Sampling
-from dfbench.schema.manifest import MANIFEST, crop_columns
 
 
 def protocol(*parts: DataPart, **changes: object) -> Protocol:
@@ -221,8 +219,3 @@ def test_manifest_json_is_plain(manifest):
     raw = json.loads((manifest.path / "manifest.json").read_text())
     assert raw["counts"]["val"]["fake"] == {"no_face": 2, "ok": 62}
     assert raw["sizes"] == [64, 128]
-
-
-def test_the_docs_list_every_column_with_its_meaning():
-    page = Path(__file__).resolve().parents[2] / "docs" / "manifest.md"
-    assert page.read_text("utf-8").endswith(MANIFEST.markdown(crop_columns((128,))) + "\n")

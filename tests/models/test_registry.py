@@ -165,5 +165,5 @@ def test_probability_of_fake() -> None:
 
 
 def test_logits_of_refuses_other_things() -> None:
-    with pytest.raises(ModelError, match="no .logits"):
+    with pytest.raises(ModelError, match=r"no \.logits"):
         logits_of(torch.zeros(2, 2), 2)

@@ -154,3 +154,17 @@ def test_shuffling_never_matters_for_ids():
     order = [media(g, f"{g}{i}") for g in range(5) for i in range(3)]
     random.Random(3).shuffle(order)
     assert cut(order, 10, 64)[0].media[0].media_id == "ff++/c23/Deepfakes/00"
+
+
+def test_mini_is_generated_with_the_subsets_that_are_asked_for():
+    from dfbench.preparation.prepare import dry_run
+
+    raw = protocol(data=(DataPart(role="test", dataset="mini", split="test", subsets=("raw",)),))
+    for options in ({"subsets": ["c0"]}, {"protocol": raw}):
+        with pytest.MonkeyPatch.context() as patch:
+            recipes = []
+            patch.setattr(
+                "dfbench.preparation.prepare.check_folder", lambda _, recipe, kept=recipes: kept.append(recipe)
+            )
+            assert dry_run("mini", "nosuch", "nosuch", **options) is None
+        assert recipes[0]["source"]["settings"]["subsets"] == ["c23", "c40", "raw"]

@@ -63,6 +63,16 @@ def test_balanced_order(real: int, fake: int, count: int | None, seed: int) -> N
         assert times.max() - times.min() <= 1
 
 
+def test_paired_order_puts_a_fake_beside_its_base() -> None:
+    labels = [0, 0, 0, 1, 1, 1, 1]
+    bases = ["a", "a", "b", "a", "b", "b", "c"]
+    order = epoch_order(labels, 0, 3, "paired", 8, bases).tolist()
+    assert sorted(order[1::2]) == [3, 4, 5, 6]
+    for real, fake in zip(order[::2], order[1::2], strict=True):
+        assert labels[real] == 0
+        assert bases[fake] in (bases[real], "c"), "only the fake without a base takes any real"
+
+
 def test_order_depends_on_seed_and_epoch() -> None:
     labels = [0, 1] * 20
     first = epoch_order(labels, 0, 1, "balanced").tolist()

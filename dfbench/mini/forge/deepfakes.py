@@ -37,7 +37,7 @@ class Deepfakes:
         self.side = int(rng.integers(56, 88))
         rng = job.stream(NAME, "blending")
         self.sharpening = float(rng.uniform(0.2, 1.0))
-        self.grain = float(rng.uniform(0.35, 1.0)) * job.target.noise
+        self.grain = float(rng.uniform(0.3, 0.95)) * job.target.noise
         self.transfer = float(rng.uniform(0.75, 0.95))
         self.shrink = float(rng.uniform(0.01, 0.05))
         self.noise = job.stream(NAME, "grain")
@@ -69,7 +69,7 @@ class Deepfakes:
         assert points is not None
         face = target.track.expressions[index]
         drawn = place(expressed(self.job.model, self.identity, face), target.pose(index))
-        anchors = [*topo.OVAL, *topo.FIVE]
+        anchors = [*topo.OVAL, *topo.IRIS_CENTRES, 1, *topo.LIP_CORNERS]
         matrix, shift = similarity_2d(drawn.xy[anchors], points.xy[anchors])
         drawn = Placed((drawn.xy @ matrix.T + shift).astype(np.float32), drawn.depth)
         window = face_window(points.xy, image, margin=round(0.07 * target.plan.face_width))

@@ -41,7 +41,7 @@ class Face2Face:
         self.job = job
         rng = job.stream(NAME, "transfer")
         self.blur = float(rng.uniform(0.35, 0.75))
-        self.grain = float(rng.uniform(0.1, 0.6)) * job.target.noise
+        self.grain = float(rng.uniform(0.5, 1.0)) * job.target.noise
         self.strength = float(rng.uniform(0.8, 1.0))
         self.feather = float(rng.uniform(0.8, 3.0))
         self.noise = job.stream(NAME, "grain")

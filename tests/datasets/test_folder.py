@@ -1,0 +1,149 @@
+"""A user's own tree: by its folders, or by media.csv."""
+
+from __future__ import annotations
+
+import pytest
+
+from dfbench.datasets.folder import read_place
+from dfbench.datasets.registry import get_adapter
+from dfbench.errors import DataError, UsageError
+
+CLIPS = ["real/a.mp4", "real/talks/b.avi", "fake/a.mp4", "fake/Deepfakes/a.mp4", "fake/Deepfakes/x/c.webm"]
+
+
+def scan(root, **filters):
+    return get_adapter("folder").scan(root, **filters)
+
+
+def write(root, text):
+    (root / "media.csv").write_text(text, "utf-8")
+    return root
+
+
+def test_folders_give_label_and_manipulation(tmp_path, touch, cells):
+    found = scan(touch(tmp_path, CLIPS))
+    assert cells(found) == {("test", 0, "real"): 2, ("test", 1, "fake"): 1, ("test", 1, "Deepfakes"): 2}
+    assert {m.path: m.label for m in found.media}["real/a.mp4"] == 0
+    assert "folder/all/Deepfakes/fake/Deepfakes/x/c" in {m.media_id for m in found.media}
+    assert len({m.scene_group for m in found.media}) == 5
+    assert {m.kind for m in found.media} == {"clip"}
+
+
+@pytest.mark.parametrize("path", ["{split}/{label}", "{label}/{split}"])
+def test_split_folders_above_or_below(tmp_path, touch, cells, path):
+    for split, count in (("Train", 3), ("valid", 1), ("testing", 2)):
+        for label in ("REAL", "Fake/M" if path.startswith("{split}") else "Fake"):
+            place = path.format(split=split, label=label)
+            touch(tmp_path / "set", [f"{place}/{n}.mp4" for n in range(count)])
+    method = "M" if path.startswith("{split}") else "fake"
+    assert cells(scan(tmp_path)) == {
+        (split, label, name): count
+        for split, count in (("train", 3), ("val", 1), ("test", 2))
+        for label, name in ((0, "real"), (1, method))
+    }
+
+
+def test_images_are_stills_and_folders_below_frames_are_clips(tmp_path, touch, cells):
+    touch(tmp_path, [f"real/stills/{n:03d}.png" for n in range(4)])
+    touch(tmp_path, [f"fake/GAN/frames/{c}/{n:04d}.png" for c in ("000_003", "003_000") for n in range(5)])
+    found = scan(tmp_path)
+    assert cells(found) == {("test", 0, "real"): 4, ("test", 1, "GAN"): 2}
+    assert {(m.label, m.kind) for m in found.media} == {(0, "image"), (1, "sequence")}
+    assert found.warnings == ()
+    touch(tmp_path, [f"real/{c}/{n:04d}.png" for c in ("000", "003") for n in range(30)])
+    assert "real/000, real/003" in scan(tmp_path).warnings[0]
+
+
+def test_other_files_are_named(tmp_path, touch):
+    touch(tmp_path, [*CLIPS, "readme.md", "real/.DS_Store", "misc/a.mp4", "real/a.png"])
+    assert scan(tmp_path).left_out == {
+        "a second file of the same clip": ("real/a.png",),
+        "neither below real/ nor below fake/": ("misc/a.mp4",),
+        "not a clip or an image by its name": ("readme.md", "real/.DS_Store"),
+    }
+
+
+def test_below_both_is_refused(tmp_path, touch):
+    with pytest.raises(DataError, match=r"fake/real/a.mp4 lies below real/ and below fake/"):
+        scan(touch(tmp_path, [*CLIPS, "fake/real/a.mp4"]))
+
+
+def test_a_list_decides(tmp_path, touch, cells):
+    touch(tmp_path, ["c/a.mp4", "c/b.mp4", "c/d.mp4", "s/1/01.png", "s/1/02.png", "e.mp4"])
+    write(
+        tmp_path,
+        "Path,label,split,group,manipulation\nc\\a.mp4,REAL,train,p1,\n./c/b.mp4,1,train,p1,Swap\ns/1,fake,val,p2,\n"
+        "gone.mp4,0,test,,\n",
+    )
+    found = scan(tmp_path)
+    assert cells(found) == {("train", 0, "real"): 1, ("train", 1, "Swap"): 1, ("val", 1, "fake"): 1}
+    by_path = {m.path: m for m in found.media}
+    assert by_path["s/1"].kind == "sequence"
+    assert by_path["c/a.mp4"].scene_group == by_path["c/b.mp4"].scene_group
+    assert found.left_out == {"not named in the label file": ("c/d.mp4", "e.mp4")}
+    assert found.missing == {"all": {"test": {"real": {"real": 1}}}}
+    assert found.warnings == ("1 paths of media.csv are not there: gone.mp4",)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("real/a.mp4,1,,", "real/a.mp4 is called '1', but its folder says the other"),
+        ("fake/a.mp4,real,,", "its folder says the other"),
+        ("real/a.mp4,2,,", "not a label: '2'"),
+        ("real/a.mp4,0,dev,", "not a split: 'dev'"),
+        ("../a.mp4,0,,", "is not a path below"),
+        ("/etc/a.mp4,0,,", "is not a path below"),
+        ("C:\\a.mp4,0,,", "is not a path below"),
+        ("fake/Deepfakes/a.mp4,1,train,g", "group 'g' is train, but test in line 2"),
+        ("real/talks/b.avi,0,test,g", "stands in line 2 already"),
+        ("real/a.mp4,0", "2 cells, the header has 4"),
+    ],
+)
+def test_contradictions_in_the_list_name_its_line(tmp_path, touch, row, words):
+    write(touch(tmp_path, CLIPS), f"path,label,split,group\nreal/talks/b.avi,0,test,g\n{row}\n")
+    with pytest.raises(DataError, match=words) as caught:
+        scan(tmp_path)
+    assert "media.csv, line 3" in caught.value.message
+
+
+def test_two_lists_no_columns_and_unknown_columns(tmp_path, touch):
+    touch(tmp_path, CLIPS)
+    write(tmp_path, "file,label\nreal/a.mp4,0\n")
+    with pytest.raises(DataError, match="line 1: no column 'path'; it has: file, label"):
+        scan(tmp_path)
+    write(tmp_path, "path,label,mood\nreal/a.mp4,0,good\n")
+    assert scan(tmp_path).warnings == ("columns of media.csv that mean nothing here: mood",)
+    (tmp_path / "labels.csv").write_text("path,label\n", "utf-8")
+    with pytest.raises(DataError, match=r"has both media.csv and labels.csv"):
+        scan(tmp_path)
+
+
+def test_filters_on_what_is_there(tmp_path, touch, cells):
+    touch(tmp_path, CLIPS)
+    assert cells(scan(tmp_path, manipulations=["Deepfakes"])) == {("test", 0, "real"): 2, ("test", 1, "Deepfakes"): 2}
+    with pytest.raises(UsageError, match="unknown manipulation"):
+        scan(tmp_path, manipulations=["Deepfake"])
+    with pytest.raises(DataError, match=r"no media of own clips and images found in .* for train"):
+        scan(tmp_path, splits=["train"])
+    with pytest.raises(DataError, match="no folder "):
+        scan(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="no own clips and images tree"):
+        scan(touch(tmp_path / "other", ["x/y.mp4"]))
+
+
+def test_names_that_are_no_text_are_left_out(tmp_path, touch):
+    touch(tmp_path, CLIPS)
+    try:
+        (tmp_path / "real/b\udcff.mp4").touch()
+    except OSError:
+        pytest.skip("this file system takes text names alone")
+    found = scan(tmp_path)
+    assert len(found.media) == len(CLIPS)
+    assert [p for paths in found.left_out.values() for p in paths] == ["real/b\\xff.mp4"]
+
+
+def test_places():
+    assert read_place("fake/train/GAN/x/1.png").manipulation == "GAN"
+    assert read_place("fake/frames/000/1.png").manipulation is None
+    assert read_place("train/x/1.png").split == "train"

@@ -1,0 +1,76 @@
+"""The user's detector of docs/models.md: trained and evaluated through the command line as the page says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from dfbench.cli.main import run_command
+
+PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+
+
+@pytest.fixture
+def detector(tmp_path: Path) -> Path:
+    blocks = re.findall(r"```python\n(# my_detector\.py\n.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    assert len(blocks) == 1
+    assert len(blocks[0].strip().splitlines()) <= 20
+    file = tmp_path / "my_detector.py"
+    file.write_text(blocks[0], "utf-8")
+    return file
+
+
+def test_train_and_evaluate(
+    tiny: SimpleNamespace, detector: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = [
+        "--model",
+        f"{detector}:MyDetector",
+        "--protocol",
+        str(tiny.protocol),
+        "--manifest",
+        str(tiny.manifest),
+        "-q",
+    ]
+    weights = tmp_path / "mine.safetensors"
+    assert run_command(["train", *common, "--out", str(weights), "--option", "width=8"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(weights)
+    out = tmp_path / "run"
+    assert run_command(["evaluate", *common, "--weights", str(weights), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-1] == str(out / "result.json")
+    assert "my-detector.mydetector" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["evaluate", "--model", "grnett"], 2, "did you mean 'grnet'"),
+        (["evaluate", "--model", "grnet", "--protocol", "minni"], 2, "mini"),
+        (["evaluate", "--model", "grnet", "--device", "tpu"], 2, "unknown device"),
+        (["evaluate", "--model", "grnet", "--precision", "fp8"], 2, "unknown precision"),
+        (["evaluate", "--model", "grnet", "--weights", "nowhere.safetensors"], 4, "there are no weights"),
+        (["evaluate", "--model", "grnet", "--manifest", "nowhere"], 3, "no manifest folder nowhere"),
+        (["train", "--model", "grnet", "--option", "radus=3"], 2, "did you mean 'radius'"),
+        (["train", "--model", "grnet", "--option", "radius"], 2, "name=value"),
+        (["train", "--model", "nowhere.py:Net"], 2, "no file nowhere.py"),
+    ],
+)
+def test_everything_is_checked_before_anything_is_made(
+    words: list[str],
+    code: int,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command(words) == code
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.startswith("error: ")
+    assert "hint: " in error
+    assert not list(tmp_path.iterdir())
