@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from dfbench.schema.columns import TableContract
-from dfbench.schema.manifest import MANIFEST, ManifestInfo, crop_columns
+from dfbench.schema.manifest import EXTRA_COLUMNS, MANIFEST, ManifestInfo, crop_columns, extra_columns
 from dfbench.schema.media import MEDIA
 from dfbench.schema.published import PublishedNumber
 from dfbench.schema.result import Coverage, ManifestRef, MetricValue, RunResult
@@ -27,7 +27,7 @@ def columns_section(title: str, contract: TableContract, sizes: tuple[int, ...] 
     """A Markdown section for an Arrow table."""
     rows = [
         f"| `{c.name}` | {c.type} | {'yes' if c.nullable else ''} | {c.doc} |"
-        for c in (*contract.columns, *crop_columns(sizes))
+        for c in (*contract.columns, *crop_columns(sizes), *(extra_columns(EXTRA_COLUMNS) if sizes else ()))
     ]
     key = f"Unique: {', '.join(f'`{k}`' for k in contract.key)}.\n\n"
     return f"## {title}\n\n{key}| column | type | may be null | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"

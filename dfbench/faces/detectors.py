@@ -1,9 +1,10 @@
-"""Face detectors: from frames to boxes and five landmarks."""
+"""Face detectors: from frames to boxes and five landmarks. The contract, and the registry."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
@@ -22,11 +23,13 @@ class Face:
         score: confidence in [0,1].
         landmarks: float32 (5, 2) x y in pixels of the frame: image-left eye, image-right eye, nose, image-left mouth
             corner, image-right mouth corner.
+        dense: float32 (n, 2), further landmarks where what found the face gives them; else None.
     """
 
     box: NDArray[np.float32]
     score: float
     landmarks: NDArray[np.float32]
+    dense: NDArray[np.float32] | None = None
 
 
 class FaceDetector(Protocol):
@@ -34,7 +37,8 @@ class FaceDetector(Protocol):
 
     Attributes:
         name: the registered name.
-        fingerprint: changes whenever the same frame could give another result: name, version of the algorithm, weights.
+        fingerprint: changes whenever the same frame could give another result: name, version of the algorithm,
+            weights, and the execution provider where it is not the CPU.
     """
 
     name: str
@@ -47,70 +51,47 @@ class FaceDetector(Protocol):
         """
         ...
 
+    def detect_clip(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
+        """Find the faces of the frames of one clip, in their order; arguments and result as in :meth:`detect`.
 
-class CenterFaceDetector:
-    """CenterFace's boxes with O-Net's landmarks, on the CPU; the weights lie in installed packages.
+        A detector may use what it saw earlier in this call, and nothing from before it: a clip gives the same
+        whatever was looked at before.
+        """
+        ...
 
-    CenterFace alone is quick and misses little but places landmarks coarsely; O-Net places them three times better,
-    and a box that O-Net does not take for a face (score of at most 0.3) is dropped. Frames and faces go through the
-    networks one by one: a batch is no faster on a CPU, and its last bits would depend on its size.
 
-    Args:
-        threads: threads of the networks.
+@dataclass(frozen=True)
+class DetectorChoice:
+    """A face detector, and what it needs on this machine. Recipes keep its fingerprint, never these paths.
 
-    Raises:
-        SetupError: a weight file is missing or not the expected one.
+    Attributes:
+        name: see :func:`face_detector_names`.
+        model: a file or folder of the user's own that holds its weights, where it needs one.
+        device: ``cpu``, ``auto``, ``cuda`` or ``cuda:N``.
     """
 
-    name = "centerface"
-
-    VERSION = 1
-    SMALLEST_ONET_SCORE = 0.3
-
-    def __init__(self, threads: int = 1) -> None:
-        from dfbench.faces.centerface import CenterFace
-        from dfbench.faces.onet import ONet
-        from dfbench.faces.weights import CENTERFACE, ONET
-
-        self._boxes = CenterFace(threads)
-        self._landmarks = ONet(threads)
-        self.fingerprint = (
-            f"{self.name}-v{self.VERSION}:{CENTERFACE.file}={CENTERFACE.sha256},{ONET.file}={ONET.sha256}"
-        )
-
-    def detect(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
-        """Find faces; see :meth:`FaceDetector.detect`.
-
-        Raises:
-            DataError: a frame is not a uint8 (height, width, 3) array, or the frames differ in size.
-        """
-        check_frames(frames)
-        return [self._detect_one(np.ascontiguousarray(frame)) for frame in frames]
-
-    def _detect_one(self, frame: NDArray[np.uint8]) -> list[Face]:
-        faces = []
-        for box, score in zip(*self._boxes.boxes(frame), strict=True):
-            landmarks, second = self._landmarks.landmarks(frame, box)
-            if second > self.SMALLEST_ONET_SCORE:
-                faces.append(Face(box, float(score), landmarks))
-        return largest_first(faces)
+    name: str = "centerface"
+    model: str | None = None
+    device: str = "cpu"
 
 
-_DETECTORS: Mapping[str, Callable[[int], FaceDetector]] = MappingProxyType(
-    {CenterFaceDetector.name: CenterFaceDetector}
-)
+Factory = Callable[[DetectorChoice, int], FaceDetector]
 
 
-def build_face_detector(name: str = "centerface", threads: int = 1) -> FaceDetector:
+def build_face_detector(
+    name: str = "centerface", threads: int = 1, *, model: str | Path | None = None, device: str = "cpu"
+) -> FaceDetector:
     """Build a face detector by name.
 
     Args:
         name: see :func:`face_detector_names`.
         threads: CPU threads it may use; the results can depend on it in the last bits, so recipes keep it at 1.
+        model: weights of the user's own, for those that need them; default: the environment, then ``dfbench.toml``.
+        device: ``cpu``, ``auto``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        UsageError: the name is unknown, or ``threads`` is not positive.
-        SetupError: something it needs is not installed.
+        UsageError: the name or device is unknown, or ``threads`` is not positive.
+        SetupError: something it needs is not installed, or its weights are missing or damaged.
     """
     if name not in _DETECTORS:
         raise unknown_name("face detector", name, _DETECTORS)
@@ -118,7 +99,7 @@ def build_face_detector(name: str = "centerface", threads: int = 1) -> FaceDetec
         raise UsageError(
             f"a face detector needs at least 1 thread, not {threads}", "leave it at 1 and run several workers"
         )
-    return _DETECTORS[name](threads)
+    return _DETECTORS[name](DetectorChoice(name, None if model is None else str(model), device), threads)
 
 
 def face_detector_names() -> tuple[str, ...]:
@@ -150,3 +131,47 @@ def check_frames(frames: Sequence[NDArray[np.uint8]]) -> None:
                 f"frame {number} is {frame.shape}, the first is {frames[0].shape}",
                 "give frames of one size in one call",
             )
+
+
+# Imported when one is built: the networks' libraries are slow to load, and two of the packages are optional.
+
+
+def _centerface(choice: DetectorChoice, threads: int) -> FaceDetector:
+    from dfbench.faces.centerface_onet import CenterFaceDetector
+
+    return CenterFaceDetector(threads, choice.device)
+
+
+def _centerface_fast(choice: DetectorChoice, threads: int) -> FaceDetector:
+    from dfbench.faces.centerface_onet import FastCenterFaceDetector
+
+    return FastCenterFaceDetector(threads, choice.device)
+
+
+def _insightface(choice: DetectorChoice, threads: int) -> FaceDetector:
+    from dfbench.faces.scrfd import InsightFaceDetector
+
+    return InsightFaceDetector(choice.model, threads, choice.device)
+
+
+def _dlib(choice: DetectorChoice, threads: int) -> FaceDetector:
+    from dfbench.faces.dlib_hog import DlibDetector
+
+    return DlibDetector(choice.model)
+
+
+def _dlib_gray(choice: DetectorChoice, threads: int) -> FaceDetector:
+    from dfbench.faces.dlib_hog import DlibGrayDetector
+
+    return DlibGrayDetector(threads)
+
+
+_DETECTORS: Mapping[str, Factory] = MappingProxyType(
+    {
+        "centerface": _centerface,
+        "centerface-fast": _centerface_fast,
+        "insightface": _insightface,
+        "dlib": _dlib,
+        "dlib-gray": _dlib_gray,
+    }
+)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.faces.boxes import cut_out, squared
-from dfbench.faces.session import cpu_session
+from dfbench.faces.session import session
 from dfbench.faces.weights import ONET, load
 
 SIDE = 48
@@ -20,8 +20,8 @@ _MIRRORED = [1, 0, 2, 4, 3]  # the landmarks in a mirror: eyes and mouth corners
 class ONet:
     """Landmarks averaged over the face and its mirror image, one face a call."""
 
-    def __init__(self, threads: int = 1) -> None:
-        self._session = cpu_session(load(ONET), threads)
+    def __init__(self, threads: int = 1, device: str = "cpu") -> None:
+        self._session = session(load(ONET), threads, device)
         self._input = self._session.get_inputs()[0].name
 
     def landmarks(self, frame: NDArray[np.uint8], box: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:

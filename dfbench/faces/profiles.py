@@ -1,7 +1,7 @@
 """Crop profiles: which part of the picture around a face becomes the crop.
 
-Every profile is one map from the source to the unit square, times the crop's size: the matrices of two sizes differ
-by the ratio of the sizes alone. Pixel centres lie at whole numbers, as in ``cv2.warpAffine``.
+A profile is one map from the source to the unit square, times the crop's size: the matrices of two sizes differ
+by the ratio of the sizes alone (but for ``ffpp13``). Pixel centres lie at whole numbers, as in ``cv2.warpAffine``.
 """
 
 from __future__ import annotations
@@ -13,18 +13,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.errors import DataError, UsageError, unknown_name
+from dfbench.errors import DataError, unknown_name
 from dfbench.faces.align import similarity
+from dfbench.faces.crops import Resampling
 from dfbench.faces.detectors import Face
-
-ARCFACE = np.array(
-    [[30.2946, 51.6963], [65.5318, 51.5014], [48.0252, 71.7366], [33.5493, 92.3655], [62.7299, 92.2041]], np.float64
-)
-"""ArcFace's template (Deng et al., 2019) in a frame 96 wide and 112 high: eyes, nose, mouth corners, image-left first.
-
-Shifted right by 8 it is the familiar one of 112 x 112, whose first point is (38.2946, 51.6963).
-"""
-ARCFACE.setflags(write=False)
+from dfbench.faces.geometry import TARGETS, check_size
+from dfbench.faces.peers import Dfb256, Dfb256Like, Dfb256NoDrop, Dfb256NoDropLike, Ffpp13, Ffpp13Like
 
 
 class CropProfile(Protocol):
@@ -32,9 +26,15 @@ class CropProfile(Protocol):
 
     Attributes:
         name: the registered name.
+        resampling: the rule that makes the crop's pixels.
+        usual_sizes: sizes in pixels where none are asked for.
+        second_look: a frame counts only if the face detector sees a face in its crop of this size; None: always.
     """
 
     name: str
+    resampling: Resampling
+    usual_sizes: tuple[int, ...]
+    second_look: int | None
 
     def matrix(self, face: Face, size: int, width: int, height: int) -> NDArray[np.float64]:
         """The map from source pixels to crop pixels.
@@ -63,14 +63,14 @@ class Native:
     """
 
     name = "native"
-
-    TARGETS = ((ARCFACE + np.array([8.0, 0.0])) / 112.0 + 0.15) / 1.3
-    TARGETS.setflags(write=False)
+    resampling: Resampling = "antialiased"
+    usual_sizes: tuple[int, ...] = (128, 224)
+    second_look: int | None = None
 
     def matrix(self, face: Face, size: int, width: int, height: int) -> NDArray[np.float64]:
         """See :meth:`CropProfile.matrix`."""
-        _check_size(size)
-        return size * similarity(face.landmarks, self.TARGETS)
+        check_size(size)
+        return size * similarity(face.landmarks, TARGETS)
 
 
 class Box:
@@ -81,12 +81,15 @@ class Box:
     """
 
     name = "box"
+    resampling: Resampling = "antialiased"
+    usual_sizes: tuple[int, ...] = (128, 224)
+    second_look: int | None = None
 
     ENLARGEMENT = 1.3
 
     def matrix(self, face: Face, size: int, width: int, height: int) -> NDArray[np.float64]:
         """See :meth:`CropProfile.matrix`."""
-        _check_size(size)
+        check_size(size)
         left, top, side = self.square(face.box, width, height)
         zoom = size / side
         return np.array([[zoom, 0.0, -left * zoom], [0.0, zoom, -top * zoom]])
@@ -113,12 +116,18 @@ def _inside(start: float, side: float, length: int) -> float:
     return min(max(start, 0.0), length - side)
 
 
-def _check_size(size: int) -> None:
-    if size < 1:
-        raise UsageError(f"a crop needs a positive size, not {size}", "for example 224")
+_ALL: tuple[CropProfile, ...] = (
+    Native(),
+    Box(),
+    Dfb256(),
+    Dfb256Like(),
+    Dfb256NoDrop(),
+    Dfb256NoDropLike(),
+    Ffpp13(),
+    Ffpp13Like(),
+)
 
-
-_PROFILES: Mapping[str, CropProfile] = MappingProxyType({profile.name: profile for profile in (Native(), Box())})
+_PROFILES: Mapping[str, CropProfile] = MappingProxyType({profile.name: profile for profile in _ALL})
 
 
 def get_profile(name: str) -> CropProfile:

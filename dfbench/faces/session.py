@@ -1,16 +1,30 @@
-"""ONNX Runtime sessions for the face detectors."""
+"""ONNX Runtime sessions for the face detectors, on the CPU or on a GPU that onnxruntime-gpu offers."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
+from dfbench.errors import SetupError, UsageError
 
-def cpu_session(model: bytes, threads: int = 1) -> Any:
-    """An inference session on the CPU with a fixed number of threads.
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+_INSTALL_GPU = "pip uninstall onnxruntime, then pip install onnxruntime-gpu; or leave --device cpu"
+
+
+def session(model: bytes | Path, threads: int = 1, device: str = "cpu") -> Any:
+    """An inference session with a fixed number of threads.
 
     Args:
-        model: serialised ONNX model.
+        model: serialised ONNX model, or its file.
         threads: threads within one operator; operators run one after the other.
+        device: ``cpu``; ``cuda`` or ``cuda:N``; ``auto``: CUDA where it works, else the CPU.
+
+    Raises:
+        UsageError: the device has another name.
+        SetupError: CUDA was asked for by name and is not offered or does not start, or the model does not load.
     """
     import onnxruntime
 
@@ -20,4 +34,49 @@ def cpu_session(model: bytes, threads: int = 1) -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     # Errors only: the old models draw a warning for every unused weight.
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    source = model if isinstance(model, bytes) else str(model)
+    providers = _providers(device, onnxruntime.get_available_providers())
+    try:
+        made = onnxruntime.InferenceSession(source, options, providers=providers)
+    except _load_errors() as error:
+        what = "the face detector's network" if isinstance(model, bytes) else str(model)
+        raise SetupError(f"{what} does not load: {_first_line(error)}", "is it a whole ONNX file?") from error
+    # Where CUDA's libraries are missing, ONNX Runtime says so in its log alone and goes on with the CPU.
+    if device.startswith("cuda") and provider_of(made) != CUDA:
+        raise SetupError(f"the face detector can not run on {device}: CUDA does not start", _INSTALL_GPU)
+    return made
+
+
+def provider_of(made: Any) -> str:
+    """The execution provider that a session really runs on."""
+    return str(made.get_providers()[0])
+
+
+def suffix(made: Any) -> str:
+    """What a session adds to a fingerprint: nothing on the CPU, else the provider, whose last bits differ."""
+    return "" if provider_of(made) == CPU else f";provider={provider_of(made)}"
+
+
+def _providers(device: str, available: list[str]) -> list[Any]:
+    match = re.fullmatch(r"cpu|auto|cuda(?::(\d+))?", device)
+    if match is None:
+        raise UsageError(f"unknown device {device!r}", "--device takes auto, cpu, cuda or cuda:N")
+    if device == "cpu" or (device == "auto" and CUDA not in available):
+        return [CPU]
+    if CUDA not in available:
+        raise SetupError(f"the face detector can not run on {device}: this onnxruntime has no CUDA", _INSTALL_GPU)
+    # A fixed choice of algorithms and no TensorFloat: the same frame gives the same numbers on the same card.
+    settings = {"device_id": match[1] or "0", "cudnn_conv_algo_search": "DEFAULT", "use_tf32": "0"}
+    return [(CUDA, settings), CPU]
+
+
+def _load_errors() -> tuple[type[Exception], ...]:
+    # ONNX Runtime's own errors share no base class but Exception.
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
+    return (RuntimeError, ValueError, *(getattr(state, name) for name in names if hasattr(state, name)))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

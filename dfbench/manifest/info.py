@@ -16,6 +16,7 @@ from dfbench.manifest.shards import TEMPORARY
 from dfbench.schema.manifest import MANIFEST_VERSION, ManifestInfo, ShardInfo
 
 MANIFEST_FILE = "manifest.json"
+PART_FILES = "part-*-of-*.json"  # where a folder holds parts of a manifest, made by array jobs
 
 
 def read_info(folder: Path) -> ManifestInfo:
@@ -31,6 +32,12 @@ def read_info(folder: Path) -> ManifestInfo:
             f"there is no manifest folder {folder}", f"make one with: dfbench prepare DATASET --out {folder}"
         )
     if not file.is_file():
+        parts = sorted(folder.glob(PART_FILES))
+        if parts:
+            raise DataError(
+                f"{folder} holds parts of a manifest ({', '.join(p.stem for p in parts[:3])}), not a whole one",
+                f"when all parts are made: dfbench merge {folder} ...",
+            )
         raise DataError(f"{folder} is not a manifest: it has no {MANIFEST_FILE}", hint)
     try:
         raw: Any = json.loads(file.read_text("utf-8"))

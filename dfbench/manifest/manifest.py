@@ -65,7 +65,9 @@ class Manifest:
 
     def shard_table(self, number: int, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of one shard; see :meth:`table`."""
-        wanted = [c for c in self.columns if not c.startswith("crop_")] if columns is None else list(columns)
+        pictures = ("crop_", "patch")
+        plain = [c for c in self.columns if not c.startswith(pictures) or c == "patch_box"]
+        wanted = plain if columns is None else list(columns)
         for name in wanted:
             if name not in self.columns:
                 raise unknown_name("column", name, self.columns)

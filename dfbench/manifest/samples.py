@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfbench.errors import DataError, UsageError, unknown_name
+from dfbench.manifest.asked import asked_for, unserved
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,11 +83,12 @@ def select_samples(manifest: Manifest, protocol: Protocol, role: str) -> Samples
             f"protocol {protocol.name!r} takes nothing from {dataset!r} for {role}: it takes {used}",
             "see: dfbench list protocols",
         )
-    _check_serves(manifest, protocol)
+    _check_serves(manifest, protocol, parts)
     keys = manifest.table(["split", "subset", "manipulation"])
     taken = np.zeros(len(keys), bool)
     for part in parts:
-        taken |= _rows_of_part(keys, part, manifest, protocol)
+        of_part = _rows_of_part(keys, part, manifest, protocol)
+        taken |= of_part & asked_for(manifest, part, protocol.sampling_of(part))
     rows = np.flatnonzero(taken)
     crops = protocol.crops
     return Samples(dataset, role, crops.profile, crops.size, _take_by_shard(manifest, rows), rows)
@@ -103,13 +106,11 @@ def _take_by_shard(manifest: Manifest, rows: npt.NDArray[np.int64]) -> pa.Table:
     return pa.concat_tables(pieces).combine_chunks()
 
 
-def _check_serves(manifest: Manifest, protocol: Protocol) -> None:
+def _check_serves(manifest: Manifest, protocol: Protocol, parts: Sequence[DataPart]) -> None:
     info = manifest.info
-    wanted = sampling_json(protocol)
-    have = info.recipe.get("sampling", {})
     problems = []
-    if have != wanted:
-        problems.append(f"frames {_words(have)}, the protocol needs {_words(wanted)}")
+    for part in parts:
+        problems += [p for p in unserved(manifest, part, protocol.sampling_of(part)) if p not in problems]
     if info.profile != protocol.crops.profile:
         problems.append(f"crop profile {info.profile}, the protocol needs {protocol.crops.profile}")
     if protocol.crops.size not in info.sizes:
@@ -144,20 +145,6 @@ def _rows_of_part(table: pa.Table, part: DataPart, manifest: Manifest, protocol:
     if part.manipulations:
         taken = taken & _among(table, "manipulation", ("real", *part.manipulations))
     return taken
-
-
-def sampling_json(protocol: Protocol) -> dict[str, Any]:
-    """A protocol's frame sampling in the form that recipes keep."""
-    rule = protocol.sampling
-    if rule.frames is not None:
-        return {"rule": "frames", "frames": rule.frames}
-    return {"rule": "every", "every": rule.every, "max": rule.max}
-
-
-def _words(sampling: dict[str, Any]) -> str:
-    if sampling.get("rule") == "frames":
-        return f"{sampling['frames']} a clip"
-    return f"every {sampling.get('every')}, at most {sampling.get('max')}"
 
 
 def _command(manifest: Manifest, protocol: Protocol) -> str:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dfbench.errors import DataError, SetupError
-from dfbench.schema.manifest import MANIFEST, MANIFEST_VERSION, crop_columns
+from dfbench.schema.manifest import MANIFEST, MANIFEST_VERSION, crop_columns, extra_columns
 
 ROW_GROUP = 256
 STAMP_KEY = b"dfbench"
@@ -32,9 +32,9 @@ class Stamp(BaseModel):
     versions: dict[str, str]
 
 
-def shard_schema(sizes: tuple[int, ...], stamp: Stamp) -> pa.Schema:
+def shard_schema(sizes: tuple[int, ...], stamp: Stamp, extras: Sequence[str] = ()) -> pa.Schema:
     """Arrow schema of a shard with the stamp and the features that Hugging Face's ``datasets`` looks for."""
-    schema = MANIFEST.schema(crop_columns(sizes))
+    schema = MANIFEST.schema((*crop_columns(sizes), *extra_columns(extras)))
     info = {"info": {"features": {field.name: _feature(field) for field in schema}}}
     return schema.with_metadata(
         {
@@ -50,6 +50,9 @@ def _feature(field: pa.Field) -> dict[str, Any]:
     if pa.types.is_fixed_size_list(field.type):
         value = {"dtype": _dtype(field.type.value_type), "_type": "Value"}
         return {"feature": value, "length": field.type.list_size, "_type": "Sequence"}
+    if pa.types.is_list(field.type):
+        value = {"dtype": _dtype(field.type.value_type), "_type": "Value"}
+        return {"feature": value, "length": -1, "_type": "Sequence"}
     return {"dtype": _dtype(field.type), "_type": "Value"}
 
 
@@ -58,11 +61,14 @@ def _dtype(kind: pa.DataType) -> str:
     return {"float": "float32", "double": "float64"}.get(str(kind), str(kind))
 
 
-def write_shard(path: Path, rows: Iterable[dict[str, Any]], sizes: tuple[int, ...], stamp: Stamp) -> int:
+def write_shard(
+    path: Path, rows: Iterable[dict[str, Any]], sizes: tuple[int, ...], stamp: Stamp, extras: Sequence[str] = ()
+) -> int:
     """Write rows in their order; the file appears under its name only when it is whole and on disk.
 
     Row groups hold :data:`ROW_GROUP` rows. Nothing is compressed (the crops are compressed pictures) and nothing
-    depends on time or machine, so equal rows and versions give equal bytes.
+    depends on time or machine, so equal rows and versions give equal bytes. ``extras`` are the groups of optional
+    columns.
 
     Returns:
         The number of rows.
@@ -72,7 +78,7 @@ def write_shard(path: Path, rows: Iterable[dict[str, Any]], sizes: tuple[int, ..
     """
     temporary = path.with_name(f"{TEMPORARY}{path.stem}-{os.getpid()}")
     written = 0
-    schema = shard_schema(sizes, stamp)
+    schema = shard_schema(sizes, stamp, extras)
     plain = [field.name for field in schema if not pa.types.is_struct(field.type)]
     words = [name for name in plain if pa.types.is_string(schema.field(name).type) and name != "sample_id"]
     try:

@@ -14,7 +14,7 @@ from dfbench.manifest.info import content_hash, read_info
 from dfbench.manifest.shards import read_stamp, sha256_of
 from dfbench.manifest.summary import count_rows
 from dfbench.media.images import decode_image, pixel_hash
-from dfbench.schema.manifest import MANIFEST, STATUSES, ManifestInfo, crop_columns
+from dfbench.schema.manifest import MANIFEST, STATUSES, ManifestInfo, crop_columns, extra_columns
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Problem:
     """One thing that is wrong.
 
     Attributes:
-        kind: short name of the check: unfinished, file, hash, rows, recipe, schema, id, status, crop, counts.
+        kind: short name of the check: unfinished, file, hash, rows, recipe, schema, id, status, crop, patch,
+            counts.
         where: file or sample.
         message: what is wrong.
     """
@@ -74,7 +75,7 @@ def _shard_problems(path: Path, rows: int, info: ManifestInfo) -> Iterator[Probl
     file = pq.ParquetFile(path)
     if file.metadata.num_rows != rows:
         yield Problem("rows", path.name, f"has {file.metadata.num_rows} rows, manifest.json says {rows}")
-    expected = MANIFEST.schema(crop_columns(info.sizes))
+    expected = MANIFEST.schema((*crop_columns(info.sizes), *extra_columns(info.extras)))
     if not file.schema_arrow.equals(expected, check_metadata=False):
         yield Problem("schema", path.name, "its columns are not the manifest's")
         return
@@ -92,6 +93,25 @@ def _crop_problems(file: pq.ParquetFile, group: int, info: ManifestInfo) -> Iter
             message = _crop_problem(row["status"], row[f"crop_{size}"], row[f"sha256_{size}"], size)
             if message:
                 yield Problem("crop", row["sample_id"], f"crop_{size} {message}")
+    if "patch" in info.extras:
+        table = file.read_row_group(group, columns=["sample_id", "patch", "patch_box", "sha256_patch"])
+        for row in table.to_pylist():
+            if row["patch"] is not None:
+                message = _patch_problem(row["patch"], row["patch_box"], row["sha256_patch"])
+                if message:
+                    yield Problem("patch", row["sample_id"], f"patch {message}")
+
+
+def _patch_problem(patch: dict[str, bytes], box: list[int] | None, sha256: str | None) -> str:
+    if box is None or sha256 is None:
+        return "has no place in the source, or no hash"
+    try:
+        image = decode_image(patch["bytes"])
+    except DfbenchError as error:
+        return f"does not decode: {error.message}"
+    if image.shape != (box[3] - box[1], box[2] - box[0], 3):
+        return f"has the shape {image.shape}"
+    return "" if pixel_hash(image) == sha256 else "has other pixels than its hash says"
 
 
 def _crop_problem(status: str, crop: dict[str, bytes] | None, sha256: str | None, size: int) -> str:

@@ -56,6 +56,7 @@ class PacketIndex:
         trusted: the container stores times, every packet has one of its own and is one shown frame, and the clip
             begins with a keyframe: positions in ``pts`` are frame numbers.
         whole: no packet is damaged and none that the container announces is missing.
+        closed: no frame is shown before a keyframe that it is decoded after (no open groups).
     """
 
     pts: NDArray[np.int64]
@@ -63,6 +64,7 @@ class PacketIndex:
     packets: int
     trusted: bool
     whole: bool
+    closed: bool
 
 
 @contextmanager
@@ -112,6 +114,7 @@ def index_packets(path: Path) -> PacketIndex:
     packets = 0
     regular = True
     damaged = False
+    closed = True
     first_is_key: bool | None = None
     with open_clip(path) as clip:
         try:
@@ -126,6 +129,8 @@ def index_packets(path: Path) -> PacketIndex:
                     regular = False
                 elif packet.is_keyframe:
                     keys.append(packet.pts)
+                elif keys and packet.pts < keys[-1]:
+                    closed = False
                 # Packets outside an edit list are needed for decoding but never shown; one that the end of a
                 # truncated file cuts through shows nothing either.
                 if packet.pts is not None and not packet.is_discard and not packet.is_corrupt:
@@ -149,7 +154,7 @@ def index_packets(path: Path) -> PacketIndex:
         and bool(starts[0] <= shown[0])
     )
     whole = not damaged and claimed in (0, packets)
-    return PacketIndex(shown, starts, packets, trusted, whole)
+    return PacketIndex(shown, starts, packets, trusted, whole, closed)
 
 
 def reason(error: BaseException) -> str:

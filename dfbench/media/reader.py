@@ -73,6 +73,7 @@ def read(path: Path, choose: Chooser, decoder: str = "pyav") -> Reading:
 
     Raises:
         DataError: the file is missing, unreadable, no clip or picture, or none of its frames decodes.
+        SetupError: the decoder is not installed.
         UsageError: the decoder's name is unknown, or ``choose`` asks for frames that do not exist.
     """
     if decoder not in _DECODERS:
@@ -86,6 +87,21 @@ def read(path: Path, choose: Chooser, decoder: str = "pyav") -> Reading:
 def decoder_names() -> tuple[str, ...]:
     """The names of the video decoders."""
     return tuple(sorted(_DECODERS))
+
+
+def check_decoder(name: str) -> None:
+    """Refuse a decoder that is unknown or not installed, before any clip is opened.
+
+    Raises:
+        UsageError: the name is unknown.
+        SetupError: it is not installed.
+    """
+    if name not in _DECODERS:
+        raise unknown_name("decoder", name, _DECODERS)
+    if name == "decord":
+        from dfbench.media.decord_decoder import load_decord
+
+        load_decord()
 
 
 def wanted(choose: Chooser, count: int, path: Path) -> list[int]:
@@ -135,4 +151,12 @@ def _read_with_pyav(path: Path, choose: Chooser) -> Reading:
     return read_clip(path, choose)
 
 
-_DECODERS: Mapping[str, Callable[[Path, Chooser], Reading]] = MappingProxyType({"pyav": _read_with_pyav})
+def _read_with_decord(path: Path, choose: Chooser) -> Reading:
+    from dfbench.media.decord_decoder import read_clip
+
+    return read_clip(path, choose)
+
+
+_DECODERS: Mapping[str, Callable[[Path, Chooser], Reading]] = MappingProxyType(
+    {"pyav": _read_with_pyav, "decord": _read_with_decord}
+)

@@ -1,21 +1,23 @@
-"""Run shard tasks over worker processes, and survive the death of a worker once."""
+"""Run shard tasks over worker processes: of this machine, or of a cluster through joblib's backends."""
 
 from __future__ import annotations
 
 import os
+import queue
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 
 from joblib import Parallel, delayed, parallel_config
-from joblib.externals.loky import get_reusable_executor
-from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from dfbench.errors import SetupError, UsageError
-from dfbench.preparation.tally import tally_path
+from dfbench.errors import UsageError, unknown_name
+from dfbench.preparation.child import Child
+from dfbench.preparation.cluster import dask_backend, on_cluster, ray_backend, require
+from dfbench.preparation.guard import Done, Work, guarded, inline
 from dfbench.preparation.worker import ShardTask
-from dfbench.schema.manifest import ShardInfo
 
-Work = Callable[[ShardTask], ShardInfo]
+ENGINES = ("local", "dask", "ray", "inline")
+
+OnDone = Callable[[Done], None]
 
 
 def job_count(jobs: int | None) -> int:
@@ -32,71 +34,92 @@ def job_count(jobs: int | None) -> int:
     return jobs
 
 
-def run_tasks(work: Work, tasks: Sequence[ShardTask], jobs: int, folder: Path) -> list[ShardInfo]:
-    """Do all tasks; the order of the results means nothing.
-
-    One job runs in this process. When a worker process dies (memory, a decoder that crashes), the shards that were
-    under way are tried once more, each by itself, and the rest goes on.
-
-    Args:
-        work: does one task.
-        tasks: one a shard.
-        jobs: worker processes.
-        folder: where the tallies lie, which tell what was under way.
+def check_engine(engine: str | None, address: str | None, jobs: int | None) -> str:
+    """The engine to use: as given; else processes of this machine, and this process for one job.
 
     Raises:
-        SetupError: a worker died twice on the same shard; the message names it.
+        UsageError: an unknown name, or an address for an engine that has none.
+        SetupError: its packages are not installed.
     """
-    if jobs == 1:
-        return [work(task) for task in tasks]
-    try:
-        return _with_retry(work, tasks, jobs, folder)
-    finally:
-        # Idle workers would keep their networks in memory long after.
-        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+    if engine is None:
+        engine = "inline" if jobs == 1 else "local"
+    if engine not in ENGINES:
+        raise unknown_name("engine", engine, ENGINES)
+    if address is not None and engine not in ("dask", "ray"):
+        raise UsageError("--address goes with --engine dask or ray", "leave it away to work on this machine")
+    if engine == "inline" and jobs not in (None, 1):
+        raise UsageError("--engine inline works in one process", "leave --jobs away, or use --engine local")
+    require(engine)
+    return engine
 
 
-def _with_retry(work: Work, tasks: Sequence[ShardTask], jobs: int, folder: Path) -> list[ShardInfo]:
-    done: dict[str, ShardInfo] = {}
-    try:
-        _round(work, tasks, jobs, done)
-        return list(done.values())
-    except BrokenProcessPool:
-        pass
-    rest = [t for t in tasks if t.shard.file not in done]
-    suspects = [t for t in rest if tally_path(folder, t.shard.number).exists()]
-    for task in suspects:
-        try:
-            _round(work, [task], jobs, done)
-        except BrokenProcessPool as error:
-            raise SetupError(
-                f"a worker died twice on {task.shard.file} ({_span(task)})",
-                "it ran out of memory (try --jobs 1), or a media file crashes the decoder; finished shards are kept",
-            ) from error
-    others = [t for t in rest if t.shard.file not in done]
-    try:
-        _round(work, others, jobs, done)
-    except BrokenProcessPool as error:
-        under_way = [t for t in others if t.shard.file not in done and tally_path(folder, t.shard.number).exists()]
-        raise SetupError(
-            f"workers died again, on {', '.join(t.shard.file for t in under_way) or 'start'}",
-            "they ran out of memory (try --jobs 1), or media files crash the decoder; finished shards are kept",
-        ) from error
-    return list(done.values())
+def run_tasks(
+    work: Work,
+    tasks: Sequence[ShardTask],
+    jobs: int | None = None,
+    engine: str = "local",
+    address: str | None = None,
+    on_done: OnDone | None = None,
+) -> list[Done]:
+    """Do all tasks; the order of the results means nothing.
+
+    However a shard is made, its bytes are the same. Except with ``inline``, every shard is made in a process that
+    may die: the clip it was reading is tried once more and then given up, see :func:`guarded`.
+
+    Args:
+        work: makes one shard.
+        tasks: one a shard.
+        jobs: workers; on a cluster only for the one that is started here when there is no address.
+        engine: one of :data:`ENGINES`.
+        address: of the cluster's scheduler.
+        on_done: called for every finished shard, in this process; for ``ray`` at the end.
+
+    Raises:
+        SetupError: workers keep dying, a cluster's package is not installed, or it can not be reached.
+    """
+    done = []
+    for result in _results(work, tasks, jobs, engine, address):
+        if on_done is not None:
+            on_done(result)
+        done.append(result)
+    return done
 
 
-def _round(work: Work, tasks: Sequence[ShardTask], jobs: int, done: dict[str, ShardInfo]) -> None:
-    # Fills ``done`` as results come, so that they are kept when a worker dies.
-    for info in _results(work, tasks, jobs):
-        done[info.file] = info
+def _results(
+    work: Work, tasks: Sequence[ShardTask], jobs: int | None, engine: str, address: str | None
+) -> Iterator[Done]:
+    if not tasks:
+        return
+    if engine == "inline":
+        for task in tasks:
+            yield inline(work, task)
+    elif engine == "local":
+        with _processes(min(job_count(jobs), len(tasks))) as (count, run):
+            pool = Parallel(n_jobs=count, backend="threading", batch_size=1, return_as="generator_unordered")
+            yield from pool(delayed(run)(work, task) for task in tasks)
+    elif engine == "dask":
+        with dask_backend(address, job_count(jobs)) as arguments, parallel_config(**arguments):
+            pool = Parallel(batch_size=1, return_as="generator_unordered")
+            yield from pool(delayed(on_cluster)(work, task) for task in tasks)
+    else:
+        # Its backend gives results only when all are there.
+        with ray_backend(address, job_count(jobs)) as arguments, parallel_config(**arguments):
+            yield from Parallel(batch_size=1)(delayed(on_cluster)(work, task) for task in tasks)
 
 
-def _results(work: Work, tasks: Sequence[ShardTask], jobs: int) -> Iterator[ShardInfo]:
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        run = Parallel(n_jobs=jobs, batch_size=1, pre_dispatch=jobs, return_as="generator_unordered")
-        yield from run(delayed(work)(task) for task in tasks)
+@contextmanager
+def _processes(count: int) -> Iterator[tuple[int, Callable[[Work, ShardTask], Done]]]:
+    # A thread a process hands it one task after the other.
+    idle: queue.SimpleQueue[Child] = queue.SimpleQueue()
+    with ExitStack() as stack:
+        for _ in range(count):
+            idle.put(stack.enter_context(Child()))
 
+        def run(work: Work, task: ShardTask) -> Done:
+            child = idle.get()
+            try:
+                return guarded(child, work, task)
+            finally:
+                idle.put(child)
 
-def _span(task: ShardTask) -> str:
-    media = task.shard.media
-    return f"clips {media[0].media_id} to {media[-1].media_id}"
+        yield count, run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,42 +12,21 @@ from dfbench.datasets.adapter import Counts, Scan
 from dfbench.datasets.counts import flat, nested
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError
-from dfbench.manifest.info import read_info
-from dfbench.manifest.manifest import Manifest, open_manifest
-from dfbench.manifest.shards import Stamp, read_stamp, sha256_of
-from dfbench.preparation.engine import job_count, run_tasks
-from dfbench.preparation.finish import finish, start
-from dfbench.preparation.folder import check_folder, clear_temporary, locked, remove_stale_shards
+from dfbench.manifest.manifest import Manifest
+from dfbench.preparation.engine import check_engine, job_count
+from dfbench.preparation.folder import check_folder
 from dfbench.preparation.plan import Shard, cut, rows_per_shard
+from dfbench.preparation.portion import parse_portion
 from dfbench.preparation.recipe import Recipe
 from dfbench.preparation.resolve import MINI, Request, resolve
-from dfbench.preparation.tally import watched
-from dfbench.preparation.versions import pixel_versions
-from dfbench.preparation.worker import ShardTask, run_shard
-from dfbench.progress import progress
+from dfbench.preparation.run import Plan, Workers, run_plan
+from dfbench.preparation.sampling import FrameSampling, assign, without_base
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.protocol import Protocol
-from dfbench.schema.manifest import ShardInfo
+from dfbench.schema.media import Media
 
 if TYPE_CHECKING:
     from dfbench.mini.settings import MiniSettings
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run is going to do.
-
-    Attributes:
-        recipe: what decides rows and pixels.
-        root: the data set's tree.
-        scan: what lies there, within the recipe.
-        shards: the work.
-    """
-
-    recipe: Recipe
-    root: Path
-    scan: Scan
-    shards: tuple[Shard, ...]
 
 
 def make_plan(recipe: Recipe, root: Path) -> Plan:
@@ -72,10 +51,17 @@ def make_plan(recipe: Recipe, root: Path) -> Plan:
         expected=_narrow(found.expected, recipe),
         missing=_narrow(found.missing, recipe),
         left_out=found.left_out,
-        warnings=found.warnings,
+        warnings=(*found.warnings, *without_base(media, recipe.face_rule)),
     )
-    rows = recipe.sampling.rows_planned
-    return Plan(recipe, found.root, scan, cut(media, rows, rows_per_shard(rows * len(media))))
+    return Plan(recipe, found.root, scan, _cut(media, recipe))
+
+
+def _cut(media: Sequence[Media], recipe: Recipe) -> tuple[Shard, ...]:
+    if isinstance(recipe.sampling, FrameSampling) and not any(part.sampling for part in recipe.parts):
+        rows = recipe.sampling.rows_planned
+        return cut(media, rows, rows_per_shard(rows * len(media)))
+    rules = assign(media, recipe.rule_of)
+    return cut(media, 0, rows_per_shard(sum(rule.rows_planned for rule in rules.values())), rules)
 
 
 def _union(choices: Sequence[tuple[str, ...]]) -> list[str]:
@@ -101,8 +87,19 @@ def prepare(
     subsets: Sequence[str] = (),
     splits: Sequence[str] = (),
     manipulations: Sequence[str] = (),
+    sampling: str | Sequence[str] = (),
+    face_rule: str | None = None,
+    geometry: str = "own",
     jobs: int | None = None,
+    engine: str | None = None,
+    address: str | None = None,
+    shards: str | None = None,
     face_detector: str = "centerface",
+    face_model: str | Path | None = None,
+    dlib_predictor: str | Path | None = None,
+    device: str = "cpu",
+    landmarks: str | None = None,
+    patch: bool = False,
     decoder: str = "pyav",
     seed: int = 0,
     quiet: bool = False,
@@ -127,8 +124,21 @@ def prepare(
         subsets: keep these; default: all that is there.
         splits: keep these.
         manipulations: keep the fakes of these methods; reals always stay.
+        sampling: other frame rules, ``[SPLIT:]RULE``: ``all``, ``random=20``, ``clips=4,length=16``, ``first=32``,
+            ``total_real=N,total_per_method=N``, ``test:frames=100``; several for several splits.
+        face_rule: ``largest``, ``track``, ``all`` or ``manipulated``; default ``largest``.
+        geometry: ``own``: faces are found in every clip; ``shared``: in the base clip, for all made from it.
         jobs: worker processes; default: one a core.
+        engine: ``local``: processes of this machine; ``dask`` or ``ray``: a cluster; ``inline``: this process.
+            Default: ``inline`` for one job, else ``local``.
+        address: of the cluster's scheduler; default: workers of that engine on this machine.
+        shards: ``I/N``: make the I-th of N parts alone, for array jobs; ``dfbench merge`` joins them.
         face_detector: name of the face detector.
+        face_model: model pack for ``insightface``: a folder or file of your own.
+        dlib_predictor: landmark file for ``dlib``, which makes the profile ``dfb256`` exact.
+        device: where the face detector runs: ``cpu``, ``auto``, ``cuda`` or ``cuda:N``.
+        landmarks: an installed provider of dense landmarks, which are stored.
+        patch: store the source around each face too, so that ``dfbench recrop`` needs no videos.
         decoder: name of the video reader.
         seed: for whatever draws at random; kept in the recipe.
         quiet: no progress bar.
@@ -151,17 +161,26 @@ def prepare(
         subsets=tuple(subsets),
         splits=tuple(splits),
         manipulations=tuple(manipulations),
+        sampling=(sampling,) if isinstance(sampling, str) else tuple(sampling),
+        face_rule=face_rule,
+        geometry=geometry,
         face_detector=face_detector,
+        face_model=face_model,
+        dlib_predictor=dlib_predictor,
+        device=device,
+        landmarks=landmarks,
+        patch=patch,
         decoder=decoder,
         seed=seed,
         source=_source(mini),
     )
     recipe = resolve(request)
-    workers = job_count(jobs)
-    folder = _out(dataset, out)
+    workers = Workers(job_count(jobs), check_engine(engine, address, jobs), address)
+    portion = parse_portion(shards) if shards is not None else None
+    folder = plan_folder(dataset, out)
     check_folder(folder, recipe.to_json())
-    tree = _tree(dataset, root, mini, workers, quiet)
-    return run_plan(make_plan(recipe, tree), folder, workers, quiet)
+    tree = _tree(dataset, root, mini, job_count(jobs), quiet)
+    return run_plan(make_plan(recipe, tree), folder, workers, quiet, portion)
 
 
 def dry_run(
@@ -173,6 +192,7 @@ def dry_run(
     subsets: Sequence[str] = (),
     splits: Sequence[str] = (),
     manipulations: Sequence[str] = (),
+    sampling: str | Sequence[str] = (),
     mini: MiniSettings | None = None,
     **options: Any,
 ) -> Plan | None:
@@ -190,18 +210,20 @@ def dry_run(
         subsets=tuple(subsets),
         splits=tuple(splits),
         manipulations=tuple(manipulations),
+        sampling=(sampling,) if isinstance(sampling, str) else tuple(sampling),
         source=_source(mini),
         **options,
     )
     recipe = resolve(request)
-    check_folder(_out(dataset, out), recipe.to_json())
+    check_folder(plan_folder(dataset, out), recipe.to_json())
     if dataset == MINI:
         tree = _mini_root(root)
         return make_plan(recipe, tree) if (tree / "mini.json").is_file() else None
     return make_plan(recipe, find_root(dataset, root))
 
 
-def _out(dataset: str, out: str | Path | None) -> Path:
+def plan_folder(dataset: str, out: str | Path | None) -> Path:
+    """The manifest's folder: as given, else by default."""
     return Path(out).expanduser() if out is not None else manifests_home() / dataset
 
 
@@ -245,68 +267,3 @@ def _tree(dataset: str, root: str | Path | None, mini: MiniSettings | None, jobs
 def mini_home() -> Path:
     """Where the embedded data set is generated by default."""
     return workspace() / "data" / MINI
-
-
-def run_plan(plan: Plan, out: Path, jobs: int, quiet: bool = False) -> Manifest:
-    """Make what is not yet made of a plan, and finish the manifest.
-
-    Args:
-        plan: from :func:`make_plan`.
-        out: the manifest's folder.
-        jobs: worker processes.
-        quiet: no progress bar.
-    """
-    with locked(out):
-        check_folder(out, plan.recipe.to_json())
-        clear_temporary(out)
-        try:
-            return _run(plan, out, jobs, quiet)
-        finally:
-            clear_temporary(out)
-
-
-def _run(plan: Plan, out: Path, jobs: int, quiet: bool) -> Manifest:
-    finished = [shard for shard in plan.shards if _is_finished(out, shard, plan.recipe)]
-    known = _known_hashes(out)
-    names = {shard.file for shard in finished}
-    todo = [shard for shard in plan.shards if shard.file not in names]
-    if not todo and set(known) == names:
-        return open_manifest(out)
-    start(plan.recipe, plan.scan, out)
-    remove_stale_shards(out, {shard.file for shard in plan.shards})
-    versions = pixel_versions()
-    tasks = [ShardTask(shard, plan.root, out, plan.recipe, _stamp(plan.recipe, shard, versions)) for shard in todo]
-    clips = len(plan.scan.media)
-    done = sum(len(shard.media) for shard in finished)
-    with progress(f"prepare {plan.recipe.dataset}", clips, "clips", done, quiet) as advance, watched(out, advance):
-        made = run_tasks(run_shard, tasks, jobs, out)
-    kept = [_describe(out, shard, known) for shard in finished]
-    finish(plan.recipe, plan.scan, out, sorted([*made, *kept], key=lambda s: s.file))
-    return open_manifest(out)
-
-
-def _stamp(recipe: Recipe, shard: Shard, versions: dict[str, str]) -> Stamp:
-    return Stamp(recipe_hash=recipe.hash, plan_hash=shard.hash, versions=versions)
-
-
-def _is_finished(out: Path, shard: Shard, recipe: Recipe) -> bool:
-    # Versions may differ: a finished shard is kept, and manifest.json names all versions that took part.
-    stamp = read_stamp(out / shard.file)
-    return stamp is not None and stamp == _stamp(recipe, shard, stamp.versions)
-
-
-def _known_hashes(out: Path) -> dict[str, ShardInfo]:
-    try:
-        info = read_info(out)
-    except DataError:
-        return {}
-    return {s.file: s for s in info.shards} if info.complete else {}
-
-
-def _describe(out: Path, shard: Shard, known: dict[str, ShardInfo]) -> ShardInfo:
-    if shard.file in known:
-        return known[shard.file]
-    import pyarrow.parquet as pq
-
-    path = out / shard.file
-    return ShardInfo(file=shard.file, sha256=sha256_of(path), rows=pq.read_metadata(path).num_rows)

@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dfbench.faces.detectors import DetectorChoice
 from dfbench.manifest.shards import ROW_GROUP
-from dfbench.preparation.sampling import FrameSampling
+from dfbench.schema.sampling import FaceRule, Rule, make_rule
+
+PATCH_RULE = "square of 2 native crops"
 
 # Raised when the same recipe would give other rows or pixels than before.
 RECIPE_VERSION = 1
@@ -17,11 +20,15 @@ RECIPE_VERSION = 1
 
 @dataclass(frozen=True)
 class Part:
-    """A choice of media; empty tuples choose all. Reals are chosen whatever ``manipulations`` says."""
+    """A choice of media; empty tuples choose all. Reals are chosen whatever ``manipulations`` says.
+
+    ``sampling`` is the frame rule of these media where it is not the recipe's.
+    """
 
     subsets: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
     manipulations: tuple[str, ...] = ()
+    sampling: Rule | None = None
 
     def takes(self, subset: str, split: str, manipulation: str) -> bool:
         """Whether media of this subset, split and manipulation belong to this part."""
@@ -31,9 +38,10 @@ class Part:
             and (manipulation == "real" or not self.manipulations or manipulation in self.manipulations)
         )
 
-    def to_json(self) -> dict[str, list[str]]:
+    def to_json(self) -> dict[str, Any]:
         """The part as it stands in a recipe; the order in which names were given does not matter."""
-        return {k: sorted(getattr(self, k)) for k in ("subsets", "splits", "manipulations")}
+        names: dict[str, Any] = {k: sorted(getattr(self, k)) for k in ("subsets", "splits", "manipulations")}
+        return names if self.sampling is None else names | {"sampling": self.sampling.to_json()}
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Recipe:
     Attributes:
         dataset: command-line name.
         parts: which media; a medium takes part if one of these takes it.
-        sampling: which frames.
+        sampling: which frames, of parts that have no rule of their own.
         sizes: crop sizes in pixels, rising.
         profile: crop profile.
         decoder: video reader.
@@ -51,13 +59,18 @@ class Recipe:
         face_detector_fingerprint: identifies its weights and settings.
         seed: for whatever draws at random.
         source: settings of a generated data set; empty for one read from disk.
-        geometry: ``own``: faces are found in every clip itself.
+        geometry: ``own``: faces are found in every clip itself; ``shared``: in the base clip for all made from it.
+        face_rule: which faces of a frame become rows.
         storage: how crops are stored.
+        patch: whether the source around each face is stored as well.
+        landmarks: name of the provider of dense landmarks; empty: none.
+        landmarks_fingerprint: identifies its weights and settings.
+        local: the face detector with paths and device of this machine, which are not part of the recipe.
     """
 
     dataset: str
     parts: tuple[Part, ...]
-    sampling: FrameSampling
+    sampling: Rule
     sizes: tuple[int, ...]
     profile: str
     decoder: str
@@ -66,16 +79,36 @@ class Recipe:
     seed: int = 0
     source: Mapping[str, Any] = field(default_factory=dict)
     geometry: str = "own"
+    face_rule: FaceRule = "largest"
     storage: str = "png"
+    patch: bool = False
+    landmarks: str = ""
+    landmarks_fingerprint: str = ""
+    local: DetectorChoice | None = field(default=None, compare=False)
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Groups of optional columns; dlib's own parts are dense landmarks too."""
+        dense = bool(self.landmarks) or self.face_detector == "dlib"
+        return (("patch",) if self.patch else ()) + (("dense",) if dense else ())
 
     def takes(self, subset: str, split: str, manipulation: str) -> bool:
         """Whether media of this subset, split and manipulation take part."""
         return any(part.takes(subset, split, manipulation) for part in self.parts)
 
+    def rule_of(self, subset: str, split: str, manipulation: str) -> Rule:
+        """The frame rule of media of this subset, split and manipulation."""
+        own = (p.sampling for p in self.parts if p.sampling is not None and p.takes(subset, split, manipulation))
+        return next(own, self.sampling)
+
     def to_json(self) -> dict[str, Any]:
         """The recipe as ``manifest.json`` keeps it: plain values, names sorted where their order means nothing."""
         parts = sorted((p.to_json() for p in self.parts), key=lambda p: json.dumps(p, sort_keys=True))
-        return {
+        faces = {} if self.face_rule == "largest" else {"face_rule": self.face_rule}
+        extras: dict[str, Any] = {"patch": PATCH_RULE} if self.patch else {}
+        if self.landmarks:
+            extras |= {"landmarks": {"name": self.landmarks, "fingerprint": self.landmarks_fingerprint}}
+        return faces | extras | {
             "version": RECIPE_VERSION,
             "dataset": self.dataset,
             "parts": parts,
@@ -83,7 +116,7 @@ class Recipe:
             "sizes": list(self.sizes),
             "profile": self.profile,
             "geometry": self.geometry,
-            "faces_per_frame": 1,
+            "faces_per_frame": "all" if self.face_rule == "all" else 1,
             "decoder": self.decoder,
             "face_detector": {"name": self.face_detector, "fingerprint": self.face_detector_fingerprint},
             "storage": {"crops": self.storage, "row_group": ROW_GROUP},
@@ -95,6 +128,15 @@ class Recipe:
     def hash(self) -> str:
         """SHA-256 of the canonical JSON."""
         return canonical_hash(self.to_json())
+
+
+def rule_in(recipe: Mapping[str, Any], subset: str, split: str, manipulation: str) -> Rule:
+    """:meth:`Recipe.rule_of` of a recipe as ``manifest.json`` keeps it."""
+    for values in recipe.get("parts", ()):
+        part = Part(tuple(values["subsets"]), tuple(values["splits"]), tuple(values["manipulations"]))
+        if "sampling" in values and part.takes(subset, split, manipulation):
+            return make_rule(values["sampling"])
+    return make_rule(recipe["sampling"])
 
 
 def canonical_hash(value: Mapping[str, Any]) -> str:

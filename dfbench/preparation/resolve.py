@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dfbench.datasets.filters import Filters
 from dfbench.datasets.registry import get_adapter
-from dfbench.errors import UsageError, unknown_name
-from dfbench.faces.detectors import build_face_detector
+from dfbench.errors import UsageError
 from dfbench.faces.profiles import get_profile
-from dfbench.media.reader import decoder_names
+from dfbench.media.reader import check_decoder
 from dfbench.preparation.recipe import Part, Recipe
-from dfbench.preparation.sampling import FrameSampling
+from dfbench.preparation.resolve_faces import resolve_faces
+from dfbench.preparation.resolve_sampling import (
+    by_split,
+    check_geometry,
+    default_rule,
+    face_rule_of,
+    parse_options,
+    part_rule,
+)
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.protocol import Protocol
+from dfbench.schema.sampling import FrameSampling
 
 DEFAULT_FRAMES = 32
-DEFAULT_SIZES = (128, 224)
 DEFAULT_PROFILE = "native"
 SMALLEST, LARGEST = 16, 1024
 MINI = "mini"
@@ -40,7 +47,15 @@ class Request:
         subsets: keep these.
         splits: keep these.
         manipulations: keep the fakes of these.
+        sampling: frame rules, ``[SPLIT:]RULE``, instead of ``frames`` and ``every``.
+        face_rule: which faces of a frame become rows.
+        geometry: ``own`` or ``shared``.
         face_detector: name of the face detector.
+        face_model: model pack of the user's own, for ``insightface``.
+        dlib_predictor: landmark file of the user's own, for ``dlib``.
+        device: where the face detector runs.
+        landmarks: provider of dense landmarks.
+        patch: store the source around each face as well.
         decoder: name of the video reader.
         seed: for whatever draws at random.
         source: settings of a generated data set.
@@ -56,7 +71,15 @@ class Request:
     subsets: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
     manipulations: tuple[str, ...] = ()
+    sampling: tuple[str, ...] = ()
+    face_rule: str | None = None
+    geometry: str = "own"
     face_detector: str = "centerface"
+    face_model: str | Path | None = None
+    dlib_predictor: str | Path | None = None
+    device: str = "cpu"
+    landmarks: str | None = None
+    patch: bool = False
     decoder: str = "pyav"
     seed: int = 0
     source: Mapping[str, Any] = field(default_factory=dict)
@@ -79,22 +102,39 @@ def resolve(request: Request) -> Recipe:
     fallback = protocol or (load_protocol(MINI) if request.dataset == MINI else None)
     profile = request.profile or (fallback.crops.profile if fallback else DEFAULT_PROFILE)
     get_profile(profile)
-    if request.decoder not in decoder_names():
-        raise unknown_name("decoder", request.decoder, decoder_names())
-    sampling = _sampling(request, fallback)
-    sizes = check_sizes(request.sizes or ((fallback.crops.size,) if fallback else DEFAULT_SIZES))
-    detector = build_face_detector(request.face_detector, threads=1)
+    check_decoder(request.decoder)
+    plain, of_splits = parse_options(request.sampling, request.seed)
+    asked = default_rule(request.frames, request.every, request.max_frames, plain)
+    parts = _parts(request.dataset, filters, protocol, fallback)
+    if asked is not None or of_splits:  # rules that were asked for take the place of the fallback's
+        parts = by_split([replace(part, sampling=None) for part in parts], of_splits)
+    faces = resolve_faces(
+        profile,
+        request.face_detector,
+        request.face_model,
+        request.device,
+        request.dlib_predictor,
+        request.landmarks,
+    )
+    usual = get_profile(faces.profile).usual_sizes
+    sizes = check_sizes(request.sizes or ((fallback.crops.size,) if fallback else usual))
     return Recipe(
         dataset=request.dataset,
-        parts=_parts(request.dataset, filters, protocol, fallback),
-        sampling=sampling,
+        parts=parts,
+        sampling=asked or (fallback.sampling.rule if fallback else FrameSampling(frames=DEFAULT_FRAMES)),
         sizes=sizes,
-        profile=profile,
+        profile=faces.profile,
         decoder=request.decoder,
-        face_detector=request.face_detector,
-        face_detector_fingerprint=detector.fingerprint,
+        face_detector=faces.detector.name,
+        face_detector_fingerprint=faces.fingerprint,
         seed=request.seed,
         source=request.source,
+        geometry=check_geometry(request.geometry),
+        face_rule=face_rule_of(request.dataset, request.face_rule, fallback),
+        patch=request.patch,
+        landmarks=faces.landmarks,
+        landmarks_fingerprint=faces.landmarks_fingerprint,
+        local=faces.detector,
     )
 
 
@@ -122,6 +162,8 @@ def _no_contradiction(request: Request, protocol: Protocol) -> None:
         "--frames": request.frames,
         "--every": request.every,
         "--max": request.max_frames,
+        "--sampling": request.sampling or None,
+        "--faces": request.face_rule,
         "--size": request.sizes,
         "--profile": request.profile,
     }
@@ -138,15 +180,6 @@ def _no_contradiction(request: Request, protocol: Protocol) -> None:
         )
 
 
-def _sampling(request: Request, fallback: Protocol | None) -> FrameSampling:
-    if request.frames is None and request.every is None and request.max_frames is None:
-        if fallback is None:
-            return FrameSampling(frames=DEFAULT_FRAMES)
-        rule = fallback.sampling
-        return FrameSampling(rule.frames, rule.every, rule.max)
-    return FrameSampling(request.frames, request.every, request.max_frames)
-
-
 def _parts(dataset: str, filters: Filters, protocol: Protocol | None, fallback: Protocol | None) -> tuple[Part, ...]:
     if protocol is None and (fallback is None or filters.subsets or filters.splits or filters.manipulations):
         return (Part(filters.subsets, filters.splits, filters.manipulations),)
@@ -159,7 +192,7 @@ def _parts(dataset: str, filters: Filters, protocol: Protocol | None, fallback: 
             splits = _both((data.split,), filters.splits)
             methods = _both(data.manipulations, filters.manipulations)
             if subsets is not None and splits is not None and methods is not None:
-                parts.append(Part(subsets, splits, methods))
+                parts.append(Part(subsets, splits, methods, part_rule(source, data)))
     if not parts:
         raise UsageError(
             f"the filters leave nothing of what protocol {source.name!r} takes from {dataset!r}",

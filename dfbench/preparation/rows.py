@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,17 @@ from dfbench.faces.crops import crop
 from dfbench.faces.detectors import Face, FaceDetector
 from dfbench.faces.profiles import CropProfile
 from dfbench.media.images import encode_png, pixel_hash
-from dfbench.media.reader import Frame, Reading, read
-from dfbench.preparation.sampling import FrameSampling
+from dfbench.preparation.choose import NO_FACE, OTHER_FACES, Choice
+from dfbench.preparation.extras import NO_EXTRAS, Extras, look_again
 from dfbench.schema.ids import sample_id
 from dfbench.schema.media import Media
+from dfbench.schema.sampling import FaceRule
 
 Row = dict[str, Any]
+
+GIVEN_UP = "reading it ended the worker process, twice: it crashes the decoder, or needs more memory than there is"
+BASE_FRAME = "this frame of the base clip, which gives the geometry, does not decode"
+BASE_SIZE = "the frame has another size than that of the base clip, which gives the geometry"
 
 
 @dataclass(frozen=True)
@@ -28,88 +32,180 @@ class Cropper:
     """What turns a clip into rows; built once a worker.
 
     Attributes:
-        sampling: which frames.
         sizes: crop sizes in pixels, rising.
         profile: crop geometry.
         detector: finds the faces.
         decoder: name of the video reader.
+        face_rule: which faces of a frame become rows.
+        shared: whether a base clip's geometry serves all clips made from it.
+        given_up: ids of clips that are not read, since reading them ended the process.
+        extras: what is made of a face beside its crops.
     """
 
-    sampling: FrameSampling
     sizes: tuple[int, ...]
     profile: CropProfile
     detector: FaceDetector
     decoder: str
+    face_rule: FaceRule = "largest"
+    shared: bool = False
+    given_up: frozenset[str] = frozenset()
+    extras: Extras = NO_EXTRAS
 
 
-def rows_of(media: Media, root: Path, cropper: Cropper) -> list[Row]:
-    """All rows of one medium, by rising frame index (clips that give no frame: -1, -2, ...).
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What one frame showed; the frame itself is not kept.
+
+    Attributes:
+        time_s: presentation time in seconds.
+        width: of the frame in pixels.
+        height: of the frame in pixels.
+        faces: those that were found, the largest first, or those given by the base clip.
+        crops: for each of the first faces its crop columns, or why it can not be aligned.
+        found: how many faces were found.
+        reduced: the frame shrunk for comparison, where it is needed.
+    """
+
+    time_s: float | None
+    width: int
+    height: int
+    faces: tuple[Face, ...]
+    crops: tuple[Row | str, ...]
+    found: int
+    reduced: npt.NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SeenClip:
+    """What the wanted frames of a clip showed.
+
+    Attributes:
+        frame_count: frames of the clip that decode.
+        width: of the clip in pixels.
+        height: of the clip in pixels.
+        frames: frame index -> what it showed.
+        errors: frame index -> why it does not decode.
+    """
+
+    frame_count: int
+    width: int
+    height: int
+    frames: Mapping[int, Seen]
+    errors: Mapping[int, str]
+
+
+def rows_of_clip(
+    media: Media,
+    clip: SeenClip,
+    choice: Choice,
+    geometry_from: str | None = None,
+    why_not: Mapping[int, str] | None = None,
+) -> list[Row]:
+    """The rows of a clip, by rising frame index and face.
 
     Args:
         media: the clip.
-        root: folder that ``media.path`` is relative to.
-        cropper: sampling, detector, profile and sizes.
+        clip: what its frames showed.
+        choice: frame index -> positions of the chosen faces.
+        geometry_from: media id of the clip that the faces were found in; default: this one.
+        why_not: frame index -> why there is no face, where that is not plain.
     """
-    path = root / media.path
-    if not path.is_file():
-        return _unreadable(media, cropper, "missing_media", "the file vanished after planning")
-    try:
-        reading = read(path, cropper.sampling.indices, cropper.decoder)
-    except DfbenchError as error:
-        return _unreadable(media, cropper, "decode_error", _reason(error.message, path, media))
-    except OSError as error:
-        return _unreadable(media, cropper, "decode_error", error.strerror or type(error).__name__)
-    good = [reading.frames[i] for i in sorted(reading.frames)]
-    faces = dict(zip((f.index for f in good), _detect(good, cropper.detector), strict=True))
-    wanted = sorted({*reading.frames, *reading.errors})
-    if not wanted:
-        return _unreadable(media, cropper, "decode_error", "no frame decodes")
-    return [_frame_row(media, i, reading, faces.get(i, []), cropper) for i in wanted]
+    out: list[Row] = []
+    for index in sorted({*clip.frames, *clip.errors}):
+        row = _base(media, index)
+        row |= {"frame_count": clip.frame_count, "width": clip.width, "height": clip.height}
+        seen = clip.frames.get(index)
+        if seen is None:
+            out.append(row | {"status": "decode_error", "reason": clip.errors[index]})
+            continue
+        row |= {"time_s": seen.time_s, "width": seen.width, "height": seen.height, "face_count": seen.found}
+        places = choice.get(index, ())
+        if not places:
+            reason = (why_not or {}).get(index) or (OTHER_FACES if seen.faces else NO_FACE)
+            out.append(row | {"status": "no_face", "reason": reason})
+        for number, place in enumerate(places):
+            mine = row | {"sample_id": sample_id(media.media_id, index, number), "face_index": number}
+            out.append(mine | _face_columns(seen, place, geometry_from or media.media_id))
+    return out
 
 
-def _detect(frames: Sequence[Frame], detector: FaceDetector) -> list[list[Face]]:
-    # A detector takes frames of one size; a stream may change its size on the way.
-    found: list[list[Face]] = [[] for _ in frames]
-    shapes = dict.fromkeys(f.image.shape for f in frames)
-    for shape in shapes:
-        places = [n for n, f in enumerate(frames) if f.image.shape == shape]
-        for n, faces in zip(places, detector.detect([frames[n].image for n in places]), strict=True):
-            found[n] = faces
-    return found
-
-
-def _frame_row(media: Media, index: int, reading: Reading, faces: Sequence[Face], cropper: Cropper) -> Row:
-    row = _base(media, index)
-    row |= {"frame_count": reading.frame_count, "width": reading.width, "height": reading.height}
-    if index not in reading.frames:
-        return row | {"status": "decode_error", "reason": reading.errors[index]}
-    frame = reading.frames[index]
-    height, width = frame.image.shape[:2]
-    row |= {"time_s": frame.time_s, "width": width, "height": height, "face_count": len(faces)}
-    if not faces:
-        return row | {"status": "no_face", "reason": "no face found"}
-    face = faces[0]
-    try:
-        crops = _crops(frame.image, face, cropper)
-    except DfbenchError as error:  # landmarks that fall together give no geometry
-        return row | {"status": "no_face", "reason": f"the face found can not be aligned: {error.message}"}
-    row |= {
+def _face_columns(seen: Seen, place: int, geometry_from: str) -> Row:
+    face, crops = seen.faces[place], seen.crops[place]
+    if isinstance(crops, str):
+        return {"status": "no_face", "reason": f"the face found can not be aligned: {crops}"}
+    return {
         "status": "ok",
         "reason": "",
         "face_score": float(face.score),
         "box": face.box.astype(np.float32),
         "landmarks": face.landmarks.astype(np.float32).reshape(-1),
-        "geometry_from": media.media_id,
-    }
-    return row | crops
+        "geometry_from": geometry_from,
+    } | crops
+
+
+def rows_of_crops(media: Media, clip: SeenClip) -> list[Row]:
+    """The rows of ready-made crops: the whole picture is the face, and nothing is known of where it was."""
+    out: list[Row] = []
+    for index in sorted({*clip.frames, *clip.errors}):
+        row = _base(media, index)
+        row |= {"frame_count": clip.frame_count, "width": clip.width, "height": clip.height}
+        seen = clip.frames.get(index)
+        if seen is None:
+            out.append(row | {"status": "decode_error", "reason": clip.errors[index]})
+            continue
+        (crops,) = seen.crops
+        assert not isinstance(crops, str)
+        row |= {"time_s": seen.time_s, "width": seen.width, "height": seen.height, "status": "ok", "reason": ""}
+        out.append(row | crops)
+    return out
+
+
+def crops_of_faces(image: npt.NDArray[np.uint8], faces: Iterable[Face], cropper: Cropper) -> tuple[Row | str, ...]:
+    """The crop columns of each face, or why it can not be aligned."""
+    out: list[Row | str] = []
+    for face in faces:
+        try:
+            out.append(_crops(image, face, cropper))
+        except DfbenchError as error:  # landmarks that fall together give no geometry
+            out.append(error.message)
+    return tuple(out)
+
+
+def crops_of_whole(image: npt.NDArray[np.uint8], cropper: Cropper) -> Row:
+    """The crop columns of a ready-made crop, resampled by the rule that holds for faces."""
+    height, width = image.shape[:2]
+    return _pictures(image, lambda size: whole_picture(size, width, height), cropper)
+
+
+def whole_picture(size: int, width: int, height: int) -> npt.NDArray[np.float64]:
+    """The map (2, 3) from a whole picture to a square crop: centre to centre, the longer side filling the crop.
+
+    The proportions stay; beside a picture that is not square its border goes on. At its own size a square picture
+    stays as it is.
+
+    >>> whole_picture(128, 256, 256)
+    array([[ 0.5 ,  0.  , -0.25],
+           [ 0.  ,  0.5 , -0.25]])
+    """
+    zoom = size / max(width, height)
+    shift = [(size - 1) / 2 - zoom * (side - 1) / 2 for side in (width, height)]
+    return np.array([[zoom, 0.0, shift[0]], [0.0, zoom, shift[1]]])
 
 
 def _crops(image: npt.NDArray[np.uint8], face: Face, cropper: Cropper) -> Row:
     height, width = image.shape[:2]
+    look_again(image, face, cropper.profile, cropper.detector)
+    crops = _pictures(image, lambda size: cropper.profile.matrix(face, size, width, height), cropper)
+    return crops | cropper.extras.columns(image, face)
+
+
+def _pictures(
+    image: npt.NDArray[np.uint8], matrix_of: Callable[[int], npt.NDArray[np.float64]], cropper: Cropper
+) -> Row:
     out: Row = {}
     for size in cropper.sizes:
-        matrix = cropper.profile.matrix(face, size, width, height)
-        picture = crop(image, matrix, size)
+        matrix = matrix_of(size)
+        picture = crop(image, matrix, size, cropper.profile.resampling)
         out[f"crop_{size}"] = {"bytes": encode_png(picture), "path": None}
         out[f"sha256_{size}"] = pixel_hash(picture)
         out["matrix"] = matrix.astype(np.float32).reshape(-1)
@@ -117,16 +213,9 @@ def _crops(image: npt.NDArray[np.uint8], face: Face, cropper: Cropper) -> Row:
     return out  # sizes rise, so matrix and scale are those of the largest
 
 
-def _unreadable(media: Media, cropper: Cropper, status: str, reason: str) -> list[Row]:
-    return [
-        _base(media, -n) | {"status": status, "reason": reason}
-        for n in range(1, cropper.sampling.rows_if_unreadable + 1)
-    ]
-
-
-def _reason(message: str, path: Path, media: Media) -> str:
-    # Rows must not hold a machine's paths.
-    return message.replace(str(path), media.path)
+def unreadable_rows(media: Media, number: int, status: str, reason: str) -> list[Row]:
+    """Rows that stand for the frames of a medium of which none can be had: -1, -2, ..."""
+    return [_base(media, -n) | {"status": status, "reason": reason} for n in range(1, number + 1)]
 
 
 def _base(media: Media, frame: int) -> Row:

@@ -1,76 +1,89 @@
-"""Which frames of a clip: pure functions from a frame count to indices."""
+"""Every clip's own rule: totals of a class are shared out to its clips, before any clip is opened."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from dfbench.errors import UsageError
+from dfbench.datasets.adapter import Counts
+from dfbench.datasets.counts import nested
+from dfbench.schema.media import FAKE, Media
+from dfbench.schema.sampling import FaceRule, FrameSampling, Rule, TotalSampling
+
+__all__ = ["FrameSampling", "MediaJob", "Rule", "RuleOf", "TotalSampling", "assign", "shortfall", "without_base"]
+
+RuleOf = Callable[[str, str, str], Rule]
+"""Subset, split and manipulation -> the rule of that class."""
 
 
 @dataclass(frozen=True)
-class FrameSampling:
-    """A rule that chooses frames.
+class MediaJob:
+    """One medium and the rule that chooses its frames.
 
     Attributes:
-        frames: this many, spread evenly from the first frame to the last; or
-        every: frames 0, every, 2*every, ...
-        max: at most this many of those; None: all.
+        media: the clip, picture or sequence.
+        sampling: which frames.
     """
 
-    frames: int | None = None
-    every: int | None = None
-    max: int | None = None
+    media: Media
+    sampling: FrameSampling
 
-    def __post_init__(self) -> None:
-        if (self.frames is None) == (self.every is None):
-            raise UsageError("choose frames by one rule", "give either --frames K, or --every N with --max M if wanted")
-        if self.max is not None and self.every is None:
-            raise UsageError("--max goes with --every", "for a fixed number a clip give --frames K alone")
-        for name, value in (("--frames", self.frames), ("--every", self.every), ("--max", self.max)):
-            if value is not None and value < 1:
-                raise UsageError(f"{name} must be at least 1, not {value}")
 
-    def indices(self, count: int) -> list[int]:
-        """Frame indices for a clip of ``count`` frames, rising, each once.
+def assign(media: Sequence[Media], rule_of: RuleOf) -> dict[str, FrameSampling]:
+    """The rule of every medium, by its id; media to which a total gives no frame are left away.
 
-        >>> FrameSampling(frames=4).indices(10)
-        [0, 3, 6, 9]
-        >>> FrameSampling(frames=4).indices(2)
-        [0, 1]
-        >>> FrameSampling(every=30, max=3).indices(100)
-        [0, 30, 60]
-        """
-        if count < 1:
-            return []
-        if self.frames is not None:
-            if count <= self.frames:
-                return list(range(count))
-            return [int(i) for i in np.round(np.linspace(0, count - 1, self.frames)).astype(np.int64)]
-        assert self.every is not None
-        return list(range(0, count, self.every))[: self.max]
+    The result does not depend on the order of ``media``.
+    """
+    out: dict[str, FrameSampling] = {}
+    shared: dict[tuple[TotalSampling, str, str, str], list[Media]] = {}
+    for m in media:
+        rule = rule_of(m.subset, m.split, m.manipulation)
+        if isinstance(rule, TotalSampling):
+            shared.setdefault((rule, m.subset, m.split, m.manipulation), []).append(m)
+        else:
+            out[m.media_id] = rule
+    for (total, _, _, manipulation), members in shared.items():
+        quotas = total.quotas([m.media_id for m in members], manipulation == "real")
+        out.update({name: total.rule(quota) for name, quota in quotas.items() if quota})
+    return out
 
-    @property
-    def rows_if_unreadable(self) -> int:
-        """Rows that stand for a clip whose frame count can not be known: K, or the maximum, or one."""
-        return self.frames or self.max or 1
 
-    @property
-    def rows_planned(self) -> int:
-        """Rows a clip is expected to give, for cutting shards; 32 where the rule has no bound."""
-        return self.frames or self.max or 32
+def without_base(media: Sequence[Media], face_rule: FaceRule) -> tuple[str, ...]:
+    """A sentence on fakes whose manipulated face can not be told by comparison; none for other face rules."""
+    if face_rule != "manipulated":
+        return ()
+    there = {(m.scene_group, m.media_id) for m in media}
+    lone = [m for m in media if m.label == FAKE and not m.cropped and (m.scene_group, m.base_media_id) not in there]
+    if not lone:
+        return ()
+    return (
+        f"{len(lone)} fakes have no base clip here, for example {lone[0].media_id}: where several faces are found and "
+        "there is no mask video, the one with the largest area in sum is taken for the manipulated one",
+    )
 
-    def to_json(self) -> dict[str, Any]:
-        """The rule as it stands in a recipe."""
-        if self.frames is not None:
-            return {"rule": "frames", "frames": self.frames}
-        return {"rule": "every", "every": self.every, "max": self.max}
 
-    @property
-    def option(self) -> str:
-        """The rule as typed on the command line."""
-        if self.frames is not None:
-            return f"--frames {self.frames}"
-        return f"--every {self.every}" + (f" --max {self.max}" if self.max is not None else "")
+def shortfall(tables: Iterable[pa.Table], rule_of: RuleOf) -> Counts:
+    """Frames that totals asked for and the clips did not have: subset -> split -> real/fake -> manipulation -> number.
+
+    Args:
+        tables: rows with the columns subset, split, label, manipulation, face_index. Of several faces of a frame the
+            first counts, since totals are of frames.
+        rule_of: the rule of each class.
+    """
+    rows: dict[tuple[str, str, str, str], int] = {}
+    keys = ["subset", "split", "label", "manipulation"]
+    for table in tables:
+        counts = table.filter(pc.equal(table["face_index"], 0)).group_by(keys).aggregate([([], "count_all")])
+        for subset, split, label, method, n in zip(*(counts[c].to_pylist() for c in (*keys, "count_all")), strict=True):
+            cell = (subset, split, "fake" if label else "real", method)
+            rows[cell] = rows.get(cell, 0) + n
+    lacking = []
+    for cell, number in rows.items():
+        rule = rule_of(cell[0], cell[1], cell[3])
+        if isinstance(rule, TotalSampling):
+            total = rule.total_real if cell[3] == "real" else rule.total_per_method
+            lacking.append((cell, max(0, total - number)))
+    return nested((cell, n) for cell, n in sorted(lacking) if n)

@@ -1,4 +1,4 @@
-"""How far each shard is: small files that workers append to and the parent reads, on any engine and for any kill."""
+"""How far each shard is: small files that workers write and others read, on any engine and over any death."""
 
 from __future__ import annotations
 
@@ -19,17 +19,47 @@ def tally_path(folder: Path, number: int) -> Path:
     return folder / f"{TEMPORARY}tally-{number:05d}"
 
 
-class Tally:
-    """One shard's tally, written by its worker."""
+def mark_path(folder: Path, number: int) -> Path:
+    """The file that names the clip which the worker of a shard is reading."""
+    return folder / f"{TEMPORARY}reading-{number:05d}"
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        path.write_bytes(b"")
+
+class Tally:
+    """One shard's tally and mark, written by its worker.
+
+    Args:
+        folder: the manifest's.
+        number: of the shard.
+    """
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self._path = tally_path(folder, number)
+        self._mark = mark_path(folder, number)
+        self._path.write_bytes(b"")
+        self._mark.write_bytes(b"")
+
+    def clip_begun(self, media_id: str) -> None:
+        """Note the clip that is read next: should the process die, this is the clip that it died on."""
+        self._mark.write_text(media_id, "utf-8")
 
     def clip_done(self, faces: int) -> None:
         """Note a finished clip and the faces found in it."""
+        self._mark.write_bytes(b"")
         with self._path.open("ab") as stream:
             stream.write(_RECORD.pack(faces))
+
+
+def has_begun(folder: Path, number: int) -> bool:
+    """Whether a worker has begun the shard in this run."""
+    return tally_path(folder, number).exists()
+
+
+def clip_under_work(folder: Path, number: int) -> str | None:
+    """The id of the clip that a shard's worker is reading, or was reading when it died; None between clips."""
+    try:
+        return mark_path(folder, number).read_text("utf-8") or None
+    except FileNotFoundError:
+        return None
 
 
 def read_tallies(folder: Path) -> tuple[int, int]:

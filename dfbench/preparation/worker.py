@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 
 from dfbench.errors import SetupError
-from dfbench.faces.detectors import FaceDetector, build_face_detector
+from dfbench.faces.detectors import DetectorChoice, FaceDetector, build_face_detector
+from dfbench.faces.landmarks import LandmarkProvider, build_landmark_provider
 from dfbench.faces.profiles import get_profile
 from dfbench.manifest.shards import Stamp, sha256_of, write_shard
+from dfbench.preparation.extras import Extras
 from dfbench.preparation.plan import Shard
 from dfbench.preparation.recipe import Recipe
-from dfbench.preparation.rows import Cropper, Row, rows_of
-from dfbench.preparation.tally import Tally, tally_path
+from dfbench.preparation.rows import Cropper, Row
+from dfbench.preparation.scene import Scene
+from dfbench.preparation.tally import Tally
 from dfbench.schema.manifest import ShardInfo
 
 
@@ -30,6 +34,7 @@ class ShardTask:
         out: folder of the manifest.
         recipe: what decides rows and pixels.
         stamp: written into the file.
+        given_up: ids of clips that are not read, since reading them ends the process.
     """
 
     shard: Shard
@@ -37,6 +42,7 @@ class ShardTask:
     out: Path
     recipe: Recipe
     stamp: Stamp
+    given_up: frozenset[str] = frozenset()
 
 
 def run_shard(task: ShardTask) -> ShardInfo:
@@ -47,28 +53,47 @@ def run_shard(task: ShardTask) -> ShardInfo:
     """
     with _one_thread():
         path = task.out / task.shard.file
-        rows = write_shard(path, _rows(task), task.recipe.sizes, task.stamp)
+        rows = write_shard(path, _rows(task), task.recipe.sizes, task.stamp, task.recipe.extras)
         return ShardInfo(file=path.name, sha256=sha256_of(path), rows=rows)
 
 
 def _rows(task: ShardTask) -> Iterator[Row]:
     recipe = task.recipe
-    detector = _detector(recipe.face_detector)
-    cropper = Cropper(recipe.sampling, recipe.sizes, get_profile(recipe.profile), detector, recipe.decoder)
-    tally = Tally(tally_path(task.out, task.shard.number))
+    detector = _detector(recipe.local or DetectorChoice(recipe.face_detector))
+    provider = _provider(recipe.landmarks) if recipe.landmarks else None
+    cropper = Cropper(
+        recipe.sizes,
+        get_profile(recipe.profile),
+        detector,
+        recipe.decoder,
+        recipe.face_rule,
+        recipe.geometry == "shared",
+        task.given_up,
+        Extras(recipe.patch, provider, "dense" in recipe.extras),
+    )
+    tally = Tally(task.out, task.shard.number)
     parent = os.getppid()
-    for media in task.shard.media:
-        if os.getppid() != parent:
-            raise SetupError("the command that started this worker is gone", "run it again, it goes on from there")
-        rows = rows_of(media, task.root, cropper)
-        yield from rows
-        tally.clip_done(sum(row["status"] == "ok" for row in rows))
+    for _, jobs in groupby(task.shard.jobs(recipe.sampling), key=lambda job: job.media.scene_group):
+        clips = list(jobs)
+        # The clip that is opened need not be the one whose rows are made: a fake can need its base.
+        scene = Scene(clips, task.root, cropper, opening=tally.clip_begun)
+        for job in clips:
+            if os.getppid() != parent:
+                raise SetupError("the command that started this worker is gone", "run it again, it goes on from there")
+            rows = scene.rows(job)
+            tally.clip_done(sum(row["status"] == "ok" for row in rows))
+            yield from rows
 
 
 @lru_cache(maxsize=1)
-def _detector(name: str) -> FaceDetector:
+def _detector(choice: DetectorChoice) -> FaceDetector:
     # Loading the networks takes longer than a clip: once a worker process, not once a shard.
-    return build_face_detector(name, threads=1)
+    return build_face_detector(choice.name, threads=1, model=choice.model, device=choice.device)
+
+
+@lru_cache(maxsize=1)
+def _provider(name: str) -> LandmarkProvider:
+    return build_landmark_provider(name)
 
 
 @contextmanager

@@ -7,9 +7,18 @@ import json
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
+from dfbench.errors import UsageError
 from dfbench.schema.media import Split
+from dfbench.schema.sampling import FaceRule, Rule, make_rule
 
 FailurePolicy = Literal["exclude", "as-real", "as-fake", "as-chance"]
 
@@ -18,20 +27,53 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Sampling(_Frozen):
-    """Which frames of a clip: ``frames`` evenly spread over the clip, or every ``every``-th, at most ``max``."""
+Positive = Annotated[int, Field(ge=1)]
 
-    frames: Annotated[int, Field(ge=1)] | None = None
-    every: Annotated[int, Field(ge=1)] | None = None
-    max: Annotated[int, Field(ge=1)] | None = None
+# Left out of a protocol's content while they say nothing: the hash of a protocol that does not use them stays.
+_SILENT = ("all", "random", "clips", "length", "first", "total_real", "total_per_method", "pick", "seed", "faces")
+
+
+class Sampling(_Frozen):
+    """Which frames of a clip, by exactly one rule, and which faces of a frame.
+
+    ``frames`` evenly spread over the clip; every ``every``-th, at most ``max``; ``all``; ``random`` drawn by ``seed``
+    and the clip's id; ``clips`` runs of ``length`` neighbours; the ``first`` so many; or totals over all clips of a
+    subset and split, ``total_real`` and ``total_per_method``.
+    """
+
+    frames: Positive | None = None
+    every: Positive | None = None
+    max: Positive | None = None
+    all: bool = False
+    random: Positive | None = None
+    clips: Positive | None = None
+    length: Positive | None = None
+    first: Positive | None = None
+    total_real: Positive | None = None
+    total_per_method: Positive | None = None
+    pick: Literal["uniform", "random"] | None = Field(default=None, description="how totals choose within a clip")
+    seed: int = Field(default=0, description="of rules that draw")
+    faces: FaceRule = Field(default="largest", description="which faces of a frame")
 
     @model_validator(mode="after")
     def _one_rule(self) -> Sampling:
-        if (self.frames is None) == (self.every is None):
-            raise ValueError("give either frames = K or every = N (with max = M if wanted)")
-        if self.max is not None and self.every is None:
-            raise ValueError("max goes with every")
+        try:
+            _ = self.rule
+        except UsageError as error:
+            raise ValueError(f"{error.message}: {error.hint}") from error
         return self
+
+    @property
+    def rule(self) -> Rule:
+        """The frame rule."""
+        # A seed of zero is no seed of its own.
+        return make_rule({name: value for name, value in self if name != "faces" and value not in (0, False, None)})
+
+    @model_serializer(mode="wrap")
+    def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = plain(self)
+        defaults = type(self).model_fields
+        return {k: v for k, v in values.items() if k not in _SILENT or v != defaults[k].default}
 
 
 class DataPart(_Frozen):
@@ -42,6 +84,12 @@ class DataPart(_Frozen):
     split: Split = Field(description="the data set's own split the media come from")
     subsets: tuple[str, ...] = Field(default=(), description="empty: all")
     manipulations: tuple[str, ...] = Field(default=(), description="fake methods; empty: all. Reals always take part")
+    sampling: Sampling | None = Field(default=None, description="where it is not the protocol's")
+
+    @model_serializer(mode="wrap")
+    def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = plain(self)
+        return {k: v for k, v in values.items() if k != "sampling" or v is not None}
 
 
 class Crops(_Frozen):
@@ -149,7 +197,21 @@ class Protocol(_Frozen):
         for part in self.data:
             if part.split == "test" and part.role != "test":
                 raise ValueError(f"data part {part.dataset} uses the test split as {part.role}")
+        for number, part in enumerate(self.data):
+            for other in self.data[:number]:
+                self._agree(part, other)
         return self
+
+    def _agree(self, one: DataPart, other: DataPart) -> None:
+        # Reals take part whatever the manipulations: parts of one split and subset have media in common.
+        if one.dataset != other.dataset:
+            return
+        mine, theirs = self.sampling_of(one), self.sampling_of(other)
+        if mine.faces != theirs.faces:
+            raise ValueError(f"data parts of {one.dataset} differ in sampling.faces: a manifest has one face rule")
+        common = not one.subsets or not other.subsets or set(one.subsets) & set(other.subsets)
+        if one.split == other.split and common and mine.rule != theirs.rule:
+            raise ValueError(f"data parts of {one.dataset} take the same {one.split} media by different sampling rules")
 
     @cached_property
     def hash(self) -> str:
@@ -161,6 +223,10 @@ class Protocol(_Frozen):
     def num_classes(self) -> int:
         """Outputs of a detector trained for this protocol."""
         return len(self.classes) if self.task == "multiclass" else 2
+
+    def sampling_of(self, part: DataPart) -> Sampling:
+        """The sampling of a data part: its own, else the protocol's."""
+        return part.sampling or self.sampling
 
     def datasets(self, role: str | None = None) -> tuple[str, ...]:
         """Names of the data sets that take part, in order, each once."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -71,6 +73,34 @@ def crop_columns(sizes: tuple[int, ...]) -> tuple[Column, ...]:
     return tuple(columns)
 
 
+EXTRA_COLUMNS: Mapping[str, tuple[Column, ...]] = MappingProxyType(
+    {
+        "patch": (
+            Column("patch", CROP_TYPE, "the source around the face at its own resolution, lossless", nullable=True),
+            Column(
+                "patch_box",
+                pa.list_(pa.int32(), 4),
+                "x1 y1 x2 y2 of the patch in whole source pixels, x2 and y2 left out",
+                nullable=True,
+            ),
+            Column("sha256_patch", pa.string(), "SHA-256 of the decoded RGB bytes of patch", nullable=True),
+        ),
+        "dense": (
+            Column(
+                "dense", pa.list_(pa.float32()), "x y of each dense landmark in turn, in source pixels", nullable=True
+            ),
+        ),
+    }
+)
+"""Columns that a recipe can ask for, by the name of their group; they stand after those of the crops."""
+
+
+def extra_columns(groups: Iterable[str]) -> tuple[Column, ...]:
+    """The optional columns of the given groups, in the order of :data:`EXTRA_COLUMNS`."""
+    wanted = set(groups)
+    return tuple(column for name, columns in EXTRA_COLUMNS.items() if name in wanted for column in columns)
+
+
 class ShardInfo(BaseModel):
     """One finished shard file of a manifest."""
 
@@ -94,6 +124,7 @@ class ManifestInfo(BaseModel):
     recipe_hash: str = Field(description="SHA-256 of the canonical JSON of the recipe")
     profile: str = Field(description="crop profile")
     sizes: tuple[int, ...] = Field(description="crop sizes in pixels")
+    extras: tuple[str, ...] = Field(default=(), description="groups of optional columns: patch, dense")
     geometry: Literal["own", "shared"]
     decoder: str
     face_detector: str
@@ -107,5 +138,17 @@ class ManifestInfo(BaseModel):
     )
     missing: dict[str, Any] = Field(default_factory=dict, description="media the tree lacks, likewise")
     left_out: dict[str, Any] = Field(default_factory=dict, description="media found but not used, by reason")
+    recrop: dict[str, Any] = Field(
+        default_factory=dict,
+        description="of a manifest cut anew from another's patches: that manifest, and rows its patches did not cover",
+    )
+    shortfall: dict[str, Any] = Field(
+        default_factory=dict,
+        description="frames that totals asked for and clips did not have: subset -> split -> label -> manipulation",
+    )
+    geometry_groups: dict[str, int] = Field(
+        default_factory=dict,
+        description="with shared geometry: scene groups (for each compression) that are shared, and own",
+    )
     licence: str = Field(description="licence note of the data set")
     hash: str = Field(default="", description="SHA-256 over the shard hashes: identifies the content")

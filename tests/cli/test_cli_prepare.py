@@ -109,7 +109,7 @@ def test_quiet_prints_the_folder_alone(dfbench, tree):
 def test_dry_run_writes_nothing(dfbench, tree, tmp_path):
     code, lines, _ = dfbench("prepare", "ff++", "--root", tree, "--dry-run")
     assert code == 0
-    assert any(line.split() == ["c23", "test", "fake", "FaceSwap", "1", "140", "139"] for line in lines)
+    assert any(line.split() == ["c23", "test", "fake", "FaceSwap", "1", "139", "0", "140"] for line in lines)
     assert "would prepare 2 clips" in lines[-1]
     assert "at most 64 rows" in lines[-1]
     code, lines, _ = dfbench("prepare", "mini", "--dry-run")
@@ -135,6 +135,9 @@ def test_dry_run_writes_nothing(dfbench, tree, tmp_path):
         (["ff++", "--root", "TREE", "--frames", "0"], 2, "at least 1", ""),
         (["ff++", "--root", "TREE", "--max", "3"], 2, "", "--every"),
         (["ff++", "--root", "TREE", "--jobs", "0"], 2, "--jobs", ""),
+        (["ff++", "--root", "TREE", "--engine", "dsak"], 2, "unknown engine 'dsak'", "dask"),
+        (["ff++", "--root", "TREE", "--address", "tcp://x:1"], 2, "--address", "this machine"),
+        (["ff++", "--root", "TREE", "--shards", "5/4"], 2, "--shards", "3/16"),
         (["ff++", "--root", "TREE", "--pairs", "1,1,1"], 2, "go with the data set mini", ""),
         (["mini", "--pairs", "1,1"], 2, "three numbers", "12,4,20"),
         (["mini", "--pairs", "0,0,0"], 2, "at least one pair", ""),

@@ -13,7 +13,7 @@ import pytest
 
 from dfbench.errors import SetupError
 from dfbench.faces import weights
-from dfbench.faces.session import cpu_session
+from dfbench.faces.session import session
 
 
 def test_files_are_the_expected_ones() -> None:
@@ -47,13 +47,13 @@ def test_the_packages_are_not_imported() -> None:
 
 
 def outputs(model: bytes, image: np.ndarray) -> list[np.ndarray]:
-    session = cpu_session(model)
-    return session.run(["537", "538", "539", "540"], {"input.1": image})
+    made = session(model)
+    return made.run(["537", "538", "539", "540"], {"input.1": image})
 
 
 def test_freeing_the_size_changes_no_result(tmp_path: Path) -> None:
     original = weights.load(weights.CENTERFACE)
-    shape = cpu_session(original).get_inputs()[0].shape
+    shape = session(original).get_inputs()[0].shape
     image = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
     freed = weights.load_any_size_centerface(tmp_path)
     for before, after in zip(outputs(original, image), outputs(freed, image), strict=True):

@@ -43,6 +43,7 @@ def row(
         "scene_group": f"mini/{clip}",
         "media_path": f"{media}.mp4",
         "frame_index": frame,
+        "frame_count": FRAMES,
         "face_index": 0,
         "status": status,
         "reason": "" if status == "ok" else "no face found",

@@ -323,7 +323,7 @@ def test_bad_requests_are_usage_errors(tmp_path: Path, make_clip: Make) -> None:
     with pytest.raises(UsageError, match="unknown decoder 'pyva'") as error:
         read(path, every(1), decoder="pyva")
     assert "'pyav'" in error.value.hint
-    assert decoder_names() == ("pyav",)
+    assert decoder_names() == ("decord", "pyav")
 
 
 def test_open_clips_have_the_frames_their_description_says(shared_folder: Path, decode_all: DecodeAll) -> None:

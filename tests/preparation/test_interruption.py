@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -12,17 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from dfbench.errors import DataError, SetupError
+from dfbench.errors import DataError
 from dfbench.manifest.manifest import open_manifest
-from dfbench.manifest.shards import Stamp
-from dfbench.preparation.engine import job_count, run_tasks
-from dfbench.preparation.plan import Shard
+from dfbench.preparation.engine import job_count
 from dfbench.preparation.prepare import prepare
-from dfbench.preparation.resolve import Request, resolve
-from dfbench.preparation.tally import Tally, read_tallies, tally_path, watched
-from dfbench.preparation.worker import ShardTask
-from dfbench.schema.manifest import ShardInfo
-from dfbench.schema.media import Media
+from dfbench.preparation.tally import Tally, clip_under_work, has_begun, read_tallies, watched
 
 OPTIONS = {"frames": 5, "sizes": [64], "quiet": True}
 
@@ -59,9 +54,14 @@ def group_ends(group: int) -> bool:
     return False
 
 
+@pytest.fixture(scope="module")
+def whole(tree, tmp_path_factory):
+    """The undisturbed run."""
+    return prepare("ff++", tree, tmp_path_factory.mktemp("whole") / "m", jobs=1, **OPTIONS)
+
+
 @pytest.mark.parametrize(("jobs", "seed"), [(1, 1), (2, 2)])
-def test_sigkill_at_a_random_moment_then_resume(tree, tmp_path, jobs, seed):
-    whole = prepare("ff++", tree, tmp_path / "whole", jobs=1, **OPTIONS)
+def test_sigkill_at_a_random_moment_then_resume(tree, whole, tmp_path, jobs, seed):
     out = tmp_path / "m"
     rng = random.Random(seed)
     process = start(tree, out, jobs)
@@ -77,6 +77,35 @@ def test_sigkill_at_a_random_moment_then_resume(tree, tmp_path, jobs, seed):
     assert not [p for p in out.iterdir() if p.name.startswith(".")]
 
 
+@pytest.mark.slow
+def test_five_sigkills_at_random_moments_then_resume(tree, whole, tmp_path):
+    out = tmp_path / "m"
+    rng = random.Random(5)
+    for _ in range(5):
+        process = start(tree, out, 2)
+        # Anywhere between the start of Python and the end of the run.
+        moment = time.monotonic() + rng.uniform(1.0, 6.0)
+        while time.monotonic() < moment and process.poll() is None:
+            time.sleep(0.01)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert set(shard_bytes(out) if out.is_dir() else ()) <= set(shard_bytes(whole.path))
+    resumed = prepare("ff++", tree, out, jobs=2, **OPTIONS)
+    assert shard_bytes(out) == shard_bytes(whole.path)
+    assert resumed.info == whole.info
+    assert not [p for p in out.iterdir() if p.name.startswith(".")]
+
+
+def test_a_worker_outlives_its_command_by_no_more_than_a_clip(tree, tmp_path):
+    out = tmp_path / "m"
+    process = start(tree, out, 2)
+    wait_for_work(out, process, 2)
+    os.kill(process.pid, signal.SIGKILL)  # the command alone, not its group
+    process.wait()
+    assert group_ends(process.pid)
+
+
 def test_ctrl_c_ends_the_workers_and_leaves_no_litter(tree, tmp_path):
     out = tmp_path / "m"
     process = start(tree, out, 2)
@@ -89,47 +118,6 @@ def test_ctrl_c_ends_the_workers_and_leaves_no_litter(tree, tmp_path):
     assert group_ends(process.pid)
     assert not list(out.glob(".*"))
     assert prepare("ff++", tree, out, jobs=1, **OPTIONS).verify() == []
-
-
-def task(out: Path, number: int) -> ShardTask:
-    media = Media("ff++", "c23", "real", f"{number:03d}", 0, "train", f"ff++/{number}", "x.mp4")
-    stamp = Stamp(recipe_hash="r", plan_hash="p", versions={})
-    return ShardTask(Shard(number, (media,)), out, out, resolve(Request("ff++")), stamp)
-
-
-def work_that_dies(deaths: int, number: int):
-    def work(given: ShardTask) -> ShardInfo:
-        Tally(tally_path(given.out, given.shard.number))
-        marks = given.out / f"deaths-{given.shard.number}"
-        seen = len(marks.read_bytes()) if marks.exists() else 0
-        if given.shard.number == number and seen < deaths:
-            marks.write_bytes(b"x" * (seen + 1))
-            os.kill(os.getpid(), signal.SIGKILL)
-        return ShardInfo(file=given.shard.file, sha256="0", rows=seen)
-
-    return work
-
-
-def test_a_worker_that_dies_once_is_replaced(tmp_path):
-    results = run_tasks(work_that_dies(1, 2), [task(tmp_path, n) for n in range(5)], 2, tmp_path)
-    assert {r.file: r.rows for r in results} == {f"shard-{n:05d}.parquet": int(n == 2) for n in range(5)}
-
-
-def test_a_worker_that_keeps_dying_names_its_shard(tmp_path):
-    with pytest.raises(SetupError, match=r"shard-00003\.parquet") as error:
-        run_tasks(work_that_dies(9, 3), [task(tmp_path, n) for n in range(5)], 2, tmp_path)
-    assert "ff++/c23/real/003" in error.value.message
-    assert error.value.exit_code == 5
-
-
-def failing_work(given: ShardTask) -> ShardInfo:
-    raise SetupError(f"no room for {given.shard.file}", "free some")
-
-
-def test_errors_of_workers_keep_their_class_and_hint(tmp_path):
-    with pytest.raises(SetupError, match="no room") as error:
-        run_tasks(failing_work, [task(tmp_path, n) for n in range(3)], 2, tmp_path)
-    assert error.value.hint == "free some"
 
 
 def test_full_disk(tree, tmp_path):
@@ -160,15 +148,21 @@ def test_full_disk(tree, tmp_path):
     assert done.returncode == 5, done.stderr
     assert "could not be written" in done.stderr
     assert "hint: free some space" in done.stderr
-    assert sorted(p.name for p in out.iterdir()) == ["manifest.json"]
+    assert sorted(p.name for p in out.iterdir()) == ["manifest.json", "prepare-log.jsonl"]
     assert prepare("ff++", tree, out, jobs=1, **OPTIONS).info.complete
 
 
 def test_tallies_feed_the_bar(tmp_path):
     calls = []
-    one, two = Tally(tally_path(tmp_path, 0)), Tally(tally_path(tmp_path, 1))
+    assert not has_begun(tmp_path, 0)
+    one, two = Tally(tmp_path, 0), Tally(tmp_path, 1)
+    assert has_begun(tmp_path, 0)
     with watched(tmp_path, lambda steps=1, note="": calls.append((steps, note)), interval=0.02):
+        one.clip_begun("ff++/c23/real/000")
+        assert clip_under_work(tmp_path, 0) == "ff++/c23/real/000"
+        assert clip_under_work(tmp_path, 1) is clip_under_work(tmp_path, 2) is None
         one.clip_done(3)
+        assert clip_under_work(tmp_path, 0) is None
         one.clip_done(0)
         time.sleep(0.1)
         two.clip_done(4)

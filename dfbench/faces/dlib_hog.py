@@ -1,0 +1,163 @@
+"""dlib's frontal face detector, as the peers whose crops we match use it. Needs the extra ``dlib``.
+
+King, "Dlib-ml: A Machine Learning Toolkit", 2009; landmarks after Kazemi and Sullivan, "One Millisecond Face Alignment
+with an Ensemble of Regression Trees", 2014. It is slow (HOG at twice the frame's size) and sees frontal faces only: it
+is here for the sake of exact crop profiles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dfbench.errors import SetupError
+from dfbench.faces.detectors import Face, check_frames, largest_first
+from dfbench.faces.files import PREDICTOR, file_digest, find_model, how_to_give
+from dfbench.faces.onet import ONet
+from dfbench.faces.weights import ONET
+
+UPSAMPLE = 1
+KNOWN_PARTS = (68, 81)
+
+INSTALL = 'pip install "deepfake-dfbench[dlib]"'
+_OPTION = "--dlib-predictor"
+
+
+def has_dlib() -> bool:
+    """Whether dlib is installed."""
+    return find_spec("dlib") is not None
+
+
+class DlibDetector:
+    """dlib's HOG detector on RGB with one upsampling, and the parts of the user's own landmark file.
+
+    What DeepfakeBench's preprocessing runs. The five landmarks are the textbook ones of those parts (eyes: the mean of
+    six points each; nose tip; outer mouth corners); all parts stand in :attr:`Face.dense`.
+
+    Args:
+        predictor: a shape predictor file of 68 or 81 parts (the first 68 are numbered alike).
+
+    Raises:
+        SetupError: dlib is not installed, or the predictor is not given, missing, damaged or has other parts.
+    """
+
+    name = "dlib"
+
+    VERSION = 1
+
+    def __init__(self, predictor: str | Path | None = None) -> None:
+        dlib = _dlib()
+        path = find_model(PREDICTOR, predictor)
+        if path is None:
+            raise SetupError("the face detector dlib needs a landmark file", how_to_give(PREDICTOR, _OPTION))
+        digest = file_digest(path, how_to_give(PREDICTOR, _OPTION))
+        self._hog = dlib.get_frontal_face_detector()
+        self._predictor = _load_predictor(dlib, path)
+        self.fingerprint = f"{self.name}-v{self.VERSION}:dlib={dlib.__version__},upsample={UPSAMPLE},predictor={digest}"
+
+    def detect(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
+        """Find faces; see :meth:`dfbench.faces.detectors.FaceDetector.detect`.
+
+        Boxes are dlib's rectangles, whose right and bottom pixels count in; scores are its margins through the
+        logistic function.
+
+        Raises:
+            DataError: a frame is not a uint8 (height, width, 3) array, or the frames differ in size.
+        """
+        check_frames(frames)
+        return [self._look(np.ascontiguousarray(frame)) for frame in frames]
+
+    def detect_clip(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
+        """Every frame by itself, as in :meth:`detect`."""
+        return self.detect(frames)
+
+    def sees_face(self, picture: NDArray[np.uint8]) -> bool:
+        """Whether a face is found in a crop (RGB); its colours are swapped for that, as in the original."""
+        return len(self._hog(np.ascontiguousarray(picture[:, :, ::-1]), UPSAMPLE)) > 0
+
+    def _look(self, frame: NDArray[np.uint8]) -> list[Face]:
+        faces = []
+        for box, score, rectangle in _run(self._hog, frame):
+            shape = self._predictor(frame, rectangle)
+            parts = np.array([(p.x, p.y) for p in shape.parts()], np.float32)
+            faces.append(Face(box, score, textbook_points(parts), parts))
+        return largest_first(faces)
+
+
+class DlibGrayDetector:
+    """dlib's HOG detector on the grey picture with one upsampling, in dlib's own order; O-Net's landmarks.
+
+    What FaceForensics++'s classification script runs: it takes the first face, which is the one dlib is surest of,
+    not the largest. The grey picture is OpenCV's.
+
+    Raises:
+        SetupError: dlib is not installed.
+    """
+
+    name = "dlib-gray"
+
+    VERSION = 1
+
+    def __init__(self, threads: int = 1) -> None:
+        dlib = _dlib()
+        self._hog = dlib.get_frontal_face_detector()
+        self._landmarks = ONet(threads)
+        self.fingerprint = (
+            f"{self.name}-v{self.VERSION}:dlib={dlib.__version__},upsample={UPSAMPLE},{ONET.file}={ONET.sha256}"
+        )
+
+    def detect(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
+        """Find faces, the surest first; otherwise as :meth:`DlibDetector.detect`."""
+        check_frames(frames)
+        return [self._look(np.ascontiguousarray(frame)) for frame in frames]
+
+    def detect_clip(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
+        """Every frame by itself, as in :meth:`detect`."""
+        return self.detect(frames)
+
+    def _look(self, frame: NDArray[np.uint8]) -> list[Face]:
+        grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
+        return [Face(box, score, self._landmarks.landmarks(frame, box)[0]) for box, score, _ in _run(self._hog, grey)]
+
+
+def textbook_points(parts: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Eye centres, nose tip and mouth corners (5, 2) of iBUG's numbering of 68 parts, counted from 0."""
+    return np.stack([parts[36:42].mean(axis=0), parts[42:48].mean(axis=0), parts[30], parts[48], parts[54]]).astype(
+        np.float32
+    )
+
+
+def _run(hog: Any, picture: NDArray[np.uint8]) -> list[tuple[NDArray[np.float32], float, Any]]:
+    """Box, score and dlib's rectangle of each face, in dlib's order."""
+    rectangles, margins, _ = hog.run(picture, UPSAMPLE, 0.0)
+    return [
+        (np.array([r.left(), r.top(), r.right(), r.bottom()], np.float32), 1 / (1 + math.exp(-margin)), r)
+        for r, margin in zip(rectangles, margins, strict=True)
+    ]
+
+
+def _dlib() -> Any:
+    try:
+        return import_module("dlib")  # it has no type stubs
+    except ImportError as error:
+        raise SetupError("dlib is not installed", INSTALL) from error
+
+
+def _load_predictor(dlib: Any, path: Path) -> Any:
+    hint = "a file like shape_predictor_68_face_landmarks.dat, unpacked; " + how_to_give(PREDICTOR, _OPTION)
+    try:
+        predictor = dlib.shape_predictor(str(path))
+    except RuntimeError as error:
+        raise SetupError(f"{path} is not a shape predictor of dlib: {error}", hint) from error
+    parts = predictor(np.zeros((64, 64, 3), np.uint8), dlib.rectangle(8, 8, 56, 56)).num_parts
+    if parts not in KNOWN_PARTS:
+        raise SetupError(f"{path} places {parts} parts, not 68 or 81", hint)
+    return predictor

@@ -1,0 +1,72 @@
+"""Model files of the user's own: given on the command line, by the environment or in ``dfbench.toml``."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from dfbench.config import CONFIG_NAME, config_files
+from dfbench.errors import SetupError, UsageError
+
+INSIGHTFACE = "insightface"
+PREDICTOR = "dlib-predictor"
+
+VARIABLES: Mapping[str, str] = MappingProxyType(
+    {INSIGHTFACE: "DFBENCH_INSIGHTFACE_MODEL", PREDICTOR: "DFBENCH_DLIB_PREDICTOR"}
+)
+"""Key in the table ``[face-models]`` of ``dfbench.toml`` -> environment variable, which wins."""
+
+
+def find_model(key: str, given: str | Path | None = None) -> Path | None:
+    """Where the user says a model file lies; None where nobody says anything. It need not exist.
+
+    Args:
+        key: one of :data:`VARIABLES`.
+        given: from the command line; wins.
+
+    Raises:
+        UsageError: ``dfbench.toml`` can not be read, or its table is not one of paths.
+    """
+    if given is not None:
+        return Path(given).expanduser()
+    named = os.environ.get(VARIABLES[key]) or _configured().get(key)
+    return Path(named).expanduser() if named else None
+
+
+def how_to_give(key: str, option: str) -> str:
+    """The hint that says where a model's path can be given."""
+    return f'give {option} PATH, or set {VARIABLES[key]}, or write to {CONFIG_NAME}: [face-models] {key} = "PATH"'
+
+
+def file_digest(path: Path, hint: str) -> str:
+    """SHA-256 of a model file.
+
+    Raises:
+        SetupError: it can not be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise SetupError(f"the model file {path} can not be read: {error.strerror}", hint) from error
+
+
+def _configured() -> dict[str, str]:
+    paths: dict[str, str] = {}
+    for file in reversed(config_files()):
+        if not file.is_file():
+            continue
+        try:
+            table = tomllib.loads(file.read_text("utf-8")).get("face-models", {})
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{file} is not valid TOML: {error}", "mend it, or move it away") from error
+        if not isinstance(table, dict) or not all(isinstance(v, str) for v in table.values()):
+            raise UsageError(
+                f"[face-models] in {file} must map names to paths", f'[face-models]\n{INSIGHTFACE} = "/path"'
+            )
+        paths.update(table)
+    return paths

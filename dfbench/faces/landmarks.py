@@ -1,0 +1,106 @@
+"""Dense landmarks by an installable provider: the entry-point group ``dfbench.landmarks``.
+
+Blending methods need more than five points. A package that has a landmark network registers a factory:
+
+    [project.entry-points."dfbench.landmarks"]
+    my-106 = "my_package.landmarks:build"
+
+``build()`` takes no arguments and returns a :class:`LandmarkProvider`. Nothing of that kind ships with dfbench.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfbench.errors import DataError, SetupError, unknown_name
+from dfbench.faces.detectors import Face
+
+GROUP = "dfbench.landmarks"
+
+
+class LandmarkProvider(Protocol):
+    """What places many landmarks in a face that was found.
+
+    Attributes:
+        name: the registered name.
+        fingerprint: changes whenever the same face could give other points: version, digest of the weights.
+        count: number of points, the same for every face.
+    """
+
+    name: str
+    fingerprint: str
+    count: int
+
+    def find(self, image: NDArray[np.uint8], face: Face) -> NDArray[np.float32] | None:
+        """Place the landmarks of one face.
+
+        Args:
+            image: uint8 (height, width, 3), RGB: the whole frame.
+            face: box and five landmarks in pixels of the frame.
+
+        Returns:
+            float32 (count, 2), x y in pixels of the frame, centres at whole numbers; None where it finds none. It must
+            depend on the arguments alone.
+        """
+        ...
+
+
+def landmark_provider_names() -> tuple[str, ...]:
+    """The names of the installed providers."""
+    return tuple(sorted(_registered()))
+
+
+def build_landmark_provider(name: str) -> LandmarkProvider:
+    """Build an installed provider by name.
+
+    Raises:
+        UsageError: no such provider is installed.
+        SetupError: its package does not import, or what it registered is no provider.
+    """
+    found = _registered()
+    if name not in found:
+        raise unknown_name("landmark provider", name, found, "docs/media-and-faces.md, dense landmarks")
+    entry = found[name]
+    try:
+        provider = entry.load()()
+    except (ImportError, AttributeError, TypeError) as error:
+        raise SetupError(
+            f"the landmark provider {name!r} ({entry.value}) can not be built: {error}", "mend or update its package"
+        ) from error
+    lacks = [part for part in ("name", "fingerprint", "count", "find") if not hasattr(provider, part)]
+    if lacks:
+        raise SetupError(
+            f"the landmark provider {name!r} ({entry.value}) lacks {', '.join(lacks)}",
+            "it must follow dfbench.faces.landmarks.LandmarkProvider",
+        )
+    made: LandmarkProvider = provider
+    return made
+
+
+def place(provider: LandmarkProvider, image: NDArray[np.uint8], face: Face) -> NDArray[np.float32] | None:
+    """A provider's landmarks of one face, checked.
+
+    Returns:
+        float32 (count, 2), or None where it finds none.
+
+    Raises:
+        DataError: it returned something else.
+    """
+    points = provider.find(image, face)
+    if points is None:
+        return None
+    made = np.asarray(points, np.float32)
+    if made.shape != (provider.count, 2) or not np.isfinite(made).all():
+        raise DataError(
+            f"the landmark provider {provider.name!r} returned {made.shape}, not {(provider.count, 2)} finite points",
+            "this is a fault of its package",
+        )
+    return made
+
+
+def _registered() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}

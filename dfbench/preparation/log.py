@@ -1,0 +1,71 @@
+"""``prepare-log.jsonl`` beside a manifest: what happened when, one JSON object a line, for machines to read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from dfbench.errors import SetupError
+
+LOG_COLUMNS = ("media_id", "status", "reason")
+
+
+class Log:
+    """A log that lines are added to; nothing else depends on it.
+
+    Args:
+        path: its file; earlier lines stay.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, event: str, at: datetime | None = None, **fields: Any) -> None:
+        """Add a line.
+
+        Args:
+            event: what happened.
+            at: when; default: now.
+            fields: plain values.
+
+        Raises:
+            SetupError: the file can not be written.
+        """
+        time = (at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"time": time, "event": event, **fields}, ensure_ascii=False)
+        try:
+            with self._path.open("a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
+        except OSError as error:
+            raise SetupError(
+                f"{self._path} could not be written: {error.strerror or error}",
+                "free some space or mend the permissions, then run the same command again: finished shards are kept",
+            ) from error
+
+
+def log_name(slug: str = "") -> str:
+    """The log's file name; every part of a manifest has its own.
+
+    >>> log_name(), log_name("1-of-4")
+    ('prepare-log.jsonl', 'prepare-log-1-of-4.jsonl')
+    """
+    return f"prepare-log-{slug}.jsonl" if slug else "prepare-log.jsonl"
+
+
+def clip_problems(rows: pa.Table) -> Iterable[dict[str, Any]]:
+    """What went wrong with the clips of a shard: one dictionary a clip, status and reason.
+
+    Args:
+        rows: with :data:`LOG_COLUMNS`.
+    """
+    found: dict[tuple[str, str, str], int] = {}
+    for row in zip(*(rows[name].to_pylist() for name in LOG_COLUMNS), strict=True):
+        if row[1] != "ok":
+            found[row] = found.get(row, 0) + 1
+    for (media_id, status, reason), number in found.items():
+        yield {"media_id": media_id, "status": status, "reason": reason, "rows": number}

@@ -1,0 +1,267 @@
+"""The clips of one scene group become rows: each by itself, or with regard to the clip it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dfbench.datasets.masks import find_mask
+from dfbench.errors import DfbenchError
+from dfbench.faces.detectors import Face, FaceDetector
+from dfbench.media.reader import Chooser, Frame, Reading, read
+from dfbench.preparation.changes import difference, reduced, track_changes
+from dfbench.preparation.choose import NO_FACE, OTHER_FACES, Candidates, Choice, choose, follow, most_changed
+from dfbench.preparation.geometry import Extent, Family, can_share, families
+from dfbench.preparation.rows import (
+    BASE_FRAME,
+    BASE_SIZE,
+    GIVEN_UP,
+    Cropper,
+    Row,
+    Seen,
+    SeenClip,
+    crops_of_faces,
+    crops_of_whole,
+    rows_of_clip,
+    rows_of_crops,
+    unreadable_rows,
+)
+from dfbench.preparation.sampling import MediaJob
+from dfbench.preparation.source import Sources, Unreadable
+from dfbench.schema.media import FAKE, Media
+
+Look = Callable[[Reading], Iterator[tuple[int, Seen]]]
+
+
+class Scene:
+    """One scene group's clips and what they need of each other.
+
+    Args:
+        jobs: its clips with their frame rules.
+        root: folder that media paths are relative to.
+        cropper: detector, profile, sizes, and the rules for faces and geometry.
+        opening: called with a medium's id before it is opened, which need not be the one whose rows are made.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[MediaJob],
+        root: Path,
+        cropper: Cropper,
+        opening: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._jobs = {job.media.media_id: job for job in jobs}
+        self._root = root
+        self._cropper = cropper
+        self._sources = Sources(jobs, root, cropper.decoder, opening)
+        self._families: dict[str, Family] | None = None
+        self._lent: dict[str, _Lent] = {}
+
+    def rows(self, job: MediaJob) -> list[Row]:
+        """All rows of one of the clips, by rising frame index (a clip that gives no frame: -1, -2, ...)."""
+        media = job.media
+        try:
+            self._refuse_given_up(media)
+            if media.cropped:
+                return rows_of_crops(media, self._see(media, self._own_chooser(job), self._look_at_crops))
+            family = self._family(media)
+            if family is not None:
+                return self._shared_rows(job, family)
+            clip = self._see(media, self._own_chooser(job), self._look_for_faces)
+            return rows_of_clip(media, clip, self._choose(media, clip))
+        except Unreadable as error:
+            return unreadable_rows(media, job.sampling.rows_if_unreadable, error.status, error.reason)
+
+    def _refuse_given_up(self, media: Media) -> None:
+        if media.media_id in self._cropper.given_up:
+            raise Unreadable("decode_error", GIVEN_UP)
+
+    @staticmethod
+    def _own_chooser(job: MediaJob) -> Chooser:
+        return lambda count: job.sampling.indices(count, job.media.media_id)
+
+    # What frames show
+
+    def _see(self, media: Media, chooser: Chooser, look: Look) -> SeenClip:
+        frames: dict[int, Seen] = {}
+        errors: dict[int, str] = {}
+        first: Reading | None = None
+        for part in self._sources.parts(media, chooser):
+            first = first or part
+            errors.update(part.errors)
+            frames.update(look(part))
+        if first is None or not (frames or errors):
+            raise Unreadable("decode_error", "no frame decodes")
+        return SeenClip(first.frame_count, first.width, first.height, frames, errors)
+
+    def _look_for_faces(self, reading: Reading) -> Iterator[tuple[int, Seen]]:
+        cropper = self._cropper
+        frames = [reading.frames[i] for i in sorted(reading.frames)]
+        for frame, faces in zip(frames, _detect(frames, cropper.detector), strict=True):
+            cut = faces[:1] if cropper.face_rule == "largest" else faces
+            small = reduced(frame.image) if cropper.face_rule == "manipulated" else None
+            yield frame.index, _seen(frame, faces, crops_of_faces(frame.image, cut, cropper), len(faces), small)
+
+    def _look_at_crops(self, reading: Reading) -> Iterator[tuple[int, Seen]]:
+        for index, frame in reading.frames.items():
+            yield index, _seen(frame, (), (crops_of_whole(frame.image, self._cropper),), 0)
+
+    # Which faces
+
+    def _choose(self, media: Media, clip: SeenClip) -> Choice:
+        faces = {index: seen.faces for index, seen in clip.frames.items()}
+        choice = choose(faces, self._cropper.face_rule)
+        if not isinstance(choice, Candidates):
+            return choice
+        forgeries = [media] if media.label == FAKE else self._made_from(media)
+        changes = (self._changes(media, fake, clip, choice) for fake in forgeries)
+        return follow(faces, most_changed(choice.tracks, [c for c in changes if c is not None]))
+
+    def _made_from(self, real: Media) -> list[Media]:
+        return [job.media for job in self._jobs.values() if job.media.base_media_id == real.media_id]
+
+    def _changes(self, media: Media, fake: Media, clip: SeenClip, candidates: Candidates) -> list[float] | None:
+        """How much ``fake`` changed each track of ``media``, which is the fake itself or its base."""
+        faces = {index: seen.faces for index, seen in clip.frames.items()}
+        widths = {index: seen.width for index, seen in clip.frames.items()}
+        small = {index: seen.reduced for index, seen in clip.frames.items() if seen.faces and seen.reduced is not None}
+        marked = track_changes(candidates.tracks, faces, widths, self._mask_maps(fake, small))
+        if marked is not None:
+            return marked
+        other = fake.base_media_id if media.media_id == fake.media_id else fake.media_id
+        if other not in self._jobs:
+            return None
+        return track_changes(candidates.tracks, faces, widths, self._difference_maps(self._jobs[other].media, small))
+
+    def _mask_maps(self, fake: Media, small: _Reduced) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        path = find_mask(fake, self._root)
+        if path is None:
+            return
+        try:
+            # Masks can be far shorter than their clips.
+            reading = read(path, _present(small), self._cropper.decoder)
+        except (DfbenchError, OSError):
+            return
+        for index, frame in reading.frames.items():
+            mask = reduced(frame.image, like=small[index])
+            if mask is not None:
+                yield index, (mask.max(axis=2) > 127).astype(np.float32)
+
+    def _difference_maps(self, other: Media, small: _Reduced) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        try:
+            self._refuse_given_up(other)
+            for part in self._sources.parts(other, _present(small)):
+                for index, frame in part.frames.items():
+                    picture = reduced(frame.image, like=small[index])
+                    if picture is not None:
+                        yield index, difference(small[index], picture)
+        except Unreadable:
+            return
+
+    # Shared geometry
+
+    def _family(self, media: Media) -> Family | None:
+        if not self._cropper.shared:
+            return None
+        if self._families is None:
+            clips = [job.media for job in self._jobs.values()]
+            self._families = families(clips, self._extents(clips))
+        return self._families.get(media.media_id)
+
+    def _extents(self, clips: Sequence[Media]) -> dict[str, Extent]:
+        out = {}
+        for media in clips:
+            if can_share(media):
+                try:
+                    self._refuse_given_up(media)
+                    found = self._sources.read(media, lambda _: [])
+                except Unreadable:
+                    continue
+                out[media.media_id] = Extent(found.frame_count, found.width, found.height)
+        return out
+
+    def _shared_rows(self, job: MediaJob, family: Family) -> list[Row]:
+        base = family.base
+        lent = self._lent_by(family)
+        indices = job.sampling.indices(family.frames, base.media_id)
+        if job.media.media_id == base.media_id:
+            frames = {i: lent.clip.frames[i] for i in indices if i in lent.clip.frames}
+            errors = {i: lent.clip.errors[i] for i in indices if i in lent.clip.errors}
+            clip = SeenClip(lent.clip.frame_count, lent.clip.width, lent.clip.height, frames, errors)
+            return rows_of_clip(base, clip, lent.choice)
+        reasons: dict[int, str] = {}
+
+        def look(reading: Reading) -> Iterator[tuple[int, Seen]]:
+            for index, frame in reading.frames.items():
+                seen = lent.clip.frames.get(index)
+                height, width = frame.image.shape[:2]
+                faces: tuple[Face, ...] = ()
+                if seen is None:
+                    reasons[index] = BASE_FRAME
+                elif (seen.width, seen.height) != (width, height):
+                    reasons[index] = BASE_SIZE
+                else:
+                    faces = tuple(seen.faces[place] for place in lent.choice[index])
+                    reasons[index] = OTHER_FACES if seen.faces else NO_FACE
+                found = seen.found if seen is not None else 0
+                yield index, _seen(frame, faces, crops_of_faces(frame.image, faces, self._cropper), found)
+
+        # A clip whose end does not decode after all can be shorter than it claimed.
+        clip = self._see(job.media, lambda count: [i for i in indices if i < count], look)
+        choice = {index: tuple(range(len(seen.faces))) for index, seen in clip.frames.items()}
+        return rows_of_clip(job.media, clip, choice, base.media_id, reasons)
+
+    def _lent_by(self, family: Family) -> _Lent:
+        base = family.base
+        if base.media_id not in self._lent:
+            # Rules can want other frames of each member: totals give reals more than fakes.
+            wanted = sorted(
+                {
+                    index
+                    for name in family.members
+                    for index in self._jobs[name].sampling.indices(family.frames, base.media_id)
+                }
+            )
+            clip = self._see(base, lambda count: [i for i in wanted if i < count], self._look_for_faces)
+            self._lent[base.media_id] = _Lent(clip, self._choose(base, clip))
+        return self._lent[base.media_id]
+
+
+_Reduced = Mapping[int, npt.NDArray[np.uint8]]
+
+
+class _Lent:
+    """What a base clip lends: what it showed, and which of its faces are chosen."""
+
+    def __init__(self, clip: SeenClip, choice: Choice) -> None:
+        self.clip = clip
+        self.choice = choice
+
+
+def _present(small: _Reduced) -> Chooser:
+    return lambda count: [index for index in small if index < count]
+
+
+def _seen(
+    frame: Frame,
+    faces: Sequence[Face],
+    crops: tuple[Row | str, ...],
+    found: int,
+    small: npt.NDArray[np.uint8] | None = None,
+) -> Seen:
+    height, width = frame.image.shape[:2]
+    return Seen(frame.time_s, width, height, tuple(faces), crops, found, small)
+
+
+def _detect(frames: Sequence[Frame], detector: FaceDetector) -> list[list[Face]]:
+    # A detector takes frames of one size; a stream may change its size on the way.
+    found: list[list[Face]] = [[] for _ in frames]
+    shapes = dict.fromkeys(f.image.shape for f in frames)
+    for shape in shapes:
+        places = [n for n, f in enumerate(frames) if f.image.shape == shape]
+        for n, faces in zip(places, detector.detect_clip([frames[n].image for n in places]), strict=True):
+            found[n] = faces
+    return found

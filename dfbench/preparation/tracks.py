@@ -1,0 +1,85 @@
+"""Follow faces through the wanted frames of a clip by the overlap of their boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dfbench.faces.detectors import Face
+
+SMALLEST_OVERLAP = 0.25
+"""Least intersection over union of the doubled boxes of one person in neighbouring wanted frames.
+
+Boxes are doubled about their centres since wanted frames may lie a second apart: two boxes of one size pass if their
+centres are at most 1.2 widths apart.
+"""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One person's faces.
+
+    Attributes:
+        members: frame index -> position among the faces of that frame.
+        area: sum of the areas of the boxes, in square pixels.
+    """
+
+    members: Mapping[int, int]
+    area: float
+
+
+def build_tracks(faces: Mapping[int, Sequence[Face]]) -> tuple[Track, ...]:
+    """Join faces to tracks, frame by frame, the best overlap first.
+
+    A face joins the track whose last box it overlaps best, however long ago that was seen; a face that overlaps none
+    enough begins a track. No two faces of a frame are in one track.
+
+    Args:
+        faces: frame index -> faces of that frame.
+
+    Returns:
+        All tracks, in the order of their first faces.
+    """
+    members: list[dict[int, int]] = []
+    areas: list[float] = []
+    last: list[npt.NDArray[np.float64]] = []
+    for frame in sorted(faces):
+        boxes = [np.asarray(face.box, np.float64) for face in faces[frame]]
+        pairs = [(-overlap(last[t], box), t, p) for p, box in enumerate(boxes) for t in range(len(last))]
+        home: dict[int, int] = {}
+        taken: set[int] = set()
+        for negated, track, place in sorted(pairs):
+            if -negated >= SMALLEST_OVERLAP and place not in home and track not in taken:
+                home[place] = track
+                taken.add(track)
+        for place, box in enumerate(boxes):
+            track = home.get(place, len(members))
+            if track == len(members):
+                members.append({})
+                areas.append(0.0)
+                last.append(box)
+            members[track][frame] = place
+            areas[track] += _area(box)
+            last[track] = box
+    return tuple(Track(m, a) for m, a in zip(members, areas, strict=True))
+
+
+def overlap(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
+    """Intersection over union of two boxes (4,) x1 y1 x2 y2, each doubled about its centre."""
+    a, b = _doubled(first), _doubled(second)
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    common = float(np.prod(np.maximum(high - low, 0.0)))
+    together = _area(a) + _area(b) - common
+    return common / together if together > 0 else 0.0
+
+
+def _doubled(box: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    half = (box[2:] - box[:2]) / 2
+    return np.concatenate([box[:2] - half, box[2:] + half])
+
+
+def _area(box: npt.NDArray[np.float64]) -> float:
+    return float(max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0))

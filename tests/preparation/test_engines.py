@@ -1,0 +1,276 @@
+"""Worker processes, their deaths, and clusters: who does the work changes no byte, and a crash costs one clip."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import signal
+import threading
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dfbench.errors import SetupError, UsageError
+from dfbench.manifest.shards import Stamp
+from dfbench.media.encode import write_clip
+from dfbench.preparation import run
+from dfbench.preparation.child import Child, WorkerDied
+from dfbench.preparation.engine import check_engine, run_tasks
+from dfbench.preparation.guard import Death
+from dfbench.preparation.plan import Shard
+from dfbench.preparation.prepare import prepare
+from dfbench.preparation.resolve import Request, resolve
+from dfbench.preparation.tally import Tally, clip_under_work
+from dfbench.preparation.worker import ShardTask
+from dfbench.schema.manifest import ShardInfo
+from dfbench.schema.media import Media
+
+OPTIONS = {"frames": 3, "sizes": [64], "quiet": True}
+DEADLY = "manipulated_sequences/Deepfakes/c23/videos/000_003.mp4"
+DEADLY_ID = "ff++/c23/Deepfakes/000_003"
+
+
+def shard_bytes(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(folder.glob("shard-*.parquet"))}
+
+
+def log_lines(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (folder / "prepare-log.jsonl").read_text("utf-8").splitlines()]
+
+
+def task(out: Path, number: int, clips: int = 1) -> ShardTask:
+    media = tuple(
+        Media("ff++", "c23", "real", f"{number:03d}-{n}", 0, "train", f"ff++/{number}", "x.mp4") for n in range(clips)
+    )
+    return ShardTask(
+        Shard(number, media), out, out, resolve(Request("ff++")), Stamp(recipe_hash="r", plan_hash="p", versions={})
+    )
+
+
+def work_that_dies(deaths: int, number: int):
+    """Work on the shard ``number`` dies so many times at every clip that it is not told to leave alone."""
+
+    def work(given: ShardTask) -> ShardInfo:
+        tally = Tally(given.out, given.shard.number)
+        marks = given.out / f"deaths-{given.shard.number}"
+        for media in given.shard.media:
+            tally.clip_begun(media.media_id)
+            seen = len(marks.read_bytes()) if marks.exists() else 0
+            if given.shard.number == number and media.media_id not in given.given_up and seen < deaths:
+                marks.write_bytes(b"x" * (seen + 1))
+                os.kill(os.getpid(), signal.SIGKILL)
+            tally.clip_done(0)
+        return ShardInfo(file=given.shard.file, sha256="0", rows=len(given.given_up))
+
+    return work
+
+
+def test_a_worker_that_dies_once_is_replaced_and_nothing_is_lost(tmp_path):
+    results = run_tasks(work_that_dies(1, 2), [task(tmp_path, n) for n in range(5)], 2)
+    assert {r.info.file: r.info.rows for r in results} == {f"shard-{n:05d}.parquet": 0 for n in range(5)}
+    deaths = [death for r in results for death in r.deaths]
+    assert deaths == [Death("shard-00002.parquet", "ff++/c23/real/002-0", -signal.SIGKILL)]
+
+
+def test_a_clip_that_keeps_killing_its_worker_is_given_up(tmp_path):
+    results = run_tasks(work_that_dies(99, 3), [task(tmp_path, n, clips=2) for n in range(4)], 2)
+    assert {r.info.file: r.info.rows for r in results} == {f"shard-{n:05d}.parquet": 2 * (n == 3) for n in range(4)}
+
+
+def test_deaths_on_clip_after_clip_are_blamed_on_the_machine(tmp_path):
+    with pytest.raises(SetupError, match=r"shard-00003\.parquet.*003-0") as error:
+        run_tasks(work_that_dies(99, 3), [task(tmp_path, n, clips=6) for n in range(4)], 2)
+    assert "memory" in error.value.hint
+    assert error.value.exit_code == 5
+
+
+def death_between_clips(given: ShardTask) -> ShardInfo:
+    Tally(given.out, given.shard.number)
+    os.kill(os.getpid(), signal.SIGSEGV)
+    raise AssertionError
+
+
+def test_deaths_outside_of_clips_end_the_run(tmp_path):
+    with pytest.raises(SetupError, match=rf"writing shard-00000\.parquet \(exit status {-signal.SIGSEGV}\)"):
+        run_tasks(death_between_clips, [task(tmp_path, 0)], 2)
+
+
+def failing_work(given: ShardTask) -> ShardInfo:
+    raise SetupError(f"no room for {given.shard.file}", "free some")
+
+
+def test_errors_of_workers_keep_their_class_and_hint(tmp_path):
+    with pytest.raises(SetupError, match="no room") as error:
+        run_tasks(failing_work, [task(tmp_path, n) for n in range(3)], 2)
+    assert error.value.hint == "free some"
+
+
+def test_a_child_carries_errors_survives_prints_and_starts_again():
+    with Child() as child:
+        assert child.run(divmod, 7, 2) == (3, 1)
+        assert child.run(print, "a library that prints") is None
+        first = child.run(os.getpid)
+        assert first == child.run(os.getpid) != os.getpid()
+        with pytest.raises(ZeroDivisionError) as error:
+            child.run(divmod, 1, 0)
+        assert any("Traceback" in note for note in error.value.__notes__)
+        with pytest.raises(WorkerDied) as died:
+            child.run(os._exit, 7)
+        assert died.value.code == 7
+        assert child.run(os.getpid) != first
+        assert child.run(os.environ.get, "OMP_NUM_THREADS") == "1"
+    with pytest.raises(WorkerDied):
+        child.run(os.getpid)
+
+
+def kills_on(clip: str):
+    """Work of a worker whose decoder crashes on this clip."""
+
+    def work(given: ShardTask) -> ShardInfo:
+        from dfbench.media import pyav_decoder
+        from dfbench.preparation.worker import run_shard
+
+        read_clip = pyav_decoder.read_clip
+
+        def deadly(path, *arguments, **options):
+            if Path(path).as_posix().endswith(clip):
+                os.kill(os.getpid(), signal.SIGSEGV)
+            return read_clip(path, *arguments, **options)
+
+        pyav_decoder.read_clip = deadly
+        return run_shard(given)
+
+    return work
+
+
+def test_a_clip_that_crashes_the_decoder_costs_its_rows_alone(tree, tmp_path, monkeypatch):
+    whole = prepare("ff++", tree, tmp_path / "whole", jobs=1, **OPTIONS).to_pandas()
+    monkeypatch.setattr(run, "run_shard", kills_on(DEADLY))
+    made = prepare("ff++", tree, tmp_path / "m", jobs=2, **OPTIONS)
+    table = made.to_pandas()
+    bad = table[table["media_id"] == DEADLY_ID]
+    assert bad["status"].tolist() == ["decode_error"] * 3
+    assert bad["frame_index"].tolist() == [-1, -2, -3]
+    assert bad["reason"].str.contains("ended the worker process").all()
+    rest = table[table["media_id"] != DEADLY_ID].reset_index(drop=True)
+    untouched = whole[whole["media_id"] != DEADLY_ID].reset_index(drop=True)
+    assert rest["sha256_64"].tolist() == untouched["sha256_64"].tolist()
+    assert made.verify() == []
+    events = log_lines(made.path)
+    deaths = [e for e in events if e["event"] == "death"]
+    assert [(e["media_id"], e["exit_status"]) for e in deaths] == [(DEADLY_ID, -signal.SIGSEGV)] * 2
+    (clip,) = [e for e in events if e["event"] == "clip"]
+    assert (clip["media_id"], clip["status"], clip["rows"]) == (DEADLY_ID, "decode_error", 3)
+
+
+def test_a_worker_killed_from_outside_is_tried_again(tree, tmp_path, monkeypatch):
+    """As the kernel does when memory runs out: SIGKILL to the process that reads a clip, once."""
+    whole = prepare("ff++", tree, tmp_path / "whole", jobs=1, **OPTIONS)
+    out = tmp_path / "m"
+    killed = tmp_path / "killed"
+
+    def work(given: ShardTask) -> ShardInfo:
+        from dfbench.preparation.worker import run_shard
+
+        def kill() -> None:
+            while clip_under_work(given.out, given.shard.number) != DEADLY_ID:
+                time.sleep(0.002)
+            with contextlib.suppress(FileExistsError):
+                killed.touch(exist_ok=False)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        if any(m.media_id == DEADLY_ID for m in given.shard.media):
+            threading.Thread(target=kill, daemon=True).start()
+        return run_shard(given)
+
+    monkeypatch.setattr(run, "run_shard", work)
+    made = prepare("ff++", tree, out, jobs=2, **OPTIONS)
+    assert killed.exists()
+    assert shard_bytes(out) == shard_bytes(whole.path)
+    assert made.info.hash == whole.info.hash
+    assert sum(e["event"] == "death" for e in log_lines(out)) == 1
+
+
+def test_the_log_tells_the_run(pair_tree, tmp_path):
+    root = pair_tree()
+    write_clip(root / DEADLY, [np.full((240, 320, 3), 60 + n, np.uint8) for n in range(5)], 25, 23)
+    made = prepare("ff++", root, tmp_path / "m", jobs=1, **OPTIONS)
+    events = log_lines(made.path)
+    assert [e["event"] for e in events] == ["start", "clip", "shard", "end"]
+    start, clip, shard, end = events
+    assert (start["clips"], start["shards"], start["recipe_hash"]) == (6, 1, made.info.recipe_hash)
+    assert clip == clip | {"media_id": DEADLY_ID, "status": "no_face", "rows": 3, "shard": "shard-00000.parquet"}
+    assert (shard["clips"], shard["rows"]) == (6, 18)
+    assert end["rows"] == made.info.counts
+    assert all(a["time"] <= b["time"] for a, b in itertools.pairwise(events))
+    before = (made.path / "prepare-log.jsonl").read_bytes()
+    prepare("ff++", root, made.path, jobs=1, **OPTIONS)
+    assert (made.path / "prepare-log.jsonl").read_bytes() == before  # nothing to do, nothing to tell
+
+
+def test_names_of_engines():
+    assert check_engine(None, None, 1) == "inline"
+    assert check_engine(None, None, None) == check_engine(None, None, 4) == "local"
+    assert check_engine("local", None, 1) == "local"
+    with pytest.raises(UsageError, match="dsak") as error:
+        check_engine("dsak", None, 2)
+    assert "dask" in error.value.hint
+    with pytest.raises(UsageError, match="--address"):
+        check_engine("local", "tcp://x:1", 2)
+    with pytest.raises(UsageError, match="inline"):
+        check_engine("inline", None, 2)
+
+
+@pytest.mark.parametrize("engine", ["dask", "ray"])
+def test_an_engine_that_is_not_installed(monkeypatch, engine):
+    monkeypatch.setattr("dfbench.preparation.cluster.find_spec", lambda name: None)
+    with pytest.raises(SetupError, match=f"--engine {engine} needs") as error:
+        check_engine(engine, None, 2)
+    assert f"deepfake-dfbench[{engine}]" in error.value.hint
+
+
+@pytest.fixture(scope="module")
+def alone(tree, tmp_path_factory):
+    """Made by one process."""
+    return prepare("ff++", tree, tmp_path_factory.mktemp("alone") / "m", jobs=1, **OPTIONS)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("distributed") is None, reason="dask and distributed are not installed")
+def test_dask_gives_the_same_bytes(tree, alone, tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        made = prepare("ff++", tree, tmp_path / "m", engine="dask", address=address, **OPTIONS)
+        assert shard_bytes(made.path) == shard_bytes(alone.path)
+        assert made.info.hash == alone.info.hash
+        assert [e["engine"] for e in log_lines(made.path) if e["event"] == "start"] == ["dask"]
+        # A crash costs its clip there too, and the versions of a worker must be the command's.
+        monkeypatch.setattr(run, "run_shard", kills_on(DEADLY))
+        table = prepare("ff++", tree, tmp_path / "n", engine="dask", address=address, **OPTIONS).to_pandas()
+        assert table[table["status"] != "ok"]["media_id"].unique().tolist() == [DEADLY_ID]
+        monkeypatch.setattr(run, "pixel_versions", lambda: {"av": "0.1"})
+        with pytest.raises(SetupError, match=r"other versions.*av .* against 0\.1"):
+            prepare("ff++", tree, tmp_path / "o", engine="dask", address=address, **OPTIONS)
+
+
+@pytest.mark.skipif(find_spec("distributed") is None, reason="dask and distributed are not installed")
+def test_a_scheduler_that_does_not_answer(tree, tmp_path, monkeypatch):
+    monkeypatch.setattr("dfbench.preparation.cluster.SECONDS_TO_CONNECT", 1)
+    with pytest.raises(SetupError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9") as error:
+        prepare("ff++", tree, tmp_path / "m", engine="dask", address="tcp://127.0.0.1:9", **OPTIONS)
+    assert "--address" in error.value.hint
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+def test_ray_gives_the_same_bytes(tree, alone, tmp_path):
+    made = prepare("ff++", tree, tmp_path / "m", engine="ray", jobs=2, **OPTIONS)
+    assert shard_bytes(made.path) == shard_bytes(alone.path)
+    assert made.info.hash == alone.info.hash
