@@ -19,7 +19,8 @@ NOT_A_CLIP = "a name that is not a clip's"
 SECOND_FILE = "a second file of the same clip"
 BAD_NAME = "a name with '#', a backslash or bytes that are no text, which ids can not hold"
 NOT_LISTED = "not named in the label file"
-_BAD = re.compile("[#\\\\\udc80-\udcff]")  # the last are what Python makes of bytes that are no text
+_NO_TEXT = re.compile("[\udc80-\udcff]")  # what Python makes of bytes in names that are no text
+_BAD = re.compile("[#\\\\\udc80-\udcff]")
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Finds:
 
     def add(self, media: Media) -> bool:
         """Take a medium; False, and named among what is left out, if its name is unfit or taken already."""
-        if _BAD.search(f"{media.subset}{media.manipulation}{media.name}"):
+        if _BAD.search(f"{media.subset}{media.manipulation}{media.name}") or _NO_TEXT.search(media.path):
             self.leave_out(BAD_NAME, media.path)
             return False
         if self.media.setdefault(media.media_id, media) is not media:

@@ -119,8 +119,9 @@ def _options(crf: int | None, preset: str, keyframe_interval: int) -> dict[str, 
         "crf": str(crf or 0),
         "preset": preset,
         "g": str(keyframe_interval),
-        # Lookahead threads of their own would make the result depend on the machine's core count.
-        "x264-params": "threads=1:lookahead-threads=1:sliced-threads=0",
+        # Lookahead threads of their own would make the result depend on the machine's core count, and x264's
+        # macroblock tree gives different files for the same frames now and then.
+        "x264-params": "threads=1:lookahead-threads=1:sliced-threads=0:no-mbtree=1",
     }
 
 

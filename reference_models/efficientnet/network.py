@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from reference_models.timm_detector import TimmDetector
 
 
@@ -24,3 +26,11 @@ class EfficientNetB4(TimmDetector):
             drop_rate=0.4,
             drop_path_rate=0.2,
         )
+        # timm draws the head from +-1/sqrt(classes), meant for a thousand classes: with two, logits of 1792 features
+        # start out in the tens. Torch's own draw, +-1/sqrt(features), is that of the package most detectors used.
+        self.backbone.get_submodule("classifier").apply(_draw_like_torch)
+
+
+def _draw_like_torch(layer: nn.Module) -> None:
+    if isinstance(layer, nn.Linear):
+        layer.reset_parameters()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,10 +17,11 @@ def touch() -> Callable[..., Path]:
     """Make empty files below a folder."""
 
     def make(root: Path, paths: Iterable[str]) -> Path:
-        for path in paths:
-            file = root / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
+        names = [os.path.join(root, path) for path in paths]
+        for folder in {os.path.dirname(name) for name in names}:
+            os.makedirs(folder, exist_ok=True)
+        for name in names:
+            os.close(os.open(name, os.O_CREAT | os.O_WRONLY))
         return root
 
     return make

@@ -111,6 +111,24 @@ def test_the_published_list_and_the_copies_that_circulate(tree, youtube, fake, w
         assert words in about[0]
 
 
+def test_the_whole_of_version_two_lacks_nothing(tmp_path, touch, cells):
+    fakes = [f"Celeb-synthesis/id{n // 100}_id{n % 100}_0000.mp4" for n in range(5639)]
+    reals = [f"Celeb-real/id{n}_0000.mp4" for n in range(590)] + [f"YouTube-real/{n:05d}.mp4" for n in range(300)]
+    touch(tmp_path, reals + fakes)
+    lines = [f"1 {path}" for path in reals[:108] + reals[-70:]] + [f"0 {path}" for path in fakes[-340:]]
+    (tmp_path / LIST_NAME).write_text("\n".join(lines), "utf-8")
+    found = scan(tmp_path)
+    assert found.missing == {}
+    assert cells(found) == {
+        ("train", 0, "real"): 712,
+        ("test", 0, "real"): 178,
+        ("train", 1, "Celeb-synthesis"): 5299,
+        ("test", 1, "Celeb-synthesis"): 340,
+    }
+    # The bases of the test fakes (id52 to id56) stand on the list, so that nothing is to be told.
+    assert found.warnings == ()
+
+
 def test_version_one_among_version_twos_numbers(tmp_path, touch):
     names = [f"Celeb-real/id{n}_0000.mp4" for n in range(158)] + [f"YouTube-real/{n:05d}.mp4" for n in range(250)]
     names += [f"Celeb-synthesis/id{n % 50}_id{n // 50}_0000.mp4" for n in range(795)]

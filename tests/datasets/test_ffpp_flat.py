@@ -52,6 +52,16 @@ def test_counts_splits_and_polarity_wherever_it_lies(tmp_path, touch, cells, pai
     assert found.warnings == ()
 
 
+def test_the_whole_copy_lacks_nothing(tmp_path, touch, cells):
+    found = scan(touch(tmp_path, clips(official_pairs().pairs)))
+    assert found.missing == {}
+    assert cells(found) == {
+        (split, int(m != "real"), m): n
+        for split, n in (("train", 720), ("val", 140), ("test", 140))
+        for m in ("real", *METHODS)
+    }
+
+
 def test_ids_are_those_of_the_official_tree(tmp_path, touch, pairs):
     official, flat = tmp_path / "official", tmp_path / "flat"
     touch(flat, clips(pairs))
