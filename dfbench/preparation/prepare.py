@@ -66,6 +66,10 @@ def make_plan(recipe: Recipe, root: Path) -> Plan:
     media = tuple(m for m in found.media if recipe.takes(m.subset, m.split, m.manipulation))
     if not media:
         raise DataError(f"no clip in {root} is taken by the recipe", "loosen --subset, --split and --manipulation")
+    if any(m.kind == "sequence" for m in media):
+        raise DataError(
+            f"{root} holds image sequences, which this version does not prepare", "give the tree of the clips instead"
+        )
     scan = Scan(
         root=found.root,
         media=media,

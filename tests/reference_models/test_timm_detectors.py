@@ -80,6 +80,19 @@ def test_the_head_of_efficientnet_starts_small() -> None:
     assert 0.95 * limit < float(head.weight.detach().abs().max()) <= limit
 
 
+@pytest.mark.parametrize("float32_scores", [True, False])
+def test_efficientnet_scores_in_float32_unless_told_otherwise(float32_scores: bool) -> None:
+    torch.manual_seed(0)
+    model = EfficientNetB4(2, float32_scores=float32_scores)
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert model.train()(images).logits.dtype == torch.bfloat16
+        mixed = model.eval()(images).logits
+    assert mixed.dtype == (torch.float32 if float32_scores else torch.bfloat16)
+    with torch.no_grad():
+        assert torch.equal(mixed, model(images).logits) == float32_scores
+
+
 def test_vit_has_the_grid_of_224_and_interpolates(vit: ViTB16) -> None:
     assert vit.backbone.pos_embed.shape == (1, 197, 768)
     assert len(vit.backbone.state_dict()) == 152
