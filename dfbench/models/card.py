@@ -136,7 +136,7 @@ def check_card(card: WeightCard, weights: Path, intended: Intended) -> None:
     """Refuse weights that do not belong where they are about to be used; needs no torch.
 
     Raises:
-        ModelError: another detector, class count, crop profile or size; or mini weights outside mini.
+        ModelError: another detector, class count, crop profile or size; or mini weights in another protocol.
     """
     if intended.model is not None and card.model != get_spec(intended.model).name:
         raise ModelError(
@@ -155,7 +155,8 @@ def check_card(card: WeightCard, weights: Path, intended: Intended) -> None:
             f"the data are {crops[0]!r} crops of {crops[1]}",
             "prepare matching crops, or say --allow-crop-mismatch",
         )
-    if card.mini and intended.protocol not in (None, "mini") and not intended.allow_mini_weights:
+    home = card.protocol.name if card.protocol else "mini"
+    if card.mini and intended.protocol not in (None, home) and not intended.allow_mini_weights:
         raise ModelError(
             f"the weights {weights} were trained on invented faces (mini) and say nothing about {intended.protocol!r}",
             f"train: dfbench train --model {card.model} --protocol {intended.protocol}; or say --allow-mini-weights",

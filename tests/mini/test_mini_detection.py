@@ -29,7 +29,7 @@ def spread(count: int) -> list[int]:
 def test_faces_are_found_where_they_are(tmp_path: Path) -> None:
     """At c23 a face is found in >= 98 % of the frames of one person, with a mean error < 6 % of the eye distance."""
     root = generate(
-        tmp_path / "mini", MiniSettings(train_pairs=0, val_pairs=0, test_pairs=8, subsets=("c23",)), jobs=1, quiet=True
+        tmp_path / "mini", MiniSettings(train_pairs=0, val_pairs=0, test_pairs=4, subsets=("c23",)), jobs=1, quiet=True
     )
     detector = build_face_detector()
     found: list[bool] = []
@@ -48,6 +48,6 @@ def test_faces_are_found_where_they_are(tmp_path: Path) -> None:
                 points = truth["landmarks"][index, 0]
                 eyes = np.linalg.norm(points[0] - points[1])
                 errors.append(float(np.linalg.norm(faces[0].landmarks - points, axis=1).mean() / eyes))
-    assert len(found) >= 200
+    assert len(found) >= 100
     assert np.mean(found) >= 0.98
     assert np.mean(errors) < 0.06
