@@ -80,7 +80,7 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_help_starts_quickly() -> None:
-    """`dfbench --help` takes less than 0.3 s beyond the bare interpreter: processor time, so that load does not matter."""
+    """`dfbench --help` takes less than 0.3 s of processor time beyond the bare interpreter, whatever the load."""
 
     def seconds(*arguments: str) -> float:
         best = float("inf")
