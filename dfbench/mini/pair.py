@@ -78,7 +78,7 @@ def publish(
     """Write a real or a fake clip at every compression level, and its ground truth: the one place for either.
 
     Args:
-        name: name of the clip, of which its draws of framing, exposure, grain and keyframes depend.
+        name: name of the clip; the draws of framing, exposure, grain and keyframes depend on it.
         frames: uint8 RGB, as large as the master.
         people: points of each person in each frame, in pixels of the master; ``None`` where absent.
         files: one for each of the settings' subsets.

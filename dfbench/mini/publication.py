@@ -1,4 +1,4 @@
-"""What publishing a clip does to it: another framing, exposure, softness and grain, drawn for each file on its own.
+"""What publishing a clip does to it: another framing, exposure and grain, drawn for each file on its own.
 
 Real clips and fakes go through the same steps with values from the same distributions. A fake is not its original's
 twin outside the face then: two uploads of one film are not either.
@@ -40,14 +40,13 @@ class Publication:
     """One file's way to the public.
 
     ``matrix`` (2, 3) float64 maps pixels of the master to pixels of the picture of ``size`` (width, height);
-    ``curve`` (256,) float32 is the new grey level of each old one; ``blur`` and ``grain`` are standard deviations in
-    pixels and grey levels; ``noise`` is where the grain comes from; ``keyframes`` the interval in frames.
+    ``curve`` (256,) float32 is the new grey level of each old one; ``grain`` is a standard deviation in grey
+    levels, ``noise`` where it comes from; ``keyframes`` is the interval in frames.
     """
 
     size: tuple[int, int]
     matrix: NDArray[np.float64]
     curve: Floats
-    blur: float
     grain: float
     noise: np.random.Generator
     keyframes: int
@@ -57,7 +56,6 @@ class Publication:
         seen = cv2.warpAffine(
             self.curve[master], self.matrix, self.size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
-        seen = cv2.GaussianBlur(seen, (3, 3), self.blur)
         noise = self.noise.standard_normal(seen.shape[:2], dtype=np.float32)[..., None]
         return np.asarray(np.clip(np.rint(seen + np.float32(self.grain) * noise), 0, 255), np.uint8)
 
@@ -79,13 +77,11 @@ def draw_publication(name: str, size: tuple[int, int], seed: int) -> Publication
     rng = stream(name, "exposure", seed)
     gain, gamma = float(rng.uniform(0.94, 1.06)), float(rng.uniform(0.93, 1.07))
     levels = np.arange(256, dtype=np.float64) / 255
-    rng = stream(name, "camera copy", seed)
     return Publication(
         size=size,
         matrix=_framing(stream(name, "framing", seed), size),
         curve=np.asarray(255 * gain * levels**gamma, np.float32),
-        blur=float(rng.uniform(0.2, 0.45)),
-        grain=float(rng.uniform(0.3, 1.2)),
+        grain=float(stream(name, "grain level", seed).uniform(0.0, 0.8)),
         noise=stream(name, "grain", seed),
         keyframes=int(stream(name, "keyframes", seed).integers(*KEYFRAMES)),
     )
