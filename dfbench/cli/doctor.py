@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 
 import click
 
@@ -62,7 +63,7 @@ def doctor() -> None:
     click.echo(f"workspace      {config.workspace().resolve()}")
     roots = config.configured_roots()
     for name, root in roots.items():
-        click.echo(f"root {name:<9} {root}{'' if config.Path(root).expanduser().is_dir() else '   (not a folder!)'}")
+        click.echo(f"root {name:<9} {root}{'' if Path(root).expanduser().is_dir() else '   (not a folder!)'}")
     if not roots:
         click.echo(f"roots          none configured; see DFBENCH_ROOTS or {config.CONFIG_NAME} in docs/prepare.md")
     if missing:

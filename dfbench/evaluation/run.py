@@ -107,7 +107,7 @@ def evaluate(
     }
     if spec.provenance == "user" and Path(spec.target.rpartition(":")[0]).is_file():
         options["code_sha256"] = file_sha256(Path(spec.target.rpartition(":")[0]))
-    run_id = make_run_id(model, ready.sha256, rules, [m.info.hash for m in opened], options)
+    run_id = make_run_id(spec.name, ready.sha256, rules, [m.info.hash for m in opened], options)
     folder = run_folder(out, rules, spec.name, run_id, overwrite)
     data = role_data(rules, opened, "test")
     network = ready.model.to(device=where, memory_format=torch.channels_last)  # type: ignore[call-overload]

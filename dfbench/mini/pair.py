@@ -16,12 +16,10 @@ from dfbench.mini.forge.common import Job
 from dfbench.mini.forge.families import forge
 from dfbench.mini.original import Original, make_original
 from dfbench.mini.plan import Pair
+from dfbench.mini.publication import draw_publication
 from dfbench.mini.settings import CRF, PRESET, MiniSettings
-from dfbench.mini.streams import stream
+from dfbench.mini.shape import Placed
 from dfbench.mini.tracks import FPS
-
-KEYFRAMES = (5, 25)
-"""Shortest keyframe interval of a clip, and one more than the longest, in frames."""
 
 
 def pair_is_complete(root: Path, pair: Pair, settings: MiniSettings) -> bool:
@@ -48,15 +46,17 @@ def make_pair(root: Path, pair: Pair, settings: MiniSettings) -> str:
 def _write_original(root: Path, original: Original, settings: MiniSettings) -> None:
     clip = original.plan.clip
     people = [original.points] if original.plan.second is None else [original.points, original.second]
-    tree.write_truth(root / tree.truth_path("real", clip), people)
-    for subset in settings.subsets:
-        encode(root / tree.original_path(subset, clip), original.frames, subset, f"real/{clip}", settings.seed)
+    files = [root / tree.original_path(subset, clip) for subset in settings.subsets]
+    truth = root / tree.truth_path("real", clip)
+    publish(f"real/{clip}", original.frames, people, files, truth, settings)
 
 
 def _write_fake(root: Path, method: str, job: Job, settings: MiniSettings) -> None:
-    target, source = job.target.plan.clip, job.source.plan.clip
-    files = [root / tree.fake_path(method, subset, target, source) for subset in settings.subsets]
-    truth = root / tree.truth_path(method, f"{target}_{source}")
+    name = f"{job.target.plan.clip}_{job.source.plan.clip}"
+    files = [
+        root / tree.fake_path(method, subset, job.target.plan.clip, job.source.plan.clip) for subset in settings.subsets
+    ]
+    truth = root / tree.truth_path(method, name)
     if truth.is_file() and all(file.is_file() for file in files):
         return
     forged = list(forge(method, job))
@@ -64,16 +64,29 @@ def _write_fake(root: Path, method: str, job: Job, settings: MiniSettings) -> No
     people = [[None if new is None else new.points for new in forged]]
     if job.target.plan.second is not None:
         people.append(list(job.target.second))
-    tree.write_truth(truth, people)
-    for subset, file in zip(settings.subsets, files, strict=True):
-        encode(file, frames, subset, f"{method}/{target}_{source}", settings.seed)
+    publish(f"{method}/{name}", frames, people, files, truth, settings)
 
 
-def encode(path: Path, frames: Sequence[NDArray[np.uint8]], subset: str, clip: str, seed: int) -> None:
-    """Write a real or a fake clip; the one place where either is encoded.
+def publish(
+    name: str,
+    frames: Sequence[NDArray[np.uint8]],
+    people: Sequence[Sequence[Placed | None]],
+    files: Sequence[Path],
+    truth: Path,
+    settings: MiniSettings,
+) -> None:
+    """Write a real or a fake clip at every compression level, and its ground truth: the one place for either.
 
-    Keyframes are set at an interval drawn for each file, real and fake from the same numbers: what a clip weighs then
-    depends on that more than on what was done to the face.
+    Args:
+        name: name of the clip; the draws of framing, exposure, grain and keyframes depend on it.
+        frames: uint8 RGB, as large as the master.
+        people: points of each person in each frame, in pixels of the master; ``None`` where absent.
+        files: one for each of the settings' subsets.
+        truth: the file of the ground truth.
+        settings: the data set's settings.
     """
-    interval = int(stream(f"file/{clip}", "keyframes", seed).integers(*KEYFRAMES))
-    write_clip(path, frames, FPS, CRF[subset], preset=PRESET, keyframe_interval=interval)
+    public = draw_publication(name, settings.size, settings.seed)
+    pictures = [public.picture(frame) for frame in frames]
+    tree.write_truth(truth, [[None if at is None else public.points(at) for at in track] for track in people])
+    for subset, file in zip(settings.subsets, files, strict=True):
+        write_clip(file, pictures, FPS, CRF[subset], preset=PRESET, keyframe_interval=public.keyframes)

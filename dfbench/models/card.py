@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dfbench.errors import ModelError
+from dfbench.models.registry import get_spec
 from dfbench.schema.result import ManifestRef, ProtocolRef
 
 CARD_VERSION = 1
@@ -35,7 +36,7 @@ class WeightCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format_version: int = CARD_VERSION
-    model: str = Field(description="registered name, or the user's file.py:attr")
+    model: str = Field(description="registered name; for a user's own model its name, without the path")
     options: dict[str, Any] = Field(default_factory=dict, description="options the detector was built with")
     num_classes: int = Field(ge=1)
     classes: tuple[str, ...] = Field(default=(), description="class names of a multi-class task in order")
@@ -61,7 +62,7 @@ class Intended:
     """Where weights are about to be used; None means: not asked.
 
     Attributes:
-        model: name of the detector.
+        model: name of the detector, or a user's own ``file.py:attr``.
         num_classes: classes of the task (2 accepts a one-logit detector too).
         profile: crop profile of the data.
         size: crop size in pixels.
@@ -135,9 +136,9 @@ def check_card(card: WeightCard, weights: Path, intended: Intended) -> None:
     """Refuse weights that do not belong where they are about to be used; needs no torch.
 
     Raises:
-        ModelError: another detector, class count, crop profile or size; or mini weights outside mini.
+        ModelError: another detector, class count, crop profile or size; or mini weights in another protocol.
     """
-    if intended.model is not None and card.model != intended.model:
+    if intended.model is not None and card.model != get_spec(intended.model).name:
         raise ModelError(
             f"the weights {weights} are of {card.model!r}, not of {intended.model!r}",
             f"use them with --model {card.model}",
@@ -154,7 +155,8 @@ def check_card(card: WeightCard, weights: Path, intended: Intended) -> None:
             f"the data are {crops[0]!r} crops of {crops[1]}",
             "prepare matching crops, or say --allow-crop-mismatch",
         )
-    if card.mini and intended.protocol not in (None, "mini") and not intended.allow_mini_weights:
+    home = card.protocol.name if card.protocol else "mini"
+    if card.mini and intended.protocol not in (None, home) and not intended.allow_mini_weights:
         raise ModelError(
             f"the weights {weights} were trained on invented faces (mini) and say nothing about {intended.protocol!r}",
             f"train: dfbench train --model {card.model} --protocol {intended.protocol}; or say --allow-mini-weights",

@@ -132,10 +132,11 @@ def load_weights(path: Path, intended: Intended | None = None, *, golden: bool =
         ModelError: anything is missing, damaged or does not fit; the message says what, the hint what to do.
     """
     card = read_card(path)
-    check_card(card, path, intended or Intended())
+    use = intended or Intended()
+    check_card(card, path, use)
     check_file(path, card)
     options = {k: v for k, v in card.options.items() if k != "pretrained"}  # the weights come from the file
-    model = build_model(card.model, card.num_classes, card.size, **options)
+    model = build_model(use.model or card.model, card.num_classes, card.size, **options)
     load_state(model, read_state(path), str(path))
     model.eval()
     if golden and card.golden:

@@ -108,21 +108,25 @@ class Recipe:
         extras: dict[str, Any] = {"patch": PATCH_RULE} if self.patch else {}
         if self.landmarks:
             extras |= {"landmarks": {"name": self.landmarks, "fingerprint": self.landmarks_fingerprint}}
-        return faces | extras | {
-            "version": RECIPE_VERSION,
-            "dataset": self.dataset,
-            "parts": parts,
-            "sampling": self.sampling.to_json(),
-            "sizes": list(self.sizes),
-            "profile": self.profile,
-            "geometry": self.geometry,
-            "faces_per_frame": "all" if self.face_rule == "all" else 1,
-            "decoder": self.decoder,
-            "face_detector": {"name": self.face_detector, "fingerprint": self.face_detector_fingerprint},
-            "storage": {"crops": self.storage, "row_group": ROW_GROUP},
-            "seed": self.seed,
-            "source": dict(self.source),
-        }
+        return (
+            faces
+            | extras
+            | {
+                "version": RECIPE_VERSION,
+                "dataset": self.dataset,
+                "parts": parts,
+                "sampling": self.sampling.to_json(),
+                "sizes": list(self.sizes),
+                "profile": self.profile,
+                "geometry": self.geometry,
+                "faces_per_frame": "all" if self.face_rule == "all" else 1,
+                "decoder": self.decoder,
+                "face_detector": {"name": self.face_detector, "fingerprint": self.face_detector_fingerprint},
+                "storage": {"crops": self.storage, "row_group": ROW_GROUP},
+                "seed": self.seed,
+                "source": dict(self.source),
+            }
+        )
 
     @property
     def hash(self) -> str:

@@ -23,7 +23,7 @@ from dfbench.preparation.resolve_sampling import (
     part_rule,
 )
 from dfbench.protocols.files import load_protocol
-from dfbench.protocols.protocol import Protocol
+from dfbench.protocols.protocol import DataPart, Protocol
 from dfbench.schema.sampling import FrameSampling
 
 DEFAULT_FRAMES = 32
@@ -185,20 +185,25 @@ def _parts(dataset: str, filters: Filters, protocol: Protocol | None, fallback: 
         return (Part(filters.subsets, filters.splits, filters.manipulations),)
     source = protocol or fallback
     assert source is not None
+    mine = [data for data in source.data if data.dataset == dataset]
     parts = []
-    for data in source.data:
-        if data.dataset == dataset:
-            subsets = _both(data.subsets, filters.subsets)
-            splits = _both((data.split,), filters.splits)
-            methods = _both(data.manipulations, filters.manipulations)
-            if subsets is not None and splits is not None and methods is not None:
-                parts.append(Part(subsets, splits, methods, part_rule(source, data)))
+    for data in mine:
+        subsets = _both(_every_subset(mine) if dataset == MINI else data.subsets, filters.subsets)
+        splits = _both((data.split,), filters.splits)
+        methods = _both(data.manipulations, filters.manipulations)
+        if subsets is not None and splits is not None and methods is not None:
+            parts.append(Part(subsets, splits, methods, part_rule(source, data)))
     if not parts:
         raise UsageError(
             f"the filters leave nothing of what protocol {source.name!r} takes from {dataset!r}",
             "leave --subset, --split and --manipulation away: the protocol chooses",
         )
     return tuple(dict.fromkeys(parts))
+
+
+def _every_subset(parts: Sequence[DataPart]) -> tuple[str, ...]:
+    # The generated data set costs nothing to get: every split of it is prepared in every compression a protocol names.
+    return tuple(sorted({s for p in parts for s in p.subsets})) if all(p.subsets for p in parts) else ()
 
 
 def _both(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -128,13 +128,14 @@ class Recipe(_Frozen):
         default=None, description="factor on the rate after every epoch"
     )
     weight_decay: Annotated[float, Field(ge=0)] | None = None
-    sampling: Literal["natural", "balanced"] = Field(
-        default="natural", description="balanced: real and fake drawn equally often"
+    sampling: Literal["natural", "balanced", "paired"] = Field(
+        default="natural",
+        description="balanced: real and fake drawn equally often; paired: beside every fake a real frame of its base",
     )
     samples_per_epoch: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="None: every training sample once"
     )
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation | None = Field(default=None, description="None: the detector's own")
     seed: int = 7
 
 

@@ -62,7 +62,9 @@ def fill_recipe(
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("lr", lr)):
         if value is not None and value <= 0:
             raise UsageError(f"{name} must be above 0, not {value}")
-    augmentation: Augmentation = protocol.augmentation
+    augmentation = protocol.augmentation or Augmentation(
+        flip=detector.flip, rotation=detector.rotation, perspective=detector.perspective
+    )
     return FullRecipe(
         epochs=_first(epochs, protocol.epochs, detector.epochs),
         batch_size=_first(batch_size, protocol.batch_size, detector.batch_size),

@@ -89,13 +89,13 @@ def train(
     opened = open_manifests(rules, manifests, roles)
     data = {role: role_data(rules, opened, role) for role in roles}
     detector = _fresh(model, rules, recipe, chosen_options)
-    key = _key(model, chosen_options, rules, recipe, precision, [m.info.hash for m in opened])
+    key = _key(spec.name, chosen_options, rules, recipe, precision, [m.info.hash for m in opened])
     folder = TrainingFolder(place.with_name(place.stem + ".training"), key)
     state = fit(detector, data, rules, recipe, folder, where, workers=workers, precision=precision, quiet=quiet)
     folder.load_best(detector)
     best = state.curve[state.best]
     card = WeightCard(
-        model=model,
+        model=spec.name,
         options=chosen_options,
         num_classes=_outputs(detector, rules),
         classes=rules.classes,
@@ -198,7 +198,7 @@ def _fresh(model: str, rules: Protocol, recipe: FullRecipe, options: dict[str, A
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_from(model, "initial weights", recipe.seed))
+        torch.manual_seed(seed_from(get_spec(model).name, "initial weights", recipe.seed))
         return build_model(model, rules.num_classes, rules.crops.size, **options)
 
 

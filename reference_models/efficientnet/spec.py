@@ -14,7 +14,7 @@ _BIBTEX = """@inproceedings{tan2019efficientnet,
 EFFICIENTNET_B4 = ModelSpec(
     name="efficientnet-b4",
     target="reference_models.efficientnet.network:EfficientNetB4",
-    options={"pretrained": False},
+    options={"float32_scores": True, "pretrained": False},
     sizes=(380, 128, 224, 256),
     any_size=True,
     smallest=32,
@@ -25,6 +25,10 @@ EFFICIENTNET_B4 = ModelSpec(
     licence="Apache-2.0",
     open_points=(
         OpenPoint("normalisation", "to [-1,1], that of the AdvProp weights most detectors start from"),
+        OpenPoint("first weights of the head", "torch's own draw; timm's gives two classes very large logits"),
+        OpenPoint(
+            "momentum of the running statistics", "0.1, timm's, so that short trainings settle; the paper's is 0.01"
+        ),
         OpenPoint("recipe as a forgery detector", "Adam at 2e-4, batch 32, 20 epochs, constant rate: proposed"),
     ),
     recipe=TrainingDefaults(lr=2e-4, epochs=20, batch_size=32, source="proposed, after Xception's"),

@@ -14,8 +14,13 @@ import pytest
 from dfbench.errors import DataError, UsageError
 from dfbench.media.reader import read
 from dfbench.mini import MiniSettings, generate
+from dfbench.mini.facemodel import load_face_model
+from dfbench.mini.forge.common import Job
+from dfbench.mini.forge.families import forge
+from dfbench.mini.original import make_original
 from dfbench.mini.plan import official_pairs, plan_clip
 from dfbench.mini.settings import MANIPULATIONS
+from dfbench.mini.shape import face_box
 from dfbench.mini.tree import fake_path, original_path, truth_path
 
 SMALL = MiniSettings(train_pairs=1, val_pairs=0, test_pairs=1, frames=(4, 6), size=(192, 144), subsets=("raw", "c40"))
@@ -54,27 +59,43 @@ def test_marker_tells_what_it_is(tree: Path) -> None:
     assert len(marker["face_model"]["sha256"]) == 64
 
 
-def test_fakes_differ_in_the_face_alone(tree: Path) -> None:
-    pair = official_pairs(SMALL)[0]
-    real = frames_of(tree / original_path("raw", pair.a))
-    with np.load(tree / truth_path("real", pair.a)) as truth:
-        boxes, visible = truth["boxes"][:, 0], truth["visible"][:, 0]
-    assert len(real) == plan_clip(pair.a, SMALL).frames
+def test_fakes_differ_in_the_face_alone() -> None:
+    model, pair = load_face_model(), official_pairs(SMALL)[0]
+    a, b = make_original(model, pair.a, SMALL), make_original(model, pair.b, SMALL)
+    assert len(a.frames) == plan_clip(pair.a, SMALL).frames
     for method in MANIPULATIONS:
-        fake = frames_of(tree / fake_path(method, "raw", pair.a, pair.b))
-        assert len(fake) == len(real)
-        for before, after, box, there in zip(real, fake, boxes, visible, strict=True):
-            changed = (np.abs(before.astype(int) - after).max(axis=2) > 0).nonzero()
-            if not there:
-                assert not len(changed[0])
+        fake = list(forge(method, Job(model, a, b, SMALL.seed)))
+        assert len(fake) == len(a.frames)
+        for before, after, points in zip(a.frames, fake, a.points, strict=True):
+            if points is None:
+                assert after is None
                 continue
-            x1, y1, x2, y2 = box
+            assert after is not None
+            changed = (np.abs(before.astype(int) - after.image).max(axis=2) > 0).nonzero()
+            x1, y1, x2, y2 = face_box(points.xy)
             margin = 0.25 * (x2 - x1)
             assert len(changed[0]) > 300
             assert changed[1].min() > x1 - margin
             assert changed[1].max() < x2 + margin
             assert changed[0].min() > y1 - margin
             assert changed[0].max() < y2 + margin
+
+
+def test_real_and_fake_are_framed_each_for_itself(tree: Path) -> None:
+    pair = official_pairs(SMALL)[0]
+    names = [("real", pair.a), *((method, f"{pair.a}_{pair.b}") for method in MANIPULATIONS)]
+    eyes = []
+    for manipulation, name in names:
+        with np.load(tree / truth_path(manipulation, name)) as truth:
+            marks = truth["landmarks"][truth["visible"][:, 0], 0]
+        eyes.append(np.hypot(*(marks[0, 1] - marks[0, 0])))
+    assert len({round(float(eye), 2) for eye in eyes}) == len(names)
+    real = frames_of(tree / original_path("raw", pair.a))[0].astype(int)
+    for method in MANIPULATIONS:
+        fake = frames_of(tree / fake_path(method, "raw", pair.a, pair.b))[0]
+        assert fake.shape == real.shape
+        # Not even a corner of the background is the same.
+        assert np.abs(real - fake)[:40, :40].mean() > 0.3
 
 
 def test_ground_truth_lies_in_the_boxes(tree: Path) -> None:

@@ -156,6 +156,12 @@ def test_shuffling_never_matters_for_ids():
     assert cut(order, 10, 64)[0].media[0].media_id == "ff++/c23/Deepfakes/00"
 
 
+def test_mini_is_prepared_in_every_compression_of_the_protocol_for_every_split():
+    for options in ({}, {"protocol": "mini"}):
+        parts = resolve(Request("mini", **options)).parts
+        assert {(p.splits, p.subsets) for p in parts} == {((s,), ("c23", "c40")) for s in ("train", "val", "test")}
+
+
 def test_mini_is_generated_with_the_subsets_that_are_asked_for():
     from dfbench.preparation.prepare import dry_run
 

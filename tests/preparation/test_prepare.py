@@ -230,7 +230,8 @@ def test_leftovers_of_a_killed_run_do_no_harm(tree, tmp_path):
     (out / "shard-00077.parquet").write_bytes(b"stale")
     manifest = small(tree, out, splits=["val"])
     assert manifest.verify() == []
-    assert {p.name for p in out.iterdir()} == {"manifest.json", *(s.file for s in manifest.info.shards)}
+    wanted = {"manifest.json", "prepare-log.jsonl", *(s.file for s in manifest.info.shards)}
+    assert {p.name for p in out.iterdir()} == wanted
 
 
 def test_row_groups_and_storage(made):

@@ -39,7 +39,7 @@ def test_parts_of_xception(xception: XceptionDetector) -> None:
     expected |= {f"block{k}": 1_613_976 for k in range(4, 12)}
     expected |= {"block12": 2_039_584, "conv3": 1_582_080, "conv4": 3_159_552}
     assert {name: parts[name] for name in expected} == expected
-    assert len([k for k in xception.backbone.state_dict() if "num_batches" not in k]) + 40 == 276
+    assert len(xception.backbone.state_dict()) == 276
 
 
 def test_the_head_learns_alone_for_as_long_as_asked() -> None:
@@ -69,9 +69,28 @@ def test_efficientnet_is_b4_with_its_regularisation() -> None:
     assert network.drop_rate == 0.4
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     assert {norm.eps for norm in norms} == {1e-3}
-    assert sum(b.numel() for b in network.buffers()) == 125_296 or sum(
-        b.numel() for n, b in network.named_buffers() if "num_batches" not in n
-    ) == 125_296 - len(norms)
+    assert sum(b.numel() for b in network.buffers()) == 125_296
+    assert len(network.state_dict()) == 706
+
+
+def test_the_head_of_efficientnet_starts_small() -> None:
+    torch.manual_seed(0)
+    head = EfficientNetB4(2).backbone.classifier
+    limit = 1792**-0.5
+    assert 0.95 * limit < float(head.weight.detach().abs().max()) <= limit
+
+
+@pytest.mark.parametrize("float32_scores", [True, False])
+def test_efficientnet_scores_in_float32_unless_told_otherwise(float32_scores: bool) -> None:
+    torch.manual_seed(0)
+    model = EfficientNetB4(2, float32_scores=float32_scores)
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert model.train()(images).logits.dtype == torch.bfloat16
+        mixed = model.eval()(images).logits
+    assert mixed.dtype == (torch.float32 if float32_scores else torch.bfloat16)
+    with torch.no_grad():
+        assert torch.equal(mixed, model(images).logits) == float32_scores
 
 
 def test_vit_has_the_grid_of_224_and_interpolates(vit: ViTB16) -> None:

@@ -58,7 +58,7 @@ def test_same_seed_same_weights_other_seed_other_weights(tiny: SimpleNamespace, 
     assert any(not torch.equal(t, other[n]) for n, t in read_state(first).items())
 
 
-@pytest.mark.parametrize("model", ["meso4", "grnet"])
+@pytest.mark.parametrize("model", ["meso4", pytest.param("grnet", marks=pytest.mark.slow)])
 def test_resumed_training_equals_undisturbed(
     tiny: SimpleNamespace, tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

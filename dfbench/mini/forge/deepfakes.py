@@ -34,12 +34,12 @@ class Deepfakes:
         self.job = job
         rng = job.stream(NAME, "generator")
         self.kept = int(rng.integers(11, 23))
-        self.side = int(rng.integers(56, 88))
+        self.side = int(rng.integers(64, 105))
         rng = job.stream(NAME, "blending")
         self.sharpening = float(rng.uniform(0.2, 1.0))
-        self.grain = float(rng.uniform(0.3, 0.95)) * job.target.noise
-        self.transfer = float(rng.uniform(0.75, 0.95))
-        self.shrink = float(rng.uniform(0.01, 0.05))
+        self.grain = float(rng.uniform(0.15, 0.7)) * job.target.noise
+        self.transfer = float(rng.uniform(0.9, 1.0))
+        self.shrink = float(rng.uniform(0.02, 0.06))
         self.noise = job.stream(NAME, "grain")
         self.identity, self.head = self._generator()
 

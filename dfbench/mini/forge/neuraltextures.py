@@ -23,9 +23,9 @@ class NeuralTextures:
     def __init__(self, job: Job) -> None:
         self.job = job
         rng = job.stream(NAME, "texture")
-        self.scale = float(rng.uniform(0.55, 0.85))
+        self.scale = float(rng.uniform(0.5, 0.75))
         self.transfer = float(rng.uniform(0.5, 0.8))
-        self.grain = float(rng.uniform(0.1, 0.6)) * job.target.noise
+        self.grain = float(rng.uniform(0.0, 0.4)) * job.target.noise
         self.feather = float(rng.uniform(0.03, 0.06)) * job.target.plan.face_width
         self.noise = job.stream(NAME, "grain")
         self.head = light_head(job.model, job.target.person, job.target.light)
