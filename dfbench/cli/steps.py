@@ -79,11 +79,6 @@ def ensure_manifests(
     return paths
 
 
-def default_weights(model: str, protocol: Protocol) -> Path:
-    """Where the weights of a detector trained by a protocol are kept."""
-    return config.weights_home() / protocol.name / f"{model}.safetensors"
-
-
 def check_weights(model: str, protocol: Protocol, weights: Path | None, out: Path | None = None) -> Path | None:
     """The weights file to use; None where it must be trained first.
 
@@ -97,6 +92,8 @@ def check_weights(model: str, protocol: Protocol, weights: Path | None, out: Pat
                 f"train them: dfbench train --model {model} --protocol {protocol.name}",
             )
         return weights
+    from dfbench.evaluation.detector import default_weights
+
     place = out or default_weights(model, protocol)
     if place.is_file():
         return place
@@ -129,6 +126,7 @@ def ensure_weights(
     place = check_weights(model, protocol, weights, out)
     if place is not None:
         return place
+    from dfbench.evaluation.detector import default_weights
     from dfbench.training.train import train
 
     say(
