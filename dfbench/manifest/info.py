@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from dfbench.errors import DataError, SetupError
 from dfbench.manifest.shards import TEMPORARY
@@ -62,11 +62,19 @@ def write_info(folder: Path, info: ManifestInfo) -> None:
     Raises:
         SetupError: the file can not be written.
     """
-    file = folder / MANIFEST_FILE
-    temporary = folder / f"{TEMPORARY}manifest-{os.getpid()}"
+    write_description(folder / MANIFEST_FILE, info)
+
+
+def write_description(file: Path, content: BaseModel) -> None:
+    """Write a JSON file beside the shards; the old one stays until the new one is whole.
+
+    Raises:
+        SetupError: the file can not be written.
+    """
+    temporary = file.with_name(f"{TEMPORARY}{file.stem}-{os.getpid()}")
     try:
         with temporary.open("w", encoding="utf-8") as stream:
-            json.dump(info.model_dump(mode="json"), stream, indent=1, ensure_ascii=False)
+            json.dump(content.model_dump(mode="json"), stream, indent=1, ensure_ascii=False)
             stream.write("\n")
             stream.flush()
             os.fsync(stream.fileno())

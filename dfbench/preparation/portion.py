@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dfbench.errors import DataError, SetupError, UsageError
-from dfbench.manifest.info import PART_FILES
-from dfbench.manifest.shards import TEMPORARY
+from dfbench.errors import DataError, UsageError
+from dfbench.manifest.info import PART_FILES, write_description
 from dfbench.preparation.plan import Shard
 from dfbench.schema.manifest import ManifestInfo
 
@@ -121,18 +119,4 @@ def write_part(folder: Path, info: PartInfo) -> None:
     Raises:
         SetupError: the file can not be written.
     """
-    file = folder / info.portion.file
-    temporary = folder / f"{TEMPORARY}{file.stem}-{os.getpid()}"
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            json.dump(info.model_dump(mode="json"), stream, indent=1, ensure_ascii=False)
-            stream.write("\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(file)
-    except OSError as error:
-        raise SetupError(
-            f"{file} could not be written: {error.strerror or error}", "free some space and run again"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_description(folder / info.portion.file, info)

@@ -1,40 +1,18 @@
-"""What MesoInception-4 says about itself; free of torch."""
+"""What MesoInception-4 says about itself; free of torch. Paper, sizes and recipe are those of Meso-4."""
 
 from __future__ import annotations
 
-from dfbench.models import ModelSpec, OpenPoint, TrainingDefaults
+from dataclasses import replace
 
-_BIBTEX = """@inproceedings{afchar2018mesonet,
-  title     = {{MesoNet}: a Compact Facial Video Forgery Detection Network},
-  author    = {Afchar, Darius and Nozick, Vincent and Yamagishi, Junichi and Echizen, Isao},
-  booktitle = {WIFS},
-  year      = {2018}
-}"""
+from dfbench.models import OpenPoint
+from reference_models.meso.spec import MESO4
 
-MESOINCEPTION4 = ModelSpec(
+MESOINCEPTION4 = replace(
+    MESO4,
     name="mesoinception4",
     target="reference_models.mesoinception.network:MesoInception4",
-    sizes=(256, 128, 224),
-    any_size=True,
-    smallest=32,
-    multiple=32,
-    paper="Afchar, Nozick, Yamagishi and Echizen, MesoNet: a Compact Facial Video Forgery Detection Network, WIFS 2018",
-    bibtex=_BIBTEX,
-    provenance="re-implementation",
-    measured="re-implementation, not yet measured",
-    licence="Apache-2.0",
     open_points=(
-        OpenPoint("more than one output", "the last dense layer is widened, the loss is cross-entropy"),
-        OpenPoint("sizes other than 256", "the first dense layer follows the last map"),
-        OpenPoint("length of training", "20 epochs; the rate falls by half every epoch in place of every 1000 steps"),
+        *MESO4.open_points,
         OpenPoint("strength of the augmentation", "rotation up to 15 degrees and flips; no zoom, brightness or hue"),
-    ),
-    recipe=TrainingDefaults(
-        lr=1e-3,
-        lr_decay=0.5,
-        epochs=20,
-        batch_size=75,
-        rotation=15.0,
-        source="batch size and rate: the paper; all else proposed, see the open points",
     ),
 )
