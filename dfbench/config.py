@@ -22,6 +22,22 @@ def manifests_home() -> Path:
     return workspace() / "manifests"
 
 
+def manifest_beside(place: Path, protocol: str) -> Path:
+    """The folder beside a manifest that holds the one made for a protocol, where one manifest can not serve both.
+
+    >>> manifest_beside(Path("manifests/ff++"), "grnet/ffpp-binary@c40").as_posix()
+    'manifests/ff++-grnet-ffpp-binary@c40'
+    """
+    return place.with_name(f"{place.name}-{protocol.replace('/', '-')}")
+
+
+def manifest_place(dataset: str, protocol: str) -> Path:
+    """Where the manifest of a data set is looked for: the one made for the protocol, else the data set's."""
+    usual = manifests_home() / dataset
+    own = manifest_beside(usual, protocol)
+    return own if (own / "manifest.json").is_file() else usual
+
+
 def runs_home() -> Path:
     """Where ``evaluate`` writes by default."""
     return workspace() / "runs"

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dfbench.config import manifests_home
+from dfbench.config import manifest_place
 from dfbench.errors import DataError
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.samples import Samples
@@ -50,7 +50,7 @@ def open_manifests(protocol: Protocol, given: Sequence[str | Path], roles: Seque
     wanted = [name for name in protocol.datasets() if any(name in protocol.datasets(role) for role in roles)]
     for name in wanted:
         if name not in by_name:
-            place = manifests_home() / name
+            place = manifest_place(name, protocol.name)
             if not (place / "manifest.json").is_file():
                 raise DataError(
                     f"protocol {protocol.name!r} needs a manifest of {name!r}, and none was given nor is in {place}",
@@ -91,7 +91,7 @@ class RoleData:
 
     @cached_property
     def table(self) -> pa.Table:
-        """Every row, in the order of manifests and shards; without crops."""
+        """Every row, in the order of manifests and shards; without crops. Classes are merged as the protocol says."""
         wanted = (
             "sample_id",
             "media_id",
@@ -104,7 +104,12 @@ class RoleData:
             "class",
             "base_media_id",
         )
-        return pa.concat_tables([s.table.select([*wanted, "status"]) for _, s in self.parts]).combine_chunks()
+        rows = pa.concat_tables([s.table.select([*wanted, "status"]) for _, s in self.parts]).combine_chunks()
+        merge = self.protocol.merge
+        if not merge:
+            return rows
+        classes = pa.array([merge.get(name, name) for name in rows["class"].to_pylist()], pa.string())
+        return rows.set_column(rows.schema.get_field_index("class"), rows.schema.field("class"), classes)
 
     @cached_property
     def ok(self) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfbench.errors import DataError
+from dfbench.schema.drawing import Take
 from dfbench.schema.sampling import FrameSampling, Rule, make_rule
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ def unserved(manifest: Manifest, part: DataPart, wanted: Sampling) -> list[str]:
         f"frames {have.words}, the protocol needs {wanted.rule.words}"
         for have in _rules(manifest, part)
         if not have.covers(wanted.rule, media_frames_known=known)
+    ]
+    problems += [
+        f"media drawn by lot ({have}), the protocol needs {part.take or 'all of them'}"
+        for have in _takes(manifest, part)
+        if not have.covers(part.take)
     ]
     faces = _faces(manifest)
     if faces != wanted.faces and (faces, wanted.faces) != ("all", "largest"):
@@ -95,18 +101,23 @@ def _rules(manifest: Manifest, part: DataPart) -> list[Rule]:
     """The frame rules by which the media of a data part were prepared."""
     recipe = manifest.info.recipe
     default = recipe.get("sampling", {})
-    found = []
-    for prepared in _prepared_parts(recipe):
+    found = [make_rule(prepared.get("sampling", default)) for prepared in _prepared_parts(recipe, part)]
+    return list(dict.fromkeys(found)) or [make_rule(default)]
+
+
+def _takes(manifest: Manifest, part: DataPart) -> list[Take]:
+    """The draws by which the media of a data part were prepared; empty where all were."""
+    return [Take(**prepared["take"]) for prepared in _prepared_parts(manifest.info.recipe, part) if "take" in prepared]
+
+
+def _prepared_parts(recipe: dict[str, Any], part: DataPart) -> Iterator[dict[str, Any]]:
+    """The parts of a recipe that have media in common with a data part."""
+    for prepared in recipe.get("parts") or [{}]:
         in_split = not prepared.get("splits") or part.split in prepared["splits"]
         subsets = prepared.get("subsets")
         in_subset = not subsets or not part.subsets or set(subsets) & set(part.subsets)
         if in_split and in_subset:
-            found.append(make_rule(prepared.get("sampling", default)))
-    return list(dict.fromkeys(found)) or [make_rule(default)]
-
-
-def _prepared_parts(recipe: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from recipe.get("parts") or [{}]
+            yield prepared
 
 
 def _faces(manifest: Manifest) -> str:

@@ -11,8 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dfbench.config import manifest_beside
 from dfbench.errors import DataError, UsageError, unknown_name
 from dfbench.manifest.asked import asked_for, unserved
+from dfbench.manifest.drawn import drawn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +90,10 @@ def select_samples(manifest: Manifest, protocol: Protocol, role: str) -> Samples
     taken = np.zeros(len(keys), bool)
     for part in parts:
         of_part = _rows_of_part(keys, part, manifest, protocol)
-        taken |= of_part & asked_for(manifest, part, protocol.sampling_of(part))
+        of_part &= asked_for(manifest, part, protocol.sampling_of(part))
+        taken |= drawn(manifest, part, of_part)
+    if not taken.any():
+        raise DataError(f"the shares of protocol {protocol.name!r} leave no {role} rows of {manifest.path}")
     rows = np.flatnonzero(taken)
     crops = protocol.crops
     return Samples(dataset, role, crops.profile, crops.size, _take_by_shard(manifest, rows), rows)
@@ -149,7 +154,7 @@ def _rows_of_part(table: pa.Table, part: DataPart, manifest: Manifest, protocol:
 
 def _command(manifest: Manifest, protocol: Protocol) -> str:
     dataset = manifest.info.dataset
-    out = f"{manifest.path}-{protocol.name.replace('/', '-')}"
+    out = manifest_beside(manifest.path, protocol.name)
     return f"make one that does: dfbench prepare {dataset} --protocol {protocol.name} --out {out}"
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfbench.config import find_root, manifests_home, workspace
-from dfbench.datasets.adapter import Counts, Scan
-from dfbench.datasets.counts import flat, nested
+from dfbench.datasets.adapter import Scan
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError
 from dfbench.manifest.manifest import Manifest
+from dfbench.preparation.draw import expected_of, taken_media, too_few
 from dfbench.preparation.engine import check_engine, job_count
 from dfbench.preparation.folder import check_folder
 from dfbench.preparation.plan import Shard, cut, rows_per_shard
@@ -42,16 +42,16 @@ def make_plan(recipe: Recipe, root: Path) -> Plan:
         _union([p.splits for p in recipe.parts]),
         _union([p.manipulations for p in recipe.parts]),
     )
-    media = tuple(m for m in found.media if recipe.takes(m.subset, m.split, m.manipulation))
+    media = taken_media(found.media, recipe)
     if not media:
         raise DataError(f"no clip in {root} is taken by the recipe", "loosen --subset, --split and --manipulation")
     scan = Scan(
         root=found.root,
         media=media,
-        expected=_narrow(found.expected, recipe),
-        missing=_narrow(found.missing, recipe),
+        expected=expected_of(found.expected, recipe),
+        missing=expected_of(found.missing, recipe),
         left_out=found.left_out,
-        warnings=(*found.warnings, *without_base(media, recipe.face_rule)),
+        warnings=(*found.warnings, *without_base(media, recipe.face_rule), *too_few(found.media, recipe)),
     )
     return Plan(recipe, found.root, scan, _cut(media, recipe))
 
@@ -67,10 +67,6 @@ def _cut(media: Sequence[Media], recipe: Recipe) -> tuple[Shard, ...]:
 def _union(choices: Sequence[tuple[str, ...]]) -> list[str]:
     # An empty choice means all, and so does a union with one.
     return sorted({name for names in choices for name in names}) if all(choices) else []
-
-
-def _narrow(counts: Counts, recipe: Recipe) -> Counts:
-    return nested((cell, n) for cell, n in flat(counts) if recipe.takes(cell[0], cell[1], cell[3]))
 
 
 def prepare(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dfbench.faces.detectors import DetectorChoice
 from dfbench.manifest.shards import ROW_GROUP
+from dfbench.schema.drawing import Take
 from dfbench.schema.sampling import FaceRule, Rule, make_rule
 
 PATCH_RULE = "square of 2 native crops"
@@ -22,13 +23,14 @@ RECIPE_VERSION = 1
 class Part:
     """A choice of media; empty tuples choose all. Reals are chosen whatever ``manipulations`` says.
 
-    ``sampling`` is the frame rule of these media where it is not the recipe's.
+    ``sampling`` is the frame rule of these media where it is not the recipe's, ``take`` how many of them are drawn.
     """
 
     subsets: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
     manipulations: tuple[str, ...] = ()
     sampling: Rule | None = None
+    take: Take | None = None
 
     def takes(self, subset: str, split: str, manipulation: str) -> bool:
         """Whether media of this subset, split and manipulation belong to this part."""
@@ -41,7 +43,8 @@ class Part:
     def to_json(self) -> dict[str, Any]:
         """The part as it stands in a recipe; the order in which names were given does not matter."""
         names: dict[str, Any] = {k: sorted(getattr(self, k)) for k in ("subsets", "splits", "manipulations")}
-        return names if self.sampling is None else names | {"sampling": self.sampling.to_json()}
+        sampling = {} if self.sampling is None else {"sampling": self.sampling.to_json()}
+        return names | sampling | ({} if self.take is None else {"take": asdict(self.take)})
 
 
 @dataclass(frozen=True)

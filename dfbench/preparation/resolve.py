@@ -192,7 +192,7 @@ def _parts(dataset: str, filters: Filters, protocol: Protocol | None, fallback: 
         splits = _both((data.split,), filters.splits)
         methods = _both(data.manipulations, filters.manipulations)
         if subsets is not None and splits is not None and methods is not None:
-            parts.append(Part(subsets, splits, methods, part_rule(source, data)))
+            parts.append(Part(subsets, splits, methods, part_rule(source, data), data.take))
     if not parts:
         raise UsageError(
             f"the filters leave nothing of what protocol {source.name!r} takes from {dataset!r}",

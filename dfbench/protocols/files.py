@@ -2,59 +2,97 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from dfbench.errors import DataError, UsageError, unknown_name
+from dfbench.protocols.compose import SIGN, compose, read_fields, split_name, variants_of
 from dfbench.protocols.protocol import Protocol
 from dfbench.resources import protocols_folder
 
+TABLES = "tables"
+"""Folder beside the protocols that holds the definitions of the papers' tables."""
+
 
 def shipped_protocols() -> dict[str, Path]:
-    """Names and files of the protocols that ship with dfbench."""
+    """Names and files of the protocols that ship with dfbench, variants not among them."""
     folder = protocols_folder()
-    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.toml"))}
+    files = {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.toml"))}
+    return {name: file for name, file in files.items() if not name.startswith(f"{TABLES}/")}
+
+
+def protocol_names() -> tuple[str, ...]:
+    """Names of the protocols that ship with dfbench, each followed by its variants.
+
+    >>> "mini" in protocol_names()
+    True
+    """
+    return tuple(
+        full
+        for name, file in shipped_protocols().items()
+        for full in (name, *(f"{name}{SIGN}{variant}" for variant in variants_of(read_fields(file), file)))
+    )
 
 
 def load_protocol(name_or_path: str | Path) -> Protocol:
-    """Load a protocol by its name, or from a file of the user's own.
+    """Load a protocol by its name, or from a file of the user's own; ``NAME@VARIANT`` loads a variant of either.
 
     Raises:
-        UsageError: no protocol has that name and no file lies there.
+        UsageError: no protocol has that name and no file lies there, or it has no such variant.
         DataError: the file is not a valid protocol; the message names the field.
 
     >>> load_protocol("mini").task
     'binary'
     """
-    text = str(name_or_path)
-    shipped = shipped_protocols()
-    if text in shipped:
-        protocol = _read(shipped[text])
-        if protocol.name != text:
-            raise DataError(
-                f"the protocol file {shipped[text].name} calls itself {protocol.name!r}",
-                "file and name must agree",
-            )
-        return protocol
-    path = Path(text)
-    if path.suffix == ".toml" or path.is_file():
-        if not path.is_file():
-            raise UsageError(f"there is no protocol file {path}", "check the path, or see: dfbench list protocols")
-        return _read(path)
-    raise unknown_name("protocol", text, shipped, "dfbench list protocols")
-
-
-def _read(path: Path) -> Protocol:
+    path, variant = _find(str(name_or_path))
+    fields = compose(path, variant, lambda name: _base(name, (path,)))
     try:
-        raw = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not valid TOML: {error}", "see docs/protocols.md for an example") from error
-    try:
-        return Protocol.model_validate(raw)
+        protocol = Protocol.model_validate(fields)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
         raise DataError(
             f"{path} is not a valid protocol: {problems}", "see docs/protocols.md for the fields"
         ) from error
+    expected = next((name for name, file in shipped_protocols().items() if file == path), None)
+    if expected is not None and split_name(protocol.name)[0] != expected:
+        raise DataError(f"the protocol file {path.name} calls itself {protocol.name!r}", "file and name must agree")
+    return protocol
+
+
+def variants(name_or_path: str | Path) -> tuple[str, ...]:
+    """Names of the variants of a protocol, without the protocol's own name.
+
+    Raises:
+        UsageError: there is no such protocol.
+        DataError: the file can not be read.
+    """
+    path, _ = _find(str(name_or_path))
+    return tuple(variants_of(read_fields(path), path))
+
+
+def _find(text: str) -> tuple[Path, str]:
+    """The file of a protocol, and the variant that is asked for."""
+    shipped = shipped_protocols()
+    path = Path(text)
+    if text in shipped:
+        return shipped[text], ""
+    if path.is_file():
+        return path, ""
+    base, variant = split_name(text) if "/" not in text.rpartition(SIGN)[2] else (text, "")
+    if variant and base in shipped:
+        return shipped[base], variant
+    if variant and Path(base).is_file():
+        return Path(base), variant
+    if Path(base).suffix == ".toml":
+        raise UsageError(f"there is no protocol file {base}", "check the path, or see: dfbench list protocols")
+    raise unknown_name("protocol", text, protocol_names(), "dfbench list protocols")
+
+
+def _base(name: str, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """The fields of a protocol that another one extends."""
+    path, variant = _find(name)
+    if path in seen:
+        raise DataError(f"{path.name} extends itself, by way of {seen[-1].name}", "break the circle")
+    return compose(path, variant, lambda further: _base(further, (*seen, path)))

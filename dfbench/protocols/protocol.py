@@ -12,11 +12,14 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidatorFunctionWrapHandler,
+    field_validator,
     model_serializer,
     model_validator,
 )
 
 from dfbench.errors import UsageError
+from dfbench.schema.drawing import Share, Take
 from dfbench.schema.media import Split
 from dfbench.schema.sampling import FaceRule, Rule, make_rule
 
@@ -83,13 +86,25 @@ class DataPart(_Frozen):
     dataset: str
     split: Split = Field(description="the data set's own split the media come from")
     subsets: tuple[str, ...] = Field(default=(), description="empty: all")
-    manipulations: tuple[str, ...] = Field(default=(), description="fake methods; empty: all. Reals always take part")
+    manipulations: tuple[str, ...] = Field(
+        default=(), description='fake methods; empty: all. Reals always take part; ["real"]: reals alone'
+    )
     sampling: Sampling | None = Field(default=None, description="where it is not the protocol's")
+    take: Take | None = Field(default=None, description="so many media, drawn by lot; empty: all")
+    share: Share | None = Field(default=None, description="a cut by lot, where no split is published; empty: all")
+
+    @field_validator("take", "share", mode="wrap")
+    @classmethod
+    def _as_value_error(cls, raw: Any, plain: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return plain(raw)
+        except UsageError as error:
+            raise ValueError(f"{error.message}: {error.hint}") from error
 
     @model_serializer(mode="wrap")
     def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = plain(self)
-        return {k: v for k, v in values.items() if k != "sampling" or v is not None}
+        return {k: v for k, v in values.items() if k not in ("sampling", "take", "share") or v is not None}
 
 
 class Crops(_Frozen):
@@ -165,13 +180,15 @@ class Published(_Frozen):
 class Protocol(_Frozen):
     """A whole protocol file. :attr:`hash` identifies its content and is printed with every result."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+./_-]*$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+./_-]*(@[a-z0-9-]+)?$")]
     version: Annotated[int, Field(ge=1)]
     source: str = Field(min_length=1, description="paper and table it comes from")
     summary: str = Field(min_length=1, description="one sentence for listings")
     unverified: tuple[str, ...] = Field(default=(), description="what the source leaves open, and the reading taken")
+    caution: str = Field(default="", description="what a reader must know beside every number")
     task: Literal["binary", "multiclass"] = "binary"
     classes: tuple[str, ...] = Field(default=(), description="class names of a multi-class task in order")
+    merge: dict[str, str] = Field(default_factory=dict, description="a class of the data -> the class it counts as")
     data: tuple[DataPart, ...] = Field(min_length=1)
     sampling: Sampling = Sampling(frames=32)
     crops: Crops = Crops()
@@ -193,6 +210,9 @@ class Protocol(_Frozen):
     def _consistent(self) -> Protocol:
         if (self.task == "multiclass") != bool(self.classes):
             raise ValueError("classes must be listed exactly when task = 'multiclass'")
+        astray = sorted(set(self.merge.values()) - set(self.classes))
+        if astray:
+            raise ValueError(f"merge names the class {astray[0]!r}, which classes does not list")
         if not any(part.role == "test" for part in self.data):
             raise ValueError("no data part has the role test")
         for part in self.data:
@@ -201,6 +221,12 @@ class Protocol(_Frozen):
         for number, part in enumerate(self.data):
             for other in self.data[:number]:
                 self._agree(part, other)
+                self._apart(part, other)
+        cut = next((p.share for p in self.data if p.share and p.share.by != "scene_group"), None)
+        if cut is not None and not self.caution:
+            raise ValueError(
+                f"share.by = {cut.by!r} puts one scene on both sides of the cut: say so in caution = '...'"
+            )
         return self
 
     def _agree(self, one: DataPart, other: DataPart) -> None:
@@ -213,6 +239,25 @@ class Protocol(_Frozen):
         common = not one.subsets or not other.subsets or set(one.subsets) & set(other.subsets)
         if one.split == other.split and common and mine.rule != theirs.rule:
             raise ValueError(f"data parts of {one.dataset} take the same {one.split} media by different sampling rules")
+        if one.split == other.split and common and one.role == other.role and one.take != other.take:
+            raise ValueError(f"data parts of {one.dataset} differ in take of the same {one.split} media")
+
+    def _apart(self, one: DataPart, other: DataPart) -> None:
+        # Whatever their subsets and methods: the scenes and faces of a split are the same in all of them.
+        if one.role == other.role or (one.dataset, one.split) != (other.dataset, other.split):
+            return
+        if one.take != other.take:
+            raise ValueError(f"data parts of {one.dataset} cut the {one.split} media by share, but differ in take")
+        if one.share is None or other.share is None or not one.share.apart_from(other.share):
+            raise ValueError(
+                f"data parts of {one.dataset} use the same {one.split} media for {other.role} and {one.role}: "
+                "give each a share of its own"
+            )
+
+    @model_serializer(mode="wrap")
+    def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = plain(self)
+        return {k: v for k, v in values.items() if k not in ("caution", "merge") or v}
 
     @cached_property
     def hash(self) -> str:

@@ -1,0 +1,91 @@
+"""From the text of a protocol file to the fields of one protocol: what it extends, and its variants."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dfbench.errors import DataError, unknown_name
+
+SIGN = "@"
+"""Between the name of a protocol and that of its variant: ``grnet/hff-binary@jp60``."""
+
+Fields = dict[str, Any]
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Name and variant; the variant is empty where none is named.
+
+    >>> split_name("grnet/hff-binary@jp60")
+    ('grnet/hff-binary', 'jp60')
+    """
+    base, sign, variant = name.rpartition(SIGN)
+    return (base, variant) if sign else (name, "")
+
+
+def read_fields(path: Path) -> Fields:
+    """The tables of a TOML file.
+
+    Raises:
+        DataError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not valid TOML: {error}", "see docs/protocols.md for an example") from error
+
+
+def variants_of(fields: Mapping[str, Any], path: Path) -> dict[str, Fields]:
+    """Variants of a file by name, in its order.
+
+    Raises:
+        DataError: ``variants`` is not a table of tables.
+    """
+    found = fields.get("variants", {})
+    if not isinstance(found, dict) or not all(isinstance(v, dict) for v in found.values()):
+        raise DataError(f"{path}: variants must be tables: [variants.NAME]", "see docs/protocols.md for an example")
+    return found
+
+
+def compose(path: Path, variant: str, base_of: Callable[[str], Fields]) -> Fields:
+    """The fields of one protocol: those of what it extends, then the file's own, then the variant's.
+
+    Tables are merged key by key; a list or a value takes the place of the former one.
+
+    Args:
+        path: the file.
+        variant: which variant; empty: the file itself.
+        base_of: gives the fields of the protocol that a file extends.
+
+    Raises:
+        DataError: the file is not TOML, or its variants are no tables.
+        UsageError: it has no such variant.
+    """
+    own = read_fields(path)
+    variants = variants_of(own, path)
+    own.pop("variants", None)
+    extends = own.pop("extends", None)
+    if extends is not None and not isinstance(extends, str):
+        raise DataError(f"{path}: extends must be the name of a protocol", 'extends = "grnet/hff-multi"')
+    fields = merged(base_of(extends), own) if extends is not None else own
+    if not variant:
+        return fields
+    if variant not in variants:
+        known = [f"{fields.get('name')}{SIGN}{name}" for name in variants]
+        raise unknown_name("protocol", f"{fields.get('name')}{SIGN}{variant}", known, "dfbench list protocols")
+    return merged(fields, variants[variant]) | {"name": f"{fields.get('name')}{SIGN}{variant}"}
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Fields:
+    """Two tables as one; ``over`` wins.
+
+    >>> merged({"a": {"b": 1, "c": 2}, "d": [1, 2]}, {"a": {"c": 3}, "d": [4]})
+    {'a': {'b': 1, 'c': 3}, 'd': [4]}
+    """
+    out = dict(base)
+    for key, value in over.items():
+        before = out.get(key)
+        out[key] = merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return out
