@@ -29,7 +29,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
 @click.group(name="list", epilog="Example: dfbench list models")
 def list_group() -> None:
-    """List data sets, models, protocols and crop profiles."""
+    """List data sets, models, protocols, tables and crop profiles."""
 
 
 @list_group.command()
@@ -75,15 +75,35 @@ def models(open_points: bool) -> None:
 
 @list_group.command()
 def protocols() -> None:
-    """Protocols, what each needs, and the commands that make it."""
-    from dfbench.protocols.files import load_protocol, shipped_protocols
+    """Protocols and their variants, what each needs, and the commands that make it.
+
+    What a paper leaves open, and the reading taken: dfbench protocol show NAME.
+    """
+    from dfbench.protocols.compose import split_name
+    from dfbench.protocols.files import load_protocol, protocol_names
+    from dfbench.protocols.needs import needs, prepare_commands
 
     rows = []
-    for name in shipped_protocols():
+    for name in protocol_names():
         p = load_protocol(name)
-        commands = "; ".join(f"dfbench prepare {d} --protocol {p.name}" for d in p.datasets())
-        rows.append((p.name, str(p.version), p.hash[:12], p.task, p.summary, commands, p.source))
-    print_table("protocols", ("name", "version", "hash", "task", "what", "make its manifests", "source"), rows)
+        commands = "; ".join(prepare_commands(p, load_protocol(split_name(name)[0])))
+        wanted = " | ".join(f"{dataset}: {words}" for dataset, words in needs(p).items())
+        rows.append((p.name, str(p.version), p.hash[:12], p.task, p.summary, wanted, commands, p.source))
+    head = ("name", "version", "hash", "task", "what", "needs", "make its manifests", "source")
+    print_table("protocols", head, rows)
+
+
+@list_group.command()
+def tables() -> None:
+    """Tables of papers that `dfbench table` prints, and the protocols of their cells."""
+    from dfbench.report.papers import load_table, table_names
+
+    definitions = [load_table(name) for name in table_names()]
+    print_table(
+        "tables",
+        ("name", "title", "protocols"),
+        [(d.name, d.title, ", ".join(d.protocols())) for d in definitions],
+    )
 
 
 @list_group.command()

@@ -23,8 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("dfbench.cli.manifests:verify", "Check a manifest's hashes, counts and identifiers."),
     "train": ("dfbench.cli.train:train", "Train a detector by a protocol's recipe."),
     "evaluate": ("dfbench.cli.evaluate:evaluate", "Score a protocol's test data and compute its metrics."),
+    "table": ("dfbench.cli.table:table", "Print a paper's table: our numbers beside the published ones."),
     "report": ("dfbench.cli.report:report", "Write runs as one self-contained HTML page."),
-    "list": ("dfbench.cli.listing:list_group", "List data sets, models, protocols and crop profiles."),
+    "list": ("dfbench.cli.listing:list_group", "List data sets, models, protocols, tables and crop profiles."),
+    "protocol": ("dfbench.cli.protocol:protocol_group", "Show a protocol, or check a file of your own."),
     "doctor": ("dfbench.cli.doctor:doctor", "Show what is installed, what is missing and how to get it."),
 }
 

@@ -134,6 +134,7 @@ def evaluate(
         seconds=round(time.monotonic() - clock, 3),
         selection=ready.card.selection.model_dump() if ready.card else UNSELECTED,
         failure_policy=rules.failure_policy,
+        caution=rules.caution,
         published_comparisons=published_rows(rules),
         options=options,
         coverage=tuple(coverage_rows(scores)),

@@ -17,7 +17,7 @@ from dfbench.errors import UsageError
 from dfbench.models.files import file_sha256
 from dfbench.protocols.protocol import Protocol
 from dfbench.resources import facts_folder
-from dfbench.schema.published import load_published
+from dfbench.schema.published import load_published, rows_where
 from dfbench.schema.result import RunResult
 
 RUN_FILES = {"scores.parquet", "examples.parquet", "result.json", ".partial"}
@@ -74,5 +74,6 @@ def published_rows(protocol: Protocol) -> tuple[dict[str, Any], ...]:
     where = protocol.published.where
     if not where:
         return ()
-    rows = [row.model_dump() for row in load_published(facts_folder() / "published_results.csv")]
-    return tuple(row for row in rows if all(str(row.get(k, "")) == v for k, v in where.items()))
+    return tuple(
+        row.model_dump() for row in rows_where(load_published(facts_folder() / "published_results.csv"), where)
+    )

@@ -52,7 +52,8 @@ def variants_of(fields: Mapping[str, Any], path: Path) -> dict[str, Fields]:
 def compose(path: Path, variant: str, base_of: Callable[[str], Fields]) -> Fields:
     """The fields of one protocol: those of what it extends, then the file's own, then the variant's.
 
-    Tables are merged key by key; a list or a value takes the place of the former one.
+    Tables are merged key by key; a list or a value takes the place of the former one. ``subsets`` of a variant puts
+    other subsets in the place of some in every data part.
 
     Args:
         path: the file.
@@ -75,7 +76,22 @@ def compose(path: Path, variant: str, base_of: Callable[[str], Fields]) -> Field
     if variant not in variants:
         known = [f"{fields.get('name')}{SIGN}{name}" for name in variants]
         raise unknown_name("protocol", f"{fields.get('name')}{SIGN}{variant}", known, "dfbench list protocols")
-    return merged(fields, variants[variant]) | {"name": f"{fields.get('name')}{SIGN}{variant}"}
+    changes = dict(variants[variant])
+    fields = _with_subsets(fields, changes.pop("subsets", {}), path)
+    return merged(fields, changes) | {"name": f"{fields.get('name')}{SIGN}{variant}"}
+
+
+def _with_subsets(fields: Fields, other: Any, path: Path) -> Fields:
+    """The fields with other subsets in every data part: ``{ c23 = "c40" }``."""
+    if not isinstance(other, dict) or not all(isinstance(name, str) for name in other.values()):
+        raise DataError(f"{path}: subsets of a variant must map names to names", 'subsets = { c23 = "c40" }')
+    if not other:
+        return fields
+    data = [
+        part | {"subsets": [other.get(name, name) for name in part["subsets"]]} if part.get("subsets") else part
+        for part in fields.get("data", [])
+    ]
+    return fields | {"data": data}
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Fields:

@@ -38,6 +38,7 @@ class Row:
         threshold: decision threshold of accuracies.
         cluster: unit of the intervals.
         mini: whether it is invented faces.
+        caution: what its protocol says a reader must know.
     """
 
     model: str
@@ -61,6 +62,7 @@ class Row:
     threshold: float | None = None
     cluster: str = ""
     mini: bool = False
+    caution: str = ""
 
     @property
     def data(self) -> str:
@@ -133,6 +135,7 @@ def _rows_of(result: RunResult, label: str) -> list[Row]:
                 threshold=judged[0] if judged else None,
                 cluster=first.cluster,
                 mini=result.mini,
+                caution=result.caution,
             )
         )
     return rows

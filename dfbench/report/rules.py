@@ -69,6 +69,8 @@ def notes(rows: Sequence[Row]) -> list[str]:
             lines.append(
                 f"{row.model} {row.data} {row.condition} {row.level}: {number.ties} scores exactly on the threshold."
             )
+    cautions = dict.fromkeys((row.model, row.caution) for row in rows if row.caution)
+    lines += [f"Caution, {model}: {text}." for model, text in cautions]
     if any(row.mini for row in rows):
         lines.append(f"{MINI_NOTE}: no stand-in for real forgeries, no ground for ranking detectors.")
     return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -50,3 +51,8 @@ def load_published(file: Path) -> tuple[PublishedNumber, ...]:
                 where = ".".join(map(str, first["loc"]))
                 raise DataError(f"{file.name} line {number}: {where}: {first['msg']}") from error
     return tuple(rows)
+
+
+def rows_where(rows: Iterable[PublishedNumber], where: Mapping[str, str]) -> tuple[PublishedNumber, ...]:
+    """The numbers whose columns have the given values; a column that does not exist has none."""
+    return tuple(row for row in rows if all(str(getattr(row, name, "")) == value for name, value in where.items()))

@@ -100,5 +100,6 @@ class RunResult(_Frozen):
     options: dict[str, Any] = Field(default_factory=dict, description="every option that can change a number")
     coverage: tuple[Coverage, ...] = ()
     metrics: tuple[MetricValue, ...]
+    caution: str = Field(default="", description="what the protocol says a reader must know beside every number")
     scores_sha256: str = Field(default="", description="SHA-256 of the run's scores.parquet; checked when it is read")
     mini: bool = Field(description="True when any of it is invented faces: no ground for ranking detectors")

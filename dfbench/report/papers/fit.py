@@ -1,0 +1,96 @@
+"""Which runs may fill a cell of a paper's table: only those made under the cell's own conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dfbench.models.registry import get_spec, model_names
+from dfbench.protocols.files import load_protocol
+from dfbench.report.papers.definition import Method, Ours, PaperTable
+from dfbench.report.runs import Run
+from dfbench.schema.result import MetricValue
+
+FREE_OPTIONS = ("pretrained",)
+"""Options of a detector that papers seldom state: they may differ in a cell, and are printed under the table."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fitting:
+    """A run and its number for a cell."""
+
+    run: Run
+    value: MetricValue
+
+
+def fitting(table: PaperTable, ours: Ours, row: Method, runs: Sequence[Run]) -> list[Fitting]:
+    """The runs that belong in a cell, one a training seed (of several the latest), by seed."""
+    found: dict[int | None, Fitting] = {}
+    for run in sorted(runs, key=lambda r: r.result.started):
+        value = number_of(run, ours)
+        if value is not None and not refusal(table, ours, row, run):
+            found[value.seed] = Fitting(run, value)
+    return [found[seed] for seed in sorted(found, key=lambda s: -1 if s is None else s)]
+
+
+def number_of(run: Run, ours: Ours) -> MetricValue | None:
+    """The run's number for a cell, whatever else its conditions are; None where it has none."""
+    wanted = (ours.metric, ours.dataset, ours.subset, ours.manipulation, ours.condition)
+    for v in run.result.metrics:
+        if (v.name, v.dataset, v.subset, v.manipulation, v.condition) == wanted:
+            return v
+    return None
+
+
+def refusal(table: PaperTable, ours: Ours, row: Method, run: Run) -> str:
+    """Why a run may not fill a cell of its protocol; empty where it may."""
+    result, rules = run.result, load_protocol(ours.protocol)
+    card = result.weights.card if result.weights else {}
+    if result.protocol is None or result.protocol.name != ours.protocol:
+        return f"its protocol is {result.protocol.name if result.protocol else 'none'}, the cell's {ours.protocol}"
+    if result.protocol.hash != rules.hash:
+        return f"its protocol {ours.protocol} (version {result.protocol.version}) had another content"
+    if result.model != row.model or not same_options(row, options_of(run)):
+        return f"it is of {described(result.model, options_of(run))}, not of {described(row.model, row.options)}"
+    value = number_of(run, ours)
+    if value is None:
+        return f"it has no {ours.metric} of {ours.dataset}/{ours.subset} under {ours.condition}"
+    if result.mini:
+        return "its weights or data are invented faces"
+    trained = (card.get("protocol") or {}).get("name")
+    if trained not in (ours.protocol, *table.same_training.get(ours.protocol, ())):
+        return f"its weights were trained by {trained or 'an unknown protocol'}, not by {ours.protocol}"
+    made = (value.train_condition, value.profile, value.size)
+    asked = (rules.conditions.train, rules.crops.profile, rules.crops.size)
+    words = ("training condition", "crop profile", "crop size")
+    return "; ".join(
+        f"its {word} is {mine}, the cell's {theirs}"
+        for word, mine, theirs in zip(words, made, asked, strict=True)
+        if mine != theirs
+    )
+
+
+def options_of(run: Run) -> dict[str, Any]:
+    """The options that a run's detector was built with, as far as they were given."""
+    card = run.result.weights.card if run.result.weights else {}
+    found: dict[str, Any] = card.get("options") or {}
+    return dict(found)
+
+
+def same_options(row: Method, given: Mapping[str, Any]) -> bool:
+    """Whether options mean the row's detector: alike, with the detector's defaults filled in."""
+    defaults = dict(get_spec(row.model).options) if row.model in model_names() else {}
+    mine, theirs = defaults | row.options, defaults | dict(given)
+    return {k: v for k, v in mine.items() if k not in FREE_OPTIONS} == {
+        k: v for k, v in theirs.items() if k not in FREE_OPTIONS
+    }
+
+
+def described(model: str, options: Mapping[str, Any]) -> str:
+    """A detector with its options.
+
+    >>> described("grnet", {"fusion": "sum"})
+    'grnet fusion=sum'
+    """
+    return " ".join([model, *(f"{k}={v}" for k, v in sorted(options.items()))])
