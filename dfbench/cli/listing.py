@@ -81,12 +81,13 @@ def protocols() -> None:
     """
     from dfbench.protocols.compose import split_name
     from dfbench.protocols.files import load_protocol, protocol_names
-    from dfbench.protocols.needs import needs, prepare_commands
+    from dfbench.protocols.needs import needs, prepare_command
 
     rows = []
     for name in protocol_names():
         p = load_protocol(name)
-        commands = "; ".join(prepare_commands(p, load_protocol(split_name(name)[0])))
+        base = load_protocol(split_name(name)[0])
+        commands = "; ".join(prepare_command(dataset, p, base) for dataset in p.datasets())
         wanted = " | ".join(f"{dataset}: {words}" for dataset, words in needs(p).items())
         rows.append((p.name, str(p.version), p.hash[:12], p.task, p.summary, wanted, commands, p.source))
     head = ("name", "version", "hash", "task", "what", "needs", "make its manifests", "source")

@@ -67,7 +67,7 @@ def _lines(protocol: Protocol) -> list[str]:
         f"source: {p.source}",
         f"task: {task}",
         *(f"needs {name}: {words}" for name, words in needs(p).items()),
-        *(f"make it: {command}" for command in prepare_commands(p)),
+        *(f"make it: {command}" for command in prepare_commands([p])),
         *(f"{role}: {text}" for role in ("train", "val", "test") if (text := _role(p, role))),
         f"conditions: trained {p.conditions.train}, tested {', '.join(p.conditions.test)}",
         f"training: {', '.join(f'{k} {v}' for k, v in recipe.items())}; all else is the detector's own recipe",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+from dfbench.config import manifest_beside
 from dfbench.protocols.protocol import DataPart, Protocol
 from dfbench.schema.media import SPLITS
 
@@ -20,18 +24,41 @@ def needs(protocol: Protocol) -> dict[str, str]:
     }
 
 
-def prepare_commands(protocol: Protocol, base: Protocol | None = None) -> tuple[str, ...]:
-    """The commands that make the manifests of a protocol, one a data set.
+def prepare_commands(protocols: Sequence[Protocol]) -> tuple[str, ...]:
+    """The commands that make the manifests of some protocols.
+
+    Protocols that need the same of a data set share its manifest. The first manifest of a data set lies where it is
+    looked for by default, further ones beside it.
 
     Args:
+        protocols: in the order in which their names are preferred.
+    """
+    makers: dict[str, dict[str, str]] = {}
+    for protocol in protocols:
+        for dataset, words in needs(protocol).items():
+            makers.setdefault(dataset, {}).setdefault(words, protocol.name)
+    return tuple(
+        _command(dataset, name, beside=number > 0)
+        for dataset, names in makers.items()
+        for number, name in enumerate(names.values())
+    )
+
+
+def prepare_command(dataset: str, protocol: Protocol, base: Protocol | None = None) -> str:
+    """The command that makes one manifest of a protocol.
+
+    Args:
+        dataset: which one.
         protocol: the protocol.
         base: of a variant, the protocol itself; where both need the same, its command makes the manifest of both.
     """
-    of_base = needs(base) if base is not None else {}
-    return tuple(
-        f"dfbench prepare {name} --protocol {base.name if base and of_base.get(name) == words else protocol.name}"
-        for name, words in needs(protocol).items()
-    )
+    shared = base is not None and needs(base).get(dataset) == needs(protocol)[dataset]
+    return _command(dataset, base.name if base is not None and shared else protocol.name)
+
+
+def _command(dataset: str, name: str, beside: bool = False) -> str:
+    out = f" --out {manifest_beside(Path('manifests') / dataset, name).as_posix()}" if beside else ""
+    return f"dfbench prepare {dataset} --protocol {name}{out}"
 
 
 def _media(protocol: Protocol, dataset: str) -> list[DataPart]:

@@ -32,15 +32,18 @@ class Column(_Frozen):
     """One column of numbers."""
 
     head: str
-    published: dict[str, str] = Field(description="what the published numbers of the column have in common")
+    published: dict[str, str] | None = Field(
+        default=None, description="what the published numbers of the column have in common; None: there are none"
+    )
     ours: Ours | None = Field(default=None, description="None: no number of ours stands here")
     average_of: tuple[str, ...] = Field(default=(), description="heads of the columns that it averages")
+    lower_is_better: bool = False
 
 
 class Method(_Frozen):
     """One row: a method as the paper names it."""
 
-    method: str = Field(description="as published")
+    method: str = Field(default="", description="as published; empty: no published row")
     label: str = Field(default="", description="what the table prints; empty: the method")
     where: dict[str, str] = Field(default_factory=dict, description="tells rows of one method apart")
     model: str = Field(default="", description="the detector here; empty: there is none")
@@ -50,7 +53,7 @@ class Method(_Frozen):
     @property
     def name(self) -> str:
         """What the table calls the row."""
-        return self.label or self.method
+        return self.label or self.method or " ".join([self.model, *(f"{k}={v}" for k, v in self.options.items())])
 
 
 class Floor(_Frozen):

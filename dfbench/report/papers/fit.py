@@ -71,6 +71,22 @@ def refusal(table: PaperTable, ours: Ours, row: Method, run: Run) -> str:
     )
 
 
+def why_not(table: PaperTable, run: Run) -> str:
+    """Why a run is in no cell of a table; empty where it is in some.
+
+    Of the reasons, that of the cell which it comes nearest to is told: one of its own protocol, if there is one.
+    """
+    own = Method(model=run.result.model, options=options_of(run))
+    rows = [*(row for row in table.row if row.model == run.result.model), own]
+    cells = [(ours, row) for row in rows for column in table.column if (ours := table.ours(column, row))]
+    reasons = [refusal(table, ours, row, run) for ours, row in cells]
+    if not all(reasons):
+        return ""
+    name = run.result.protocol.name if run.result.protocol else None
+    near = [why for (ours, row), why in zip(cells, reasons, strict=True) if ours.protocol == name and row is own]
+    return next(iter(near), f"it was made by {name or 'no protocol'}, the table takes {', '.join(table.protocols())}")
+
+
 def options_of(run: Run) -> dict[str, Any]:
     """The options that a run's detector was built with, as far as they were given."""
     card = run.result.weights.card if run.result.weights else {}

@@ -1,0 +1,79 @@
+"""``dfbench table``: a paper's table, ours beside the published numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from dfbench.report.papers import PaperTable
+    from dfbench.report.runs import Run
+
+FORMATS = ("text", "md", "tex", "csv")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dfbench table grnet-5
+  dfbench table grnet-5 runs/a runs/b --format tex --out table5.tex"""
+)
+@click.argument("name")
+@click.argument("runs", nargs=-1, metavar="[RUN...]", type=click.Path(path_type=Path))
+@click.option("--format", "fmt", default="text", show_default=True, metavar="F", help=f"{', '.join(FORMATS)}.")
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write it there instead.")
+def table(name: str, runs: tuple[Path, ...], fmt: str, out: Path | None) -> None:
+    """Print a paper's table NAME: its published numbers, and beside them those of runs.
+
+    A cell takes a run alone that was made by the cell's own protocol: training and test condition, crop profile, size
+    and level. Without RUN the runs of the workspace are looked through. Empty cells name the command that fills them.
+    """
+    from dfbench.errors import unknown_name
+    from dfbench.report.papers import load_table, paper_table
+
+    if fmt not in FORMATS:
+        raise unknown_name("table format", fmt, FORMATS)
+    definition = load_table(name)
+    loaded = _given(definition, runs) if runs else _of_workspace(definition)
+    text = paper_table(name, loaded, fmt)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    partial = out.with_name(f"{out.name}.partial")
+    partial.write_text(text, "utf-8")
+    partial.replace(out)
+    click.echo(str(out))
+
+
+def _given(definition: PaperTable, folders: tuple[Path, ...]) -> list[Run]:
+    """The runs that were named; those that belong in no cell are named with the reason."""
+    from dfbench.cli.steps import say
+    from dfbench.report.papers.fit import why_not
+    from dfbench.report.runs import load_runs
+
+    loaded = load_runs(folders)
+    for run in loaded:
+        reason = why_not(definition, run)
+        if reason:
+            say(f"note: {run.folder} is in no cell of {definition.name}: {reason}")
+    return loaded
+
+
+def _of_workspace(definition: PaperTable) -> list[Run]:
+    """The runs of the workspace that were made by one of the table's protocols."""
+    from dfbench.config import runs_home
+    from dfbench.report.runs import RESULT_FILE, load_runs
+
+    wanted = set(definition.protocols())
+    folders = [file.parent for file in sorted(runs_home().glob(f"*/{RESULT_FILE}")) if _protocol_of(file) in wanted]
+    return load_runs(folders) if folders else []
+
+
+def _protocol_of(file: Path) -> str:
+    try:
+        return str((json.loads(file.read_text("utf-8")).get("protocol") or {}).get("name", ""))
+    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError):
+        return ""

@@ -1,0 +1,30 @@
+"""Tables of papers: their published numbers, ours beside them, and what would fill the empty cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dfbench.report.papers.definition import PaperTable, load_table, table_names
+from dfbench.report.papers.grid import Grid, build
+from dfbench.report.papers.render import PAPER_FORMATS, render_paper
+from dfbench.report.runs import Run
+from dfbench.resources import facts_folder
+from dfbench.schema.published import load_published
+
+__all__ = ["PAPER_FORMATS", "Grid", "PaperTable", "build", "load_table", "paper_table", "render_paper", "table_names"]
+
+
+def paper_table(name: str, runs: Sequence[Run] = (), fmt: str = "text") -> str:
+    """A paper's table with the runs that belong in it.
+
+    Args:
+        name: of the table, for example ``grnet-5``.
+        runs: evaluated detectors; those that belong in no cell are passed over.
+        fmt: ``text``, ``md``, ``tex`` or ``csv``.
+
+    Raises:
+        UsageError: an unknown table or format.
+        DataError: the definition or the published numbers are damaged.
+    """
+    published = load_published(facts_folder() / "published_results.csv")
+    return render_paper(build(load_table(name), published, runs), published, fmt)
