@@ -1,0 +1,42 @@
+"""Trees of the data sets, once a session, and what a protocol makes of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import trees
+
+from dfbench.manifest.manifest import Manifest
+from dfbench.protocols.protocol import Protocol
+
+
+@pytest.fixture(scope="session")
+def tree_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The tree of a data set."""
+    made: dict[str, Path] = {}
+
+    def make(dataset: str) -> Path:
+        if dataset not in made:
+            made[dataset] = trees.TREES[dataset](tmp_path_factory.mktemp(dataset.replace("+", "p")))
+        return made[dataset]
+
+    return make
+
+
+@pytest.fixture
+def manifests_of(tree_of: Callable[[str], Path], tmp_path: Path) -> Callable[[Protocol], list[Manifest]]:
+    """The manifests that a protocol needs, of pictures of one colour."""
+
+    def make(protocol: Protocol) -> list[Manifest]:
+        return [
+            trees.manifest_of(trees.plan_of(protocol, name, tree_of(name)), tmp_path / "manifests" / name)
+            for name in protocol.datasets()
+        ]
+
+    return make
