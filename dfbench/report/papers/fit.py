@@ -45,10 +45,11 @@ def number_of(run: Run, ours: Ours) -> MetricValue | None:
 
 def refusal(table: PaperTable, ours: Ours, row: Method, run: Run) -> str:
     """Why a run may not fill a cell of its protocol; empty where it may."""
-    result, rules = run.result, load_protocol(ours.protocol)
+    result = run.result
     card = result.weights.card if result.weights else {}
     if result.protocol is None or result.protocol.name != ours.protocol:
         return f"its protocol is {result.protocol.name if result.protocol else 'none'}, the cell's {ours.protocol}"
+    rules = load_protocol(ours.protocol)
     if result.protocol.hash != rules.hash:
         return f"its protocol {ours.protocol} (version {result.protocol.version}) had another content"
     if result.model != row.model or not same_options(row, options_of(run)):

@@ -1,0 +1,373 @@
+"""Papers' tables: published numbers verbatim, which runs fill which cells, and what stands under them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+from statistics import fmean, stdev
+
+import pytest
+from paper_runs import write_paper_run
+
+from dfbench.cli.main import COMMANDS, run_command
+from dfbench.errors import DataError, UsageError
+from dfbench.models.registry import get_spec, model_names
+from dfbench.protocols.files import load_protocol
+from dfbench.report import load_runs
+from dfbench.report.papers import PAPER_FORMATS, build, load_table, paper_table, table_names
+from dfbench.report.papers.fit import why_not
+from dfbench.report.papers.grid import Grid, Line, published_number
+from dfbench.resources import facts_folder
+from dfbench.schema.published import load_published, rows_where
+from dfbench.schema.result import ProtocolRef
+
+PUBLISHED = load_published(facts_folder() / "published_results.csv")
+GRNET = [f"grnet-{n}" for n in range(1, 10)]
+
+
+def grid(name: str, *folders: Path) -> Grid:
+    return build(load_table(name), PUBLISHED, load_runs(folders) if folders else [])
+
+
+def line(table: Grid, name: str, whose: str = "dfbench") -> Line:
+    (found,) = [one for one in table.lines if (one.name, one.whose) == (name, whose)]
+    return found
+
+
+# Definitions
+
+
+def test_the_papers_tables_are_there() -> None:
+    assert set(GRNET) <= set(table_names())
+    assert {"cross", "diffusionfake-1", "deepfakebench"} <= set(table_names())
+
+
+@pytest.mark.parametrize("name", table_names())
+def test_every_published_number_of_a_table_stands_in_it_once(name: str) -> None:
+    table = load_table(name)
+    rows = [
+        row
+        for row in rows_where(PUBLISHED, table.published)
+        if table.name != "cross" or row.source in ("shiohara2022sbi",)
+    ]
+    shown = [n for r in table.row if r.method for c in table.column if (n := published_number(c, r, rows)) is not None]
+    skipped = {
+        "UADFV",
+        "DeeperForensics-1.0",
+        "FaceShifter",
+        "FFIW-10K",
+        "average within-domain",
+        "average cross-domain",
+    }
+    assert len(shown) == len({id(n) for n in shown})
+    assert {id(n) for n in shown} == {id(n) for n in rows if n.test_set not in skipped}
+
+
+@pytest.mark.parametrize("name", table_names())
+def test_every_cell_names_a_protocol_that_computes_it(name: str) -> None:
+    table = load_table(name)
+    for column in table.column:
+        for row in table.row:
+            ours = table.ours(column, row)
+            if ours is None:
+                continue
+            rules = load_protocol(ours.protocol)
+            assert ours.metric in rules.metrics.names
+            assert ours.condition in rules.conditions.test
+            parts = [p for p in rules.data if p.role == "test" and p.dataset == ours.dataset]
+            assert any(ours.subset in (p.subsets or ("all",)) for p in parts)
+
+
+@pytest.mark.parametrize("name", table_names())
+def test_every_detector_of_a_table_is_registered_with_these_options(name: str) -> None:
+    for row in load_table(name).row:
+        if row.model:
+            assert row.model in model_names()
+            assert set(row.options) <= set(get_spec(row.model).options)
+
+
+def test_an_unknown_table_gets_a_suggestion() -> None:
+    with pytest.raises(UsageError, match="unknown table 'grnet5'") as error:
+        load_table("grnet5")
+    assert "'grnet-5'" in error.value.hint
+    with pytest.raises(UsageError, match="unknown table format 'pdf'"):
+        paper_table("grnet-5", fmt="pdf")
+
+
+# Published numbers
+
+
+@pytest.mark.parametrize(("name", "values"), [
+    ("grnet-1", ("99.21", "94.41", "98.11", "99.98", "94.85", "98.89", "99.65", "94.97", "98.96", "99.96", "99.15")),
+    ("grnet-2", ("97.50", "97.49", "95.24", "98.52", "99.04")),
+    ("grnet-3", ("94.61", "95.32", "95.72", "94.85", "96.48")),
+    ("grnet-4", ("80.76", "67.76", "62.40", "70.31", "98.53")),
+    ("grnet-5", ("76.83", "62.40", "63.52", "67.58", "99.81", "94.02", "99.32", "97.72")),
+    ("grnet-6", ("51.78", "56.68", "73.97", "73.76", "74.03", "81.13")),
+    ("grnet-8", ("99.09", "99.74")),
+    ("grnet-9", ("53.8", "48.2", "65.3", "65.5", "54.6", "72.7")),
+    ("diffusionfake-1", ("65.27", "38.77", "83.78", "25.17")),
+    ("deepfakebench", ("60.77", "59.20", "96.37", "73.65")),
+    ("cross", ("93.82", "85.70", "99.79")),
+])  # fmt: skip
+@pytest.mark.parametrize("fmt", list(PAPER_FORMATS))
+def test_published_values_print_verbatim_with_no_run_at_hand(name: str, values: tuple[str, ...], fmt: str) -> None:
+    text = paper_table(name, fmt=fmt)
+    for value in values:
+        shown = f"{float(value):.6g}" if fmt == "csv" else value
+        assert re.search(rf"(?<![\d.]){re.escape(shown)}(?!\d)", text), value
+
+
+def test_the_rows_that_cost_nothing() -> None:
+    table = grid("grnet-5")
+    real, fake = 25 + 10 + 25, 10 + 10 + 25 + 25 + 25  # thousands, by class as published
+    assert line(table, "majority class", "floor").cells[0].value == round(100 * fake / (real + fake), 2)
+    by_size = 25 + max(10, 20) + 50 + max(25, 25)
+    assert line(table, "size of the picture alone", "floor").cells[0].value == round(100 * by_size / 155, 2)
+    multi = line(grid("grnet-4"), "size of the picture alone", "floor").cells[0].value
+    assert multi == round(100 * (25 + 10 + 25 + 25) / 155, 2)
+
+
+# Which runs fill a cell
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return write_paper_run(tmp_path / "run", "grnet/hff-binary")
+
+
+def test_a_run_fills_its_own_cell_and_no_other(run: Path) -> None:
+    (loaded,) = load_runs([run])
+    value = next(v for v in loaded.result.metrics if v.name == "acc.frame" and v.manipulation == "all")
+    cells = line(grid("grnet-5", run), "GRnet").cells
+    assert value.value is not None
+    assert cells[0].value == pytest.approx(100 * value.value)
+    assert (cells[0].low, cells[0].high) == pytest.approx((100 * (value.low or 0), 100 * (value.high or 0)))
+    assert (cells[0].n, cells[0].command) == (140, None)
+    assert [cell.value for cell in cells[1:]] == [None, None, None]
+    assert not any(cell.fits for cell in line(grid("grnet-5", run), "Meso-4").cells)
+    text = paper_table("grnet-5", [loaded])
+    assert f"{100 * value.value:.2f}* [{100 * (value.low or 0):.2f}-{100 * (value.high or 0):.2f}]" in text
+    assert re.search(r"^GRnet +dfbench .* 7 +140$", text, re.MULTILINE)
+
+
+def test_the_average_needs_all_its_columns(tmp_path: Path) -> None:
+    folders = [
+        write_paper_run(tmp_path / f"run{v}", f"grnet/hff-binary{v}", gap=gap)
+        for v, gap in (("", 3.0), ("@jp60", 1.0), ("@me5", 2.0))
+    ]
+    cells = line(grid("grnet-5", *folders), "GRnet").cells
+    values = [cell.value for cell in cells[:3] if cell.value is not None]
+    assert cells[3].value == pytest.approx(fmean(values))
+    assert line(grid("grnet-5", *folders[:2]), "GRnet").cells[3].value is None
+
+
+def test_seeds_are_combined_with_their_spread(tmp_path: Path) -> None:
+    folders = [write_paper_run(tmp_path / str(s), "grnet/hff-binary", seed=s) for s in (1, 2, 3)]
+    values = [100 * (next(v for v in r.result.metrics if v.name == "acc.frame").value or 0) for r in load_runs(folders)]
+    found = line(grid("grnet-5", *folders), "GRnet")
+    assert found.cells[0].value == pytest.approx(fmean(values))
+    assert found.cells[0].spread == pytest.approx(stdev(values))
+    assert (found.cells[0].low, found.seeds) == (None, (1, 2, 3))
+    assert f"±{stdev(values):.2f}" in paper_table("grnet-5", load_runs(folders))
+
+
+def test_of_one_seed_the_latest_run_counts(tmp_path: Path) -> None:
+    old = write_paper_run(tmp_path / "old", "grnet/hff-binary", gap=0.5, started="2025-01-01T00:00:00")
+    new = write_paper_run(tmp_path / "new", "grnet/hff-binary", gap=3.0)
+    (fit,) = line(grid("grnet-5", old, new), "GRnet").cells[0].fits
+    assert fit.run.folder == new
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"rule": {"size": 224}}, "crop size is 224, the cell's 128"),
+        ({"rule": {"profile": "native"}}, "crop profile is native, the cell's box"),
+        ({"rule": {"train_condition": "JP60"}}, "training condition is JP60, the cell's clean"),
+        ({"condition": "JP60"}, "no acc.frame of hff/all under clean"),
+        ({"subset": "c23"}, "no acc.frame of hff/all"),
+        ({"dataset": "dfdc"}, "no acc.frame of hff/all"),
+        ({"trained_by": "grnet/hff-binary@jp60"}, "weights were trained by grnet/hff-binary@jp60"),
+        ({"card": False}, "trained by an unknown protocol"),
+        ({"mini": True}, "invented faces"),
+        ({"protocol_ref": None}, "no protocol"),
+    ],
+)
+def test_runs_under_other_conditions_fill_nothing(tmp_path: Path, changes: dict[str, object], reason: str) -> None:
+    folder = write_paper_run(tmp_path / "run", "grnet/hff-binary", **changes)  # type: ignore[arg-type]
+    table = grid("grnet-5", folder)
+    assert not any(cell.fits for one in table.lines for cell in one.cells)
+    (loaded,) = load_runs([folder])
+    assert reason in why_not(load_table("grnet-5"), loaded)
+
+
+def test_another_content_of_the_protocol_fills_nothing(tmp_path: Path) -> None:
+    other = ProtocolRef(name="grnet/hff-binary", version=1, hash="0" * 64)
+    folder = write_paper_run(tmp_path / "run", "grnet/hff-binary", protocol_ref=other)
+    (loaded,) = load_runs([folder])
+    assert "had another content" in why_not(load_table("grnet-5"), loaded)
+    assert line(grid("grnet-5", folder), "GRnet").cells[0].value is None
+
+
+def test_options_tell_the_rows_of_one_detector_apart(tmp_path: Path) -> None:
+    plain = write_paper_run(tmp_path / "plain", "grnet/components", gap=1.0)
+    summed = write_paper_run(tmp_path / "sum", "grnet/components", options={"fusion": "sum"}, gap=3.0)
+    table = grid("grnet-1", plain, summed)
+    assert [fit.run.folder for fit in line(table, "GRnet").cells[0].fits] == [plain]
+    assert [fit.run.folder for fit in line(table, "GRnet MTE only (no AFM)").cells[0].fits] == [summed]
+    assert line(table, "GRnet AFM only (no MTE)").cells[0].value is None
+    fetched = write_paper_run(tmp_path / "fetched", "grnet/components", options={"pretrained": True}, seed=8)
+    assert len(line(grid("grnet-1", plain, fetched), "GRnet").cells[0].fits) == 2
+    assert "pretrained=True" in paper_table("grnet-1", load_runs([fetched]))
+
+
+def test_weights_trained_alike_serve_the_generalisation_table(tmp_path: Path) -> None:
+    folder = write_paper_run(
+        tmp_path / "run", "grnet/celeb-df@c40", dataset="celeb-df-v2", trained_by="grnet/ffpp-binary@c40"
+    )
+    table = grid("grnet-9", folder)
+    assert line(table, "GRnet-LQ (FaceForensics++)").cells[0].value is not None
+    assert line(table, "GRnet-HQ (FaceForensics++)").cells[0].value is None
+
+
+def test_a_detector_that_the_paper_does_not_have_gets_a_row_of_its_own(tmp_path: Path) -> None:
+    mine = write_paper_run(tmp_path / "mine", "grnet/hff-binary", model="my-net", options={"width": 8})
+    table = grid("grnet-5", mine)
+    assert line(table, "my-net width=8").cells[0].value is not None
+    assert not [one for one in table.lines if one.whose == "paper" and "my-net" in one.name]
+
+
+def test_the_majority_of_the_tested_samples_stands_beside_ours(run: Path) -> None:
+    found = line(grid("grnet-5", run), "majority class, of the tested", "floor")
+    assert found.cells[0].value == pytest.approx(100 * 80 / 140)
+    assert found.cells[1].value is None
+
+
+def test_the_best_of_each_kind_is_marked(tmp_path: Path) -> None:
+    worse = write_paper_run(tmp_path / "worse", "grnet/hff-binary", model="meso4", gap=0.5)
+    better = write_paper_run(tmp_path / "better", "grnet/hff-binary", gap=3.0)
+    table = grid("grnet-5", worse, better)
+    assert [line(table, n).cells[0].best for n in ("Meso-4", "GRnet")] == [False, True]
+    assert line(table, "GRnet", "paper").cells[0].best
+    assert "\\textbf{99.81}" in paper_table("grnet-5", fmt="tex")
+    assert "**99.81**" in paper_table("grnet-5", fmt="md")
+    errors = grid("diffusionfake-1")
+    best = [one.cells[1].value for one in errors.lines if one.whose == "paper" and one.cells[1].best]
+    assert best == [min(c for one in errors.lines if one.whose == "paper" and (c := one.cells[1].value) is not None)]
+
+
+# Commands
+
+
+@pytest.mark.parametrize("name", table_names())
+def test_empty_cells_name_commands_that_exist(name: str) -> None:
+    table = grid(name)
+    used = {cell.command for one in table.lines for cell in one.cells if cell.command is not None}
+    assert used == set(range(1, len(table.commands) + 1))
+    text = paper_table(name)
+    for word, command in re.findall(
+        r"dfbench (\w+) ([^\n&]*)", "\n".join(x for x in text.splitlines() if x[:1] in "f(")
+    ):
+        assert word in COMMANDS
+        protocol = re.search(r"--protocol (\S+)", command)
+        assert protocol is not None
+        load_protocol(protocol[1])
+    for command in table.commands:
+        models = re.search(r"\(M = ([^)]*)\)", command)
+        names = models[1].split(", ") if models else [re.findall(r"--model (\S+)", command)[0]]
+        assert all(name in model_names() for name in names)
+
+
+def test_a_filled_cell_names_no_command(run: Path) -> None:
+    before, after = grid("grnet-5"), grid("grnet-5", run)
+    assert line(before, "GRnet").cells[0].command == 1
+    assert line(after, "GRnet").cells[0].command is None
+    assert "grnet)" not in after.commands[0]
+
+
+# Forms
+
+
+def test_text_markdown_and_latex_say_the_rules(run: Path) -> None:
+    loaded = load_runs([run])
+    for fmt in ("text", "md", "tex"):
+        text = paper_table("grnet-5", loaded, fmt).replace("\\", "")
+        assert "grnet/hff-binary version 1" in text
+        assert "box crops of 128 px" in text
+        assert "weights by acc.frame on val" in text
+        assert "The split of the images: not published" in text
+    tex = paper_table("grnet-5", loaded, "tex")
+    assert tex.count("{") == tex.count("}")
+    for command in ("toprule", "midrule", "bottomrule"):
+        assert f"\\{command}" in tex
+    widths = {len(re.split(r"(?<!\\)&", row)) for row in tex.splitlines() if row.endswith("\\\\")}
+    assert widths == {8}
+
+
+def test_csv_keeps_every_number_with_its_rule(run: Path) -> None:
+    loaded = load_runs([run])
+    rows = list(csv.DictReader(io.StringIO(paper_table("grnet-5", loaded, "csv"))))
+    (ours,) = [r for r in rows if (r["method"], r["whose"], r["column"]) == ("GRnet", "dfbench", "Raw")]
+    assert (ours["protocol"], ours["metric"]) == ("grnet/hff-binary", "acc.frame")
+    assert (ours["n"], ours["seeds"], ours["runs"]) == ("140", "7", loaded[0].result.run_id)
+    assert float(ours["low"]) <= float(ours["value"]) <= float(ours["high"])
+    (empty,) = [r for r in rows if (r["method"], r["whose"], r["column"]) == ("GRnet", "dfbench", "JP60")]
+    assert empty["value"] == ""
+    assert "grnet/hff-binary@jp60" in empty["command"]
+
+
+def test_both_dfdc_cuts_carry_their_caution() -> None:
+    text = paper_table("grnet-8")
+    assert "Caution, grnet/dfdc: the split is dfbench's own" in text
+    assert "Caution, grnet/dfdc@frame-random: frames of one clip are in training and in test" in text
+
+
+# Command line
+
+
+def test_the_command_finds_runs_of_the_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DFBENCH_HOME", str(tmp_path))
+    write_paper_run(tmp_path / "runs" / "a", "grnet/hff-binary")
+    write_paper_run(tmp_path / "runs" / "b", "grnet/dfdc", dataset="dfdc")
+    (tmp_path / "runs" / "c").mkdir()
+    (tmp_path / "runs" / "c" / "result.json").write_text("[")
+    assert run_command(["table", "grnet-5"]) == 0
+    assert re.search(r"^GRnet +dfbench +\d\d\.\d\d\*", capsys.readouterr().out, re.MULTILINE)
+    out = tmp_path / "t.tex"
+    assert run_command(["table", "grnet-5", "--format", "tex", "--out", str(out)]) == 0
+    assert out.read_text().startswith("% needs")
+    assert capsys.readouterr().out.strip() == str(out)
+
+
+def test_a_given_run_that_fits_nowhere_is_named_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_paper_run(tmp_path / "a", "grnet/hff-binary", rule={"size": 224})
+    assert run_command(["table", "grnet-5", str(folder)]) == 0
+    assert "is in no cell of grnet-5: its crop size is 224, the cell's 128" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["grnet-55"], 2, "grnet-5"),
+        (["grnet-5", "--format", "html"], 2, "unknown table format"),
+        (["grnet-5", "nowhere"], 3, "no run folder nowhere"),
+    ],
+)
+def test_mistakes(words: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["table", *words]) == code
+    assert says in capsys.readouterr().err
+
+
+def test_a_damaged_definition_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "x.toml").write_text('name = "x"\n')
+    monkeypatch.setattr("dfbench.report.papers.definition.protocols_folder", lambda: tmp_path)
+    with pytest.raises(DataError, match="no definition of a table"):
+        load_table("x")
