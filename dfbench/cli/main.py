@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("dfbench.cli.train:train", "Train a detector by a protocol's recipe."),
     "evaluate": ("dfbench.cli.evaluate:evaluate", "Score a protocol's test data and compute its metrics."),
     "report": ("dfbench.cli.report:report", "Write runs as one self-contained HTML page."),
+    "compare": ("dfbench.cli.compare:compare", "Test whether two runs differ, paired on the same samples."),
+    "import": ("dfbench.cli.importing:import_group", "Make a run of scores from another program."),
     "list": ("dfbench.cli.listing:list_group", "List data sets, models, protocols and crop profiles."),
     "doctor": ("dfbench.cli.doctor:doctor", "Show what is installed, what is missing and how to get it."),
 }

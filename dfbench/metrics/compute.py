@@ -21,6 +21,7 @@ from dfbench.metrics.intervals import (
     resample,
 )
 from dfbench.metrics.names import MetricName, parse_metric
+from dfbench.metrics.ranking import Values
 from dfbench.metrics.rows import Place, cells, checked_rows
 from dfbench.metrics.samples import (
     FAILURE_POLICIES,
@@ -179,7 +180,7 @@ class Cell:
     def __init__(self, rows: pd.DataFrame, rules: Rules, resamples: int, seed: int) -> None:
         self._rows = rows
         self._rules = rules
-        self._resamples = resamples
+        self.resamples = resamples
         self._seed = seed
         self._samples: dict[str, Samples] = {}
         self._draws: dict[tuple[int, ...], Draws] = {}
@@ -198,12 +199,12 @@ class Cell:
             "ties": ties_at(samples.scores, decision) if judged else None,
         }
         try:
-            value = estimate(kind, samples, decision, self._classes)
+            value = self.value(name)
         except UndefinedMetric as reason:
             return fields | {"value": None, "undefined": reason.message}
         if name.column == "eer":
             fields["threshold"] = equal_error(samples.labels, samples.scores).threshold
-        interval = self._interval(name, samples, decision)
+        interval = self._interval(name, samples)
         return fields | {
             "value": value,
             "low": interval.low,
@@ -218,7 +219,15 @@ class Cell:
             self._samples[built_by] = self._rules.samples(self._rows, name)
         return self._samples[built_by]
 
-    def resampled(self, name: MetricName) -> np.ndarray:
+    def value(self, name: MetricName) -> float:
+        """The metric.
+
+        Raises:
+            UndefinedMetric: it does not exist here.
+        """
+        return estimate(name.kind, self.samples(name), self._rules.decision(name), self._classes)
+
+    def resampled(self, name: MetricName) -> Values:
         """The metric on every resample; (B,)."""
         samples = self.samples(name)
         draws = self._draws_for(samples)
@@ -228,8 +237,8 @@ class Cell:
     def _classes(self) -> Sequence[str]:
         return self._rules.classes or BINARY
 
-    def _interval(self, name: MetricName, samples: Samples, threshold: float) -> Interval:
-        if not self._resamples:
+    def _interval(self, name: MetricName, samples: Samples) -> Interval:
+        if not self.resamples:
             return Interval(None, None, "no resamples were asked for")
         reason = refusal(samples.labels, samples.groups, name.kind.both)
         if reason:
@@ -241,7 +250,7 @@ class Cell:
         strata = np.unique(np.stack([samples.groups, samples.labels]), axis=1)
         key = tuple(strata.ravel().tolist())
         if key not in self._draws:
-            self._draws[key] = draw_groups(samples.labels, samples.groups, self._resamples, self._seed)
+            self._draws[key] = draw_groups(samples.labels, samples.groups, self.resamples, self._seed)
         return self._draws[key]
 
 

@@ -76,7 +76,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "eer": Kind("EER", both=True, higher_is_better=False, ranked=ranking.eer_of),
         "ap": Kind("AP", both=True, ranked=ranking.ap_of),
         "logloss": Kind(
-            "log-loss",
+            "log-loss x100",
             both=False,
             higher_is_better=False,
             columns=calibration.log_loss_columns,
