@@ -64,7 +64,7 @@ def test_intervals_over_single_frames_would_be_far_too_narrow():
     rng = np.random.default_rng(0)
     single = 0
     for number in range(60):
-        group, fake, frames = world(rng)
+        _, fake, frames = world(rng)
         labels, scores = np.repeat(fake, FRAMES), expit(frames).ravel()
         alone = np.arange(len(labels))
         draws = draw_groups(labels, alone, 200, seed=number)
@@ -74,7 +74,7 @@ def test_intervals_over_single_frames_would_be_far_too_narrow():
 
 
 def test_the_video_scores_of_the_simulation_are_those_of_mean_logit():
-    group, fake, frames = world(np.random.default_rng(1))
+    _, fake, frames = world(np.random.default_rng(1))
     names = np.repeat([f"v{i:04d}" for i in range(len(fake))], FRAMES)
     videos = aggregate(names, np.repeat(fake, FRAMES), expit(frames).ravel(), "mean-logit")
     np.testing.assert_allclose(videos.scores, expit(frames.mean(axis=1)))
