@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("dfbench.cli.evaluate:evaluate", "Score a protocol's test data and compute its metrics."),
     "table": ("dfbench.cli.table:table", "Print a paper's table: our numbers beside the published ones."),
     "report": ("dfbench.cli.report:report", "Write runs as one self-contained HTML page."),
+    "compare": ("dfbench.cli.compare:compare", "Test whether two runs differ, paired on the same samples."),
+    "import": ("dfbench.cli.importing:import_group", "Make a run of scores from another program."),
     "list": ("dfbench.cli.listing:list_group", "List data sets, models, protocols, tables and crop profiles."),
     "protocol": ("dfbench.cli.protocol:protocol_group", "Show a protocol, or check a file of your own."),
     "doctor": ("dfbench.cli.doctor:doctor", "Show what is installed, what is missing and how to get it."),

@@ -12,10 +12,11 @@ from typing import Any
 import pyarrow as pa
 
 from dfbench.errors import UsageError
+from dfbench.evaluation.cheap import cheap_baselines, media_facts
 from dfbench.evaluation.data import as_protocol, manifest_ref, open_manifests, role_data
 from dfbench.evaluation.detector import load_detector
 from dfbench.evaluation.store import make_run_id, published_rows, run_folder, write_run
-from dfbench.metrics import compute_metrics, coverage_rows
+from dfbench.metrics import compute_metrics, coverage_rows, doubts, parse_metric
 from dfbench.models.card import Intended, WeightCard
 from dfbench.models.files import file_sha256
 from dfbench.models.registry import get_spec
@@ -87,6 +88,8 @@ def evaluate(
     started, clock = datetime.now(UTC), time.monotonic()
     rules = as_protocol(protocol)
     _only_clean(rules)
+    for name in rules.metrics.names:
+        parse_metric(name)
     spec = get_spec(model)
     where = resolve_device(device)
     opened = open_manifests(rules, manifests, ("test",))
@@ -135,26 +138,47 @@ def evaluate(
         selection=ready.card.selection.model_dump() if ready.card else UNSELECTED,
         failure_policy=rules.failure_policy,
         caution=rules.caution,
+        faces=rules.metrics.faces,
+        classes=rules.classes,
         published_comparisons=published_rows(rules),
         options=options,
         coverage=tuple(coverage_rows(scores)),
         metrics=tuple(protocol_metrics(scores, rules, ready.card)),
+        baselines=cheap_baselines(
+            scores,
+            media_facts(data),
+            lambda table, names: protocol_metrics(table, rules, None, names),
+            rules.metrics.names,
+            rules.classes,
+        ),
+        warnings=tuple(doubts(scores)),
         mini="mini" in rules.datasets() or bool(ready.card and ready.card.mini),
     )
     written = write_run(folder, result, scores, examples_table(network, data, scores, where))
     return Run(folder, written, scores)
 
 
-def protocol_metrics(scores: pa.Table, rules: Protocol, card: WeightCard | None) -> list[MetricValue]:
-    """The metrics that a protocol asks for, with its crops and the card's training condition and seed beside them."""
+def protocol_metrics(
+    scores: pa.Table, rules: Protocol, card: WeightCard | None, names: Sequence[str] | None = None
+) -> list[MetricValue]:
+    """The metrics that a protocol asks for, with its crops and the card's training condition and seed beside them.
+
+    Args:
+        scores: of a run.
+        rules: the protocol.
+        card: of the weights.
+        names: other metrics than the protocol's.
+    """
     return compute_metrics(
         scores,
-        rules.metrics.names,
+        rules.metrics.names if names is None else names,
         threshold=rules.metrics.threshold,
         resamples=rules.metrics.resamples,
         seed=rules.metrics.seed,
         per_manipulation=rules.metrics.per_manipulation,
         failure_policy=rules.failure_policy,
+        faces=rules.metrics.faces,
+        classes=rules.classes,
         profile=rules.crops.profile,
         size=rules.crops.size,
         train_condition=card.train_condition if card else "clean",

@@ -23,21 +23,31 @@ from dfbench.schema.result import RunResult
 RUN_FILES = {"scores.parquet", "examples.parquet", "result.json", ".partial"}
 
 
-def make_run_id(model: str, weights: str, protocol: Protocol, manifests: Sequence[str], options: dict[str, Any]) -> str:
+def make_run_id(
+    model: str, weights: str, protocol: Protocol | None, manifests: Sequence[str], options: dict[str, Any]
+) -> str:
     """Identifies a run by its inputs: the same inputs give the same id, hence the same folder."""
-    inputs = [model, weights, protocol.hash, list(manifests), options]
+    inputs = [model, weights, protocol.hash if protocol else None, list(manifests), options]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def run_folder(out: str | Path | None, protocol: Protocol, model: str, run_id: str, overwrite: bool) -> Path:
-    """The folder of a run, which may hold the same run already but no other.
+    """The folder of a run: the given one, see :func:`free_folder`, or its own in the workspace.
 
     Raises:
         UsageError: ``out`` holds another run, or files that are no run.
     """
     if out is None:
         return runs_home() / f"{protocol.name.replace('/', '-')}-{model}-{run_id[:8]}"
-    folder = Path(out)
+    return free_folder(Path(out), run_id, overwrite)
+
+
+def free_folder(folder: Path, run_id: str, overwrite: bool) -> Path:
+    """The folder, which may hold the same run already but no other.
+
+    Raises:
+        UsageError: it holds another run, or files that are no run.
+    """
     if overwrite or not folder.is_dir() or not any(folder.iterdir()):
         return folder
     result = folder / "result.json"
@@ -51,8 +61,14 @@ def run_folder(out: str | Path | None, protocol: Protocol, model: str, run_id: s
     raise UsageError(f"the folder {folder} holds {what}", "choose another --out, or remove the folder")
 
 
-def write_run(folder: Path, result: RunResult, scores: pa.Table, examples: pa.Table) -> RunResult:
+def write_run(folder: Path, result: RunResult, scores: pa.Table, examples: pa.Table | None = None) -> RunResult:
     """Write a run so that ``result.json`` is there only when everything else is.
+
+    Args:
+        folder: of the run; made where missing.
+        result: without the hash of the scores.
+        scores: a table of :data:`dfbench.schema.scores.SCORES`.
+        examples: crops to show; None: there are none, and those of an earlier run are removed.
 
     Returns:
         The result as written, with the hash of ``scores.parquet``.
@@ -61,6 +77,9 @@ def write_run(folder: Path, result: RunResult, scores: pa.Table, examples: pa.Ta
     (folder / "result.json").unlink(missing_ok=True)
     partial = folder / ".partial"
     for name, table in (("scores.parquet", scores), ("examples.parquet", examples)):
+        if table is None:
+            (folder / name).unlink(missing_ok=True)
+            continue
         pq.write_table(table, partial, compression="zstd")
         os.replace(partial, folder / name)
     complete = result.model_copy(update={"scores_sha256": file_sha256(folder / "scores.parquet")})

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dfbench.errors import UndefinedMetric
-from dfbench.metrics.ranking import auc_of, crossing_of, rank, vertices
+from dfbench.metrics.kinds import kind_of
+from dfbench.metrics.ranking import Counts, auc_of, crossing_of, rank, vertices
 from dfbench.metrics.validation import check, check_scores, check_threshold, require_both
 
 
@@ -105,9 +106,7 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
     >>> auc([0, 1, 1], [0.5, 0.5, 0.5])
     0.5
     """
-    y, s = check(labels, scores)
-    require_both(y)
-    return float(auc_of(*vertices(rank(y, s)))[0])
+    return float(auc_of(*_vertices(labels, scores))[0])
 
 
 def eer(labels: ArrayLike, scores: ArrayLike) -> float:
@@ -157,6 +156,69 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
     ranking = rank(y, s)
     tp, fp = vertices(ranking)
     return RocCurve(fp[0] / fp[0, -1], tp[0] / tp[0, -1], ranking.thresholds)
+
+
+def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Sum over the steps in recall of the precision reached there; fakes are positive, tied scores are one step.
+
+    Raises:
+        UndefinedMetric: one class is missing.
+
+    >>> round(average_precision([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4)
+    0.8333
+    """
+    return _ranked("ap", labels, scores)
+
+
+def tpr_at_fpr(labels: ArrayLike, scores: ArrayLike, fpr: float) -> float:
+    """The highest true positive rate of a threshold whose false positive rate is at most ``fpr``.
+
+    A point of the ROC that a threshold reaches, not one between two: what a user can set. Tables ask for at least
+    ``10 / fpr`` real media before they print it; this function does not.
+
+    Args:
+        labels: (N,) 0 real, 1 fake.
+        scores: (N,) P(fake) in [0,1].
+        fpr: between 0 and 1.
+
+    Raises:
+        UndefinedMetric: one class is missing.
+        UsageError: ``fpr`` is no rate.
+
+    >>> tpr_at_fpr([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], 0.1)
+    0.5
+    """
+    return _ranked(f"tpr@fpr={fpr}", labels, scores)
+
+
+def partial_auc(labels: ArrayLike, scores: ArrayLike, fpr: float) -> float:
+    """The area under the ROC from FPR 0 to ``fpr``, as it is: at most ``fpr``, ``fpr**2 / 2`` for chance.
+
+    >>> partial_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], 0.5)
+    0.25
+    """
+    return _ranked(f"pauc@fpr={fpr}", labels, scores)
+
+
+def partial_auc_mcclish(labels: ArrayLike, scores: ArrayLike, fpr: float) -> float:
+    """The partial area rescaled to 0.5 for chance and 1 for perfection (McClish, Med. Decis. Making 9, 1989).
+
+    >>> round(partial_auc_mcclish([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], 0.5), 4)
+    0.6667
+    """
+    return _ranked(f"pauc-mcclish@fpr={fpr}", labels, scores)
+
+
+def _ranked(metric: str, labels: ArrayLike, scores: ArrayLike) -> float:
+    ranked = kind_of(metric).ranked
+    assert ranked is not None
+    return float(ranked(*_vertices(labels, scores))[0])
+
+
+def _vertices(labels: ArrayLike, scores: ArrayLike) -> tuple[Counts, Counts]:
+    y, s = check(labels, scores)
+    require_both(y)
+    return vertices(rank(y, s))
 
 
 def majority(n: int, n_positive: int) -> float:

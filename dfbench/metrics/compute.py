@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from dfbench.errors import DataError, UndefinedMetric, unknown_name
-from dfbench.metrics.aggregation import aggregate
+from dfbench.errors import UndefinedMetric, unknown_name
 from dfbench.metrics.classification import equal_error, ties_at
-from dfbench.metrics.intervals import Draws, Interval, draw_groups, percentile_interval, refusal, resample
-from dfbench.metrics.kinds import Kind, require_classes
+from dfbench.metrics.confusion import BINARY
+from dfbench.metrics.intervals import (
+    Draws,
+    Interval,
+    draw_groups,
+    estimate,
+    percentile_interval,
+    refusal,
+    resample,
+)
 from dfbench.metrics.names import MetricName, parse_metric
-from dfbench.metrics.ranking import rank, vertices
-from dfbench.metrics.validation import Labels, Scores, check_scores, check_threshold
+from dfbench.metrics.ranking import Values
+from dfbench.metrics.rows import Place, cells, checked_rows
+from dfbench.metrics.samples import (
+    FAILURE_POLICIES,
+    FRAME_FACES,
+    Samples,
+    apply_policy,
+    one_face,
+    samples_of,
+)
+from dfbench.metrics.validation import check_threshold
 from dfbench.schema.ids import seed_from
 from dfbench.schema.result import MetricValue
-from dfbench.schema.scores import SCORES
-
-FailurePolicy = Literal["exclude", "as-real", "as-fake", "as-chance"]
-_FILL: dict[str, float] = {"as-real": 0.0, "as-fake": 1.0, "as-chance": 0.5}
-_CELL = ["dataset", "subset", "condition"]
-ALL = "all"
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """What one metric is computed on: frames, or videos.
-
-    Attributes:
-        labels: (N,) 0 real, 1 fake, int8.
-        scores: (N,) P(fake), float64.
-        groups: (N,) number of each sample's scene group, 0 to G - 1.
-        n_media: how many clips or images they come from.
-    """
-
-    labels: Labels
-    scores: Scores
-    groups: NDArray[np.intp]
-    n_media: int
 
 
 def compute_metrics(
@@ -56,6 +45,8 @@ def compute_metrics(
     seed: int = 0,
     per_manipulation: bool = True,
     failure_policy: str = "exclude",
+    faces: str | None = None,
+    classes: Sequence[str] = (),
     profile: str = "",
     size: int = 0,
     train_condition: str = "clean",
@@ -77,6 +68,9 @@ def compute_metrics(
         per_manipulation: whether to judge each manipulation apart.
         failure_policy: what a requested sample without a score counts as: ``exclude`` leaves it out, ``as-real``,
             ``as-fake`` and ``as-chance`` give it the score 0, 1 or 0.5 before any aggregation.
+        faces: how several faces of a frame become one: ``largest``, ``max``, ``mean``; None: a frame has one.
+        classes: of a multi-class task, in the order of the logits; ``acc``, ``bacc``, ``macro-f1`` and
+            ``recall@class`` then judge the class of the highest probability. All other metrics judge P(fake).
         profile: crop profile, carried into the values.
         size: crop size in pixels, carried into the values.
         train_condition: condition the detector was trained under, carried into the values.
@@ -84,43 +78,43 @@ def compute_metrics(
 
     Raises:
         DataError: the table breaks its contract: columns, several models, scores that are no probabilities, a clip
-            with two labels or two scene groups, several faces of one frame.
-        UsageError: an unknown metric name or failure policy.
+            with two labels or two scene groups, several faces of one frame and no rule for them.
+        UsageError: an unknown metric name, failure policy, rule for faces or class.
     """
     parsed = [parse_metric(name) for name in names]
-    if failure_policy not in get_args(FailurePolicy):
-        raise unknown_name("failure policy", failure_policy, get_args(FailurePolicy))
-    check_threshold(threshold)
-    frame = _checked_frame(scores)
+    rules = Rules(threshold, failure_policy, faces, tuple(classes))
     values: list[MetricValue] = []
-    for place, manipulation, part in _cells(frame, per_manipulation):
-        used = _apply_policy(part, failure_policy)
-        cell_seed = seed_from("/".join((*place, manipulation)), "bootstrap", seed)
-        cell = _Cell(used, threshold, resamples, cell_seed)
-        coverage = float((part["status"] == "ok").mean())
-        for name in parsed:
-            number = cell.measure(name)
-            values.append(
-                MetricValue(
-                    name=str(name),
-                    dataset=place[0],
-                    subset=place[1],
-                    condition=place[2],
-                    manipulation=manipulation,
-                    coverage=coverage,
-                    profile=profile,
-                    size=size,
-                    seed=train_seed,
-                    train_condition=train_condition,
-                    **number,
-                )
+    for place, manipulation, part in cells(checked_rows(scores, classes), per_manipulation):
+        cell = Cell(part, rules, resamples, seed_from("/".join((*place, manipulation)), "bootstrap", seed))
+        coverage = _coverage(part)
+        values += [
+            MetricValue(
+                name=str(name),
+                dataset=place[0],
+                subset=place[1],
+                condition=place[2],
+                manipulation=manipulation,
+                profile=profile,
+                size=size,
+                seed=train_seed,
+                train_condition=train_condition,
+                **coverage,
+                **cell.measure(name),
             )
+            for name in parsed
+        ]
     return values
 
 
 def samples_by_cell(
-    scores: pa.Table, name: str, *, threshold: float = 0.5, failure_policy: str = "exclude"
-) -> dict[tuple[str, str, str], Samples]:
+    scores: pa.Table,
+    name: str,
+    *,
+    threshold: float = 0.5,
+    failure_policy: str = "exclude",
+    faces: str | None = None,
+    classes: Sequence[str] = (),
+) -> dict[Place, Samples]:
     """The samples that a metric rests on, by (data set, subset, condition), all manipulations: for figures.
 
     Args:
@@ -128,154 +122,147 @@ def samples_by_cell(
         name: a metric name; its level and aggregation count.
         threshold: of ``vote``.
         failure_policy: as in :func:`compute_metrics`.
+        faces: as in :func:`compute_metrics`.
+        classes: as in :func:`compute_metrics`.
 
     Raises:
         DataError, UsageError: as :func:`compute_metrics`.
     """
-    parsed = parse_metric(name)
-    cells = _cells(_checked_frame(scores), per_manipulation=False)
-    return {place: samples_of(_apply_policy(part, failure_policy), parsed, threshold) for place, _, part in cells}
+    parsed, rules = parse_metric(name), Rules(threshold, failure_policy, faces, tuple(classes))
+    found = cells(checked_rows(scores, classes), per_manipulation=False)
+    return {place: rules.samples(part, parsed) for place, _, part in found}
 
 
-class _Cell:
-    """One data set, subset, condition and manipulation; levels and draws are made once and shared by its metrics."""
+class Rules:
+    """How rows become the samples of a metric.
 
-    def __init__(self, frame: pd.DataFrame, threshold: float, resamples: int, seed: int) -> None:
-        self._frame = frame
-        self._threshold = threshold
-        self._resamples = resamples
+    Args:
+        threshold: decision threshold.
+        failure_policy: what a sample without a score counts as.
+        faces: how several faces of a frame become one.
+        classes: of a multi-class task.
+
+    Raises:
+        UsageError: an unknown policy or rule.
+        DataError: the threshold lies outside [0,1].
+    """
+
+    def __init__(self, threshold: float, failure_policy: str, faces: str | None, classes: tuple[str, ...]) -> None:
+        if failure_policy not in FAILURE_POLICIES:
+            raise unknown_name("failure policy", failure_policy, FAILURE_POLICIES)
+        if faces is not None and faces not in FRAME_FACES:
+            raise unknown_name("rule for several faces", faces, FRAME_FACES)
+        self.threshold = check_threshold(threshold)
+        self.failure_policy = failure_policy
+        self.faces = faces
+        self.classes = classes
+
+    def samples(self, rows: pd.DataFrame, name: MetricName) -> Samples:
+        """What a metric is computed on, of the rows of one cell."""
+        if name.variant is not None and name.variant.samples is not None:
+            return name.variant.samples(rows)
+        used = apply_policy(one_face(rows, self.faces), self.failure_policy, self.classes)
+        return samples_of(used, name.level, name.aggregation, self.threshold, self.classes)
+
+    def decision(self, name: MetricName) -> float:
+        """The threshold on the samples' scores.
+
+        A share of votes is judged by half of the votes: the declared threshold has judged the frames.
+        """
+        if name.kind.above is not None:
+            return name.kind.above
+        return 0.5 if name.aggregation == "vote" else self.threshold
+
+
+class Cell:
+    """One data set, subset, condition and manipulation; samples and draws are made once and shared by its metrics."""
+
+    def __init__(self, rows: pd.DataFrame, rules: Rules, resamples: int, seed: int) -> None:
+        self._rows = rows
+        self._rules = rules
+        self.resamples = resamples
         self._seed = seed
         self._samples: dict[str, Samples] = {}
-        self._draws: Draws | None = None
+        self._draws: dict[tuple[int, ...], Draws] = {}
 
     def measure(self, name: MetricName) -> dict[str, object]:
         """The fields of a :class:`MetricValue` that depend on the scores."""
-        kind = name.kind
-        samples = self._samples.setdefault(name.rule, samples_of(self._frame, name, self._threshold))
-        # A share of votes is judged by half of the votes; the declared threshold has judged the frames.
-        decision = 0.5 if name.aggregation == "vote" else self._threshold
+        kind, samples, decision = name.kind, self.samples(name), self._rules.decision(name)
+        judged = kind.at_threshold and (samples.classes is None or kind.always_binary)
+        threshold = self._rules.threshold if kind.above is None else kind.above
         fields: dict[str, object] = {
             "n": len(samples.labels),
             "n_media": samples.n_media,
             "n_positive": int(np.sum(samples.labels, dtype=np.int64)),
             "n_clusters": len(np.unique(samples.groups)),
-            "threshold": self._threshold if kind.at_threshold else None,
-            "ties": ties_at(samples.scores, decision) if kind.at_threshold else None,
+            "threshold": threshold if judged else None,
+            "ties": ties_at(samples.scores, decision) if judged else None,
         }
         try:
-            require_classes(kind, samples.labels)
+            value = self.value(name)
         except UndefinedMetric as reason:
             return fields | {"value": None, "undefined": reason.message}
-        if name.metric == "eer":
+        if name.column == "eer":
             fields["threshold"] = equal_error(samples.labels, samples.scores).threshold
-        interval = self._interval(kind, samples, decision)
+        interval = self._interval(name, samples)
         return fields | {
-            "value": estimate(kind, samples, decision),
+            "value": value,
             "low": interval.low,
             "high": interval.high,
             "interval_note": interval.note,
         }
 
-    def _interval(self, kind: Kind, samples: Samples, threshold: float) -> Interval:
-        if not self._resamples:
+    def samples(self, name: MetricName) -> Samples:
+        """What a metric rests on."""
+        built_by = f"{name.rule}~{name.peer}" if name.variant and name.variant.samples else name.rule
+        if built_by not in self._samples:
+            self._samples[built_by] = self._rules.samples(self._rows, name)
+        return self._samples[built_by]
+
+    def value(self, name: MetricName) -> float:
+        """The metric.
+
+        Raises:
+            UndefinedMetric: it does not exist here.
+        """
+        return estimate(name.kind, self.samples(name), self._rules.decision(name), self._classes)
+
+    def resampled(self, name: MetricName) -> Values:
+        """The metric on every resample; (B,)."""
+        samples = self.samples(name)
+        draws = self._draws_for(samples)
+        return resample(name.kind, samples, draws, self._rules.decision(name), self._classes)
+
+    @property
+    def _classes(self) -> Sequence[str]:
+        return self._rules.classes or BINARY
+
+    def _interval(self, name: MetricName, samples: Samples) -> Interval:
+        if not self.resamples:
             return Interval(None, None, "no resamples were asked for")
-        reason = refusal(samples.labels, samples.groups, kind.both)
+        reason = refusal(samples.labels, samples.groups, name.kind.both)
         if reason:
             return Interval(None, None, reason)
-        if self._draws is None:  # groups and the classes in them are the same at every level
-            self._draws = draw_groups(samples.labels, samples.groups, self._resamples, self._seed)
-        values = resample(kind, samples.labels, samples.scores, samples.groups, self._draws, threshold)
-        return percentile_interval(values)
+        return percentile_interval(self.resampled(name))
+
+    def _draws_for(self, samples: Samples) -> Draws:
+        # Groups and the classes in them are the same at every level; a peer's way of forming videos may differ.
+        strata = np.unique(np.stack([samples.groups, samples.labels]), axis=1)
+        key = tuple(strata.ravel().tolist())
+        if key not in self._draws:
+            self._draws[key] = draw_groups(samples.labels, samples.groups, self.resamples, self._seed)
+        return self._draws[key]
 
 
-def estimate(kind: Kind, samples: Samples, threshold: float) -> float:
-    """The metric itself: the resampling formula with every sample counted once."""
-    if kind.ranked is not None:
-        return float(kind.ranked(*vertices(rank(samples.labels, samples.scores)))[0])
-    assert kind.columns is not None
-    assert kind.summed is not None
-    columns = kind.columns(samples.labels, samples.scores, threshold)
-    return float(kind.summed(columns.sum(axis=0, keepdims=True))[0])
+def _coverage(rows: pd.DataFrame) -> Mapping[str, float | None]:
+    """Scored over requested samples: of all, of the reals, of the fakes."""
+    scored = rows["status"] == "ok"
 
+    def share(of: pd.Series) -> float | None:
+        return float(scored[of].mean()) if of.any() else None
 
-def samples_of(frame: pd.DataFrame, name: MetricName, threshold: float) -> Samples:
-    """Frames or videos of the scored rows, by the metric's level."""
-    labels = frame["label"].to_numpy(np.int8)
-    scores = frame["score"].to_numpy(np.float64)
-    _, groups = np.unique(frame["scene_group"].to_numpy(str), return_inverse=True)
-    if name.level == "frame" or not len(frame):
-        return Samples(labels, scores, groups, int(frame["media_id"].nunique()))
-    videos = aggregate(frame["media_id"].to_numpy(str), labels, scores, name.aggregation, threshold)
-    return Samples(videos.labels, videos.scores, groups[videos.first], len(videos.labels))
-
-
-def _cells(frame: pd.DataFrame, per_manipulation: bool) -> Iterator[tuple[tuple[str, str, str], str, pd.DataFrame]]:
-    for key, part in frame.groupby(_CELL, sort=True):
-        place = (str(key[0]), str(key[1]), str(key[2]))
-        yield place, ALL, part
-        if per_manipulation:
-            real = part["label"] == 0
-            for manipulation in sorted(part.loc[~real, "manipulation"].unique()):
-                yield place, manipulation, part[real | (part["manipulation"] == manipulation)]
-
-
-def _apply_policy(part: pd.DataFrame, policy: str) -> pd.DataFrame:
-    if policy == "exclude":
-        return part[part["status"] == "ok"]
-    return part.assign(score=part["score"].where(part["status"] == "ok", _FILL[policy]))
-
-
-def _checked_frame(scores: pa.Table) -> pd.DataFrame:
-    SCORES.check(scores)
-    columns = [
-        "sample_id",
-        "media_id",
-        *_CELL,
-        "manipulation",
-        "scene_group",
-        "label",
-        "model",
-        "run_id",
-        "status",
-        "score",
-    ]
-    frame: pd.DataFrame = scores.select(columns).to_pandas()
-    for column in ("model", "run_id"):
-        if frame[column].nunique() > 1:
-            found = ", ".join(sorted(frame[column].unique())[:3])
-            raise DataError(f"the scores hold more than one {column}: {found}", "compute the metrics of each apart")
-    ok = frame["status"] == "ok"
-    contradiction = ok == frame["score"].isna()
-    if contradiction.any():
-        first = frame.loc[contradiction, "sample_id"].iloc[0]
-        raise DataError(f"{int(contradiction.sum())} rows have a status that contradicts their score, first: {first}")
-    if not frame["label"].isin((0, 1)).all():
-        raise DataError("the scores hold labels other than 0 (real) and 1 (fake)")
-    try:
-        check_scores(frame.loc[ok, "score"].to_numpy())
-    except DataError as error:
-        bad = frame.loc[ok & ~frame["score"].between(0, 1), "sample_id"].iloc[0]
-        raise DataError(f"{error.message}; first sample: {bad}", error.hint) from error
-    _one_value_a_media(frame, "label")
-    _one_value_a_media(frame, "scene_group")
-    _one_face_a_frame(scores)
-    return frame
-
-
-def _one_value_a_media(frame: pd.DataFrame, column: str) -> None:
-    pairs = frame[["media_id", column]].drop_duplicates()
-    twice = pairs[pairs["media_id"].duplicated()]
-    if len(twice):
-        raise DataError(f"media with more than one {column}, first: {twice['media_id'].iloc[0]}")
-
-
-def _one_face_a_frame(scores: pa.Table) -> None:
-    frames = pc.replace_substring_regex(scores["sample_id"], r"\.\d+$", "")
-    table = pa.table({"frame": frames, "condition": scores["condition"]})
-    counts = table.group_by(["frame", "condition"]).aggregate([([], "count_all")])
-    twice = counts.filter(pc.greater(counts["count_all"], 1))
-    if len(twice):
-        raise DataError(
-            f"several faces of one frame are scored, first: {twice['frame'][0].as_py()}",
-            "choose one face a frame before metrics are computed",
-        )
+    return {
+        "coverage": float(scored.mean()),
+        "coverage_real": share(rows["label"] == 0),
+        "coverage_fake": share(rows["label"] == 1),
+    }

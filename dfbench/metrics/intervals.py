@@ -7,15 +7,19 @@ drawn within strata (both classes, only reals, only fakes), so every resample ho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.metrics.kinds import Kind
-from dfbench.metrics.ranking import Counts, Values, rank, vertices
-from dfbench.metrics.validation import Labels, Scores
+from dfbench.errors import UndefinedMetric, unknown_name
+from dfbench.metrics.confusion import BINARY
+from dfbench.metrics.kinds import Kind, require_classes
+from dfbench.metrics.pairs import auc_of_groups
+from dfbench.metrics.ranking import Counts, Values, auc_of, rank, vertices
+from dfbench.metrics.samples import Samples
+from dfbench.metrics.validation import Labels
 
 LEVEL = 0.95
 MIN_GROUPS = 20
@@ -38,12 +42,6 @@ class Interval:
     low: float | None
     high: float | None
     note: str | None = None
-
-
-def group_codes(groups: NDArray[np.str_] | list[str]) -> tuple[NDArray[np.str_], NDArray[np.intp]]:
-    """Distinct scene groups in sorted order, and the number of each sample's group (N,)."""
-    names, codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    return names, codes
 
 
 def refusal(labels: Labels, groups: NDArray[np.intp], both: bool) -> str | None:
@@ -93,7 +91,11 @@ def draw_groups(labels: Labels, groups: NDArray[np.intp], resamples: int, seed: 
 
 
 def resample(
-    kind: Kind, labels: Labels, scores: Scores, groups: NDArray[np.intp], draws: Draws, threshold: float
+    kind: Kind,
+    samples: Samples,
+    draws: Draws,
+    threshold: float = 0.5,
+    classes: Sequence[str] = BINARY,
 ) -> Values:
     """The metric on every resample, without building any of them.
 
@@ -102,17 +104,27 @@ def resample(
 
     Args:
         kind: the metric.
-        labels: (N,) 0 real, 1 fake.
-        scores: (N,) P(fake).
-        groups: (N,) number of each sample's scene group.
+        samples: what it is computed on.
         draws: (B, G) multiplicities of :func:`draw_groups`.
         threshold: decision threshold, where the metric has one.
+        classes: names of the classes that decisions are made among.
 
     Returns:
         (B,) float64.
     """
-    if kind.ranked is None:
-        return _resample_sums(kind, labels, scores, groups, draws, threshold)
+    labels, scores, groups = samples.labels, samples.scores, samples.groups
+    if kind.confused is not None:
+        names = _judged_among(kind, samples, classes)
+        cells = decisions(kind, samples, threshold, len(names))
+        table = _by_group(cells, groups, draws.shape[1], len(names) ** 2)
+        return kind.confused((draws.astype(np.float64) @ table).reshape(-1, len(names), len(names)), names)
+    if kind.summed is not None and kind.columns is not None:
+        columns = kind.columns(labels, scores)
+        table = np.stack([np.bincount(groups, weights=c, minlength=draws.shape[1]) for c in columns.T], axis=1)
+        return kind.summed(draws.astype(np.float64) @ table)
+    assert kind.ranked is not None
+    if kind.ranked is auc_of and 2 * draws.shape[1] <= len(draws):
+        return auc_of_groups(labels, scores, groups, draws)
     ranking = rank(labels, scores)
     ordered = groups[ranking.order]
     values = np.empty(len(draws))
@@ -122,15 +134,53 @@ def resample(
     return values
 
 
-def _resample_sums(
-    kind: Kind, labels: Labels, scores: Scores, groups: NDArray[np.intp], draws: Draws, threshold: float
-) -> Values:
-    assert kind.columns is not None
-    assert kind.summed is not None
-    columns = kind.columns(labels, scores, threshold)
-    n_groups = draws.shape[1]
-    per_group = np.stack([np.bincount(groups, weights=c, minlength=n_groups) for c in columns.T], axis=1)
-    return kind.summed(draws.astype(np.float64) @ per_group)
+def estimate(kind: Kind, samples: Samples, threshold: float = 0.5, classes: Sequence[str] = BINARY) -> float:
+    """The metric itself: every scene group drawn once.
+
+    Raises:
+        UndefinedMetric: it does not exist on these samples; the message is the reason.
+    """
+    require_classes(kind, samples.labels)
+    if kind.of_class:
+        require_class(kind, samples, classes)
+    media = samples.n_media - samples.n_real_media if kind.real_positive else samples.n_real_media
+    if media < kind.least_media:
+        which = "fake" if kind.real_positive else "real"
+        raise UndefinedMetric(f"{media} {which} media; {kind.title} needs at least {kind.least_media}")
+    once = np.ones((1, int(samples.groups.max()) + 1), np.int32)
+    return float(resample(kind, samples, once, threshold, classes)[0])
+
+
+def require_class(kind: Kind, samples: Samples, classes: Sequence[str]) -> None:
+    """Raise where the class that a metric is about is no class of the task, or does not occur.
+
+    Raises:
+        UsageError: there is no such class.
+        UndefinedMetric: no sample has it.
+    """
+    names = _judged_among(kind, samples, classes)
+    if kind.of_class not in names:
+        raise unknown_name("class", kind.of_class, names)
+    truth = samples.labels if samples.classes is None else samples.classes.truth
+    if not np.any(truth == list(names).index(kind.of_class)):
+        raise UndefinedMetric(f"no samples of class {kind.of_class}")
+
+
+def decisions(kind: Kind, samples: Samples, threshold: float, classes: int) -> NDArray[np.intp]:
+    """Cell of the confusion matrix that each sample falls into: true class times C, plus called class; (N,)."""
+    if samples.classes is None or kind.always_binary:
+        called = kind.is_fake(samples.scores, threshold)
+        return np.asarray(samples.labels * 2 + called, np.intp)
+    return np.asarray(samples.classes.truth * classes + samples.classes.called, np.intp)
+
+
+def _judged_among(kind: Kind, samples: Samples, classes: Sequence[str]) -> Sequence[str]:
+    return BINARY if samples.classes is None or kind.always_binary else classes
+
+
+def _by_group(cells: NDArray[np.intp], groups: NDArray[np.intp], n_groups: int, width: int) -> Values:
+    counts = np.bincount(groups * width + cells, minlength=n_groups * width)
+    return counts.reshape(n_groups, width).astype(np.float64)
 
 
 def percentile_interval(values: Values, level: float = LEVEL) -> Interval:
@@ -139,7 +189,8 @@ def percentile_interval(values: Values, level: float = LEVEL) -> Interval:
     >>> round(percentile_interval(np.arange(201.0)).low, 6)
     5.0
     """
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    # A recall does not exist in a resample without its class.
+    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     note = None
     if low == high:
         note = "every resample gives the same value: the data do not tell how far from it the truth may lie"

@@ -89,3 +89,36 @@ def crossing_of(tp: Counts, fp: Counts) -> tuple[Values, NDArray[np.intp], Value
 def eer_of(tp: Counts, fp: Counts) -> Values:
     """Equal error rate, interpolated linearly on the full ROC; (B,) from (B, V + 1)."""
     return crossing_of(tp, fp)[0]
+
+
+def ap_of(tp: Counts, fp: Counts) -> Values:
+    """Average precision, the sum of precision over the steps in recall; tied scores are one step; (B,)."""
+    called = np.maximum(tp[:, 1:] + fp[:, 1:], 1)  # where nothing is called, no recall is gained
+    return np.asarray(np.sum(np.diff(tp, axis=1) * (tp[:, 1:] / called), axis=1) / tp[:, -1], np.float64)
+
+
+def tpr_at(tp: Counts, fp: Counts, limit: float) -> Values:
+    """The highest TPR of a threshold whose FPR is at most ``limit``: a vertex, never between two; (B,)."""
+    reached = np.where(fp / fp[:, -1:] <= limit, tp, 0)
+    return np.asarray(reached.max(axis=1) / tp[:, -1], np.float64)
+
+
+def partial_auc_of(tp: Counts, fp: Counts, limit: float) -> Values:
+    """Area under the ROC from FPR 0 to ``limit``, at most ``limit``; (B,)."""
+    x, y = fp / fp[:, -1:], tp / tp[:, -1:]
+    length = np.diff(x, axis=1)
+    inside = np.clip(limit - x[:, :-1], 0, length)
+    share = np.divide(inside, length, out=np.zeros_like(length), where=length > 0)
+    end = y[:, :-1] + share * np.diff(y, axis=1)
+    return np.asarray(np.sum(inside * (y[:, :-1] + end) / 2, axis=1), np.float64)
+
+
+def mcclish_of(tp: Counts, fp: Counts, limit: float) -> Values:
+    """The partial area rescaled so that chance is 0.5 and perfection 1 (McClish 1989); (B,)."""
+    chance = limit * limit / 2
+    return (1 + (partial_auc_of(tp, fp, limit) - chance) / (limit - chance)) / 2
+
+
+def turned(tp: Counts, fp: Counts) -> tuple[Counts, Counts]:
+    """The vertices of the same samples with real as the positive class and P(real) as its score."""
+    return fp[:, -1:] - fp[:, ::-1], tp[:, -1:] - tp[:, ::-1]

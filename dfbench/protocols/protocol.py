@@ -169,6 +169,14 @@ class Metrics(_Frozen):
     resamples: Annotated[int, Field(ge=0)] = 2000
     per_manipulation: bool = True
     seed: int = 0
+    faces: Literal["largest", "max", "mean"] | None = Field(
+        default=None, description="how several faces of a frame become one score; needed with sampling.faces = 'all'"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = plain(self)
+        return {k: v for k, v in values.items() if k != "faces" or v is not None}
 
 
 class Published(_Frozen):

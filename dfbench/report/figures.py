@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from dfbench.errors import UndefinedMetric
 from dfbench.metrics import equal_error, roc_curve
-from dfbench.metrics.compute import Samples
-from dfbench.metrics.kinds import KINDS
+from dfbench.metrics.names import title_of
+from dfbench.metrics.samples import Samples
 from dfbench.report.rows import Row
 from dfbench.report.rules import MINI_NOTE
 from dfbench.report.svg import FAKE_COLOUR, INK, REAL_COLOUR, style, to_svg
@@ -110,7 +110,7 @@ def bars_figure(rows: Sequence[Row], metric: str, title: str, name: str, mini: b
 
     Args:
         rows: detector rows of one data set, subset, condition and level.
-        metric: key of :data:`dfbench.metrics.kinds.KINDS`.
+        metric: key of a value of the rows, as in :attr:`Row.values`.
         title: what is drawn.
         name: id prefix, unique on the page.
         mini: whether the data are invented faces.
@@ -118,7 +118,7 @@ def bars_figure(rows: Sequence[Row], metric: str, title: str, name: str, mini: b
     Returns:
         SVG text; None where no row has a value.
     """
-    rows = [r for r in rows if not r.is_majority and metric in r.values and r.values[metric].value is not None]
+    rows = [r for r in rows if not r.baseline and metric in r.values and r.values[metric].value is not None]
     if not rows:
         return None
     methods = list(dict.fromkeys(r.manipulation for r in rows))
@@ -146,8 +146,8 @@ def bars_figure(rows: Sequence[Row], metric: str, title: str, name: str, mini: b
     axes.set_xticks(range(0, 101, 25))
     if metric == "auc":
         axes.axvline(50, color=INK, lw=0.8, ls=":")
-    axes.set_xlabel(f"{KINDS[metric].title}, %", color=INK)
+    axes.set_xlabel(f"{title_of(metric)}, %", color=INK)
     axes.set_title(_plain(title), color=INK, fontsize=11)
     if len(models) > 1:
         figure.legend(loc="outside upper center", ncols=min(len(models), 3), frameon=False, fontsize=10, labelcolor=INK)
-    return to_svg(figure, name, f"{KINDS[metric].title} by manipulation: {title}")
+    return to_svg(figure, name, f"{title_of(metric)} by manipulation: {title}")

@@ -12,8 +12,9 @@ import jinja2
 
 from dfbench import __version__
 from dfbench.errors import UsageError
-from dfbench.metrics.compute import Samples, samples_by_cell
-from dfbench.metrics.kinds import KINDS
+from dfbench.metrics.compute import samples_by_cell
+from dfbench.metrics.names import title_of
+from dfbench.metrics.samples import Samples
 from dfbench.report import figures
 from dfbench.report.citations import citations
 from dfbench.report.examples import Example, data_uri, load_examples
@@ -150,14 +151,14 @@ def _figures(runs: Sequence[Run], rows: Sequence[Row], rule: str) -> dict[str, A
             found["hist"].append(figures.histogram_figure(data, line, f"{label}: {title}", name, mini))
     for kind in ("roc", "hist", "bars"):
         found[kind] = [svg for svg in found[kind] if svg]
-    found["metric"] = KINDS[metric].title
+    found["metric"] = title_of(metric)
     return found
 
 
 def _samples(run: Run, rows: Sequence[Row], rule: str) -> dict[tuple[str, str, str], Samples]:
     threshold = next((r.threshold for r in rows if r.model == run.label and r.threshold is not None), 0.5)
-    policy = run.result.failure_policy
-    return samples_by_cell(run.scores, f"auc.{rule}", threshold=threshold, failure_policy=policy)
+    policy, faces = run.result.failure_policy, run.result.faces
+    return samples_by_cell(run.scores, f"auc.{rule}", threshold=threshold, failure_policy=policy, faces=faces)
 
 
 def _pictures(examples: Sequence[Example]) -> list[dict[str, Any]]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dfbench.errors import UndefinedMetric
 from dfbench.metrics import majority, parse_metric
-from dfbench.schema.result import MetricValue, RunResult
-
-MAJORITY = "majority class"
+from dfbench.schema.result import MAJORITY, MetricValue, RunResult
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,8 @@ class Row:
         cluster: unit of the intervals.
         mini: whether it is invented faces.
         caution: what its protocol says a reader must know.
+        baseline: whether it costs nothing: always the larger class, or one fact about the files alone.
+        classes: of a multi-class task.
     """
 
     model: str
@@ -63,20 +63,17 @@ class Row:
     cluster: str = ""
     mini: bool = False
     caution: str = ""
+    baseline: bool = False
+    classes: tuple[str, ...] = ()
 
     @property
     def data(self) -> str:
         """Data set and subset, as in ``ff++/c23``."""
         return f"{self.dataset}/{self.subset}"
 
-    @property
-    def is_majority(self) -> bool:
-        """Whether this is the row of always answering the larger class."""
-        return self.model == MAJORITY
-
 
 def result_rows(results: Sequence[RunResult], labels: Sequence[str] | None = None) -> list[Row]:
-    """Rows of several results, with the majority row after the detectors of the same samples.
+    """Rows of several results, with the rows that cost nothing after the detectors of the same samples.
 
     Args:
         results: the results.
@@ -87,13 +84,14 @@ def result_rows(results: Sequence[RunResult], labels: Sequence[str] | None = Non
         (``all`` first); detectors in the order given.
     """
     names = list(labels) if labels is not None else [result.model for result in results]
-    rows = [row for result, name in zip(results, names, strict=True) for row in _rows_of(result, name)]
+    rows = [row for result, name in zip(results, names, strict=True) for row in _rows_of(result, name, result.metrics)]
+    cheap = [row for result in results for row in _baseline_rows(result)]
     levels = list(dict.fromkeys(row.level for row in rows))
     places: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows:
+    for row in (*rows, *cheap):
         order = (levels.index(row.level), row.dataset, row.subset, row.condition != "clean", row.condition)
         places.setdefault((*order, row.manipulation != "all", row.manipulation), []).append(row)
-    return [row for _, group in sorted(places.items()) for row in (*group, *_majority_rows(group))]
+    return [row for _, group in sorted(places.items()) for row in _with_baselines(group)]
 
 
 def metrics_of(rows: Iterable[Row]) -> list[str]:
@@ -101,17 +99,31 @@ def metrics_of(rows: Iterable[Row]) -> list[str]:
     return list(dict.fromkeys(metric for row in rows for metric in row.values))
 
 
-def _rows_of(result: RunResult, label: str) -> list[Row]:
+def _with_baselines(group: Sequence[Row]) -> list[Row]:
+    """Detectors, the majority, then facts alone; runs on the same samples have these in common."""
+    ours = [row for row in group if not row.baseline]
+    cheap = {(row.model, row.n, row.n_positive): row for row in group if row.baseline}
+    return [*ours, *_majority_rows(ours), *cheap.values()]
+
+
+def _baseline_rows(result: RunResult) -> list[Row]:
+    rows = [row for b in result.baselines for row in _rows_of(result, b.name, b.metrics)]
+    return [replace(row, baseline=True, selection="", protocol="", profile="", size=0) for row in rows]
+
+
+def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> list[Row]:
     protocol = result.protocol
     cells: dict[tuple[object, ...], list[MetricValue]] = {}
-    for value in result.metrics:
+    for value in metrics:
         key = (parse_metric(value.name).rule, value.dataset, value.subset, value.condition, value.manipulation)
         cells.setdefault(key, []).append(value)
     rows: list[Row] = []
     for (level, *_), values in cells.items():
         first = values[0]
-        by_metric = {parse_metric(v.name).metric: v for v in values}
-        judged = [v.threshold for m, v in by_metric.items() if parse_metric(v.name).kind.at_threshold]
+        by_metric = {parse_metric(v.name).column: v for v in values}
+        judged = [
+            v.threshold for v in values if parse_metric(v.name).kind.at_threshold and not parse_metric(v.name).peer
+        ]
         rows.append(
             Row(
                 model=label,
@@ -136,6 +148,7 @@ def _rows_of(result: RunResult, label: str) -> list[Row]:
                 cluster=first.cluster,
                 mini=result.mini,
                 caution=result.caution,
+                classes=result.classes,
             )
         )
     return rows
@@ -153,6 +166,8 @@ def _majority_rows(group: Sequence[Row]) -> list[Row]:
     for row in group:
         sizes = (row.n, row.n_positive)
         base = row.values.get("acc") or row.values.get("bacc")
+        if row.classes:  # which of several classes is the largest does not follow from the counts
+            base = row.values.get("acc.collapsed")
         if base is None or sizes in rows:
             continue
         try:
@@ -160,6 +175,8 @@ def _majority_rows(group: Sequence[Row]) -> list[Row]:
         except UndefinedMetric:
             continue
         constant = {"acc": share, "bacc": 0.5 if 0 < row.n_positive < row.n else None}
+        if row.classes:
+            constant = {"acc.collapsed": share}
         values = {
             metric: base.model_copy(
                 update={"name": f"{metric}.{row.level}", "value": value, "low": None, "high": None, "ties": None}
@@ -181,5 +198,6 @@ def _majority_rows(group: Sequence[Row]) -> list[Row]:
             n_positive=row.n_positive,
             coverage=row.coverage,
             mini=row.mini,
+            baseline=True,
         )
     return list(rows.values())

@@ -35,7 +35,7 @@ def rules(rows: Sequence[Row]) -> list[tuple[str, str]]:
     Args:
         rows: rows of :func:`dfbench.report.rows.result_rows`.
     """
-    ours = [row for row in rows if not row.is_majority]
+    ours = [row for row in rows if not row.baseline]
     found = [(name, ", ".join(dict.fromkeys(map(read, ours)))) for name, read in _RULES]
     units = ", ".join(dict.fromkeys(row.cluster.replace("_", " ") for row in ours))
     return [*found, ("intervals", f"95 %, bootstrap over {units}s")]
@@ -43,7 +43,7 @@ def rules(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 def differences(rows: Sequence[Row]) -> list[str]:
     """One sentence for each rule in which the runs of the table differ."""
-    ours = [row for row in rows if not row.is_majority]
+    ours = [row for row in rows if not row.baseline]
     sentences: list[str] = []
     for name, read in _RULES:
         by_value: dict[str, list[str]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dfbench.metrics.kinds import KINDS
+from dfbench.metrics.names import title_of
 from dfbench.report.rows import Row
 from dfbench.report.tables import percent
 
@@ -16,7 +16,7 @@ def summary(rows: Sequence[Row]) -> str:
 
     The level is video by mean where the runs have it, the metric AUC where they have it.
     """
-    overall = [r for r in rows if r.manipulation == "all" and not r.is_majority and r.values]
+    overall = [r for r in rows if r.manipulation == "all" and not r.baseline and r.values]
     levels = {r.level for r in overall}
     level = next((name for name in _PREFERRED if name in levels), next(iter(sorted(levels)), ""))
     overall = [r for r in overall if r.level == level]
@@ -29,4 +29,4 @@ def summary(rows: Sequence[Row]) -> str:
         numbers = [f"{percent(r.values.get(metric), 'no value', '–')} on {r.data}" for r in clean if r.model == model]
         parts.append(f"{model} {', '.join(numbers)}")
     unit = level.partition(".")[0]
-    return f"{KINDS[metric].title} at {unit} level, percent with 95 % interval: {'; '.join(parts)}."
+    return f"{title_of(metric)} at {unit} level, percent with 95 % interval: {'; '.join(parts)}."

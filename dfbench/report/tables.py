@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 from dfbench.errors import unknown_name
-from dfbench.metrics.kinds import KINDS
+from dfbench.metrics.names import title_of
 from dfbench.report.escape import latex, markdown
 from dfbench.report.rows import Row, metrics_of
 from dfbench.report.rules import notes
@@ -58,7 +58,7 @@ def render(rows: Sequence[Row], fmt: str = "text") -> str:
 
 def header(rows: Sequence[Row]) -> list[str]:
     """Column heads of the printed table."""
-    heads = [KINDS[m].title for m in metrics_of(rows)]
+    heads = [title_of(m) for m in metrics_of(rows)]
     return ["model", "data", "manipulation", "condition", "level", *heads, "n", "media", "coverage"]
 
 
@@ -96,7 +96,7 @@ def _terminal(rows: Sequence[Row]) -> str:
             table.add_column(heads[i], overflow="fold", min_width=_INTERVAL_WIDTH if numeric else None)
         for row in (row for row in rows if row.level == level):
             texts = cells(row, metrics_of(rows))
-            table.add_row(*(Text(texts[i], style="dim" if row.is_majority else "") for i in keep))
+            table.add_row(*(Text(texts[i], style="dim" if row.baseline else "") for i in keep))
         console.print(table)
     for line in ("Percent.", *notes(rows)):
         console.print(Text(line, style="dim"))

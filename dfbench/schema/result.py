@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 RESULT_VERSION = 1
 
+MAJORITY = "majority class"
+"""Name of the baseline that always gives the class that most samples have."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,6 +31,12 @@ class MetricValue(_Frozen):
     n_media: int = Field(ge=0)
     n_positive: int = Field(ge=0, description="how many of the n are fake")
     coverage: float = Field(ge=0, le=1, description="scored samples / requested samples")
+    coverage_real: float | None = Field(
+        default=None, description="the same of the reals alone; null where there is none"
+    )
+    coverage_fake: float | None = Field(
+        default=None, description="the same of the fakes alone; null where there is none"
+    )
     undefined: str | None = Field(default=None, description="why value is null")
     interval_note: str | None = Field(default=None, description="why there is no interval, or what it can not tell")
     profile: str = Field(description="crop profile")
@@ -38,6 +47,13 @@ class MetricValue(_Frozen):
     train_condition: str = "clean"
     cluster: str = Field(default="scene_group", description="unit of the bootstrap")
     n_clusters: int = Field(default=0, ge=0)
+
+
+class Baseline(_Frozen):
+    """What one fact about the files reaches alone, without looking at a single pixel."""
+
+    name: str = Field(description="what tables call it: 'size alone'")
+    metrics: tuple[MetricValue, ...] = Field(description="of the data sets, subsets and conditions where it is best")
 
 
 class ProtocolRef(_Frozen):
@@ -96,10 +112,16 @@ class RunResult(_Frozen):
     seconds: float
     selection: dict[str, Any] = Field(description="split and metric the weights were selected on")
     failure_policy: Literal["exclude", "as-real", "as-fake", "as-chance"]
+    faces: Literal["largest", "max", "mean"] | None = Field(
+        default=None, description="how several faces of a frame become one; null where a frame has one"
+    )
+    classes: tuple[str, ...] = Field(default=(), description="of a multi-class task, in the order of the logits")
     published_comparisons: tuple[dict[str, Any], ...] = ()
     options: dict[str, Any] = Field(default_factory=dict, description="every option that can change a number")
     coverage: tuple[Coverage, ...] = ()
     metrics: tuple[MetricValue, ...]
     caution: str = Field(default="", description="what the protocol says a reader must know beside every number")
+    baselines: tuple[Baseline, ...] = Field(default=(), description="what costs nothing: size, format, length alone")
+    warnings: tuple[str, ...] = Field(default=(), description="what looks wrong about the scores, in sentences")
     scores_sha256: str = Field(default="", description="SHA-256 of the run's scores.parquet; checked when it is read")
     mini: bool = Field(description="True when any of it is invented faces: no ground for ranking detectors")

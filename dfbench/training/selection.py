@@ -9,11 +9,9 @@ from torch import nn
 from dfbench.evaluation.data import RoleData
 from dfbench.evaluation.scoring import score_images
 from dfbench.evaluation.table import scores_table
-from dfbench.metrics import compute_metrics
+from dfbench.metrics import compute_metrics, parse_metric
 from dfbench.protocols.protocol import Protocol
 from dfbench.training.store import EpochRecord
-
-LOWER_IS_BETTER = ("eer", "logloss", "brier", "ece")
 
 
 def validate(model: nn.Module, data: RoleData, device: torch.device, *, batch_size: int, workers: int) -> float | None:
@@ -30,6 +28,8 @@ def validate(model: nn.Module, data: RoleData, device: torch.device, *, batch_si
         resamples=0,
         per_manipulation=False,
         failure_policy=protocol.failure_policy,
+        faces=protocol.metrics.faces,
+        classes=protocol.classes,
     )
     known = [v.value for v in values if v.value is not None]
     return float(np.mean(known)) if known else None
@@ -46,5 +46,5 @@ def best_epoch(curve: list[EpochRecord], protocol: Protocol) -> int:
     known = [(r.value, place) for place, r in enumerate(curve) if r.value is not None]
     if protocol.selection.split == "none" or not known:
         return len(curve) - 1
-    sign = -1.0 if protocol.selection.metric.partition(".")[0] in LOWER_IS_BETTER else 1.0
+    sign = 1.0 if parse_metric(protocol.selection.metric).kind.higher_is_better else -1.0
     return max(known, key=lambda pair: (sign * pair[0], pair[1]))[1]

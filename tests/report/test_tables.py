@@ -143,7 +143,7 @@ def test_majority_stands_once_for_detectors_on_the_same_samples():
     other = result([value("acc.video.mean", 0.7)], run_id="r2", model="meso4")
     assert [r.model for r in result_rows([SMALL, other])] == ["gr_net|x", "meso4", "majority class"]
     fewer = result([value("acc.video.mean", 0.7, n=600, n_positive=400)], run_id="r2", model="meso4")
-    shares = [r.values["acc"].value for r in result_rows([SMALL, fewer]) if r.is_majority]
+    shares = [r.values["acc"].value for r in result_rows([SMALL, fewer]) if r.baseline]
     assert shares == [0.8, 400 / 600]
 
 
@@ -166,7 +166,7 @@ def test_escapes():
 def test_rows_survive_the_file(two_runs):
     raw = json.loads((two_runs[0] / "result.json").read_text())
     rows = result_rows([RunResult.model_validate(raw)])
-    assert len([r for r in rows if not r.is_majority]) == 2 * 2 * 5
+    assert len([r for r in rows if not r.baseline]) == 2 * 2 * 5
 
 
 @pytest.mark.parametrize("width", [80, 200])

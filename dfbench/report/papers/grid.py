@@ -13,9 +13,9 @@ from dfbench.report.papers.definition import Column, Method, Ours, PaperTable
 from dfbench.report.papers.fit import Fitting, fitting, options_of
 from dfbench.report.runs import Run
 from dfbench.schema.published import PublishedNumber, rows_where
+from dfbench.schema.result import MAJORITY
 
 PERCENT = 100.0
-MAJORITY = "majority class"
 WHOSE = ("paper", "dfbench")
 """Whose numbers are compared with one another."""
 

@@ -1,0 +1,159 @@
+"""Foreign scores as rows of the scores table: matched to manifests, or standing for themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dfbench.errors import DataError
+from dfbench.evaluation.data import role_data
+from dfbench.interchange.score_file import refuse_rows, whole_numbers
+from dfbench.manifest.manifest import Manifest
+from dfbench.protocols.protocol import Protocol
+from dfbench.schema.ids import media_id, sample_id
+
+NO_SCORE = "no_score"
+"""Status of a requested sample that a foreign file says nothing of."""
+
+_FROM_MANIFEST = [
+    "sample_id",
+    "media_id",
+    "dataset",
+    "subset",
+    "manipulation",
+    "split",
+    "scene_group",
+    "label",
+    "class",
+    "status",
+]
+
+
+def matched(rows: pd.DataFrame, manifests: Sequence[Manifest], protocol: Protocol | None) -> pd.DataFrame:
+    """Rows of manifests with the scores of a file.
+
+    Requested are the protocol's test samples; without a protocol all samples of the splits and subsets that the file
+    has a sample of. A requested sample that the file does not name has no score: its status is the manifest's, or
+    ``no_score``.
+
+    Args:
+        rows: of :func:`dfbench.interchange.score_file.read_score_file`, with ``sample_id``, or ``media_id`` and
+            ``frame_index``.
+        manifests: of the data sets.
+        protocol: whose ids the file must have, all of them.
+
+    Raises:
+        DataError: unknown or repeated ids, a label that is not the manifest's, or ids that are not the protocol's.
+    """
+    known = _samples_of(manifests, protocol)
+    if "sample_id" not in rows and not known["sample_id"].str.endswith(".0").all():
+        raise DataError(
+            "frames of the manifest have several faces", "name each score's face: give the column sample_id"
+        )
+    rows = _with_sample_ids(rows)
+    key = ["sample_id", "condition"]
+    refuse_rows(rows, rows.duplicated(key, keep=False).to_numpy(bool), "samples that stand twice", "keep one of each")
+    unknown = ~rows["sample_id"].isin(known["sample_id"]).to_numpy(bool)
+    what = f"of protocol {protocol.name!r}" if protocol else "of the manifest"
+    hint = "ids read dataset/subset/manipulation/name#FRAME.FACE; see: dfbench inspect"
+    refuse_rows(rows, unknown, f"ids that are none {what}", hint)
+    if protocol is None:
+        parts = known[known["sample_id"].isin(rows["sample_id"])][["dataset", "split", "subset"]].drop_duplicates()
+        known = known.merge(parts, on=["dataset", "split", "subset"])
+    wanted = known.merge(rows[["condition"]].drop_duplicates(), how="cross")
+    found = wanted.merge(rows, on=key, how="left", suffixes=("", "_file"), indicator=True)
+    absent = (found["_merge"] == "left_only").to_numpy(bool)
+    if protocol is not None:
+        lost = found[absent & (found["status"] == "ok").to_numpy(bool)]
+        if len(lost):
+            raise DataError(
+                f"{len(lost)} samples of protocol {protocol.name!r} have no row, first: {lost['sample_id'].iloc[0]}",
+                "give every sample a row; where the detector failed, an empty score and a status that says so",
+            )
+    if "label_file" in found:
+        wrong = found[~absent & (found["label"] != found["label_file"]).to_numpy(bool)]
+        if len(wrong):
+            raise DataError(
+                f"{len(wrong)} labels are not the manifest's, first: {wrong['sample_id'].iloc[0]}",
+                "real is 0, fake is 1; leave the column 'label' out to take the manifest's",
+            )
+    unscored = found["status"].where(found["status"] != "ok", NO_SCORE)
+    status = found["status_file"].where(~absent, unscored)
+    return found[[*_FROM_MANIFEST, "condition", "score"]].assign(status=status, logit=found.get("logit", np.nan))
+
+
+def self_contained(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a file that says all there is to know: ``media_id``, ``label``, ``score``, and what else it has.
+
+    Defaults: data set ``imported``, subset ``all``, manipulation ``real`` or ``fake`` by the label, condition
+    ``clean``, frame 0, and as scene group the file's own media id.
+
+    Raises:
+        DataError: a column is missing, a label is not 0 or 1, a row stands twice, or one media has two labels.
+    """
+    if "media_id" not in rows:
+        raise DataError("the file has neither 'sample_id' nor 'media_id'", "name what each score is of")
+    refuse_rows(rows, (rows["media_id"] == "").to_numpy(bool), "rows without a media_id", "name what each score is of")
+    label = whole_numbers(rows, "label", (0, 1), "real is 0, fake is 1")
+    rows = rows.assign(label=label)
+    several = rows.groupby("media_id")["label"].transform("nunique").to_numpy() > 1
+    refuse_rows(rows, several, "one media with two labels", "name reals and fakes differently")
+    frame = np.zeros(len(rows), np.int64)
+    if "frame_index" in rows:
+        frame = whole_numbers(rows, "frame_index", None, "frames count from 0")
+    filled = {
+        "dataset": _text(rows, "dataset", "imported"),
+        "subset": _text(rows, "subset", "all"),
+        "manipulation": _text(rows, "manipulation", rows["label"].map({0: "real", 1: "fake"})),
+        "scene_group": _text(rows, "scene_group", rows["media_id"]),
+    }
+    rows = rows.assign(**filled)
+    parts = zip(rows["dataset"], rows["subset"], rows["manipulation"], rows["media_id"], strict=True)
+    rows = rows.assign(media_id=[_media_id(*names) for names in parts])
+    rows["sample_id"] = [sample_id(media, int(n)) for media, n in zip(rows["media_id"], frame, strict=True)]
+    twice = rows.duplicated(["sample_id", "condition"], keep=False).to_numpy(bool)
+    hint = "one row a frame; without a column 'frame_index' one row a media"
+    refuse_rows(rows, twice, "media or frames that stand twice", hint)
+    rows = rows.assign(split="test")
+    rows["class"] = rows["manipulation"]
+    if "logit" not in rows:
+        rows["logit"] = np.nan
+    return rows[[*_FROM_MANIFEST, "condition", "score", "logit"]]
+
+
+def _media_id(dataset: str, subset: str, manipulation: str, name: str) -> str:
+    """The media id of a foreign name, which is kept as it is where it reads like one already."""
+    return (
+        name
+        if name.startswith(f"{dataset}/{subset}/{manipulation}/")
+        else media_id(dataset, subset, manipulation, name)
+    )
+
+
+def _text(rows: pd.DataFrame, name: str, default: str | pd.Series[Any]) -> pd.Series[Any]:
+    if name not in rows:
+        return default if isinstance(default, pd.Series) else pd.Series(default, rows.index)
+    return rows[name].mask(rows[name] == "", default)
+
+
+def _with_sample_ids(rows: pd.DataFrame) -> pd.DataFrame:
+    if "sample_id" in rows:
+        return rows
+    if "media_id" not in rows or "frame_index" not in rows:
+        raise DataError(
+            "the file has neither 'sample_id' nor 'media_id' with 'frame_index', so that it fits no manifest",
+            "add them; or leave --manifest out and give media_id and label",
+        )
+    frame = whole_numbers(rows, "frame_index", None, "frames count from 0")
+    pairs = zip(rows["media_id"], frame, strict=True)
+    return rows.assign(sample_id=[sample_id(media, int(n)) for media, n in pairs])
+
+
+def _samples_of(manifests: Sequence[Manifest], protocol: Protocol | None) -> pd.DataFrame:
+    if protocol is None:
+        return pd.concat([m.to_pandas(_FROM_MANIFEST) for m in manifests], ignore_index=True)
+    known: pd.DataFrame = role_data(protocol, manifests, "test").table.select(_FROM_MANIFEST).to_pandas()
+    return known

@@ -1,0 +1,89 @@
+"""How far probabilities can be taken at their word: log-loss, Brier score, expected calibration error.
+
+Each is a function of sums over samples, so that a resample is a sum of its groups' sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dfbench.metrics.ranking import Values
+from dfbench.metrics.validation import Labels, Scores, check
+
+BINS = 15
+"""Bins of equal width of the calibration error (Guo et al., ICML 2017, section 2)."""
+
+CLIP = float(np.finfo(np.float64).eps)
+"""Probabilities are moved this far from 0 and 1 before their logarithm is taken, so that the loss stays finite."""
+
+
+def log_loss(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Mean negative logarithm of the probability given to the true class, in nats.
+
+    >>> round(log_loss([0, 1], [0.5, 0.5]), 6)
+    0.693147
+    """
+    return _value(labels, scores, log_loss_columns, mean_of)
+
+
+def brier(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Mean squared difference of label and P(fake) (Brier 1950, one-sided form).
+
+    >>> brier([0, 1], [0.5, 1.0])
+    0.125
+    """
+    return _value(labels, scores, brier_columns, mean_of)
+
+
+def ece(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Expected calibration error of P(fake): share of fakes against mean score, over 15 bins of equal width.
+
+    A score on the border of two bins belongs to the upper one; 1 belongs to the last.
+
+    >>> ece([0, 1], [0.25, 0.75])
+    0.25
+    """
+    return _value(labels, scores, ece_columns, ece_of)
+
+
+def log_loss_columns(labels: Labels, scores: Scores) -> Values:
+    """Per sample: one, its loss."""
+    own = np.clip(np.where(labels == 1, scores, 1 - scores), CLIP, 1 - CLIP)
+    return np.stack([np.ones_like(own), -np.log(own)], axis=1)
+
+
+def brier_columns(labels: Labels, scores: Scores) -> Values:
+    """Per sample: one, its squared error."""
+    return np.stack([np.ones_like(scores), (scores - labels) ** 2], axis=1)
+
+
+def ece_columns(labels: Labels, scores: Scores) -> Values:
+    """Per sample: one, then for each bin the score less the label where the score lies in the bin, else 0."""
+    place = np.minimum((scores * BINS).astype(np.intp), BINS - 1)
+    columns = np.zeros((len(scores), 1 + BINS))
+    columns[:, 0] = 1
+    columns[np.arange(len(scores)), 1 + place] = scores - labels
+    return columns
+
+
+def mean_of(sums: Values) -> Values:
+    """Second sum over the first; (B,) from (B, 2)."""
+    return np.asarray(sums[:, 1] / sums[:, 0], np.float64)
+
+
+def ece_of(sums: Values) -> Values:
+    """The bins' absolute differences, weighted by their samples; (B,) from (B, 1 + BINS)."""
+    return np.asarray(np.abs(sums[:, 1:]).sum(axis=1) / sums[:, 0], np.float64)
+
+
+def _value(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    columns: Callable[[Labels, Scores], Values],
+    of: Callable[[Values], Values],
+) -> float:
+    y, s = check(labels, scores)
+    return float(of(columns(y, s).sum(axis=0, keepdims=True))[0])

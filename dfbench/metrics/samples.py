@@ -1,0 +1,177 @@
+"""What a metric is computed on: frames or videos, made from the rows of a scores table.
+
+One face a frame first, then the failure policy, then one value a video: in this order, for every metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dfbench.errors import DataError
+from dfbench.metrics.aggregation import aggregate
+from dfbench.metrics.validation import Labels, Scores
+
+FailurePolicy = Literal["exclude", "as-real", "as-fake", "as-chance"]
+FAILURE_POLICIES: tuple[FailurePolicy, ...] = get_args(FailurePolicy)
+FrameFace = Literal["largest", "max", "mean"]
+FRAME_FACES: tuple[FrameFace, ...] = get_args(FrameFace)
+_FILL: dict[str, float] = {"as-real": 0.0, "as-fake": 1.0, "as-chance": 0.5}
+_PROBABILITY = "p:"
+
+
+@dataclass(frozen=True, eq=False)
+class ClassCalls:
+    """True class and called class of each sample of a multi-class detector.
+
+    Attributes:
+        truth: (N,) class numbers.
+        called: (N,) class numbers; of equally probable classes the first.
+    """
+
+    truth: NDArray[np.int64]
+    called: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What one metric is computed on: frames, or videos.
+
+    Attributes:
+        labels: (N,) 0 real, 1 fake, int8.
+        scores: (N,) P(fake), float64.
+        groups: (N,) number of each sample's scene group, 0 to G - 1.
+        n_media: how many clips or images they come from.
+        n_real_media: how many of these are real.
+        classes: decisions among several classes, where the task has them.
+    """
+
+    labels: Labels
+    scores: Scores
+    groups: NDArray[np.intp]
+    n_media: int
+    n_real_media: int
+    classes: ClassCalls | None = None
+
+
+def probability_columns(classes: Sequence[str]) -> list[str]:
+    """The columns in which rows hold the probability of each class."""
+    return [f"{_PROBABILITY}{name}" for name in classes]
+
+
+def one_face(rows: pd.DataFrame, rule: str | None) -> pd.DataFrame:
+    """One row a frame and condition, by a declared rule where several of its faces are scored.
+
+    Args:
+        rows: of a scores table.
+        rule: ``largest``: the first face, which preparation makes the largest (or the tracked) one; ``max``: the one
+            with the highest score; ``mean``: the mean over the faces. Faces without a score take no part in the last
+            two as long as another has one. None: no rule was declared.
+
+    Raises:
+        DataError: a frame has several rows and no rule was declared.
+    """
+    frame = rows["sample_id"].str.rpartition(".")[0]
+    again = frame.duplicated(keep=False)
+    if not again.any():
+        return rows
+    if rule is None:
+        raise DataError(
+            f"several faces of one frame are scored, first: {frame[again].iloc[0]}",
+            "declare how they become one: faces = 'largest', 'max' or 'mean' under [metrics] of the protocol",
+        )
+    if rule == "largest":
+        number = rows["sample_id"].str.rpartition(".")[2].astype(np.int64)
+        return rows.loc[number.groupby(frame, sort=False).idxmin()]
+    ordered = rows.assign(_failed=rows["status"] != "ok").sort_values(
+        ["_failed", "score", "sample_id"], ascending=[True, False, True], kind="stable"
+    )
+    kept = ordered.groupby(frame, sort=False).head(1).drop(columns="_failed").sort_index()
+    if rule == "mean":
+        means = ["score", *(c for c in rows.columns if c.startswith(_PROBABILITY))]
+        values = rows[rows["status"] == "ok"].groupby(frame)[means].mean()
+        kept = kept.assign(**{c: frame.loc[kept.index].map(values[c]) for c in means})
+    return kept
+
+
+def apply_policy(rows: pd.DataFrame, policy: str, classes: Sequence[str] = ()) -> pd.DataFrame:
+    """Rows with a score for each: those without one are left out, or get the score that the policy gives them.
+
+    In a multi-class task ``as-real`` shares the probability equally among the classes that reals of ``rows`` have,
+    ``as-fake`` among the others, ``as-chance`` among all.
+    """
+    failed = rows["status"] != "ok"
+    if policy == "exclude":
+        return rows[~failed]
+    filled = rows.assign(score=rows["score"].mask(failed, _FILL[policy]))
+    if classes and failed.any():
+        real = set(rows.loc[rows["label"] == 0, "class"])
+        share = {"as-real": [n in real for n in classes], "as-fake": [n not in real for n in classes]}
+        weights = np.array(share.get(policy, [True] * len(classes)), np.float64)
+        weights /= max(weights.sum(), 1)
+        for column, weight in zip(probability_columns(classes), weights, strict=True):
+            filled[column] = filled[column].mask(failed, weight)
+    return filled
+
+
+def samples_of(
+    rows: pd.DataFrame, level: str, aggregation: str, threshold: float, classes: Sequence[str] = ()
+) -> Samples:
+    """Frames or videos of rows that all have a score.
+
+    Args:
+        rows: one face a frame, after :func:`apply_policy`.
+        level: ``frame`` or ``video``.
+        aggregation: of :func:`dfbench.metrics.aggregation.aggregate`.
+        threshold: of ``vote``.
+        classes: names of the classes of a multi-class task, in the order of the probabilities.
+    """
+    labels = rows["label"].to_numpy(np.int8)
+    scores = rows["score"].to_numpy(np.float64)
+    media = rows["media_id"].to_numpy(str)
+    _, groups = np.unique(rows["scene_group"].to_numpy(str), return_inverse=True)
+    if level == "frame" or not len(rows):
+        reals = len(np.unique(media[labels == 0]))
+        calls = _frame_calls(rows, classes) if classes else None
+        return Samples(labels, scores, groups, len(np.unique(media)), reals, calls)
+    videos = aggregate(media, labels, scores, aggregation, threshold)
+    calls = _video_calls(rows, classes, media, labels, aggregation) if classes else None
+    reals = int(np.sum(videos.labels == 0))
+    return Samples(videos.labels, videos.scores, groups[videos.first], len(videos.labels), reals, calls)
+
+
+def _frame_calls(rows: pd.DataFrame, classes: Sequence[str]) -> ClassCalls:
+    table = rows[probability_columns(classes)].to_numpy(np.float64)
+    return ClassCalls(_truth(rows["class"].to_numpy(str), classes), _first_highest(table))
+
+
+def _video_calls(
+    rows: pd.DataFrame, classes: Sequence[str], media: NDArray[np.str_], labels: Labels, aggregation: str
+) -> ClassCalls:
+    """Each class's probability is aggregated like P(fake); ``vote`` counts the frames that call a class."""
+    table = rows[probability_columns(classes)].to_numpy(np.float64)
+    if aggregation == "vote":
+        table = np.eye(len(classes))[_first_highest(table)]
+    columns = [aggregate(media, labels, np.clip(column, 0, 1), aggregation) for column in table.T]
+    truth = _truth(rows["class"].to_numpy(str)[columns[0].first], classes)
+    return ClassCalls(truth, _first_highest(np.stack([c.scores for c in columns], axis=1)))
+
+
+def _first_highest(table: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.argmax(table, axis=1).astype(np.int64) if len(table) else np.zeros(0, np.int64)
+
+
+def _truth(names: NDArray[np.str_], classes: Sequence[str]) -> NDArray[np.int64]:
+    number = {name: i for i, name in enumerate(classes)}
+    strange = sorted(set(names.tolist()) - set(number))
+    if strange:
+        raise DataError(
+            f"the scores have the class {strange[0]!r}, which is not one of the task: {', '.join(classes)}",
+            "give the classes of the protocol that the detector was trained for",
+        )
+    return np.array([number[name] for name in names.tolist()], np.int64)

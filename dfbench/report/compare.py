@@ -1,0 +1,207 @@
+"""``compare``: two runs on the same samples, and why they can not be compared where that is so."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from dfbench.errors import DataError, UsageError, unknown_name
+from dfbench.metrics import parse_metric
+from dfbench.metrics.paired import Difference, paired_differences
+from dfbench.report.escape import markdown
+from dfbench.report.runs import Run, load_run
+from dfbench.schema.result import RunResult
+
+FORMATS = ("text", "md", "csv")
+_NAMES = ["metric", "data", "manipulation", "condition", "n"]
+_HEADS = [*_NAMES, "first", "second", "difference", "p", "Holm", "videos", "p", "Holm"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two runs differ in.
+
+    Attributes:
+        first: what the first is called.
+        second: what the second is called.
+        differences: one for each metric of each cell.
+        notes: what to read them with.
+    """
+
+    first: str
+    second: str
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+
+
+def compare_runs(
+    first: Path,
+    second: Path,
+    names: Sequence[str] = (),
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    per_manipulation: bool = False,
+) -> Comparison:
+    """Compare two run folders, paired on the same samples.
+
+    Args:
+        first: a run folder.
+        second: another.
+        names: metrics; default: those that both runs hold, peers' rules left out.
+        resamples: of the paired bootstrap.
+        seed: of its draws.
+        per_manipulation: whether each manipulation is compared as well.
+
+    Raises:
+        UsageError: a run is compared with itself, or an unknown metric.
+        DataError: the runs follow different protocols or rules, read different manifests, or are of other samples.
+    """
+    a, b = load_run(Path(first)), load_run(Path(second))
+    check_comparable(a, b)
+    common = [v.name for v in a.result.metrics if v.name in {w.name for w in b.result.metrics}]
+    wanted = list(names) or [n for n in dict.fromkeys(common) if not parse_metric(n).peer]
+    if not wanted:
+        raise DataError("the runs have no metric in common", "name some: --metric auc.video.mean")
+    rules = a.result
+    differences = paired_differences(
+        a.scores,
+        b.scores,
+        wanted,
+        threshold=declared_threshold(rules),
+        resamples=resamples,
+        seed=seed,
+        per_manipulation=per_manipulation,
+        failure_policy=rules.failure_policy,
+        faces=rules.faces,
+        classes=rules.classes,
+    )
+    labels = [r.label if a.label != b.label else f"{r.label} ({r.result.run_id})" for r in (a, b)]
+    return Comparison(labels[0], labels[1], tuple(differences), tuple(_notes(a, b, labels, differences)))
+
+
+def check_comparable(a: Run, b: Run) -> None:
+    """Raise with the reason where two runs can not be compared.
+
+    Runs of imported scores name no protocol, perhaps no manifest: then the samples' ids decide alone.
+    """
+    one, other = a.result, b.result
+    if one.run_id == other.run_id:
+        raise UsageError(f"both are the run {one.run_id}", "name two different runs")
+    if one.protocol and other.protocol and one.protocol.hash != other.protocol.hash:
+        names = [f"{p.name!r} version {p.version} ({p.hash[:12]})" for p in (one.protocol, other.protocol)]
+        raise DataError(
+            f"the runs follow different protocols: {names[0]} and {names[1]}",
+            "evaluate both by the same: dfbench evaluate --protocol P",
+        )
+    hashes = [{(m.dataset, m.hash) for m in r.manifests} for r in (one, other)]
+    if hashes[0] and hashes[1] and hashes[0] != hashes[1]:
+        dataset = min(hashes[0] ^ hashes[1])[0]
+        raise DataError(
+            f"the runs read different manifests of {dataset!r}: their crops differ",
+            "evaluate both on the same manifest: dfbench evaluate --manifest DIR",
+        )
+    for rule in ("failure_policy", "faces", "classes"):
+        if getattr(one, rule) != getattr(other, rule):
+            said = rule.replace("_", " ")
+            raise DataError(
+                f"the runs differ in their rule for {said}: {getattr(one, rule)} and {getattr(other, rule)}",
+                "make one of them again by the other's rule",
+            )
+    if declared_threshold(one) != declared_threshold(other):
+        raise DataError(
+            f"the runs judge by different thresholds: {declared_threshold(one):g} and {declared_threshold(other):g}",
+            "make one of them again by the other's threshold",
+        )
+
+
+def declared_threshold(result: RunResult) -> float:
+    """The threshold that a run's decisions were made by; 0.5 where it made none."""
+    for value in result.metrics:
+        name = parse_metric(value.name)
+        if value.threshold is not None and name.kind.at_threshold and not name.peer:
+            return value.threshold
+    return 0.5
+
+
+def check_format(fmt: str) -> None:
+    """Raise :class:`UsageError` for a format that there is not."""
+    if fmt not in FORMATS:
+        raise unknown_name("table format", fmt, FORMATS)
+
+
+def render_comparison(comparison: Comparison, fmt: str = "text") -> str:
+    """The comparison as ``text``, ``md`` or ``csv`` (fractions in full precision).
+
+    Raises:
+        UsageError: an unknown format.
+    """
+    check_format(fmt)
+    if fmt == "csv":
+        return _csv(comparison)
+    table = [_line(d) for d in comparison.differences]
+    if fmt == "md":
+        lines = [_HEADS, ["---"] * len(_HEADS), *([markdown(cell) for cell in row] for row in table)]
+        return "\n".join("| " + " | ".join(row) + " |" for row in lines) + "\n\n" + "\n".join(comparison.notes) + "\n"
+    widths = [max(len(row[i]) for row in (_HEADS, *table)) for i in range(len(_HEADS))]
+    rows = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in (_HEADS, *table)]
+    rows.insert(1, "  ".join("-" * w for w in widths))
+    return "\n".join([*rows, "", *comparison.notes]) + "\n"
+
+
+def _line(d: Difference) -> list[str]:
+    interval = "" if d.low is None or d.high is None else f" [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
+    value = "-" if d.value is None else f"{100 * d.value:+.1f}{interval}"
+    names = [d.name, f"{d.dataset}/{d.subset}", d.manipulation, d.condition, str(d.n)]
+    numbers = [_percent(d.first), _percent(d.second), value, _p(d.p), _p(d.holm)]
+    return [*names, *numbers, d.video_test or "-", _p(d.video_p), _p(d.video_holm)]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _csv(comparison: Comparison) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    names = [field.name for field in fields(Difference)]
+    writer.writerow(["first_run", "second_run", *names])
+    for difference in comparison.differences:
+        values = asdict(difference)
+        cells = ["" if values[name] is None else values[name] for name in names]
+        writer.writerow([comparison.first, comparison.second, *cells])
+    return stream.getvalue()
+
+
+def _failed(run: Run) -> set[tuple[str, str]]:
+    rows = run.scores.filter(pc.not_equal(run.scores["status"], "ok"))
+    return set(zip(rows["sample_id"].to_pylist(), rows["condition"].to_pylist(), strict=True))
+
+
+def _notes(a: Run, b: Run, labels: Sequence[str], differences: Sequence[Difference]) -> list[str]:
+    found = [
+        f"first: {labels[0]}; second: {labels[1]}. Percent; difference = first - second, with its 95 % interval from "
+        "the paired bootstrap over scene groups. p is two-sided; Holm is corrected for all tests of its column.",
+        "DeLong and McNemar take videos as independent, which videos of one scene group are not.",
+    ]
+    lost = len(_failed(a) | _failed(b))
+    if lost and a.result.failure_policy == "exclude":
+        found.append(f"{lost} samples that one of them has no score for are left out for both.")
+    if a.result.protocol is None or b.result.protocol is None:
+        found.append("A run of imported scores names no protocol: only that the samples are the same is known.")
+    reasons = dict.fromkeys(f"{d.note} ({d.name} {d.dataset}/{d.subset})" for d in differences if d.note)
+    found += [f"Note: {reason}." for reason in reasons]
+    if a.result.mini or b.result.mini:
+        found.append("mini: invented faces: no ground for ranking detectors.")
+    return found
