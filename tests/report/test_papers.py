@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -21,7 +22,7 @@ from dfbench.report.papers.fit import why_not
 from dfbench.report.papers.grid import Grid, Line, published_number
 from dfbench.resources import facts_folder
 from dfbench.schema.published import load_published, rows_where
-from dfbench.schema.result import ProtocolRef
+from dfbench.schema.result import Baseline, MetricValue, ProtocolRef
 
 PUBLISHED = load_published(facts_folder() / "published_results.csv")
 GRNET = [f"grnet-{n}" for n in range(1, 10)]
@@ -257,6 +258,35 @@ def test_the_best_of_each_kind_is_marked(tmp_path: Path) -> None:
     errors = grid("diffusionfake-1")
     best = [one.cells[1].value for one in errors.lines if one.whose == "paper" and one.cells[1].best]
     assert best == [min(c for one in errors.lines if one.whose == "paper" and (c := one.cells[1].value) is not None)]
+
+
+def test_what_differs_from_the_best_beyond_chance_is_marked(tmp_path: Path) -> None:
+    """Alike but for the noise, clearly worse, and tested on other samples."""
+    best = write_paper_run(tmp_path / "best", "grnet/hff-binary", gap=3.0)
+    alike = write_paper_run(tmp_path / "alike", "grnet/hff-binary", model="xception", gap=2.6, scores_seed=99)
+    worse = write_paper_run(tmp_path / "worse", "grnet/hff-binary", model="meso4", gap=0.3)
+    table = grid("grnet-5", best, alike, worse)
+    marks = {name: line(table, name).cells[0].differs for name in ("GRnet", "XceptionNet", "Meso-4", "Capsule")}
+    assert marks == {"GRnet": None, "XceptionNet": False, "Meso-4": True, "Capsule": None}
+    text = paper_table("grnet-5", load_runs([best, alike, worse]))
+    assert re.search(r"^Meso-4 +dfbench +[\d.]+† \[", text, re.MULTILINE)
+    assert "Holm's correction within the column" in text
+    few = load_runs([best, worse])[1]
+    kept = few.scores.slice(0, 100)
+    other = build(load_table("grnet-5"), PUBLISHED, [load_runs([best])[0], replace(few, scores=kept)])
+    assert line(other, "Meso-4").cells[0].differs is None
+
+
+def test_facts_alone_stand_below_as_the_runs_tell_them(tmp_path: Path) -> None:
+    value = MetricValue(
+        name="acc.frame", dataset="hff", subset="all", manipulation="all", condition="clean", value=0.77, n=140,
+        n_media=70, n_positive=80, coverage=1.0, profile="box", size=128,
+    )  # fmt: skip
+    other = value.model_copy(update={"name": "auc.frame", "value": 0.9})
+    baseline = Baseline(name="size alone", metrics=(value, other))
+    run = write_paper_run(tmp_path / "run", "grnet/hff-binary", baselines=(baseline,))
+    found = line(grid("grnet-5", run), "size alone, of the tested", "floor")
+    assert [cell.value for cell in found.cells] == [77.0, None, None, None]
 
 
 # Commands

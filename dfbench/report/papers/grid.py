@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
 from dfbench.metrics import majority, parse_metric
 from dfbench.report.papers.definition import Column, Method, Ours, PaperTable
 from dfbench.report.papers.fit import Fitting, fitting, options_of
+from dfbench.report.papers.significance import differing
 from dfbench.report.runs import Run
 from dfbench.schema.published import PublishedNumber, rows_where
 from dfbench.schema.result import MAJORITY
@@ -137,8 +138,8 @@ def build(table: PaperTable, published: Sequence[PublishedNumber], runs: Sequenc
     for row in (*table.row, *_others(table, runs)):
         lines += [_paper_line(table, row, numbers)] if row.method else []
         lines += [_our_line(table, row, runs, commands)] if row.model else []
-    lines += [*_floors(table), *_majority(table, lines)]
-    return Grid(table, tuple(_with_best(table, lines)), commands.texts())
+    lines += [*_floors(table), *_measured_floors(table, lines)]
+    return Grid(table, tuple(_with_differences(_with_best(table, lines))), commands.texts())
 
 
 def published_number(column: Column, row: Method, numbers: Sequence[PublishedNumber]) -> PublishedNumber | None:
@@ -211,25 +212,35 @@ def _floors(table: PaperTable) -> list[Line]:
     ]
 
 
-def _majority(table: PaperTable, lines: Sequence[Line]) -> list[Line]:
-    """The share of the larger class in the very samples that our runs were tested on, for accuracies real/fake."""
-    cells = []
+def _measured_floors(table: PaperTable, lines: Sequence[Line]) -> list[Line]:
+    """What costs nothing on the very samples that our runs were tested on, as the runs tell it."""
+    rows: dict[str, dict[int, float]] = {}
     for place, column in enumerate(table.column):
         fits = [fit for line in lines if line.whose == "dfbench" for fit in line.cells[place].fits]
-        plain = column.ours is not None and parse_metric(column.ours.metric).metric == "acc" and not _several(fits)
-        cells.append(Cell(PERCENT * _share(fits[0])) if fits and plain else Cell())
-    return (
-        [Line(f"{MAJORITY}, of the tested", "floor", tuple(cells))] if any(c.value is not None for c in cells) else []
-    )
+        if fits and column.ours is not None:
+            for name, value in _costing_nothing(fits[0], parse_metric(column.ours.metric).metric):
+                rows.setdefault(name, {})[place] = PERCENT * value
+    return [
+        Line(f"{name}, of the tested", "floor", tuple(Cell(values.get(place)) for place in range(len(table.column))))
+        for name, values in rows.items()
+    ]
 
 
-def _share(fit: Fitting) -> float:
-    return majority(fit.value.n, fit.value.n_positive)
-
-
-def _several(fits: Sequence[Fitting]) -> bool:
-    """Whether the task has more classes than real and fake."""
-    return any(fit.run.result.weights is not None and fit.run.result.weights.card.get("classes") for fit in fits)
+def _costing_nothing(fit: Fitting, metric: str) -> Iterator[tuple[str, float]]:
+    mine, result = fit.value, fit.run.result
+    if metric == "acc" and not result.classes:
+        yield MAJORITY, majority(mine.n, mine.n_positive)
+    for baseline in result.baselines:
+        for v in baseline.metrics:
+            same = (v.name, v.dataset, v.subset, v.manipulation, v.condition)
+            if v.value is not None and same == (
+                mine.name,
+                mine.dataset,
+                mine.subset,
+                mine.manipulation,
+                mine.condition,
+            ):
+                yield baseline.name, v.value
 
 
 def _with_best(table: PaperTable, lines: Sequence[Line]) -> list[Line]:
@@ -241,6 +252,24 @@ def _with_best(table: PaperTable, lines: Sequence[Line]) -> list[Line]:
         return replace(cell, best=is_best)
 
     return [replace(line, cells=tuple(marked(line, place) for place in range(len(line.cells)))) for line in lines]
+
+
+def _with_differences(lines: Sequence[Line]) -> list[Line]:
+    """Test our numbers of each column against the best of them, each by the run of its lowest training seed."""
+    found: dict[tuple[int, int], bool | None] = {}
+    for place in range(len(lines[0].cells)):
+        filled = [n for n, line in enumerate(lines) if line.cells[place].fits]
+        first = next((n for n in filled if lines[n].cells[place].best), None)
+        if first is None:
+            continue
+        others = [n for n in filled if n != first]
+        fits = [lines[n].cells[place].fits[0] for n in (first, *others)]
+        for n, differs in zip(others, differing(fits[0], fits[1:]), strict=True):
+            found[n, place] = differs
+    return [
+        replace(line, cells=tuple(replace(c, differs=found.get((n, place))) for place, c in enumerate(line.cells)))
+        for n, line in enumerate(lines)
+    ]
 
 
 def _best(table: PaperTable, lines: Sequence[Line], whose: str, place: int) -> float | None:
