@@ -26,6 +26,8 @@ class Row:
         n_media: clips they come from.
         n_positive: fakes among the n.
         coverage: scored / requested samples.
+        coverage_real: the same of the reals; None where it is not known.
+        coverage_fake: the same of the fakes.
         profile: crop profile.
         size: crop size in pixels.
         train_condition: condition the detector was trained under.
@@ -39,6 +41,7 @@ class Row:
         caution: what its protocol says a reader must know.
         baseline: whether it costs nothing: always the larger class, or one fact about the files alone.
         classes: of a multi-class task.
+        warnings: what looks wrong about the run's scores.
     """
 
     model: str
@@ -52,6 +55,8 @@ class Row:
     n_media: int = 0
     n_positive: int = 0
     coverage: float = 1.0
+    coverage_real: float | None = None
+    coverage_fake: float | None = None
     profile: str = ""
     size: int = 0
     train_condition: str = ""
@@ -65,6 +70,12 @@ class Row:
     caution: str = ""
     baseline: bool = False
     classes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def coverage_differs(self) -> bool:
+        """Whether more of one class than of the other was scored."""
+        return None not in (self.coverage_real, self.coverage_fake) and self.coverage_real != self.coverage_fake
 
     @property
     def data(self) -> str:
@@ -108,7 +119,7 @@ def _with_baselines(group: Sequence[Row]) -> list[Row]:
 
 def _baseline_rows(result: RunResult) -> list[Row]:
     rows = [row for b in result.baselines for row in _rows_of(result, b.name, b.metrics)]
-    return [replace(row, baseline=True, selection="", protocol="", profile="", size=0) for row in rows]
+    return [replace(row, baseline=True, selection="", protocol="", profile="", size=0, warnings=()) for row in rows]
 
 
 def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> list[Row]:
@@ -137,6 +148,8 @@ def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> l
                 n_media=first.n_media,
                 n_positive=first.n_positive,
                 coverage=first.coverage,
+                coverage_real=first.coverage_real,
+                coverage_fake=first.coverage_fake,
                 profile=first.profile,
                 size=first.size,
                 train_condition=first.train_condition,
@@ -149,6 +162,7 @@ def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> l
                 mini=result.mini,
                 caution=result.caution,
                 classes=result.classes,
+                warnings=result.warnings,
             )
         )
     return rows
@@ -197,6 +211,8 @@ def _majority_rows(group: Sequence[Row]) -> list[Row]:
             n_media=row.n_media,
             n_positive=row.n_positive,
             coverage=row.coverage,
+            coverage_real=row.coverage_real,
+            coverage_fake=row.coverage_fake,
             mini=row.mini,
             baseline=True,
         )

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dfbench.report.rows import Row
+from dfbench.schema.result import MAJORITY
 
 MINI_NOTE = "mini: invented faces"
+
+_BASELINES = (
+    "Size, format, length or frame rate alone: the share of fakes among other scene groups with the same value; the "
+    "best of them is shown."
+)
 
 _POLICIES = {
     "exclude": "left out",
@@ -63,6 +69,10 @@ def notes(rows: Sequence[Row]) -> list[str]:
     lines = ["; ".join(f"{name}: {value}" for name, value in rules(rows)) + "."]
     lines += differences(rows)
     lines += _reasons(rows)
+    if any(row.coverage_differs for row in rows):
+        lines.append("Coverage is the share of requested samples that were scored (of reals / of fakes).")
+    lines += dict.fromkeys(f"{row.model}: {warning}." for row in rows for warning in row.warnings)
+    lines += [_BASELINES] if any(row.baseline and row.model != MAJORITY for row in rows) else []
     for row in rows:
         number = row.values.get("acc")
         if number and number.ties and row.manipulation == "all":

@@ -65,8 +65,15 @@ def header(rows: Sequence[Row]) -> list[str]:
 def cells(row: Row, metrics: Sequence[str], dash: str = DASH, span: str = "-") -> list[str]:
     """One row of the printed table, under :func:`header`."""
     numbers = [percent(row.values.get(m), dash, span) for m in metrics]
-    counts = [str(row.n), str(row.n_media), f"{100 * row.coverage:.1f}"]
+    counts = [str(row.n), str(row.n_media), _coverage(row)]
     return [row.model, row.data, row.manipulation, row.condition, row.level, *numbers, *counts]
+
+
+def _coverage(row: Row) -> str:
+    text = f"{100 * row.coverage:.1f}"
+    if not row.coverage_differs or row.coverage_real is None or row.coverage_fake is None:
+        return text
+    return f"{text} ({100 * row.coverage_real:.1f}/{100 * row.coverage_fake:.1f})"
 
 
 def _text(rows: Sequence[Row]) -> str:
@@ -159,7 +166,7 @@ def _csv(rows: Sequence[Row]) -> str:
         "cluster",
         "mini",
     ]
-    counts = ["n", "n_media", "n_positive", "coverage"]
+    counts = ["n", "n_media", "n_positive", "coverage", "coverage_real", "coverage_fake"]
     numbers = [f"{m}{part}" for m in metrics for part in ("", "_low", "_high", "_undefined", "_interval_note")]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

@@ -1,11 +1,13 @@
 """What one fact about the files reaches alone."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
-from dfbench.evaluation.cheap import cheap_baselines, cross_fitted, majority_scores
+from dfbench.evaluation.cheap import cheap_baselines, cross_fitted, majority_scores, media_facts
 from dfbench.metrics import compute_metrics
 from dfbench.report import result_rows
 from dfbench.schema.ids import media_id, sample_id
@@ -148,3 +150,21 @@ def test_baselines_stand_below_the_detectors_once():
     names = [r.model for r in rows if r.level == "frame" and r.manipulation == "all"]
     assert names == ["a", "b", "majority class", "size alone"]
     assert [r.baseline for r in rows if r.level == "frame" and r.manipulation == "all"] == [False, False, True, True]
+
+
+def test_facts_come_from_the_manifest():
+    rows = [
+        ("a#0.0", "x/a.JPG", 640, 480, 1, 0, None),
+        ("b#0.0", "x/b.mp4", 640, 480, 300, 0, 0.0),
+        ("b#9.0", "x/b.mp4", 640, 480, 300, 30, 1.001),
+        ("c#0.0", "x/c.png", None, None, None, -1, None),
+    ]
+    names = ("sample_id", "media_path", "width", "height", "frame_count", "frame_index", "time_s")
+    part = SimpleNamespace(table=pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows]))
+    found = media_facts(SimpleNamespace(parts=((None, part),)))
+    assert found.loc["a#0.0", "size"] == 640 * 480
+    assert np.isnan(found.loc["c#0.0", "size"])
+    assert len(set(found["format"])) == 3
+    assert found.loc["b#9.0", "length"] == 300
+    assert found.loc["b#9.0", "frame rate"] == pytest.approx(29.97)
+    assert np.isnan(found.loc["b#0.0", "frame rate"])
