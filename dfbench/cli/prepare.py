@@ -72,7 +72,7 @@ Examples:
     default="centerface",
     show_default=True,
     metavar="D",
-    help="What finds the faces: centerface, centerface-fast, insightface, dlib or dlib-gray.",
+    help="What finds the faces: centerface, centerface-full, insightface, dlib or dlib-gray.",
 )
 @click.option("--face-model", metavar="PATH", help="insightface: a model pack's folder or its det_10g.onnx.")
 @click.option("--dlib-predictor", metavar="FILE", help="Landmark file of dlib; makes the profile dfb256 exact.")

@@ -25,7 +25,7 @@ CROP_SECONDS_PER_MEGAPIXEL = 0.09  # resampling, PNG and its hash
 TRIAL_SECONDS = 0.045  # the trial frame below, with the embedded face detector
 
 # Seconds of a clip's frame with one face against those of the trial frame.
-_FACE_FACTOR: Mapping[str, float] = MappingProxyType({"centerface": 1.15, "centerface-fast": 0.45})
+_FACE_FACTOR: Mapping[str, float] = MappingProxyType({"centerface": 0.45, "centerface-full": 1.15})
 
 # Bytes of a PNG a pixel of a crop of this side (22 faces of open clips and portraits); smaller crops hold more detail.
 _SIDES = (64, 128, 224, 256, 380)
