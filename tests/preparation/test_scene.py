@@ -283,9 +283,9 @@ def test_totals_and_their_shortfall(tree, tmp_path):
         assert "real" not in lacking["c23"][split]
 
 
-def test_long_clips_are_read_in_parts_and_give_the_same(tree, tmp_path, monkeypatch):
+def test_clips_looked_at_in_other_parts_give_the_same(tree, tmp_path, monkeypatch):
     whole = made(tree, tmp_path / "whole", frames=None, sampling=["all"], splits=["val"])
-    monkeypatch.setattr("dfbench.preparation.source.AT_ONCE", 5)
+    monkeypatch.setattr("dfbench.media.keeper.AT_ONCE", 5)
     parts = made(tree, tmp_path / "parts", frames=None, sampling=["all"], splits=["val"])
     assert whole["sample_id"].tolist() == parts["sample_id"].tolist()
     assert whole["sha256_64"].tolist() == parts["sha256_64"].tolist()
