@@ -16,6 +16,7 @@ from dfbench.media.reader import Chooser, Frame, Look, Reading, read
 from dfbench.preparation.changes import difference, reduced, track_changes
 from dfbench.preparation.choose import NO_FACE, OTHER_FACES, Candidates, Choice, choose, follow, most_changed
 from dfbench.preparation.geometry import Extent, Family, can_share, families
+from dfbench.preparation.mask import with_masks
 from dfbench.preparation.rows import (
     BASE_FRAME,
     BASE_SIZE,
@@ -63,6 +64,10 @@ class Scene:
 
     def rows(self, job: MediaJob) -> list[Row]:
         """All rows of one of the clips, by rising frame index (a clip that gives no frame: -1, -2, ...)."""
+        rows = self._rows(job)
+        return with_masks(rows, job.media, self._root, self._cropper) if self._cropper.extras.masks else rows
+
+    def _rows(self, job: MediaJob) -> list[Row]:
         media = job.media
         try:
             self._refuse_given_up(media)

@@ -70,7 +70,7 @@ def _rows(task: ShardTask) -> Iterator[Row]:
         recipe.face_rule,
         recipe.geometry == "shared",
         task.given_up,
-        Extras(recipe.patch, provider, "dense" in recipe.extras),
+        Extras(recipe.patch, recipe.masks, provider, "dense" in recipe.extras),
     )
     tally = Tally(task.out, task.shard.number)
     parent = os.getppid()
