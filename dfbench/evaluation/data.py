@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dfbench.config import manifests_home
 from dfbench.errors import DataError
+from dfbench.faces.pairing import serves
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.samples import Samples
 from dfbench.protocols.files import load_protocol
@@ -58,6 +59,23 @@ def open_manifests(protocol: Protocol, given: Sequence[str | Path], roles: Seque
                 )
             by_name[name] = open_manifest(place)
     return tuple(by_name[name] for name in wanted)
+
+
+def crop_profile(protocol: Protocol, manifests: Sequence[Manifest]) -> str:
+    """The profile that the crops really have: the protocol's, or its approximate form (``~``).
+
+    Raises:
+        DataError: some manifests are exact and some approximate.
+    """
+    asked = protocol.crops.profile
+    by_profile = {m.info.profile: m for m in manifests if serves(m.info.profile, asked)}
+    if len(by_profile) > 1:
+        each = ", ".join(f"{manifest.path} has {profile}" for profile, manifest in sorted(by_profile.items()))
+        raise DataError(
+            f"the manifests for protocol {protocol.name!r} were cropped in two ways: {each}",
+            "prepare them alike: all with dlib, or all without",
+        )
+    return next(iter(by_profile), asked)
 
 
 def manifest_ref(manifest: Manifest) -> ManifestRef:
