@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dfbench.config import find_root, manifests_home, workspace
+from dfbench.config import find_root, manifest_home, workspace
 from dfbench.datasets.adapter import Counts, Scan
 from dfbench.datasets.counts import flat, nested
 from dfbench.datasets.registry import get_adapter
@@ -232,7 +232,7 @@ def dry_run(
 
 def plan_folder(dataset: str, out: str | Path | None) -> Path:
     """The manifest's folder: as given, else by default."""
-    return Path(out).expanduser() if out is not None else manifests_home() / dataset
+    return Path(out).expanduser() if out is not None else manifest_home(dataset)
 
 
 def _mini_root(root: str | Path | None) -> Path:

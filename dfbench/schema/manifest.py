@@ -153,6 +153,7 @@ class ManifestInfo(BaseModel):
     )
     missing: dict[str, Any] = Field(default_factory=dict, description="media the tree lacks, likewise")
     left_out: dict[str, Any] = Field(default_factory=dict, description="media found but not used, by reason")
+    warnings: tuple[str, ...] = Field(default=(), description="what the scan of the tree has to say, for people")
     recrop: dict[str, Any] = Field(
         default_factory=dict,
         description="of a manifest cut anew from another's patches: that manifest, and rows its patches did not cover",
