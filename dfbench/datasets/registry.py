@@ -39,7 +39,7 @@ def adapter_names() -> tuple[str, ...]:
 def get_adapter(name: str) -> Adapter:
     """The adapter of a data set.
 
-    ``folder:NAME`` reads what ``folder`` reads and calls the data set so: several folders of a user's own have each their
+    ``folder:NAME`` reads what ``folder`` reads and calls the data set so: several folders of a user have each their
     ids, default manifest and place in protocols.
 
     Raises:

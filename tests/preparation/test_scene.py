@@ -236,22 +236,6 @@ def test_shared_geometry_of_the_manipulated_face(tree_copy, tmp_path):
     assert family["matrix"].map(str).nunique() == 4
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"sampling": ["random=8"]},
-        {"frames": 8, "face_rule": "manipulated", "geometry": "shared"},
-        {"sampling": ["total_real=21,total_per_method=15"], "face_rule": "track"},
-    ],
-)
-def test_two_workers_give_the_same_bytes(tree, tmp_path, options):
-    values = {"sizes": [64], "quiet": True} | options
-    one = prepare("ff++", tree, tmp_path / "one", jobs=1, **values)
-    two = prepare("ff++", tree, tmp_path / "two", jobs=2, **values)
-    assert len(one.info.shards) > 1
-    assert one.info.shards == two.info.shards
-
-
 # Which frames
 
 
