@@ -22,6 +22,15 @@ def manifests_home() -> Path:
     return workspace() / "manifests"
 
 
+def manifest_home(dataset: str) -> Path:
+    """Where the manifest of a data set lies by default.
+
+    >>> manifest_home("folder:phones").name
+    'folder-phones'
+    """
+    return manifests_home() / dataset.replace(":", "-")  # no colons in the names of files on Windows
+
+
 def runs_home() -> Path:
     """Where ``evaluate`` writes by default."""
     return workspace() / "runs"

@@ -108,6 +108,7 @@ def check_given_weights(
         ModelError: the file or its card is missing, damaged, or belongs elsewhere.
     """
     from dfbench.cli.steps import check_weights
+    from dfbench.faces.pairing import serves
     from dfbench.models.card import Intended, check_card, read_card
     from dfbench.models.files import check_file
 
@@ -115,13 +116,14 @@ def check_given_weights(
     if place is None:
         return ""
     card = read_card(place)
+    asked = rules.crops.profile
     check_card(
         card,
         place,
         Intended(
             model=model,
             num_classes=rules.num_classes,
-            profile=rules.crops.profile,
+            profile=card.profile if serves(card.profile, asked) else asked,  # manifests tell which of the two
             size=rules.crops.size,
             protocol=rules.name,
             allow_crop_mismatch=allow_crop_mismatch,

@@ -46,7 +46,7 @@ def check_manifests(protocol: Protocol, given: Sequence[Path]) -> dict[str, Path
         found[name] = path
     places: dict[str, Path | None] = {}
     for name in wanted:
-        default = config.manifests_home() / name
+        default = config.manifest_home(name)
         if name in found:
             places[name] = found[name]
         elif (default / "manifest.json").is_file():

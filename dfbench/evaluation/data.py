@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dfbench.config import manifests_home
+from dfbench.config import manifest_home
 from dfbench.errors import DataError
+from dfbench.faces.pairing import serves
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.samples import Samples
 from dfbench.protocols.files import load_protocol
@@ -50,7 +51,7 @@ def open_manifests(protocol: Protocol, given: Sequence[str | Path], roles: Seque
     wanted = [name for name in protocol.datasets() if any(name in protocol.datasets(role) for role in roles)]
     for name in wanted:
         if name not in by_name:
-            place = manifests_home() / name
+            place = manifest_home(name)
             if not (place / "manifest.json").is_file():
                 raise DataError(
                     f"protocol {protocol.name!r} needs a manifest of {name!r}, and none was given nor is in {place}",
@@ -58,6 +59,23 @@ def open_manifests(protocol: Protocol, given: Sequence[str | Path], roles: Seque
                 )
             by_name[name] = open_manifest(place)
     return tuple(by_name[name] for name in wanted)
+
+
+def crop_profile(protocol: Protocol, manifests: Sequence[Manifest]) -> str:
+    """The profile that the crops really have: the protocol's, or its approximate form (``~``).
+
+    Raises:
+        DataError: some manifests are exact and some approximate.
+    """
+    asked = protocol.crops.profile
+    by_profile = {m.info.profile: m for m in manifests if serves(m.info.profile, asked)}
+    if len(by_profile) > 1:
+        each = ", ".join(f"{manifest.path} has {profile}" for profile, manifest in sorted(by_profile.items()))
+        raise DataError(
+            f"the manifests for protocol {protocol.name!r} were cropped in two ways: {each}",
+            "prepare them alike: all with dlib, or all without",
+        )
+    return next(iter(by_profile), asked)
 
 
 def manifest_ref(manifest: Manifest) -> ManifestRef:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from dfbench.errors import UsageError
-from dfbench.evaluation.data import as_protocol, manifest_ref, open_manifests, role_data
+from dfbench.evaluation.data import as_protocol, crop_profile, manifest_ref, open_manifests, role_data
 from dfbench.evaluation.detector import load_detector
 from dfbench.evaluation.store import make_run_id, published_rows, run_folder, write_run
 from dfbench.metrics import compute_metrics, coverage_rows
@@ -90,10 +90,11 @@ def evaluate(
     spec = get_spec(model)
     where = resolve_device(device)
     opened = open_manifests(rules, manifests, ("test",))
+    profile = crop_profile(rules, opened)
     intended = Intended(
         model=model,
         num_classes=rules.num_classes,
-        profile=rules.crops.profile,
+        profile=profile,
         size=rules.crops.size,
         protocol=rules.name,
         allow_crop_mismatch=allow_crop_mismatch,
@@ -137,15 +138,15 @@ def evaluate(
         published_comparisons=published_rows(rules),
         options=options,
         coverage=tuple(coverage_rows(scores)),
-        metrics=tuple(protocol_metrics(scores, rules, ready.card)),
+        metrics=tuple(protocol_metrics(scores, rules, ready.card, profile)),
         mini="mini" in rules.datasets() or bool(ready.card and ready.card.mini),
     )
     written = write_run(folder, result, scores, examples_table(network, data, scores, where))
     return Run(folder, written, scores)
 
 
-def protocol_metrics(scores: pa.Table, rules: Protocol, card: WeightCard | None) -> list[MetricValue]:
-    """The metrics that a protocol asks for, with its crops and the card's training condition and seed beside them."""
+def protocol_metrics(scores: pa.Table, rules: Protocol, card: WeightCard | None, profile: str) -> list[MetricValue]:
+    """The metrics that a protocol asks for; beside them the crops and the card's training condition and seed."""
     return compute_metrics(
         scores,
         rules.metrics.names,
@@ -154,7 +155,7 @@ def protocol_metrics(scores: pa.Table, rules: Protocol, card: WeightCard | None)
         seed=rules.metrics.seed,
         per_manipulation=rules.metrics.per_manipulation,
         failure_policy=rules.failure_policy,
-        profile=rules.crops.profile,
+        profile=profile,
         size=rules.crops.size,
         train_condition=card.train_condition if card else "clean",
         train_seed=card.seed if card else None,

@@ -42,6 +42,7 @@ def describe(recipe: Recipe, scan: Scan, out: Path) -> ManifestInfo:
         expected=dict(scan.expected),
         missing=dict(scan.missing),
         left_out={reason: list(paths) for reason, paths in scan.left_out.items()},
+        warnings=tuple(warning.replace(str(scan.root), "the tree") for warning in scan.warnings),
         licence=get_adapter(recipe.dataset).licence,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dfbench.config import find_root, manifests_home, workspace
+from dfbench.config import find_root, manifest_home, workspace
 from dfbench.datasets.adapter import Counts, Scan
 from dfbench.datasets.counts import flat, nested
 from dfbench.datasets.registry import get_adapter
@@ -15,6 +15,7 @@ from dfbench.errors import DataError
 from dfbench.manifest.manifest import Manifest
 from dfbench.preparation.engine import check_engine, job_count
 from dfbench.preparation.folder import check_folder
+from dfbench.preparation.mask import without_mask
 from dfbench.preparation.plan import Shard, cut, rows_per_shard
 from dfbench.preparation.portion import parse_portion
 from dfbench.preparation.recipe import Recipe
@@ -51,7 +52,11 @@ def make_plan(recipe: Recipe, root: Path) -> Plan:
         expected=_narrow(found.expected, recipe),
         missing=_narrow(found.missing, recipe),
         left_out=found.left_out,
-        warnings=(*found.warnings, *without_base(media, recipe.face_rule)),
+        warnings=(
+            *found.warnings,
+            *without_base(media, recipe.face_rule),
+            *without_mask(media, found.root, recipe.masks),
+        ),
     )
     return Plan(recipe, found.root, scan, _cut(media, recipe))
 
@@ -100,6 +105,7 @@ def prepare(
     device: str = "cpu",
     landmarks: str | None = None,
     patch: bool = False,
+    masks: bool = False,
     decoder: str = "pyav",
     seed: int = 0,
     quiet: bool = False,
@@ -139,6 +145,7 @@ def prepare(
         device: where the face detector runs: ``cpu``, ``auto``, ``cuda`` or ``cuda:N``.
         landmarks: an installed provider of dense landmarks, which are stored.
         patch: store the source around each face too, so that ``dfbench recrop`` needs no videos.
+        masks: store crops of the fakes' mask videos too (``ff++``, ``dfd``).
         decoder: name of the video reader.
         seed: for whatever draws at random; kept in the recipe.
         quiet: no progress bar.
@@ -170,6 +177,7 @@ def prepare(
         device=device,
         landmarks=landmarks,
         patch=patch,
+        masks=masks,
         decoder=decoder,
         seed=seed,
         source=_source(mini),
@@ -224,7 +232,7 @@ def dry_run(
 
 def plan_folder(dataset: str, out: str | Path | None) -> Path:
     """The manifest's folder: as given, else by default."""
-    return Path(out).expanduser() if out is not None else manifests_home() / dataset
+    return Path(out).expanduser() if out is not None else manifest_home(dataset)
 
 
 def _mini_root(root: str | Path | None) -> Path:

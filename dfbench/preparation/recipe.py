@@ -13,6 +13,7 @@ from dfbench.manifest.shards import ROW_GROUP
 from dfbench.schema.sampling import FaceRule, Rule, make_rule
 
 PATCH_RULE = "square of 2 native crops"
+MASK_RULE = "mask video, cropped like the face"
 
 # Raised when the same recipe would give other rows or pixels than before.
 RECIPE_VERSION = 1
@@ -63,6 +64,7 @@ class Recipe:
         face_rule: which faces of a frame become rows.
         storage: how crops are stored.
         patch: whether the source around each face is stored as well.
+        masks: whether crops of mask videos are stored as well.
         landmarks: name of the provider of dense landmarks; empty: none.
         landmarks_fingerprint: identifies its weights and settings.
         local: the face detector with paths and device of this machine, which are not part of the recipe.
@@ -82,6 +84,7 @@ class Recipe:
     face_rule: FaceRule = "largest"
     storage: str = "png"
     patch: bool = False
+    masks: bool = False
     landmarks: str = ""
     landmarks_fingerprint: str = ""
     local: DetectorChoice | None = field(default=None, compare=False)
@@ -90,7 +93,8 @@ class Recipe:
     def extras(self) -> tuple[str, ...]:
         """Groups of optional columns; dlib's own parts are dense landmarks too."""
         dense = bool(self.landmarks) or self.face_detector == "dlib"
-        return (("patch",) if self.patch else ()) + (("dense",) if dense else ())
+        wanted = {"patch": self.patch, "masks": self.masks, "dense": dense}
+        return tuple(group for group, on in wanted.items() if on)
 
     def takes(self, subset: str, split: str, manipulation: str) -> bool:
         """Whether media of this subset, split and manipulation take part."""
@@ -106,6 +110,8 @@ class Recipe:
         parts = sorted((p.to_json() for p in self.parts), key=lambda p: json.dumps(p, sort_keys=True))
         faces = {} if self.face_rule == "largest" else {"face_rule": self.face_rule}
         extras: dict[str, Any] = {"patch": PATCH_RULE} if self.patch else {}
+        if self.masks:
+            extras |= {"masks": MASK_RULE}
         if self.landmarks:
             extras |= {"landmarks": {"name": self.landmarks, "fingerprint": self.landmarks_fingerprint}}
         return (

@@ -13,7 +13,6 @@ from joblib import Parallel, delayed, parallel_config
 
 from dfbench.errors import DataError, UsageError
 from dfbench.faces.crops import crop_region, source_rectangle
-from dfbench.faces.detectors import Face
 from dfbench.faces.pairing import served_profile
 from dfbench.faces.profiles import CropProfile, get_profile
 from dfbench.manifest.info import read_info, write_info
@@ -26,7 +25,7 @@ from dfbench.preparation.folder import check_folder, clear_temporary, locked, re
 from dfbench.preparation.patch import region
 from dfbench.preparation.recipe import canonical_hash
 from dfbench.preparation.resolve import check_sizes
-from dfbench.preparation.rows import Row
+from dfbench.preparation.rows import Row, face_of
 from dfbench.preparation.versions import merged, pixel_versions
 from dfbench.progress import progress
 from dfbench.schema.manifest import MANIFEST, ShardInfo, extra_columns
@@ -100,7 +99,8 @@ def recrop(
     folder = Path(out).expanduser()
     if folder.resolve() == source.path.resolve():
         raise UsageError("a manifest can not be cut anew into its own folder", "give --out DIR")
-    extras = tuple(group for group in info.extras if group != "patch")
+    # Masks were cut from videos that are not needed here.
+    extras = tuple(group for group in info.extras if group not in ("patch", "masks"))
     recipe = _recipe(source, name, wanted)
     workers = job_count(jobs)
     with locked(folder):
@@ -113,7 +113,7 @@ def recrop(
 
 
 def _recipe(source: Manifest, profile: str, sizes: tuple[int, ...]) -> dict[str, Any]:
-    kept = {key: value for key, value in source.info.recipe.items() if key not in ("patch", "recrop")}
+    kept = {key: value for key, value in source.info.recipe.items() if key not in ("patch", "masks", "recrop")}
     origin = {"version": VERSION, "manifest": source.info.name, "hash": source.info.hash}
     return kept | {"profile": profile, "sizes": list(sizes), "recrop": origin}
 
@@ -186,7 +186,7 @@ def recrop_shard(task: RecropTask) -> Path:
 
 def _new_rows(task: RecropTask) -> Iterator[Row]:
     profile = get_profile(task.profile)
-    carried = [column.name for column in extra_columns(task.extras)]
+    carried = [column.name for column in extra_columns(task.extras, task.sizes)]
     columns = [*_PLAIN, *carried, "patch", "patch_box"]
     for batch in open_shard(task.source).iter_batches(batch_size=BATCH, columns=columns):
         for row in batch.to_pylist():
@@ -209,17 +209,6 @@ def _crops(row: Row, profile: CropProfile, sizes: tuple[int, ...]) -> Row:
         out["matrix"] = matrix.astype(np.float32).reshape(-1)
         out["scale"] = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     return out
-
-
-def face_of(row: Row) -> Face:
-    """The face of a manifest's row with status ok."""
-    dense = row.get("dense")
-    return Face(
-        np.array(row["box"], np.float32),
-        float(row["face_score"]),
-        np.array(row["landmarks"], np.float32).reshape(5, 2),
-        None if dense is None else np.array(dense, np.float32).reshape(-1, 2),
-    )
 
 
 def _uncovered(source: Manifest, profile: CropProfile, sizes: tuple[int, ...]) -> dict[str, int]:

@@ -160,6 +160,17 @@ def rows_of_crops(media: Media, clip: SeenClip) -> list[Row]:
     return out
 
 
+def face_of(row: Row) -> Face:
+    """The face of a row with status ok that is no ready-made crop."""
+    dense = row.get("dense")
+    return Face(
+        np.array(row["box"], np.float32),
+        float(row["face_score"]),
+        np.array(row["landmarks"], np.float32).reshape(5, 2),
+        None if dense is None else np.array(dense, np.float32).reshape(-1, 2),
+    )
+
+
 def crops_of_faces(image: npt.NDArray[np.uint8], faces: Iterable[Face], cropper: Cropper) -> tuple[Row | str, ...]:
     """The crop columns of each face, or why it can not be aligned."""
     out: list[Row | str] = []

@@ -16,6 +16,7 @@ from dfbench.faces.landmarks import LandmarkProvider, build_landmark_provider
 from dfbench.faces.profiles import get_profile
 from dfbench.manifest.shards import Stamp, sha256_of, write_shard
 from dfbench.preparation.extras import Extras
+from dfbench.preparation.memory import give_back
 from dfbench.preparation.plan import Shard
 from dfbench.preparation.recipe import Recipe
 from dfbench.preparation.rows import Cropper, Row
@@ -69,7 +70,7 @@ def _rows(task: ShardTask) -> Iterator[Row]:
         recipe.face_rule,
         recipe.geometry == "shared",
         task.given_up,
-        Extras(recipe.patch, provider, "dense" in recipe.extras),
+        Extras(recipe.patch, recipe.masks, provider, "dense" in recipe.extras),
     )
     tally = Tally(task.out, task.shard.number)
     parent = os.getppid()
@@ -82,6 +83,7 @@ def _rows(task: ShardTask) -> Iterator[Row]:
                 raise SetupError("the command that started this worker is gone", "run it again, it goes on from there")
             rows = scene.rows(job)
             tally.clip_done(sum(row["status"] == "ok" for row in rows))
+            give_back()
             yield from rows
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfbench.errors import UsageError
-from dfbench.evaluation.data import RoleData, as_protocol, manifest_ref, open_manifests, role_data
+from dfbench.evaluation.data import RoleData, as_protocol, crop_profile, manifest_ref, open_manifests, role_data
 from dfbench.evaluation.detector import default_weights
 from dfbench.models.build import build_model, check_options
 from dfbench.models.card import SelectionRecord, WeightCard
@@ -87,6 +87,7 @@ def train(
     place = _weight_file(out, model, rules)
     roles = ("train",) if rules.selection.split == "none" else ("train", "val")
     opened = open_manifests(rules, manifests, roles)
+    profile = crop_profile(rules, opened)
     data = {role: role_data(rules, opened, role) for role in roles}
     detector = _fresh(model, rules, recipe, chosen_options)
     key = _key(spec.name, chosen_options, rules, recipe, precision, [m.info.hash for m in opened])
@@ -99,7 +100,7 @@ def train(
         options=chosen_options,
         num_classes=_outputs(detector, rules),
         classes=rules.classes,
-        profile=rules.crops.profile,
+        profile=profile,
         size=rules.crops.size,
         protocol=ProtocolRef(name=rules.name, version=rules.version, hash=rules.hash),
         manifests=tuple(manifest_ref(m) for m in opened),

@@ -236,22 +236,6 @@ def test_shared_geometry_of_the_manipulated_face(tree_copy, tmp_path):
     assert family["matrix"].map(str).nunique() == 4
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"sampling": ["random=8"]},
-        {"frames": 8, "face_rule": "manipulated", "geometry": "shared"},
-        {"sampling": ["total_real=21,total_per_method=15"], "face_rule": "track"},
-    ],
-)
-def test_two_workers_give_the_same_bytes(tree, tmp_path, options):
-    values = {"sizes": [64], "quiet": True} | options
-    one = prepare("ff++", tree, tmp_path / "one", jobs=1, **values)
-    two = prepare("ff++", tree, tmp_path / "two", jobs=2, **values)
-    assert len(one.info.shards) > 1
-    assert one.info.shards == two.info.shards
-
-
 # Which frames
 
 
@@ -283,9 +267,9 @@ def test_totals_and_their_shortfall(tree, tmp_path):
         assert "real" not in lacking["c23"][split]
 
 
-def test_long_clips_are_read_in_parts_and_give_the_same(tree, tmp_path, monkeypatch):
+def test_clips_looked_at_in_other_parts_give_the_same(tree, tmp_path, monkeypatch):
     whole = made(tree, tmp_path / "whole", frames=None, sampling=["all"], splits=["val"])
-    monkeypatch.setattr("dfbench.preparation.source.AT_ONCE", 5)
+    monkeypatch.setattr("dfbench.media.keeper.AT_ONCE", 5)
     parts = made(tree, tmp_path / "parts", frames=None, sampling=["all"], splits=["val"])
     assert whole["sample_id"].tolist() == parts["sample_id"].tolist()
     assert whole["sha256_64"].tolist() == parts["sha256_64"].tolist()
