@@ -36,7 +36,7 @@ from dfbench.mini.plan import official_pairs
 from dfbench.mini.settings import CONTENT_VERSION, MANIPULATIONS
 from dfbench.mini.tree import fake_path, original_path, truth_path
 
-SEED = 518077
+SEED = 330946
 """A seed nothing was tuned on; it was written here before the run whose page is in docs/."""
 EARLIER = (
     "Seed 20261121, before files were published each with draws of its own: nine of 75 cells at c23 left out 0.5 (face "
@@ -52,6 +52,9 @@ EARLIER = (
     "bitrate was a leak: published alike, Face2Face's clips were 0.10 standard deviations (standard error 0.02) below "
     "their originals on seeds 101 and 102. Mended there: it blurs less and adds more grain; the shift is +0.01 (0.02). "
     "At c40 nothing was changed.",
+    "Seed 518077: two of 75 cells at c23 left out 0.5, both the face score of FaceSwap (0.43, 0.38-0.48), not after "
+    "Holm's correction. The quarter of its clips with a feathered edge was a leak: 0.16 standard deviations (standard "
+    "error 0.05) below their originals on seeds 101 and 102, the cloned ones +0.04 (0.05). Mended: all are cloned.",
 )
 """Report runs before the last one, and what came of them; told on the page."""
 TRAIN_PAIRS, TEST_PAIRS = 25, 50
