@@ -20,7 +20,7 @@ def box_sum(values: Tensor, radius: int) -> Tensor:
 
 
 def box_count(height: int, width: int, radius: int, like: Tensor) -> Tensor:
-    """Pixels of the window around every pixel that lie inside the picture; (1, 1, H, W), type and device of ``like``."""
+    """How many pixels of the window around every pixel lie inside; (1, 1, H, W), type and device of ``like``."""
 
     def line(size: int) -> Tensor:
         place = torch.arange(size, device=like.device)

@@ -68,7 +68,7 @@ def guided_residual(
 
 
 def _by_plane(p: Tensor, radius: int, eps: float) -> Tensor:
-    """q = mean(a) p + mean(b) with a = var / (var + eps), b = (1 - a) mean, all over windows."""
+    """Filtered: mean(a) p + mean(b) with a = var / (var + eps), b = (1 - a) mean, all over windows."""
     share = box_count(*p.shape[2:], radius, like=p).reciprocal()
     mean = box_sum(p, radius) * share
     variance = (box_sum(p * p, radius) * share - mean * mean).clamp_min(0.0)
@@ -89,7 +89,9 @@ def _by_color(p: Tensor, radius: int, eps: float) -> Tensor:
     means = torch.stack([mean[:, i] * mean[:, j] for i, j in _PAIRS], dim=1)
     a, b, c, d, e, f = (box_sum(products, radius) * share - means).unbind(1)
     a, d, f = a.clamp_min(0) + eps, d.clamp_min(0) + eps, f.clamp_min(0) + eps
-    cofactors = torch.stack((d * f - e * e, c * e - b * f, b * e - c * d, a * f - c * c, b * c - a * e, a * d - b * b), 1)
+    cofactors = torch.stack(
+        (d * f - e * e, c * e - b * f, b * e - c * d, a * f - c * c, b * c - a * e, a * d - b * b), 1
+    )
     determinant = a * cofactors[:, 0] + b * cofactors[:, 1] + c * cofactors[:, 2]
     one = torch.tensor([1.0, 0, 0, 1, 0, 1], dtype=x.dtype, device=x.device).view(1, 6, 1, 1)
     slope = one - eps * cofactors / determinant[:, None]

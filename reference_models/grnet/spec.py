@@ -60,8 +60,8 @@ GRNET = ModelSpec(
             "row-wise softmax of unscaled dot products, no residual sum, nothing learned",
         ),
         OpenPoint(
-            "form of the stream weights: loss and weight are \"inversely proportional\", the losses \"fed into the "
-            "softmax function\"",
+            'form of the stream weights: loss and weight are "inversely proportional", the losses "fed into the '
+            'softmax function"',
             "softmax of the negated losses, for two streams the same as that of the swapped losses",
             "alpha_form",
         ),
@@ -96,6 +96,6 @@ GRNET = ModelSpec(
         flip=0.5,
         source="optimiser, rate and kinds of augmentation: section IV-B3; all else proposed, see the open points",
     ),
-    pretrained="ImageNet weights of ResNet-18 (resnet18.tv_in1k, 47 MB, Hugging Face hub) for both streams; with another "
-    "backbone, those of that",
+    pretrained="ImageNet weights of ResNet-18 (resnet18.tv_in1k, 47 MB, Hugging Face hub) for both streams; with "
+    "another backbone, those of that",
 )
