@@ -19,14 +19,15 @@ def box_sum(values: Tensor, radius: int) -> Tensor:
     return add(add(values, radius, 2), radius, 3)
 
 
-def box_count(height: int, width: int, radius: int, like: Tensor) -> Tensor:
-    """How many pixels of the window around every pixel lie inside; (1, 1, H, W), type and device of ``like``."""
+def box_count(images: Tensor, radius: int) -> Tensor:
+    """How many pixels of the window around every pixel lie inside; N,C,H,W -> (1, 1, H, W) of the same type."""
+    height, width = images.shape[2:]
 
     def line(size: int) -> Tensor:
-        place = torch.arange(size, device=like.device)
+        place = torch.arange(size, device=images.device)
         return (place + radius).clamp(max=size - 1) - (place - radius).clamp(min=0) + 1
 
-    return (line(height)[:, None] * line(width)[None]).to(like.dtype)[None, None]
+    return (line(height)[:, None] * line(width)[None]).to(images.dtype)[None, None]
 
 
 def _by_shifts(values: Tensor, radius: int, dim: int) -> Tensor:

@@ -69,7 +69,7 @@ def guided_residual(
 
 def _by_plane(p: Tensor, radius: int, eps: float) -> Tensor:
     """Filtered: mean(a) p + mean(b) with a = var / (var + eps), b = (1 - a) mean, all over windows."""
-    share = box_count(*p.shape[2:], radius, like=p).reciprocal()
+    share = box_count(p, radius).reciprocal()
     mean = box_sum(p, radius) * share
     variance = (box_sum(p * p, radius) * share - mean * mean).clamp_min(0.0)
     slope = variance / (variance + eps)
@@ -83,7 +83,7 @@ def _by_color(p: Tensor, radius: int, eps: float) -> Tensor:
     In float64, since the closed form of the inverse cancels.
     """
     x = p.double()
-    share = box_count(*x.shape[2:], radius, like=x).reciprocal()
+    share = box_count(x, radius).reciprocal()
     mean = box_sum(x, radius) * share
     products = torch.stack([x[:, i] * x[:, j] for i, j in _PAIRS], dim=1)
     means = torch.stack([mean[:, i] * mean[:, j] for i, j in _PAIRS], dim=1)
