@@ -68,8 +68,8 @@ def fuse(maps: Sequence[Tensor], how: str, weights: Tensor) -> Tensor:
         weights: one weight a stream, used by ``afm`` alone.
     """
     if how == "afm":
-        weighted = [weight * channel_attention(m) for weight, m in zip(weights, maps, strict=True)]
-        return reduce(torch.add, weighted)
+        fused: Tensor = reduce(torch.add, (w * channel_attention(m) for w, m in zip(weights, maps, strict=True)))
+        return fused
     if how == "concat":
         return torch.cat(tuple(maps), dim=1)
     joins: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

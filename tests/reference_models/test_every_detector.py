@@ -242,15 +242,15 @@ def test_golden_forward(name: str) -> None:
 
 # Crop size, most steps, optimiser and its rate. The larger networks get the smallest crops.
 LEARNING: dict[str, tuple[int, int, type[torch.optim.Optimizer], float]] = {
-    "amtennet": (64, 60, torch.optim.SGD, 1e-3),
+    "amtennet": (64, 100, torch.optim.SGD, 1e-3),
     "capsule": (32, 80, torch.optim.Adam, 5e-4),
-    "efficientnet-b4": (32, 30, torch.optim.Adam, 1e-3),
-    "grnet": (32, 30, torch.optim.Adam, 1e-3),
+    "efficientnet-b4": (32, 40, torch.optim.Adam, 1e-3),
+    "grnet": (32, 60, torch.optim.Adam, 1e-3),
     "highpass": (64, 30, torch.optim.Adam, 1e-4),
     "meso4": (64, 600, torch.optim.Adam, 1e-2),
-    "mesoinception4": (64, 600, torch.optim.Adam, 1e-2),
-    "mislnet": (64, 60, torch.optim.SGD, 1e-3),
-    "resnet18": (32, 30, torch.optim.Adam, 1e-3),
+    "mesoinception4": (32, 600, torch.optim.Adam, 1e-2),
+    "mislnet": (64, 120, torch.optim.SGD, 1e-3),
+    "resnet18": (32, 60, torch.optim.Adam, 1e-3),
     "vit-b16": (32, 30, torch.optim.SGD, 1e-2),
     "xception": (32, 30, torch.optim.Adam, 1e-3),
 }
@@ -284,10 +284,10 @@ def test_learns_32_mini_crops_by_heart(name: str, mini_crops: tuple[torch.Tensor
 
 
 def knows(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> bool:
-    """Whether every label is right, and none by a hair."""
+    """Whether every true label has a probability above 0.9."""
     with torch.inference_mode():
         right = fake_probability(model(images).logits) - 0.5
-    return bool((right * (2 * targets - 1) > 0.1).all())
+    return bool((right * (2 * targets - 1) > 0.4).all())
 
 
 @pytest.mark.parametrize("name", ["efficientnet-b4", "vit-b16", "xception"])
