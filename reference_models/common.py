@@ -39,7 +39,10 @@ def check_images(images: Tensor, smallest: int, exact: int | None = None) -> Non
         ModelError: the shape or the size does not fit.
     """
     if images.ndim != 4 or images.shape[1] != 3:
-        raise ModelError(f"a detector takes RGB batches of shape (N, 3, H, W), not {tuple(images.shape)}")
+        raise ModelError(
+            f"a detector takes RGB batches of shape (N, 3, H, W), not {tuple(images.shape)}",
+            "put the colours first and add the batch dimension: image.permute(2, 0, 1)[None]",
+        )
     height, width = int(images.shape[2]), int(images.shape[3])
     if exact is not None and (height, width) != (exact, exact):
         raise ModelError(

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dfbench.errors import DataError
 from dfbench.evaluation.scoring import to_input
-from dfbench.models.interface import HasEpochHooks, loss_of
+from dfbench.models.interface import HasEpochHooks, before_augmentation, loss_of
 from dfbench.progress import Advance
 from dfbench.schema.ids import seed_from
 from dfbench.training.augment import augment
@@ -120,7 +120,8 @@ class TrainingModule(pl.LightningModule):
         del batch_idx
         images, rows = batch
         ids = [self.sample_ids[int(row)] for row in rows]
-        inputs = augment(to_input(images, self.device), ids, self.recipe, self.epoch)
+        prepared = before_augmentation(self.detector, to_input(images, self.device))
+        inputs = augment(prepared, ids, self.recipe, self.epoch)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         loss = loss_of(self.detector, self.detector(inputs), self.targets[rows.cpu()].to(self.device))
         value = float(loss.detach())
