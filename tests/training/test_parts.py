@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -12,16 +10,16 @@ from hypothesis import strategies as st
 
 from dfbench.errors import DataError, UsageError
 from dfbench.models.registry import get_spec
-from dfbench.protocols.protocol import Recipe
+from dfbench.protocols.protocol import Augmentation, Recipe
 from dfbench.training.augment import augment, homography
-from dfbench.training.recipe import FullRecipe, fill_recipe
+from dfbench.training.recipe import fill_recipe
 from dfbench.training.sampler import batches, epoch_order
 
 PLAIN = fill_recipe(Recipe(), get_spec("grnet").recipe)
 
 
-def with_(**changes: object) -> FullRecipe:
-    return dataclasses.replace(PLAIN, **{"flip": 0.0, "rotation": 0.0, "perspective": 0.0} | changes)  # type: ignore[arg-type]
+def with_(**changes: float) -> Augmentation:
+    return Augmentation(**{"flip": 0.0} | changes)
 
 
 def test_published_recipe_fills_the_gaps() -> None:
@@ -29,8 +27,8 @@ def test_published_recipe_fills_the_gaps() -> None:
     protocol = Recipe(lr=1e-2, epochs=3)
     mixed = fill_recipe(protocol, get_spec("grnet").recipe, epochs=5)
     assert (mixed.lr, mixed.epochs, mixed.batch_size) == (1e-2, 5, 64)
-    assert mixed.rate(0) == 1e-2
-    assert mixed.rate(2) == pytest.approx(1e-2 * 0.81)
+    assert mixed.rate(0, 0) == 1e-2
+    assert mixed.rate(2, 17) == pytest.approx(1e-2 * 0.81)
 
 
 @pytest.mark.parametrize("bad", [{"epochs": 0}, {"lr": -1.0}, {"batch_size": 0}])
@@ -98,24 +96,24 @@ IDS = [f"a/b/c/{i}#000000.0" for i in range(6)]
 
 
 def test_nothing_asked_nothing_changed() -> None:
-    assert torch.equal(augment(IMAGES, IDS, with_(), 0), IMAGES)
+    assert torch.equal(augment(IMAGES, IDS, with_(), 0, 7), IMAGES)
 
 
 def test_flip_is_exact() -> None:
-    assert torch.equal(augment(IMAGES, IDS, with_(flip=1.0), 0), IMAGES.flip(3))
-    some = augment(IMAGES, IDS, with_(flip=0.5), 0)
+    assert torch.equal(augment(IMAGES, IDS, with_(flip=1.0), 0, 7), IMAGES.flip(3))
+    some = augment(IMAGES, IDS, with_(flip=0.5), 0, 7)
     for image, found in zip(IMAGES, some, strict=True):
         assert torch.equal(found, image) or torch.equal(found, image.flip(2))
 
 
 def test_draws_depend_on_id_and_epoch_not_on_place() -> None:
     recipe = with_(flip=0.5, rotation=20.0, perspective=0.4, perspective_p=1.0)
-    whole = augment(IMAGES, IDS, recipe, 3)
-    turned = augment(IMAGES.flip(0), IDS[::-1], recipe, 3).flip(0)
+    whole = augment(IMAGES, IDS, recipe, 3, 7)
+    turned = augment(IMAGES.flip(0), IDS[::-1], recipe, 3, 7).flip(0)
     torch.testing.assert_close(whole, turned)
-    alone = torch.cat([augment(IMAGES[i : i + 1], IDS[i : i + 1], recipe, 3) for i in range(6)])
+    alone = torch.cat([augment(IMAGES[i : i + 1], IDS[i : i + 1], recipe, 3, 7) for i in range(6)])
     torch.testing.assert_close(whole, alone)
-    assert not torch.equal(whole, augment(IMAGES, IDS, recipe, 4))
+    assert not torch.equal(whole, augment(IMAGES, IDS, recipe, 4, 7))
     assert float(whole.min()) >= 0
     assert float(whole.max()) <= 1
 
@@ -124,10 +122,10 @@ def test_rotation_keeps_the_centre_and_turns_about_it() -> None:
     disc = torch.zeros(1, 1, 65, 65)
     y, x = torch.meshgrid(torch.arange(65) - 32.0, torch.arange(65) - 32.0, indexing="ij")
     disc[0, 0] = (x.square() + y.square() < 20**2).float()
-    turned = augment(disc, IDS[:1], with_(rotation=45.0), 0)
+    turned = augment(disc, IDS[:1], with_(rotation=45.0), 0, 7)
     assert float((turned - disc).abs().mean()) < 0.02
     ramps = (x / 64 + 0.5).expand(6, 1, 65, 65)
-    assert float((augment(ramps, IDS, with_(rotation=45.0), 0) - ramps).abs().max()) > 0.2
+    assert float((augment(ramps, IDS, with_(rotation=45.0), 0, 7) - ramps).abs().max()) > 0.2
 
 
 def test_homography_maps_the_four_points() -> None:

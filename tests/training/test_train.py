@@ -34,7 +34,9 @@ def assert_same(first: Path, second: Path) -> None:
 
 def test_writes_weights_card_and_curve_and_nothing_else(tiny: SimpleNamespace, tmp_path: Path) -> None:
     weights = run(tiny, tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["meso4.curve.csv", "meso4.json", "meso4.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        f"meso4.{e}" for e in ("curve.csv", "curve.svg", "json", "safetensors")
+    ]
     card = read_card(weights)
     assert (card.model, card.num_classes, card.profile, card.size, card.seed) == ("meso4", 2, "native", tiny.size, 7)
     assert card.protocol is not None
