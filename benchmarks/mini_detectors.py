@@ -43,6 +43,7 @@ class Bench:
 
     work: Path
     protocol: Protocol
+    protocol_name: str
     manifest: Path
     manifest_hash: str
     device: str
@@ -102,7 +103,7 @@ def run(bench: Bench, model: str, seed: int) -> str:
     if bench.result(model, seed) is not None:
         return ""
     weights = bench.weights(model, seed)
-    common = ["--model", model, "--protocol", bench.protocol.name, "--manifest", str(bench.manifest)]
+    common = ["--model", model, "--protocol", bench.protocol_name, "--manifest", str(bench.manifest)]
     common += ["--device", bench.device, "-q"]
     start = time.monotonic()
     steps = [
@@ -255,7 +256,8 @@ def main() -> int:
     manifest = prepare(
         "mini", options.work / "data", options.work / "manifest", protocol=protocol, jobs=options.jobs, quiet=True
     )
-    bench = Bench(options.work, protocol, manifest.path, manifest.info.hash, options.device, options.keep_weights)
+    place, digest = manifest.path, manifest.info.hash
+    bench = Bench(options.work, protocol, protocol.name, place, digest, options.device, options.keep_weights)
     wanted = [(model, seed) for seed in options.seeds for model in options.models]
     with ThreadPoolExecutor(options.jobs) as pool:
         faults = [fault for fault in pool.map(lambda pair: run(bench, *pair), wanted) if fault]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from dfbench.evaluation.data import RoleData
@@ -77,7 +78,8 @@ def fit(
 
     shown = sum(map(len, planned))
     title, total = f"train {rules.name}", shown * recipe.epochs
-    with progress(title, total, "img", done=shown * done + state.running.samples, quiet=quiet) as advance:
+    before = shown * done + state.running.samples
+    with progress(title, total, "img", done=before, quiet=quiet or rank_zero_only.rank != 0) as advance:
         module = TrainingModule(
             detector.to(memory_format=torch.channels_last),
             samples,

@@ -180,7 +180,15 @@ class TrainingModule(pl.LightningModule):
         """Let the detector close its epoch, then select and store."""
         if isinstance(self.detector, HasEpochHooks):
             self.detector.end_epoch(self.epoch)
-        self.on_epoch(self.epoch, self.running, self._optimizer())
+        self.on_epoch(self.epoch, self._over_devices(), self._optimizer())
+
+    def _over_devices(self) -> Running:
+        """What all devices have done of the epoch."""
+        if self.devices == 1:
+            return self.running
+        here = torch.tensor([self.running.samples, self.running.loss_sum], dtype=torch.float64, device=self.device)
+        samples, loss_sum = self.trainer.strategy.reduce(here, reduce_op="sum").tolist()
+        return Running(self.running.batches, int(samples), loss_sum)
 
     def _seed(self, moment: str) -> None:
         rank = f" device {self.global_rank}" if self.global_rank else ""
