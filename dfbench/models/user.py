@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dfbench.errors import ModelError, UsageError
-from dfbench.models.interface import HasEpochHooks, HasLogits, OwnsLoss, logits_of, loss_of
+from dfbench.models.interface import HasEpochHooks, HasLogits, OwnsLoss, before_augmentation, logits_of, loss_of
 from dfbench.models.registry import USERS_FAULTS
 
 
@@ -51,6 +51,10 @@ class UserDetector(nn.Module):
         if isinstance(self.network, OwnsLoss):
             return self.network.loss(output, targets)
         return loss_of(self.network, output, targets)
+
+    def before_augmentation(self, images: Tensor) -> Tensor:
+        """Passed on."""
+        return before_augmentation(self.network, images)
 
     def start_epoch(self, epoch: int) -> None:
         """Passed on."""

@@ -91,7 +91,7 @@ def augment(images: Tensor, sample_ids: Sequence[str], rules: Augmentation, epoc
     """Augment a batch.
 
     Args:
-        images: N,3,H,W in [0,1].
+        images: N,K,H,W in [0,1]; the first three planes are RGB, any others move along and keep their values.
         sample_ids: N ids, which decide the draws together with epoch and seed.
         rules: strengths and probabilities.
         epoch: counted from 0.
@@ -116,7 +116,8 @@ def augment(images: Tensor, sample_ids: Sequence[str], rules: Augmentation, epoc
         result = result.index_copy(0, chosen, _warp(result[chosen], matrices))
     colours = [one.colour for one in draws]
     if any(colour is not None for colour in colours):
-        result = torch.einsum("nij,njhw->nihw", _stack(colours, images), result).clamp(0.0, 1.0)
+        rgb = torch.einsum("nij,njhw->nihw", _stack(colours, images), result[:, :3]).clamp(0.0, 1.0)
+        result = torch.cat((rgb, result[:, 3:]), dim=1)
     return result
 
 

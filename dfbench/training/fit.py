@@ -6,13 +6,12 @@ import time
 from collections.abc import Mapping
 
 import torch
-from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 
 from dfbench.evaluation.data import RoleData
 from dfbench.progress import progress
 from dfbench.protocols.protocol import Protocol
-from dfbench.training.lightning import Compute, run_epochs
+from dfbench.training.lightning import Compute, is_first_process, run_epochs
 from dfbench.training.loss import balanced_weights
 from dfbench.training.module import TrainingData, TrainingModule
 from dfbench.training.recipe import FullRecipe
@@ -79,7 +78,7 @@ def fit(
     shown = sum(map(len, planned))
     title, total = f"train {rules.name}", shown * recipe.epochs
     before = shown * done + state.running.samples
-    with progress(title, total, "img", done=before, quiet=quiet or rank_zero_only.rank != 0) as advance:
+    with progress(title, total, "img", done=before, quiet=quiet or not is_first_process()) as advance:
         module = TrainingModule(
             detector.to(memory_format=torch.channels_last),
             samples,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import warnings
 from collections.abc import Iterator
@@ -54,6 +55,11 @@ def check_devices(device: torch.device, devices: int) -> None:
     here = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) + devices > here:
         raise SetupError(f"{devices} GPUs from {device} on are not here: torch sees {here}", "use fewer --devices")
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that was started by the user, and not by Lightning for a further device."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
 def run_epochs(module: TrainingModule, epochs: int, compute: Compute) -> None:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dfbench.errors import DataError
 from dfbench.evaluation.scoring import to_input
-from dfbench.models.interface import HasEpochHooks, logits_of
+from dfbench.models.interface import HasEpochHooks, before_augmentation, logits_of
 from dfbench.progress import Advance
 from dfbench.schema.ids import seed_from
 from dfbench.training.augment import augment
@@ -153,7 +153,8 @@ class TrainingModule(pl.LightningModule):
         """Augment, forward, loss."""
         images, rows = batch
         ids = [self.data.sample_ids[int(row)] for row in rows]
-        inputs = augment(to_input(images, self.device), ids, self.recipe.augmentation, self.epoch, self.recipe.seed)
+        prepared = before_augmentation(self.detector, to_input(images, self.device))
+        inputs = augment(prepared, ids, self.recipe.augmentation, self.epoch, self.recipe.seed)
         output = self.detector(inputs.contiguous(memory_format=torch.channels_last))
         targets = self.data.targets[rows.cpu()].to(self.device)
         weights = self.data.class_weights

@@ -232,6 +232,13 @@ def test_hue_keeps_greys_and_brightness_scales() -> None:
     assert 0.5 <= float(factors.min()) < 0.6 < 1.4 < float(factors.max()) <= 1.5
 
 
+def test_further_planes_move_along_and_keep_their_values() -> None:
+    rules = with_(rotation=20.0, zoom=0.2, hue=0.3, brightness=0.3)
+    six = augment(torch.cat((IMAGES, IMAGES), dim=1), IDS, rules, 0, 7)
+    torch.testing.assert_close(six[:, :3], augment(IMAGES, IDS, rules, 0, 7))
+    torch.testing.assert_close(six[:, 3:], augment(IMAGES, IDS, with_(rotation=20.0, zoom=0.2), 0, 7))
+
+
 def test_homography_maps_the_four_points() -> None:
     source = np.array([[-1.0, -1.0], [0.7, -0.9], [0.8, 1.0], [-0.6, 0.5]])
     target = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])

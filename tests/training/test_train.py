@@ -198,6 +198,38 @@ def test_a_users_file_with_a_fault(tiny: SimpleNamespace, tmp_path: Path) -> Non
         run(tiny, tmp_path, f"{file}:Net", out=tmp_path / "w.safetensors")
 
 
+PLANES = """
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(3, 2)
+    def before_augmentation(self, images):
+        return torch.cat((images, images.flip(3)), dim=1)
+    def forward(self, x):
+        if x.shape[1] == 3:
+            assert not self.training
+            x = torch.cat((x, x.flip(3)), dim=1)
+        assert torch.equal(x[:, :3], x[:, 3:].flip(3))  # a flip of all planes together keeps it so
+        return self.head((x[:, :3] + x[:, 3:]).mean(dim=(2, 3)))
+"""
+
+
+def test_planes_made_before_the_augmentation_are_augmented_along(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    (tmp_path / "planes.py").write_text(PLANES, "utf-8")
+    weights = run(tiny, tmp_path, f"{tmp_path / 'planes.py'}:Net", out=tmp_path / "w.safetensors")
+    assert read_card(weights).recipe["augmentation"]["flip"] == 0.5
+
+
+def test_mixed_precision_is_another_training_and_in_the_card(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    full, mixed = run(tiny, tmp_path / "a"), run(tiny, tmp_path / "b", precision="bf16")
+    assert (read_card(full).recipe["precision"], read_card(mixed).recipe["precision"]) == ("fp32", "bf16")
+    one, two = read_state(full), read_state(mixed)
+    assert all(tensor.dtype == two[name].dtype for name, tensor in one.items()), "the weights stay in float32"
+    assert any(not torch.equal(tensor, two[name]) for name, tensor in one.items())
+
+
 def test_class_weights_and_schedule_of_a_protocol(tiny: SimpleNamespace, tmp_path: Path) -> None:
     text = tiny.protocol.read_text("utf-8")
     changed = text.replace(
