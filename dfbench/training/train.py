@@ -13,6 +13,7 @@ from dfbench.evaluation.data import as_protocol, manifest_ref, open_manifests, r
 from dfbench.evaluation.detector import default_weights
 from dfbench.models.build import build_model, check_options
 from dfbench.models.card import SelectionRecord, WeightCard
+from dfbench.models.files import file_sha256
 from dfbench.models.registry import get_spec
 from dfbench.models.versions import library_versions
 from dfbench.protocols.protocol import Protocol
@@ -98,7 +99,9 @@ def train(
     data = {role: role_data(rules, opened, role) for role in roles}
     detector = _fresh(model, rules, recipe, chosen_options)
     as_run = recipe.record() | compute.record()
-    key = _key(spec.name, chosen_options, rules, as_run, [m.info.hash for m in opened])
+    code = Path(spec.target.rpartition(":")[0])  # a user's own file, which may change between two calls
+    name = [spec.name, file_sha256(code)] if code.is_file() else [spec.name]
+    key = _key(name, chosen_options, rules, as_run, [m.info.hash for m in opened])
     folder = TrainingFolder(place.with_name(place.stem + ".training"), key)
     state = fit(detector, data, rules, recipe, folder, compute, quiet=quiet)
     folder.load_best(detector)
@@ -171,7 +174,9 @@ def _check_conditions(rules: Protocol) -> None:
         )
 
 
-def _key(model: str, options: dict[str, Any], rules: Protocol, recipe: dict[str, Any], manifests: list[str]) -> str:
+def _key(
+    model: list[str], options: dict[str, Any], rules: Protocol, recipe: dict[str, Any], manifests: list[str]
+) -> str:
     inputs = [model, options, rules.hash, recipe, manifests, library_versions()]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 

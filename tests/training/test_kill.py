@@ -9,11 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from dfbench.models.weights import read_state
+from dfbench.training.module import TrainingModule
+from dfbench.training.train import train
+
+Place = tuple[int, int]
 
 CHILD = """
 import os, signal, sys
@@ -24,10 +29,8 @@ model, protocol, manifest, out, accumulate, epoch, batch = sys.argv[1:]
 step = TrainingModule.training_step
 
 def training_step(self, images, number):
-    place = (self.epoch, self.start.batches + number)
-    if place == (int(epoch), int(batch)):
+    if (self.epoch, self.start.batches + number) == (int(epoch), int(batch)):
         os.kill(os.getpid(), signal.SIGKILL)
-    print(*place, flush=True)
     return step(self, images, number)
 
 TrainingModule.training_step = training_step
@@ -35,49 +38,54 @@ train(model, protocol, [manifest], out, device="cpu", quiet=True, save_every=0.0
 """
 
 
-def child(
-    tiny: SimpleNamespace, model: str, out: Path, accumulate: int, kill: tuple[int, int]
-) -> tuple[int, list[str]]:
-    """Train in a process of its own; returns its exit code and the places ``epoch batch`` that it went through."""
-    words = [model, tiny.protocol, tiny.manifest, out, accumulate, *kill]
+def kill_in_mid_epoch(data: SimpleNamespace, model: str, out: Path, accumulate: int, place: Place) -> None:
+    """Train in a process that gets a SIGKILL at a batch of an epoch, both counted from 0."""
+    words = [model, data.protocol, data.manifest, out, accumulate, *place]
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, *map(str, words)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        check=False,
-        text=True,
+        [sys.executable, "-c", CHILD, *map(str, words)], env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
     )
-    return done.returncode, done.stdout.splitlines()
+    assert done.returncode == -signal.SIGKILL
+
+
+def run(data: SimpleNamespace, model: str, out: Path, accumulate: int, patch: pytest.MonkeyPatch) -> list[Place]:
+    """Train here; returns the epochs and batches gone through."""
+    places: list[Place] = []
+    step = TrainingModule.training_step
+
+    def training_step(self: TrainingModule, images: Any, number: int) -> Any:
+        places.append((self.epoch, self.start.batches + number))
+        return step(self, images, number)
+
+    with patch.context() as here:
+        here.setattr(TrainingModule, "training_step", training_step)
+        train(model, data.protocol, [data.manifest], out, device="cpu", quiet=True, accumulate=accumulate)
+    return places
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("model", "groups", "accumulate", "kill", "resumed_at"),
+    ("model", "groups", "accumulate", "killed_at", "resumed_at"),
     [
-        ("meso4", 8, 1, (1, 2), "1 2"),  # dropout, running statistics, every kind of augmentation
-        ("meso4", 8, 2, (1, 3), "1 2"),  # the gradients of half a step are lost and made again
-        ("grnet", 3, 1, (1, 1), "1 1"),  # stream weights and the sums they come from
+        ("meso4", 8, 1, (1, 2), (1, 2)),  # dropout, running statistics, every kind of augmentation
+        ("meso4", 8, 2, (1, 3), (1, 2)),  # the gradients of half a step are lost and made again
+        ("grnet", 3, 1, (1, 1), (1, 1)),  # stream weights and the sums they come from
     ],
 )
 def test_killed_and_resumed_equals_undisturbed(
     tiny: SimpleNamespace,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     model: str,
     groups: int,
     accumulate: int,
-    kill: tuple[int, int],
-    resumed_at: str,
+    killed_at: Place,
+    resumed_at: Place,
 ) -> None:
     data = tiny.make(f"{model}{accumulate}", "folder", groups=groups)
-    never = (-1, -1)
     whole, broken = tmp_path / "a" / "w.safetensors", tmp_path / "b" / "w.safetensors"
-    code, places = child(data, model, whole, accumulate, never)
-    assert code == 0
-    code, before = child(data, model, broken, accumulate, kill)
-    assert code == -signal.SIGKILL
-    assert before == places[: places.index(f"{kill[0]} {kill[1]}")]
-    code, after = child(data, model, broken, accumulate, never)
-    assert code == 0
+    places = run(data, model, whole, accumulate, monkeypatch)
+    kill_in_mid_epoch(data, model, broken, accumulate, killed_at)
+    after = run(data, model, broken, accumulate, monkeypatch)
     assert after == places[places.index(resumed_at) :], "what was stored must not be done again"
     one, two = read_state(whole), read_state(broken)
     assert one.keys() == two.keys()

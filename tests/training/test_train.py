@@ -94,6 +94,36 @@ def test_resumed_training_equals_undisturbed(
         assert read_state(resumed)["alpha"].tolist() != [0.5, 0.5]
 
 
+def test_a_file_that_was_changed_starts_afresh(
+    tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.head = nn.Linear(3, 2)\n"
+        "    def forward(self, x):\n        return self.head(x.mean(dim=(2, 3)))\n"
+    )
+    file, out = tmp_path / "net.py", tmp_path / "w.safetensors"
+    epochs: list[int] = []
+    step = TrainingModule.training_step
+
+    def counted(self: TrainingModule, batch: Any, batch_idx: int) -> Any:
+        epochs.append(self.epoch)
+        if len(epochs) == 6:
+            raise KeyboardInterrupt
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(TrainingModule, "training_step", counted)
+    file.write_text(text, "utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny, tmp_path, f"{file}:Net", out=out)
+    file.write_text(text.replace("self.head(", "self.tail(").replace("self.head ", "self.tail "), "utf-8")
+    run(tiny, tmp_path, f"{file}:Net", out=out)
+    assert epochs[:6] == [0] * 4 + [1] * 2
+    assert epochs[6:] == [0] * 4 + [1] * 4
+    assert sorted(read_state(out)) == ["network.tail.bias", "network.tail.weight"]
+
+
 def test_damaged_or_foreign_state_is_not_resumed(tiny: SimpleNamespace, tmp_path: Path) -> None:
     clean = run(tiny, tmp_path / "a")
     folder = tmp_path / "b" / "meso4.training"
