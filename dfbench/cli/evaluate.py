@@ -57,7 +57,7 @@ def evaluate(
     Without --protocol it takes mini: its data are generated and the detector is trained first where that has not been
     done yet, and both are kept. Prints the table; the last line is the path of result.json.
     """
-    from dfbench.cli.steps import check_manifests, ensure_manifests, ensure_weights, say
+    from dfbench.cli.steps import check_manifests, check_model, ensure_manifests, ensure_weights, say
     from dfbench.models.build import check_options
     from dfbench.models.device import check_device_name, check_precision
     from dfbench.models.registry import get_spec
@@ -75,6 +75,8 @@ def evaluate(
         note = check_given_weights(model, rules, weights, **flags)
         if note:
             say(note, quiet)
+    else:
+        check_model(model, rules, {})
     places = ensure_manifests(rules, manifests, quiet=quiet)
     if own:
         say(f"{model} is taken as it comes; to train it: dfbench train --model {model} --protocol {protocol}", quiet)

@@ -32,6 +32,16 @@ Examples:
 @click.option("--batch-size", type=click.IntRange(min=1), help="In place of the recipe's.")
 @click.option("--lr", type=float, help="Learning rate in place of the recipe's.")
 @click.option("--seed", type=int, help="In place of the recipe's.")
+@click.option("--accumulate", type=click.IntRange(min=1), default=1, show_default=True, help="Batches a step.")
+@click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="How many, from --device on.")
+@click.option(
+    "--save-every",
+    type=click.FloatRange(min=0),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Store the state within an epoch, too.",
+)
 @compute_options
 def train(
     model: str,
@@ -43,6 +53,9 @@ def train(
     batch_size: int | None,
     lr: float | None,
     seed: int | None,
+    accumulate: int,
+    devices: int,
+    save_every: float,
     device: str,
     workers: int,
     precision: str,
@@ -51,20 +64,19 @@ def train(
     """Train a detector by a protocol's recipe; its weights are chosen on validation data.
 
     Writes the weights, a card that says how they were made, and the learning curve. The last line is the weight file.
-    An interrupted training goes on after its last finished epoch when the same command is given again.
+    A training that was interrupted or killed goes on where its state was last stored when the same command is given
+    again. A batch is shared by all devices; --accumulate N makes one step of N batches.
     """
-    from dfbench.cli.steps import check_manifests, ensure_manifests
-    from dfbench.models.build import check_options
+    from dfbench.cli.steps import check_manifests, check_model, ensure_manifests
     from dfbench.models.device import check_device_name, check_precision
-    from dfbench.models.registry import get_spec
     from dfbench.protocols.files import load_protocol
 
     rules = load_protocol(protocol)
     chosen = parse_model_options(options)
-    check_options(get_spec(model), rules.num_classes, rules.crops.size, chosen)
     check_device_name(device)
     check_precision(precision)
     check_manifests(rules, manifests)
+    check_model(model, rules, chosen)
     places = ensure_manifests(rules, manifests, quiet=quiet)
     from dfbench.training.train import train as run
 
@@ -80,6 +92,9 @@ def train(
         seed=seed,
         workers=workers,
         precision=precision,
+        devices=devices,
+        accumulate=accumulate,
+        save_every=save_every,
         options=chosen,
         quiet=quiet,
     )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dfbench.errors import ModelError, UsageError
 from dfbench.models.interface import HasEpochHooks, HasLogits, OwnsLoss, before_augmentation, logits_of, loss_of
+from dfbench.models.registry import USERS_FAULTS
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,10 @@ def _call(factory: Callable[..., object], name: str, offered: dict[str, Any], op
     ]
     if missing:
         raise UsageError(f"{name} needs {', '.join(missing)}", "give them a default, or pass them as options")
-    return factory(**arguments)
+    try:
+        return factory(**arguments)
+    except USERS_FAULTS as error:
+        raise ModelError(f"{name} can not be built: {type(error).__name__}: {error}", "mend its constructor") from error
 
 
 def _probe(detector: UserDetector, num_classes: int, image_size: int) -> None:
@@ -112,9 +116,10 @@ def _probe(detector: UserDetector, num_classes: int, image_size: int) -> None:
     try:
         with torch.no_grad():
             logits = detector(torch.zeros(2, 3, image_size, image_size)).logits
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+    except USERS_FAULTS as error:
         raise ModelError(
-            f"{detector.name} does not run on RGB images of {image_size} x {image_size} pixels: {error}",
+            f"{detector.name} does not run on RGB images of {image_size} x {image_size} pixels: "
+            f"{type(error).__name__}: {error}",
             "it must take float images in [0,1] of shape (N, 3, H, W)",
         ) from error
     finally:

@@ -33,6 +33,13 @@ Positive = Annotated[int, Field(ge=1)]
 _SILENT = ("all", "random", "clips", "length", "first", "total_real", "total_per_method", "pick", "seed", "faces")
 
 
+def _spoken(model: BaseModel, plain: SerializerFunctionWrapHandler, silent: tuple[str, ...]) -> dict[str, Any]:
+    """The content of a model without those fields of ``silent`` that have their default."""
+    values: dict[str, Any] = plain(model)
+    fields = type(model).model_fields
+    return {k: v for k, v in values.items() if k not in silent or v != fields[k].default}
+
+
 class Sampling(_Frozen):
     """Which frames of a clip, by exactly one rule, and which faces of a frame.
 
@@ -71,9 +78,7 @@ class Sampling(_Frozen):
 
     @model_serializer(mode="wrap")
     def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = plain(self)
-        defaults = type(self).model_fields
-        return {k: v for k, v in values.items() if k not in _SILENT or v != defaults[k].default}
+        return _spoken(self, plain, _SILENT)
 
 
 class DataPart(_Frozen):
@@ -88,8 +93,7 @@ class DataPart(_Frozen):
 
     @model_serializer(mode="wrap")
     def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = plain(self)
-        return {k: v for k, v in values.items() if k != "sampling" or v is not None}
+        return _spoken(self, plain, ("sampling",))
 
 
 class Crops(_Frozen):
@@ -115,6 +119,15 @@ class Augmentation(_Frozen):
     )
     perspective: Annotated[float, Field(ge=0, le=1)] = Field(default=0.0, description="distortion scale")
     perspective_p: Annotated[float, Field(ge=0, le=1)] = 0.5
+    shear: Annotated[float, Field(ge=0, lt=90)] = Field(default=0.0, description="largest angle in degrees")
+    zoom: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="largest change of scale, as a share")
+    shift: Annotated[float, Field(ge=0, le=1)] = Field(default=0.0, description="largest shift, as a share of the side")
+    brightness: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="largest change, as a share")
+    hue: Annotated[float, Field(ge=0, le=0.5)] = Field(default=0.0, description="largest turn of the colour circle")
+
+    @model_serializer(mode="wrap")
+    def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _spoken(self, plain, ("shear", "zoom", "shift", "brightness", "hue"))
 
 
 class Recipe(_Frozen):
@@ -125,8 +138,13 @@ class Recipe(_Frozen):
     optimizer: Literal["adam", "adamw", "sgd"] | None = None
     lr: Annotated[float, Field(gt=0)] | None = None
     lr_decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        default=None, description="factor on the rate after every epoch"
+        default=None, description="factor on the rate after every epoch, or as often as the next two say"
     )
+    lr_decay_epochs: Annotated[int, Field(ge=1)] | None = Field(default=None, description="epochs between two decays")
+    lr_decay_steps: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="optimiser steps between two decays, in place of epochs"
+    )
+    lr_min: Annotated[float, Field(ge=0)] | None = Field(default=None, description="the rate does not fall below it")
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     sampling: Literal["natural", "balanced", "paired"] = Field(
         default="natural",
@@ -135,8 +153,24 @@ class Recipe(_Frozen):
     samples_per_epoch: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="None: every training sample once"
     )
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none", description="balanced: the loss of a class counts by the inverse of its number of samples"
+    )
     augmentation: Augmentation | None = Field(default=None, description="None: the detector's own")
     seed: int = 7
+
+    @model_validator(mode="after")
+    def _decay_has_a_factor(self) -> Recipe:
+        timed = [n for n in ("lr_decay_epochs", "lr_decay_steps", "lr_min") if getattr(self, n) is not None]
+        if timed and self.lr_decay is None:
+            raise ValueError(f"{timed[0]} needs lr_decay, the factor")
+        if self.lr_decay_epochs is not None and self.lr_decay_steps is not None:
+            raise ValueError("give lr_decay_epochs or lr_decay_steps, not both")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _spoken(self, plain, ("lr_decay_epochs", "lr_decay_steps", "lr_min", "class_weights"))
 
 
 class Selection(_Frozen):

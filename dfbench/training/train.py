@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfbench.errors import UsageError
-from dfbench.evaluation.data import RoleData, as_protocol, crop_profile, manifest_ref, open_manifests, role_data
+from dfbench.evaluation.data import as_protocol, crop_profile, manifest_ref, open_manifests, role_data
 from dfbench.evaluation.detector import default_weights
 from dfbench.models.build import build_model, check_options
 from dfbench.models.card import SelectionRecord, WeightCard
+from dfbench.models.files import file_sha256
 from dfbench.models.registry import get_spec
 from dfbench.models.versions import library_versions
-from dfbench.progress import progress
 from dfbench.protocols.protocol import Protocol
 from dfbench.schema.ids import seed_from
 from dfbench.schema.result import ProtocolRef
 from dfbench.training.recipe import FullRecipe, fill_recipe
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
-
-    from dfbench.training.store import Progress, TrainingFolder
 
 
 def train(
@@ -42,13 +38,16 @@ def train(
     seed: int | None = None,
     workers: int = 0,
     precision: str = "fp32",
+    devices: int = 1,
+    accumulate: int = 1,
+    save_every: float = 300.0,
     options: Mapping[str, Any] | None = None,
     quiet: bool = False,
 ) -> Path:
     """Train a detector; weights are chosen on validation data alone.
 
-    On a CPU the result is the same for the same seed and number of threads. A training that was interrupted goes on
-    after its last finished epoch when the same call is made again.
+    On a CPU the result is the same for the same seed and number of threads. A training that was interrupted or killed
+    goes on from its last stored state when the same call is made again, and ends with the same weights bit by bit.
 
     Args:
         model: a registered name, or a user's own ``file.py:attr``.
@@ -62,11 +61,15 @@ def train(
         seed: overrides the recipe.
         workers: processes that read images.
         precision: ``fp32`` or ``bf16``.
+        devices: how many, from ``device`` on; they share every batch. Lightning starts the running program again for
+            each but the first, so call it from a script or the command line.
+        accumulate: batches whose gradients make one step of the optimiser.
+        save_every: seconds between two stored states within an epoch; after an epoch it is stored anyway.
         options: the detector's own options.
         quiet: no progress bar.
 
     Returns:
-        The weight file. Beside it: ``.json``, its card, and ``.curve.csv``, one line an epoch.
+        The weight file. Beside it: ``.json``, its card, ``.curve.csv``, one line an epoch, and ``.curve.svg``.
 
     Raises:
         UsageError: an unknown name, option or device.
@@ -74,7 +77,10 @@ def train(
         ModelError: the detector can not take the task's classes or crops.
     """
     from dfbench.models.device import check_precision, resolve_device
-    from dfbench.training.store import TrainingFolder, write_curve
+    from dfbench.training.curve import draw_curve, write_curve
+    from dfbench.training.fit import fit
+    from dfbench.training.lightning import Compute, check_devices
+    from dfbench.training.store import TrainingFolder
 
     rules = as_protocol(protocol)
     spec = get_spec(model)
@@ -82,17 +88,23 @@ def train(
     check_options(spec, rules.num_classes, rules.crops.size, chosen_options)
     _check_conditions(rules)
     check_precision(precision)
-    recipe = fill_recipe(rules.training, spec.recipe, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed)
-    where = resolve_device(device)
+    recipe = fill_recipe(
+        rules.training, spec.recipe, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, accumulate=accumulate
+    )
+    compute = Compute(resolve_device(device), devices, precision, workers, save_every)
+    check_devices(compute.device, devices)
     place = _weight_file(out, model, rules)
     roles = ("train",) if rules.selection.split == "none" else ("train", "val")
     opened = open_manifests(rules, manifests, roles)
     profile = crop_profile(rules, opened)
     data = {role: role_data(rules, opened, role) for role in roles}
     detector = _fresh(model, rules, recipe, chosen_options)
-    key = _key(spec.name, chosen_options, rules, recipe, precision, [m.info.hash for m in opened])
+    as_run = recipe.record() | compute.record()
+    code = Path(spec.target.rpartition(":")[0])  # a user's own file, which may change between two calls
+    name = [spec.name, file_sha256(code)] if code.is_file() else [spec.name]
+    key = _key(name, chosen_options, rules, as_run, [m.info.hash for m in opened])
     folder = TrainingFolder(place.with_name(place.stem + ".training"), key)
-    state = fit(detector, data, rules, recipe, folder, where, workers=workers, precision=precision, quiet=quiet)
+    state = fit(detector, data, rules, recipe, folder, compute, quiet=quiet)
     folder.load_best(detector)
     best = state.curve[state.best]
     card = WeightCard(
@@ -105,7 +117,7 @@ def train(
         protocol=ProtocolRef(name=rules.name, version=rules.version, hash=rules.hash),
         manifests=tuple(manifest_ref(m) for m in opened),
         train_condition=rules.conditions.train,
-        recipe=recipe.record() | {"precision": precision},
+        recipe=as_run,
         seed=recipe.seed,
         selection=SelectionRecord(
             split=rules.selection.split,
@@ -121,77 +133,10 @@ def train(
     from dfbench.models.weights import save_weights
 
     write_curve(place.with_suffix(".curve.csv"), state.curve)
+    draw_curve(place.with_suffix(".curve.svg"), state.curve, state.best, f"{spec.name} on {rules.name}")
     save_weights(place, detector.cpu(), card)
     folder.remove()
     return place
-
-
-def fit(
-    detector: nn.Module,
-    data: Mapping[str, RoleData],
-    rules: Protocol,
-    recipe: FullRecipe,
-    folder: TrainingFolder,
-    device: torch.device,
-    *,
-    workers: int,
-    precision: str,
-    quiet: bool,
-) -> Progress:
-    """Run the epochs that ``folder`` does not hold yet; the best weights are left in it.
-
-    Returns:
-        The whole learning curve and the chosen epoch.
-    """
-    import torch
-
-    from dfbench.training.lightning import run_epochs
-    from dfbench.training.module import TrainingModule
-    from dfbench.training.sampler import epoch_order
-    from dfbench.training.selection import best_epoch, validate
-    from dfbench.training.store import EpochRecord
-
-    state, optimizer_state = folder.load(detector)
-    done = len(state.curve)
-    if done >= recipe.epochs:
-        return state
-    part = data["train"]
-    rows = part.ok_table
-    labels = rows["label"].to_pylist()
-    bases = part.bases()
-    clock = time.monotonic()
-
-    def after(epoch: int, loss: float, optimizer: torch.optim.Optimizer) -> None:
-        nonlocal clock
-        value = None
-        if "val" in data:
-            value = validate(detector, data["val"], device, batch_size=64, workers=workers)
-        metric = rules.selection.metric if "val" in data else ""
-        seconds = round(time.monotonic() - clock, 3)
-        state.curve.append(EpochRecord(epoch + 1, recipe.rate(epoch), round(loss, 6), metric, value, seconds))
-        state.best = best_epoch(state.curve, rules)
-        folder.save(state, detector, optimizer, is_best=state.best == len(state.curve) - 1)
-        clock = time.monotonic()
-
-    total = len(epoch_order(labels, 0, recipe.seed, recipe.sampling, recipe.samples_per_epoch, bases))
-    title = f"train {part.protocol.name}"
-    with progress(title, total * recipe.epochs, "img", done=total * done, quiet=quiet) as advance:
-        module = TrainingModule(
-            detector.to(device=device, memory_format=torch.channels_last),  # type: ignore[call-overload]
-            part.images,
-            labels,
-            bases,
-            torch.from_numpy(part.targets()),
-            rows["sample_id"].to_pylist(),
-            recipe,
-            first_epoch=done,
-            optimizer_state=optimizer_state,
-            workers=workers,
-            on_epoch=after,
-            advance=advance,
-        )
-        run_epochs(module, recipe.epochs - done, device, precision)
-    return state
 
 
 def _fresh(model: str, rules: Protocol, recipe: FullRecipe, options: dict[str, Any]) -> nn.Module:
@@ -231,9 +176,9 @@ def _check_conditions(rules: Protocol) -> None:
 
 
 def _key(
-    model: str, options: dict[str, Any], rules: Protocol, recipe: FullRecipe, precision: str, manifests: list[str]
+    model: list[str], options: dict[str, Any], rules: Protocol, recipe: dict[str, Any], manifests: list[str]
 ) -> str:
-    inputs = [model, options, rules.hash, recipe.record(), precision, manifests, library_versions()]
+    inputs = [model, options, rules.hash, recipe, manifests, library_versions()]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 

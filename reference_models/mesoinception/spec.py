@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dfbench.models import OpenPoint
 from reference_models.meso.spec import MESO4
 
 MESOINCEPTION4 = replace(
     MESO4,
     name="mesoinception4",
     target="reference_models.mesoinception.network:MesoInception4",
-    open_points=(
-        *MESO4.open_points,
-        OpenPoint("strength of the augmentation", "rotation up to 15 degrees and flips; no zoom, brightness or hue"),
-    ),
 )

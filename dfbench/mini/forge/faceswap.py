@@ -11,6 +11,7 @@ from dfbench.mini.warp import warp_map
 
 NAME = "FaceSwap"
 
+
 class FaceSwap:
     """One clip: frame by frame the source's face on the target's, cloned (Perez et al. 2003).
 
