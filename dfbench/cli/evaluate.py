@@ -121,6 +121,7 @@ def check_given_weights(
         Intended(
             model=model,
             num_classes=rules.num_classes,
+            classes=rules.classes,
             profile=rules.crops.profile,
             size=rules.crops.size,
             protocol=rules.name,

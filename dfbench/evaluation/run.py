@@ -16,7 +16,7 @@ from dfbench.evaluation.data import as_protocol, manifest_ref, open_manifests, r
 from dfbench.evaluation.detector import load_detector
 from dfbench.evaluation.store import make_run_id, published_rows, run_folder, write_run
 from dfbench.metrics import compute_metrics, coverage_rows
-from dfbench.models.card import Intended, WeightCard
+from dfbench.models.card import Intended, WeightCard, crop_mismatch
 from dfbench.models.files import file_sha256
 from dfbench.models.registry import get_spec
 from dfbench.models.versions import library_versions
@@ -93,6 +93,7 @@ def evaluate(
     intended = Intended(
         model=model,
         num_classes=rules.num_classes,
+        classes=rules.classes,
         profile=rules.crops.profile,
         size=rules.crops.size,
         protocol=rules.name,
@@ -139,6 +140,7 @@ def evaluate(
         coverage=tuple(coverage_rows(scores)),
         metrics=tuple(protocol_metrics(scores, rules, ready.card)),
         mini="mini" in rules.datasets() or bool(ready.card and ready.card.mini),
+        crop_mismatch=crop_mismatch(ready.card, rules.crops.profile, rules.crops.size) if ready.card else "",
     )
     written = write_run(folder, result, scores, examples_table(network, data, scores, where))
     return Run(folder, written, scores)

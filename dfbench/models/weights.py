@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,7 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
     """Put tensors into a model; every key and shape must fit.
 
     Raises:
-        ModelError: unused or missing keys, or shapes that differ, the first of each by name.
+        ModelError: unused or missing keys, or shapes that differ, the first three of each by name.
     """
     own = model.state_dict()
     missing = sorted(own.keys() - state.keys())
@@ -106,7 +107,7 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
     shapes = [k for k in sorted(own.keys() & state.keys()) if own[k].shape != state[k].shape]
     if missing or unused or shapes:
         parts = [
-            f"{len(keys)} {what} (first: {keys[0]})"
+            f"{len(keys)} {what} ({_some(keys)})"
             for keys, what in ((missing, "missing"), (unused, "unused"), (shapes, "of another shape"))
             if keys
         ]
@@ -115,6 +116,10 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
             "they belong to another architecture, other options or another class count",
         )
     model.load_state_dict(state)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def load_weights(path: Path, intended: Intended | None = None, *, golden: bool = True) -> tuple[nn.Module, WeightCard]:
