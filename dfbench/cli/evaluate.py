@@ -34,7 +34,7 @@ Examples:
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--overwrite", is_flag=True, help="Replace another run in --out.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Crops a step.")
-@click.option("--allow-crop-mismatch", is_flag=True, help="Use weights trained on other crops.")
+@click.option("--allow-crop-mismatch", is_flag=True, help="Use weights trained on other crops; tables mark it.")
 @click.option("--allow-mini-weights", is_flag=True, help="Use weights trained on invented faces on other data.")
 @compute_options
 def evaluate(

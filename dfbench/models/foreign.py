@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,20 @@ if TYPE_CHECKING:
 _WRAPPING_KEYS = ("state_dict", "model", "net", "model_state_dict")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _AGAIN = "download or copy it again"
+# What torch's reader of pickles meets in a damaged one: it takes whatever the bytes say.
+_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+    AssertionError,
+    struct.error,
+)
 
 
 def read_foreign(path: Path) -> State:
@@ -66,7 +81,7 @@ def _read_torch(path: Path) -> State:
         content: object = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refusal(path, str(error)) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except _DAMAGE as error:
         first = str(error).partition("\n")[0]
         raise ModelError(f"{path} is a damaged or truncated file of torch.save: {first}", _AGAIN) from error
     return _tensors(_unwrap(content), path)
