@@ -13,6 +13,7 @@ from dfbench.models.build import build_model, check_options
 from dfbench.models.card import Origin, SelectionRecord, WeightCard
 from dfbench.models.files import file_sha256
 from dfbench.models.foreign import read_foreign
+from dfbench.models.interface import logits_of
 from dfbench.models.keymap import KeyMap, State, Translated, translate
 from dfbench.models.registry import get_spec
 from dfbench.models.spec import ModelSpec
@@ -50,12 +51,13 @@ def import_weights(
 
     Args:
         file: the foreign file; see :func:`dfbench.models.foreign.read_foreign`.
-        model: the detector it belongs to.
+        model: the detector it belongs to; a user's own ``file.py:attr`` too.
         out: the weight file to write, ``*.safetensors``; default: in the workspace, by the name of ``file``.
         profile: crop profile the weights were trained on; default: that of the source, where it is known.
         size: crop size in pixels; default: that of the source, where it is known.
         classes: names of the classes in the order of the file's outputs, for more than two.
-        source: name of a :class:`KeyMap` of the detector, or ``native``; default: recognised by the tensors' names.
+        source: name of a :class:`KeyMap` of the detector, or ``native`` for a state dict of its own code; default:
+            recognised by the tensors' names, ``native`` for a detector without such sources.
         options: options of the detector beyond those that the source needs.
         licence: of the weights; default: that of the source, where it is known.
         train_condition: condition the weights were trained under, as in ``clean``.
@@ -84,6 +86,8 @@ def import_weights(
     outputs = _outputs(found, classes, path)
     check_options(spec, outputs, size, chosen)
     network = build_model(model, outputs, size, **chosen)
+    if keymap.name == NATIVE:
+        found = _native(foreign, spec, network)
     spare = _spare(found, network)
     load_state(network, spare | found.state, str(path))
     strange = [name for name, t in network.state_dict().items() if not torch.isfinite(t).all()]
@@ -92,7 +96,7 @@ def import_weights(
     card = WeightCard(
         model=spec.name,
         options={name: value for name, value in chosen.items() if name != "pretrained"},
-        num_classes=outputs,
+        num_classes=_logits(network.eval(), size),
         classes=tuple(classes) if outputs > 2 else (),
         profile=profile,
         size=size,
@@ -112,29 +116,44 @@ def import_weights(
             filled=tuple(spare),
         ),
     )
-    return Imported(place, save_weights(place, network.eval(), card))
-
-
-def native(spec: ModelSpec) -> KeyMap:
-    """The naming of the detector itself, for a state dict saved without a card."""
-    return KeyMap(NATIVE, f"a state dict of dfbench's own {spec.name}", ())
+    return Imported(place, save_weights(place, network, card))
 
 
 def _recognise(spec: ModelSpec, state: State, source: str | None, path: Path) -> Translated:
     known = {keymap.name: keymap for keymap in spec.foreign_keys}
-    if source == NATIVE:
-        return Translated(state, native(spec), "", ())
+    if source == NATIVE or (source is None and not known):
+        return Translated(state, KeyMap(NATIVE, "a state dict of the detector's own code", ()), "", ())
     if source is not None and source not in known:
         names = ", ".join([*known, NATIVE])
         raise UsageError(f"{spec.name} does not know the source {source!r}", f"choose from: {names}")
     found = translate(state, [known[source]] if source else spec.foreign_keys)
     if found is not None:
         return found
-    wanted = source or " or ".join(known) or NATIVE
+    wanted = source or " or ".join(known)
     raise ModelError(
         f"{path} does not have the names of {wanted} for {spec.name}: {len(state)} tensors, first {next(iter(state))}",
         "another architecture? See: dfbench weights sources. A state dict of our own code: --source native",
     )
+
+
+def _native(state: State, spec: ModelSpec, network: nn.Module) -> Translated:
+    """A state dict of the detector's own code without wrappers; a user's module lies one level deeper here."""
+    inside = "network." if spec.provenance == "user" else ""
+    first = next(iter(network.state_dict()), "").removeprefix(inside)
+    found = translate(state, [KeyMap(NATIVE, "", (first,))])
+    prefix = found.prefix if found else ""
+    named = {f"{inside}{name.removeprefix(prefix)}": tensor for name, tensor in state.items()}
+    return Translated(named, KeyMap(NATIVE, "", (first,)), prefix, ())
+
+
+def _logits(network: nn.Module, size: int) -> int:
+    """How many logits a picture gets; a user's module may give one for two classes."""
+    import torch
+
+    from dfbench.models.weights import golden_images
+
+    with torch.inference_mode():
+        return int(logits_of(network(golden_images(size)), 2).shape[1])
 
 
 def _options(keymap: KeyMap, given: dict[str, Any], path: Path) -> dict[str, Any]:

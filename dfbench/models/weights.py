@@ -63,8 +63,12 @@ def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
         The card as written.
     """
     write_state(path, dict(model.state_dict()))
+    options = dict(card.options)
+    if isinstance(options.get("pretrained"), str):
+        options["pretrained"] = Path(options["pretrained"]).name  # cards travel: no paths of this machine
     full = card.model_copy(
         update={
+            "options": options,
             "sha256": file_sha256(path),
             "bytes": path.stat().st_size,
             "golden": golden_scores(model, card.size),

@@ -178,7 +178,9 @@ def test_other_kinds(file: Path) -> None:
 
 def test_another_architecture(file: Path) -> None:
     assert "does not have the names of deepfakebench or faceforensics" in refused(file, "xception")
-    assert "weights sources" in refused(file, "grnet")
+    text = refused(file, "grnet", profile="box")  # has no sources but its own code
+    assert "missing (alpha, head.bias, head.weight, ...)" in text
+    assert "unused (backbone.bn1.bias" in text
 
 
 def test_missing_and_strange_tensors_are_named(file: Path) -> None:
@@ -220,6 +222,46 @@ def test_what_the_user_says_wrongly(file: Path) -> None:
     assert "native" in refused(file, kind=UsageError, profile="nativ")
     with pytest.raises(UsageError, match="safetensors"):
         import_weights(file, "meso4", file.with_suffix(".pt"), size=SIZE)
+
+
+@pytest.mark.parametrize("wrapper", ["", "module.", "model.network."])
+@pytest.mark.parametrize("logits", [1, 2])
+def test_a_users_own_detector(tmp_path: Path, wrapper: str, logits: int) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        f"        super().__init__()\n        self.fc = nn.Linear(3, {logits})\n"
+        "    def forward(self, x):\n        return self.fc(x.mean(dim=(2, 3)))\n",
+        "utf-8",
+    )
+    weight = torch.arange(3.0 * logits).view(logits, 3)
+    torch.save({f"{wrapper}fc.weight": weight, f"{wrapper}fc.bias": torch.zeros(logits)}, tmp_path / "mine.pth")
+    model, out = f"{code}:Net", tmp_path / "mine.safetensors"
+    card = import_weights(tmp_path / "mine.pth", model, out, profile="native", size=32).card
+    assert (card.model, card.num_classes) == ("mine.net", logits)
+    loaded, _ = load_weights(out, Intended(model=model))
+    with torch.inference_mode():
+        assert torch.equal(loaded(torch.ones(1, 3, 32, 32)).logits, weight.sum(dim=1)[None])
+
+
+def test_the_card_has_no_path_of_a_pretrained_file(tmp_path: Path) -> None:
+    from dfbench.models.card import SelectionRecord, WeightCard
+    from dfbench.models.weights import save_weights
+
+    card = WeightCard(
+        model="resnet18",
+        options={"pretrained": "/home/someone/resnet18.pth"},
+        num_classes=2,
+        profile="native",
+        size=SIZE,
+        mini=False,
+        selection=SelectionRecord(split="none", epoch=0),
+    )
+    written = save_weights(tmp_path / "w.safetensors", build_model("resnet18", 2, SIZE), card)
+    assert written.options == {"pretrained": "resnet18.pth"}
+    load_weights(tmp_path / "w.safetensors")
 
 
 def test_the_profile_must_be_said_where_it_is_not_known(tmp_path: Path) -> None:
