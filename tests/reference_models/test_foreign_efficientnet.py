@@ -116,7 +116,7 @@ def test_deepfakebench(tmp_path: Path, state: dict[str, Tensor], size: int) -> N
     images = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(1))
     expected = forward(state, (images - 0.5) / 0.5, stem=(0, 0))
     out = tmp_path / "w.safetensors"
-    assert difference(tmp_path / "effnb4_best.pth", out, expected, images, size=size) < 1e-4
+    assert difference(tmp_path / "effnb4_best.pth", out, expected, images, size=size) < 2e-5  # the other padding differs by 7e-4
 
 
 @pytest.mark.slow
@@ -126,7 +126,7 @@ def test_self_blended_images(tmp_path: Path, state: dict[str, Tensor]) -> None:
     images = torch.rand(1, 3, 380, 380, generator=torch.Generator().manual_seed(2))
     expected = forward(state, images, stem=(0, 1))
     out = tmp_path / "w.safetensors"
-    assert difference(tmp_path / "FFc23.tar", out, expected, images, profile="box") < 1e-4
+    assert difference(tmp_path / "FFc23.tar", out, expected, images, profile="box") < 2e-5  # the other padding differs by 7e-4
 
 
 @pytest.mark.parametrize("names", ["package", "timm"])
