@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dfbench.manifest.manifest import Manifest as Manifest
     from dfbench.manifest.manifest import open_manifest as open_manifest
     from dfbench.models.build import build_model as build_model
+    from dfbench.models.importing import import_weights as import_weights
     from dfbench.preparation.prepare import prepare as prepare
     from dfbench.protocols.files import load_protocol as load_protocol
     from dfbench.training.train import train as train
@@ -25,6 +26,7 @@ _LAZY = {
     "Manifest": "dfbench.manifest.manifest",
     "build_model": "dfbench.models.build",
     "evaluate": "dfbench.evaluation.run",
+    "import_weights": "dfbench.models.importing",
     "load_protocol": "dfbench.protocols.files",
     "metrics": "dfbench.metrics",
     "open_manifest": "dfbench.manifest.manifest",

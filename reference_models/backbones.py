@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from torch import nn
 
 from dfbench.errors import UsageError
-from reference_models.common import IMAGENET_MEAN, IMAGENET_STD
-from reference_models.timm_detector import timm_network
+from dfbench.models import KeyMap
+from reference_models.common import IMAGENET_MEAN, IMAGENET_STD, timm_network
+from reference_models.resnet.keys import IMAGENET as RESNET18_FILES
 
 _HALF = (0.5, 0.5, 0.5)
 
@@ -21,16 +22,18 @@ class Backbone:
         architecture: timm's name.
         weights: timm's name with the tag of the ImageNet weights.
         mean, std: normalisation that those weights expect.
+        files: namings of weight files of one's own that can be taken instead.
     """
 
     architecture: str
     weights: str
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    files: tuple[KeyMap, ...] = ()
 
 
 BACKBONES = {
-    "resnet18": Backbone("resnet18", "resnet18.tv_in1k"),
+    "resnet18": Backbone("resnet18", "resnet18.tv_in1k", files=RESNET18_FILES),
     "resnet34": Backbone("resnet34", "resnet34.tv_in1k"),
     "resnet50": Backbone("resnet50", "resnet50.tv_in1k"),
     "xception": Backbone("legacy_xception", "legacy_xception.tf_in1k", _HALF, _HALF),
@@ -49,19 +52,20 @@ def get_backbone(name: str) -> Backbone:
     return BACKBONES[name]
 
 
-def feature_network(name: str, pretrained: bool = False) -> tuple[nn.Module, int]:
+def feature_network(name: str, pretrained: bool | str = False) -> tuple[nn.Module, int]:
     """A backbone that ends with its last feature map, and that map's channels: N,3,H,W -> N,C,H/32,W/32.
 
     ``resnet18`` has torchvision's parameter names and 11,176,512 parameters.
 
     Args:
         name: one of :data:`BACKBONES`.
-        pretrained: fetch ImageNet weights through timm.
+        pretrained: true: fetch ImageNet weights through timm; a path: take a file of them.
 
     Raises:
         UsageError: there is no such backbone.
         SetupError: the weights can not be fetched.
+        ModelError: the file can not be read, or is not of this backbone.
     """
     chosen = get_backbone(name)
-    network = timm_network(chosen.architecture, chosen.weights, pretrained, num_classes=0, global_pool="")
+    network = timm_network(chosen.architecture, chosen.weights, pretrained, chosen.files, num_classes=0, global_pool="")
     return network, int(network.num_features)  # type: ignore[arg-type]

@@ -34,7 +34,7 @@ Examples:
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--overwrite", is_flag=True, help="Replace another run in --out.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Crops a step.")
-@click.option("--allow-crop-mismatch", is_flag=True, help="Use weights trained on other crops.")
+@click.option("--allow-crop-mismatch", is_flag=True, help="Use weights trained on other crops; tables mark it.")
 @click.option("--allow-mini-weights", is_flag=True, help="Use weights trained on invented faces on other data.")
 @compute_options
 def evaluate(
@@ -125,6 +125,7 @@ def check_given_weights(
         Intended(
             model=model,
             num_classes=rules.num_classes,
+            classes=rules.classes,
             profile=card.profile if serves(card.profile, asked) else asked,  # manifests tell which of the two
             size=rules.crops.size,
             protocol=rules.name,

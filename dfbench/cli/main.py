@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("dfbench.cli.manifests:verify", "Check a manifest's hashes, counts and identifiers."),
     "train": ("dfbench.cli.train:train", "Train a detector by a protocol's recipe."),
     "evaluate": ("dfbench.cli.evaluate:evaluate", "Score a protocol's test data and compute its metrics."),
+    "weights": ("dfbench.cli.weights:weights_group", "Import weights of other projects; show what weights are."),
     "report": ("dfbench.cli.report:report", "Write runs as one self-contained HTML page."),
     "list": ("dfbench.cli.listing:list_group", "List data sets, models, protocols and crop profiles."),
     "doctor": ("dfbench.cli.doctor:doctor", "Show what is installed, what is missing and how to get it."),

@@ -16,7 +16,7 @@ from dfbench.evaluation.data import as_protocol, crop_profile, manifest_ref, ope
 from dfbench.evaluation.detector import load_detector
 from dfbench.evaluation.store import make_run_id, published_rows, run_folder, write_run
 from dfbench.metrics import compute_metrics, coverage_rows
-from dfbench.models.card import Intended, WeightCard
+from dfbench.models.card import Intended, WeightCard, crop_mismatch
 from dfbench.models.files import file_sha256
 from dfbench.models.registry import get_spec
 from dfbench.models.versions import library_versions
@@ -94,6 +94,7 @@ def evaluate(
     intended = Intended(
         model=model,
         num_classes=rules.num_classes,
+        classes=rules.classes,
         profile=profile,
         size=rules.crops.size,
         protocol=rules.name,
@@ -140,6 +141,7 @@ def evaluate(
         coverage=tuple(coverage_rows(scores)),
         metrics=tuple(protocol_metrics(scores, rules, ready.card, profile)),
         mini="mini" in rules.datasets() or bool(ready.card and ready.card.mini),
+        crop_mismatch=crop_mismatch(ready.card, profile, rules.crops.size) if ready.card else "",
     )
     written = write_run(folder, result, scores, examples_table(network, data, scores, where))
     return Run(folder, written, scores)

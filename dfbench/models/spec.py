@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from dfbench.models.keymap import KeyMap
+
 Provenance = Literal["official weights", "re-implementation", "approximate", "user"]
 
 
@@ -98,6 +100,7 @@ class ModelSpec:
         open_points: what the sources leave open, with the reading chosen.
         recipe: how it is trained when a protocol does not say.
         pretrained: what ``pretrained=True`` would fetch; empty when the option does not exist.
+        foreign_keys: the namings in which other projects publish weights of it, the most particular first.
     """
 
     name: str
@@ -116,3 +119,4 @@ class ModelSpec:
     open_points: tuple[OpenPoint, ...] = ()
     recipe: TrainingDefaults = TrainingDefaults()
     pretrained: str = ""
+    foreign_keys: tuple[KeyMap, ...] = ()

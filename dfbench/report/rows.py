@@ -38,6 +38,7 @@ class Row:
         threshold: decision threshold of accuracies.
         cluster: unit of the intervals.
         mini: whether it is invented faces.
+        crop_mismatch: crops the weights were trained on, where they are not :attr:`profile` and :attr:`size`.
     """
 
     model: str
@@ -61,6 +62,7 @@ class Row:
     threshold: float | None = None
     cluster: str = ""
     mini: bool = False
+    crop_mismatch: str = ""
 
     @property
     def data(self) -> str:
@@ -133,6 +135,7 @@ def _rows_of(result: RunResult, label: str) -> list[Row]:
                 threshold=judged[0] if judged else None,
                 cluster=first.cluster,
                 mini=result.mini,
+                crop_mismatch=result.crop_mismatch,
             )
         )
     return rows
@@ -142,6 +145,9 @@ def _selection(result: RunResult) -> str:
     split, metric = result.selection.get("split"), result.selection.get("metric")
     if not split or split == "none":
         return "no selection"
+    if split == "unknown":
+        note = result.selection.get("note")
+        return f"unknown ({note})" if note else "unknown"
     return f"{metric} on {split}" if metric else f"on {split}"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dfbench.report.rows import Row
 
 MINI_NOTE = "mini: invented faces"
+CROP_MARK = "†"  # behind the name of a detector whose weights were trained on other crops
 
 _POLICIES = {
     "exclude": "left out",
@@ -63,6 +64,11 @@ def notes(rows: Sequence[Row]) -> list[str]:
     lines = ["; ".join(f"{name}: {value}" for name, value in rules(rows)) + "."]
     lines += differences(rows)
     lines += _reasons(rows)
+    others = {(r.model, r.crop_mismatch, r.profile, r.size) for r in rows if r.crop_mismatch}
+    lines += [
+        f"{CROP_MARK} {model}: weights trained on {trained} crops, scored on {profile} {size} px (crop mismatch)."
+        for model, trained, profile, size in sorted(others)
+    ]
     for row in rows:
         number = row.values.get("acc")
         if number and number.ties and row.manipulation == "all":

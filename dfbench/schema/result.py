@@ -102,3 +102,6 @@ class RunResult(_Frozen):
     metrics: tuple[MetricValue, ...]
     scores_sha256: str = Field(default="", description="SHA-256 of the run's scores.parquet; checked when it is read")
     mini: bool = Field(description="True when any of it is invented faces: no ground for ranking detectors")
+    crop_mismatch: str = Field(
+        default="", description="crops the weights were trained on, where they are not the run's: 'dfb256 256 px'"
+    )

@@ -68,7 +68,7 @@ class GRnet(nn.Module):
         streams: ``both``; ``rgb-twice`` for the ablation without the residual (Table I); ``rgb`` or ``residual`` for
             one stream alone, with one head.
         stream_heads: whether the streams have heads and losses of their own, as adaptive weights need.
-        pretrained: fetch ImageNet weights for the streams.
+        pretrained: true: fetch ImageNet weights for the streams; a path: take a file of them.
     """
 
     alpha: Tensor
@@ -93,7 +93,7 @@ class GRnet(nn.Module):
         fusion: str = "afm",
         streams: str = "both",
         stream_heads: bool = True,
-        pretrained: bool = False,
+        pretrained: bool | str = False,
     ) -> None:
         super().__init__()
         del image_size  # fully convolutional up to the pooling

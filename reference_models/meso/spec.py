@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dfbench.models import ModelSpec, OpenPoint, TrainingDefaults
+from reference_models.meso.keys import MESO4 as MESO4_FILES
 
 _BIBTEX = """@inproceedings{afchar2018mesonet,
   title     = {{MesoNet}: a Compact Facial Video Forgery Detection Network},
@@ -14,6 +15,7 @@ _BIBTEX = """@inproceedings{afchar2018mesonet,
 MESO4 = ModelSpec(
     name="meso4",
     target="reference_models.meso.network:Meso4",
+    options={"normalization": "none"},
     sizes=(256, 128, 224),
     any_size=True,
     smallest=32,
@@ -46,4 +48,5 @@ MESO4 = ModelSpec(
         source="batch size, rate and its schedule (a tenth every 1000 steps, not below 1e-6): the paper, from memory; "
         "all else proposed, see the open points",
     ),
+    foreign_keys=MESO4_FILES,
 )

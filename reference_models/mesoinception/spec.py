@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reference_models.meso.spec import MESO4
+from reference_models.mesoinception.keys import MESOINCEPTION4 as MESOINCEPTION4_FILES
 
 MESOINCEPTION4 = replace(
     MESO4,
     name="mesoinception4",
     target="reference_models.mesoinception.network:MesoInception4",
+    options={"inner_relu": True, "normalization": "none"},
+    foreign_keys=MESOINCEPTION4_FILES,
 )
