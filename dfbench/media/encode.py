@@ -51,7 +51,7 @@ def write_clip(
         UsageError: a setting is out of range, or the frames have an odd side (yuv420p needs even ones).
         DataError: there is no frame, a frame does not fit the first, or the file can not be written.
     """
-    rate = _rate(fps)
+    rate = frame_rate(fps)
     options = _options(crf, preset, keyframe_interval)
     import av
 
@@ -99,7 +99,12 @@ def _encode(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction, opt
     return count
 
 
-def _rate(fps: float | Fraction) -> Fraction:
+def frame_rate(fps: float | Fraction) -> Fraction:
+    """A frame rate as an exact fraction; a float is taken to the nearest one with a denominator of at most 1001.
+
+    Raises:
+        UsageError: it is not above 0 and at most 1000.
+    """
     if not isinstance(fps, Fraction) and not math.isfinite(fps):
         raise UsageError(f"fps must be a positive number, not {fps}", "for example 25 or Fraction(30000, 1001)")
     rate = fps if isinstance(fps, Fraction) else Fraction(fps).limit_denominator(1001)
