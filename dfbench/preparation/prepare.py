@@ -100,6 +100,7 @@ def prepare(
     device: str = "cpu",
     landmarks: str | None = None,
     patch: bool = False,
+    degrade: str | None = None,
     decoder: str = "pyav",
     seed: int = 0,
     quiet: bool = False,
@@ -139,6 +140,8 @@ def prepare(
         device: where the face detector runs: ``cpu``, ``auto``, ``cuda`` or ``cuda:N``.
         landmarks: an installed provider of dense landmarks, which are stored.
         patch: store the source around each face too, so that ``dfbench recrop`` needs no videos.
+        degrade: condition that the crops are made under, for example ``h264:crf=40@clip``; faces are found in the
+            untouched frames.
         decoder: name of the video reader.
         seed: for whatever draws at random; kept in the recipe.
         quiet: no progress bar.
@@ -170,6 +173,7 @@ def prepare(
         device=device,
         landmarks=landmarks,
         patch=patch,
+        degrade=degrade,
         decoder=decoder,
         seed=seed,
         source=_source(mini),

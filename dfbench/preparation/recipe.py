@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dfbench.faces.detectors import DetectorChoice
+from dfbench.manifest.degraded import VERSION as DEGRADE_VERSION
 from dfbench.manifest.shards import ROW_GROUP
 from dfbench.schema.sampling import FaceRule, Rule, make_rule
 
@@ -63,6 +64,7 @@ class Recipe:
         face_rule: which faces of a frame become rows.
         storage: how crops are stored.
         patch: whether the source around each face is stored as well.
+        degrade: condition that the crops are under; empty: clean.
         landmarks: name of the provider of dense landmarks; empty: none.
         landmarks_fingerprint: identifies its weights and settings.
         local: the face detector with paths and device of this machine, which are not part of the recipe.
@@ -82,6 +84,7 @@ class Recipe:
     face_rule: FaceRule = "largest"
     storage: str = "png"
     patch: bool = False
+    degrade: str = ""
     landmarks: str = ""
     landmarks_fingerprint: str = ""
     local: DetectorChoice | None = field(default=None, compare=False)
@@ -106,6 +109,8 @@ class Recipe:
         parts = sorted((p.to_json() for p in self.parts), key=lambda p: json.dumps(p, sort_keys=True))
         faces = {} if self.face_rule == "largest" else {"face_rule": self.face_rule}
         extras: dict[str, Any] = {"patch": PATCH_RULE} if self.patch else {}
+        if self.degrade:
+            extras |= {"degrade": {"version": DEGRADE_VERSION, "condition": self.degrade}}
         if self.landmarks:
             extras |= {"landmarks": {"name": self.landmarks, "fingerprint": self.landmarks_fingerprint}}
         return (

@@ -1,4 +1,4 @@
-"""Random flips, rotations and perspectives of a batch, drawn from sample id and epoch, never from order or worker."""
+"""Random degradations, flips, rotations, perspectives, drawn from sample id and epoch, never from order or worker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.data import Dataset
 
+from dfbench.degrade import parse
+from dfbench.evaluation.images import degraded
 from dfbench.schema.ids import seed_from
 from dfbench.training.recipe import FullRecipe
 
@@ -33,6 +36,40 @@ def draw_homography(recipe: FullRecipe, generator: np.random.Generator) -> tuple
         moved = corners - np.sign(corners) * generator.uniform(0.0, recipe.perspective, size=(4, 2))
         matrix = matrix @ homography(moved, corners)
     return flip, matrix
+
+
+class DegradedAtRandom(Dataset[tuple[Tensor, int]]):
+    """Training crops, each under one of the recipe's degradations with its probability, else as it is.
+
+    Args:
+        images: items are (uint8 3,S,S, row).
+        sample_ids: id of every row; it decides the draws together with epoch and seed.
+        recipe: degradations and their probability.
+        epoch: counted from 0.
+    """
+
+    def __init__(
+        self, images: Dataset[tuple[Tensor, int]], sample_ids: Sequence[str], recipe: FullRecipe, epoch: int
+    ) -> None:
+        self.images = images
+        self.sample_ids = sample_ids
+        self.conditions = [parse(spec) for spec in recipe.degradations]
+        self.probability = recipe.degradations_p
+        self.seed = recipe.seed
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    def __getitem__(self, place: int) -> tuple[Tensor, int]:
+        """Image and row."""
+        image, row = self.images[place]
+        identity = f"{self.sample_ids[row]}@{self.epoch}"
+        generator = np.random.default_rng(seed_from(identity, "degradation", self.seed))
+        if generator.random() >= self.probability:
+            return image, row
+        condition = self.conditions[int(generator.integers(len(self.conditions)))]
+        return degraded(image, condition, f"{identity}@{self.seed}"), row
 
 
 def homography(source: Matrix, target: Matrix) -> Matrix:

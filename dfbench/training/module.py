@@ -15,7 +15,7 @@ from dfbench.evaluation.scoring import to_input
 from dfbench.models.interface import HasEpochHooks, loss_of
 from dfbench.progress import Advance
 from dfbench.schema.ids import seed_from
-from dfbench.training.augment import augment
+from dfbench.training.augment import DegradedAtRandom, augment
 from dfbench.training.recipe import FullRecipe
 from dfbench.training.sampler import batches, epoch_order
 
@@ -96,10 +96,13 @@ class TrainingModule(pl.LightningModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """The batches of the running epoch; Lightning asks anew before each."""
         recipe = self.recipe
+        images = self.images
+        if recipe.degradations:
+            images = DegradedAtRandom(images, self.sample_ids, recipe, self.epoch)
         order = epoch_order(self.labels, self.epoch, recipe.seed, recipe.sampling, recipe.samples_per_epoch, self.bases)
         # A generator of its own: the loader must not draw from the one that dropout uses.
         return DataLoader(
-            self.images,
+            images,
             batch_sampler=batches(order, recipe.batch_size),
             num_workers=self.workers,
             generator=torch.Generator().manual_seed(recipe.seed),

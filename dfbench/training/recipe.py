@@ -18,6 +18,7 @@ class FullRecipe:
         samples_per_epoch: None: every training sample once (balanced: twice the rarer label's number at least).
         rotation: degrees, either way.
         perspective: distortion scale; applied with probability ``perspective_p``.
+        degradations: conditions @crop, one of which a crop is shown under with probability ``degradations_p``.
     """
 
     epochs: int
@@ -35,6 +36,8 @@ class FullRecipe:
     perspective: float
     perspective_p: float
     seed: int
+    degradations: tuple[str, ...] = ()
+    degradations_p: float = 0.0
 
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch, counted from 0."""
@@ -80,6 +83,8 @@ def fill_recipe(
         rotation=augmentation.rotation,
         perspective=augmentation.perspective,
         perspective_p=augmentation.perspective_p,
+        degradations=augmentation.degradations,
+        degradations_p=augmentation.degradations_p if augmentation.degradations else 0.0,
         seed=protocol.seed if seed is None else seed,
     )
 

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfbench.degrade import Condition
 from dfbench.errors import UsageError
+from dfbench.evaluation.conditions import training_condition
 from dfbench.evaluation.data import RoleData, as_protocol, manifest_ref, open_manifests, role_data
 from dfbench.evaluation.detector import default_weights
 from dfbench.models.build import build_model, check_options
@@ -35,6 +37,8 @@ def train(
     manifests: Sequence[str | Path] = (),
     out: str | Path | None = None,
     *,
+    condition: str | None = None,
+    roots: Mapping[str, str | Path] | None = None,
     device: str = "auto",
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -55,6 +59,8 @@ def train(
         protocol: a protocol, its name or its file.
         manifests: manifest folders; default: those of the workspace.
         out: the weight file, ``*.safetensors``; default: in the workspace by protocol and model.
+        condition: degradation that training and validation data are under, in place of the protocol's.
+        roots: data set -> root of its media, for conditions that act before cropping; default: the configuration.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         epochs: overrides the recipe.
         batch_size: overrides the recipe.
@@ -69,7 +75,7 @@ def train(
         The weight file. Beside it: ``.json``, its card, and ``.curve.csv``, one line an epoch.
 
     Raises:
-        UsageError: an unknown name, option or device.
+        UsageError: an unknown name, option or device, or a condition that is not well formed.
         DataError: a manifest is missing or can not serve the protocol; a loss that is not a number.
         ModelError: the detector can not take the task's classes or crops.
     """
@@ -80,16 +86,18 @@ def train(
     spec = get_spec(model)
     chosen_options = dict(options or {})
     check_options(spec, rules.num_classes, rules.crops.size, chosen_options)
-    _check_conditions(rules)
+    under = training_condition(rules, condition)
     check_precision(precision)
     recipe = fill_recipe(rules.training, spec.recipe, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed)
     where = resolve_device(device)
-    place = _weight_file(out, model, rules)
+    place = _weight_file(out, model, rules, under if condition is not None else None)
     roles = ("train",) if rules.selection.split == "none" else ("train", "val")
     opened = open_manifests(rules, manifests, roles)
-    data = {role: role_data(rules, opened, role) for role in roles}
+    data = {role: role_data(rules, opened, role, under, roots) for role in roles}
+    for part in data.values():
+        part.degraders(under)  # what is missing is said before anything is made
     detector = _fresh(model, rules, recipe, chosen_options)
-    key = _key(spec.name, chosen_options, rules, recipe, precision, [m.info.hash for m in opened])
+    key = _key(spec.name, chosen_options, rules, recipe, precision, under.name, [m.info.hash for m in opened])
     folder = TrainingFolder(place.with_name(place.stem + ".training"), key)
     state = fit(detector, data, rules, recipe, folder, where, workers=workers, precision=precision, quiet=quiet)
     folder.load_best(detector)
@@ -103,7 +111,7 @@ def train(
         size=rules.crops.size,
         protocol=ProtocolRef(name=rules.name, version=rules.version, hash=rules.hash),
         manifests=tuple(manifest_ref(m) for m in opened),
-        train_condition=rules.conditions.train,
+        train_condition=", ".join(dict.fromkeys(data["train"].conditions(under))),
         recipe=recipe.record() | {"precision": precision},
         seed=recipe.seed,
         selection=SelectionRecord(
@@ -214,25 +222,23 @@ def _outputs(detector: nn.Module, rules: Protocol) -> int:
         return int(logits_of(detector(torch.zeros(2, 3, size, size)), 2).shape[1])
 
 
-def _weight_file(out: str | Path | None, model: str, rules: Protocol) -> Path:
-    place = default_weights(model, rules) if out is None else Path(out)
+def _weight_file(out: str | Path | None, model: str, rules: Protocol, condition: Condition | None) -> Path:
+    place = default_weights(model, rules, condition) if out is None else Path(out)
     if place.suffix != ".safetensors":
         raise UsageError(f"weights are written as *.safetensors, not {place.name!r}", f"--out {place.stem}.safetensors")
     return place
 
 
-def _check_conditions(rules: Protocol) -> None:
-    if rules.conditions.train != "clean":
-        raise UsageError(
-            f"protocol {rules.name!r} trains under {rules.conditions.train!r}; this version trains on clean crops",
-            'set train = "clean" under [conditions]',
-        )
-
-
 def _key(
-    model: str, options: dict[str, Any], rules: Protocol, recipe: FullRecipe, precision: str, manifests: list[str]
+    model: str,
+    options: dict[str, Any],
+    rules: Protocol,
+    recipe: FullRecipe,
+    precision: str,
+    condition: str,
+    manifests: list[str],
 ) -> str:
-    inputs = [model, options, rules.hash, recipe.record(), precision, manifests, library_versions()]
+    inputs = [model, options, rules.hash, recipe.record(), precision, condition, manifests, library_versions()]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
