@@ -163,9 +163,16 @@ def show_result(folder: Path) -> None:
     """Print the table of one run, and last the path of its ``result.json``."""
     import sys
 
+    from dfbench.cli.show import print_table
     from dfbench.report import load_runs, render, result_rows
+    from dfbench.report.robustness import SUMMARY_HEAD, judged, left_out, summary_cells, without_suite
 
     runs = load_runs([folder])
     rows = result_rows([run.result for run in runs], [run.label for run in runs])
-    click.echo(render(rows, "terminal" if sys.stdout.isatty() else "text"))
+    click.echo(render(without_suite(rows), "terminal" if sys.stdout.isatty() else "text"))
+    found = judged(runs)
+    if found:
+        print_table(SUMMARY_HEAD, [summary_cells(one) for one in found], "Robustness, percent")
+    for sentence in left_out(runs):
+        click.echo(sentence)
     click.echo(str(folder / "result.json"))
