@@ -39,7 +39,7 @@ from dfbench.degrade import (
 from dfbench.faces.crops import crop
 from dfbench.faces.detectors import Face
 from dfbench.faces.profiles import get_profile
-from dfbench.media.images import decode_image, encode_png, pixel_hash
+from dfbench.media.images import encode_png, pixel_hash
 from dfbench.mini.facemodel import load_face_model
 from dfbench.mini.original import make_original
 from dfbench.mini.settings import MiniSettings
@@ -52,6 +52,8 @@ TESTS = TOP / "tests" / "degrade"
 PINNED = ("av", "numpy", "opencv-python", "pillow")
 MARK = "<!-- below: written by tools/degradations.py page -->\n"
 FPS = 25.0
+PERSON = "071"
+"""The invented person of the pictures and the golden file."""
 
 Image = NDArray[np.uint8]
 
@@ -106,13 +108,21 @@ def measure(names: tuple[str, ...]) -> dict[str, list[float]]:
     }
 
 
-def pictures(face: Image, folder: Path) -> None:
-    """One strip a degradation: the untouched face, then severity 1 to 5."""
+def pictures(folder: Path) -> None:
+    """One strip a degradation: the untouched face, then severity 1 to 5; of codecs, as cut from the coded clip."""
     folder.mkdir(parents=True, exist_ok=True)
+    (clip,) = mini_clips((PERSON,))
+    shown = len(clip.frames) // 2
+    face = clip.faces(clip.frames, 128)[shown]
     for name in degradation_names():
-        degraded = [apply(severity_condition(name, level), face, "mini/raw/real/000#000000.0") for level in SEVERITIES]
-        strip = cv2.cvtColor(np.hstack([face, *degraded]), cv2.COLOR_RGB2BGR)
-        cv2.imwrite(str(folder / f"{name}.webp"), strip, [cv2.IMWRITE_WEBP_QUALITY, 88])
+        strip = [face]
+        for condition in (severity_condition(name, level) for level in SEVERITIES):
+            if condition.where == "clip":
+                strip.append(clip.faces(apply_clip(condition, clip.frames, clip.name, FPS), 128)[shown])
+            else:
+                strip.append(apply(condition, face, f"{clip.name}#000000.0"))
+        bgr = cv2.cvtColor(np.hstack(strip), cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(folder / f"{name}.webp"), bgr, [cv2.IMWRITE_WEBP_QUALITY, 88])
 
 
 def section(degradation: Degradation, measured: list[float]) -> str:
@@ -182,8 +192,8 @@ def golden(face: Image) -> dict[str, object]:
 
 
 def golden_face() -> Image:
-    """The face that the golden file and the pictures start from."""
-    (clip,) = mini_clips(("071",))
+    """The face that the golden file starts from."""
+    (clip,) = mini_clips((PERSON,))
     return clip.faces(clip.frames, 128)[0]
 
 
@@ -201,7 +211,7 @@ def main() -> int:
         ASSETS.mkdir(parents=True, exist_ok=True)
         (ASSETS / "psnr.json").write_text(json.dumps(values, indent=1) + "\n", "utf-8")
     elif arguments.command == "pictures":
-        pictures(decode_image((TESTS / "face.png").read_bytes()), ASSETS)
+        pictures(ASSETS)
     else:
         face = golden_face()
         (TESTS / "face.png").write_bytes(encode_png(face))

@@ -57,7 +57,7 @@ JPEG = Degradation(
     parameters=(_quality(75),),
     levels=_LEVELS,
     rule=_RULE,
-    source="libjpeg-turbo through OpenCV; JP60 is the condition of GRnet (arXiv 2205.00753) and AMTENnet",
+    source="libjpeg-turbo through OpenCV; JP60 is a condition of GRnet (arXiv 2205.00753)",
     note=_MILDER,
     on_image=jpeg,
 )

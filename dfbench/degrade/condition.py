@@ -22,7 +22,7 @@ class Step:
     name: str
     values: tuple[tuple[str, Value], ...]
 
-    @cached_property
+    @property  # not kept: a condition crosses process borders, its functions need not
     def degradation(self) -> Degradation:
         """What it does."""
         return get_degradation(self.name)

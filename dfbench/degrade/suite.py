@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from dfbench.degrade.condition import Condition, Step
-from dfbench.degrade.registry import DEGRADATIONS, get_degradation
+from dfbench.degrade.registry import get_degradation
 from dfbench.errors import UsageError, unknown_name
 
 SEVERITIES = (1, 2, 3, 4, 5)
+
+# A suite is what its name meant when it was first used: another degradation makes another version.
+_FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "robustness/v1": (
+            *("jpeg", "webp", "mean", "median", "gaussian-blur", "motion-blur"),
+            *("gaussian-noise", "shot-noise", "salt-pepper", "resize"),
+            *("brightness", "contrast", "saturation", "gamma", "color-shift", "sharpen"),
+            *("occlude", "shift", "h264", "h265", "av1", "social"),
+        )
+    }
+)
 
 
 def severity_condition(name: str, level: int) -> Condition:
@@ -45,18 +57,11 @@ def suite(name: str = "robustness/v1") -> tuple[Condition, ...]:
     Raises:
         UsageError: the name is unknown.
     """
-    if name not in _SUITES:
-        raise unknown_name("suite", name, _SUITES)
-    return _SUITES[name]()
+    if name not in _FAMILIES:
+        raise unknown_name("suite", name, _FAMILIES)
+    return tuple(severity_condition(family, level) for family in _FAMILIES[name] for level in SEVERITIES)
 
 
 def suite_names() -> tuple[str, ...]:
     """Names of the suites."""
-    return tuple(_SUITES)
-
-
-def _robustness() -> tuple[Condition, ...]:
-    return tuple(severity_condition(name, level) for name in DEGRADATIONS for level in SEVERITIES)
-
-
-_SUITES: Mapping[str, Callable[[], tuple[Condition, ...]]] = MappingProxyType({"robustness/v1": _robustness})
+    return tuple(_FAMILIES)
