@@ -14,7 +14,7 @@ import numpy as np
 
 from dfbench.degrade.degradation import Degradation, Image, Parameter, Place, Values
 from dfbench.errors import DataError, SetupError
-from dfbench.media.encode import frame_rate
+from dfbench.media.encode import X264_PARAMS, frame_rate
 
 _SMALLEST = 64
 """Smaller pictures are padded: not every encoder takes them."""
@@ -51,12 +51,7 @@ class Codec:
         return None
 
 
-X264 = Codec(
-    "libx264",
-    "h264",
-    # As in media.encode: no lookahead threads of its own, and no macroblock tree, whose result varies now and then.
-    (("preset", "medium"), ("x264-params", "threads=1:lookahead-threads=1:sliced-threads=0:no-mbtree=1")),
-)
+X264 = Codec("libx264", "h264", (("preset", "medium"), ("x264-params", X264_PARAMS)))
 X265 = Codec("libx265", "hevc", (("preset", "medium"), ("x265-params", "pools=none:frame-threads=1:log-level=none")))
 SVT_AV1 = Codec("libsvtav1", "libdav1d", (("preset", "8"), ("svtav1-params", "lp=1")))
 

@@ -43,6 +43,11 @@ class Step:
         return _PAPER_NAMES.get(spec, spec)
 
 
+def default_place(steps: tuple[Step, ...]) -> Place:
+    """Where steps act if nothing is said: on the clip where one of them can nowhere else, otherwise on the crop."""
+    return "clip" if any(step.degradation.on_image is None for step in steps) else "crop"
+
+
 @dataclass(frozen=True)
 class Condition:
     """Degradations one after the other and where they act; no steps are the untouched sample.
@@ -92,8 +97,14 @@ class Condition:
 
     @property
     def family(self) -> str:
-        """The name of the degradation; of several, their names joined by ``+``; ``clean`` for none."""
-        return "+".join(step.name for step in self.steps) or CLEAN
+        """The name of the degradation, several joined by ``+``, with its place where that is not the default.
+
+        >>> from dfbench.degrade import parse
+        >>> [parse(text).family for text in ("JP60", "JP60@source", "JP60+ME5", "h264", "clean")]
+        ['jpeg', 'jpeg@source', 'jpeg+mean', 'h264', 'clean']
+        """
+        names = "+".join(step.name for step in self.steps) or CLEAN
+        return names if self.where == default_place(self.steps) else f"{names}@{self.where}"
 
     @property
     def severity(self) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from dfbench.degrade.condition import CLEAN, Condition, Step
+from dfbench.degrade.condition import CLEAN, Condition, Step, default_place
 from dfbench.degrade.degradation import PLACES, Place, Value
 from dfbench.degrade.registry import ALIASES, get_degradation
 from dfbench.errors import UsageError, unknown_name
@@ -40,7 +40,7 @@ def _place(where: str, steps: tuple[Step, ...]) -> Place:
     for place in PLACES:
         if place == where:
             return place
-    return "clip" if any(step.degradation.on_image is None for step in steps) else "crop"
+    return default_place(steps)
 
 
 def _step(part: str, text: str) -> Step:

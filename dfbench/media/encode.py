@@ -20,6 +20,13 @@ PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "sl
 
 LARGEST_CRF = 51
 
+X264_PARAMS = "threads=1:lookahead-threads=1:sliced-threads=0:no-mbtree=1"
+"""x264 the same on every machine.
+
+Lookahead threads of their own would make the result depend on the machine's core count, and x264's macroblock tree
+gives different files for the same frames now and then.
+"""
+
 
 def write_clip(
     path: Path,
@@ -124,9 +131,7 @@ def _options(crf: int | None, preset: str, keyframe_interval: int) -> dict[str, 
         "crf": str(crf or 0),
         "preset": preset,
         "g": str(keyframe_interval),
-        # Lookahead threads of their own would make the result depend on the machine's core count, and x264's
-        # macroblock tree gives different files for the same frames now and then.
-        "x264-params": "threads=1:lookahead-threads=1:sliced-threads=0:no-mbtree=1",
+        "x264-params": X264_PARAMS,
     }
 
 

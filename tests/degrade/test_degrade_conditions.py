@@ -65,7 +65,7 @@ def test_canonical_names(text: str, name: str) -> None:
 
 def test_family_and_severity() -> None:
     assert (parse("JP60").family, parse("JP60").severity) == ("jpeg", 3)
-    assert (parse("JP60@source").family, parse("JP60@source").severity) == ("jpeg", 3)
+    assert (parse("JP60@source").family, parse("JP60@source").severity) == ("jpeg@source", 3)
     assert parse("jpeg:q=61").severity is None
     assert parse("resize:scale=0.5,kernel=nearest").severity is None
     assert (parse("JP60+ME5").family, parse("JP60+ME5").severity) == ("jpeg+mean", None)

@@ -63,6 +63,7 @@ def test_a_second_process_gives_the_same(face: np.ndarray) -> None:
     )  # fmt: skip
     here = hashlib.sha256(b"".join(apply(c, face, ID).tobytes() for c in conditions)).hexdigest()
     assert done.stdout.strip() == here
+    assert not done.stderr, "an encoder talks"
 
 
 @pytest.mark.parametrize("name", degradation_names())
