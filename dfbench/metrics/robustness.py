@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,10 +35,13 @@ class Origin:
     severity: int | None = None
 
 
+Origins = Mapping[str, Origin]
+
+
 def robustness(
     scores: pa.Table,
     names: Sequence[str],
-    origins: Mapping[str, Origin],
+    origins: Origins,
     *,
     threshold: float = 0.5,
     resamples: int = 2000,
@@ -68,93 +72,107 @@ def robustness(
             if CLEAN not in under or not others:
                 continue
             where = f"{dataset}/{subset}"
-            judge = _Judge(name, under[CLEAN], threshold, resamples, seed_from(where, "paired bootstrap", seed))
             for condition in others:
                 _same_samples(under[CLEAN], under[condition], f"{condition} of {where}")
-            found.append(_summary(judge, dataset, subset, {c: (origins[c], under[c]) for c in others}))
+            judge = _Judge(name, under[CLEAN], threshold, resamples, seed_from(where, "paired bootstrap", seed))
+            chosen = {condition: under[condition] for condition in others}
+            found.append(_summary(name, judge, (dataset, subset), under[CLEAN], chosen, origins))
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class _Number:
+    """A metric under one condition: its value, and the resampled ones where there is an interval."""
+
+    value: float
+    drawn: Resampled | None
+
+    def ends(self) -> tuple[float | None, float | None]:
+        if self.drawn is None:
+            return None, None
+        interval = percentile_interval(self.drawn)
+        return interval.low, interval.high
+
+    def __sub__(self, other: _Number) -> _Number:
+        paired = None if self.drawn is None or other.drawn is None else self.drawn - other.drawn
+        return _Number(self.value - other.value, paired)
+
+
+def _mean(numbers: Sequence[_Number]) -> _Number:
+    drawn = [n.drawn for n in numbers if n.drawn is not None]
+    return _Number(float(np.mean([n.value for n in numbers])), np.mean(drawn, axis=0) if drawn else None)
+
+
 class _Judge:
-    """Values and resampled values of one metric; all conditions meet the same draws."""
+    """Measures one metric; all conditions meet the same draws."""
 
     def __init__(self, name: MetricName, baseline: Samples, threshold: float, resamples: int, seed: int) -> None:
-        self.name = name
-        self.baseline = baseline
+        self._kind = name.kind
         self._threshold = 0.5 if name.aggregation == "vote" else threshold
-        self.note = "no resamples were asked for" if not resamples else None
-        if self.note is None:
-            self.note = refusal(baseline.labels, baseline.groups, name.kind.both)
-        self._draws = None
-        if self.note is None:
-            self._draws = draw_groups(baseline.labels, baseline.groups, resamples, seed)
+        self.note: str | None = "no resamples were asked for"
+        if resamples:
+            self.note = refusal(baseline.labels, baseline.groups, self._kind.both)
+        drawing = self.note is None
+        self._draws = draw_groups(baseline.labels, baseline.groups, resamples, seed) if drawing else None
 
-    def value(self, samples: Samples) -> float | None:
+    def measure(self, samples: Samples) -> _Number | None:
+        """The metric; None where it is undefined, which it then is under every condition."""
         try:
-            require_classes(self.name.kind, samples.labels)
+            require_classes(self._kind, samples.labels)
         except UndefinedMetric:
             return None
-        return estimate(self.name.kind, samples, self._threshold)
+        drawn = None
+        if self._draws is not None:
+            arrays = (samples.labels, samples.scores, samples.groups)
+            drawn = resample(self._kind, *arrays, self._draws, self._threshold)
+        return _Number(estimate(self._kind, samples, self._threshold), drawn)
 
-    def resampled(self, samples: Samples) -> Resampled | None:
-        if self._draws is None:
-            return None
-        return resample(self.name.kind, samples.labels, samples.scores, samples.groups, self._draws, self._threshold)
 
-
-def _summary(judge: _Judge, dataset: str, subset: str, under: Mapping[str, tuple[Origin, Samples]]) -> Robustness:
-    base = judge.value(judge.baseline)
-    plain = Robustness(
-        name=str(judge.name), dataset=dataset, subset=subset, value=base, cells=(), families=(),
-        interval_note=judge.note,
-    )  # fmt: skip
-    if base is None:  # the same samples under every condition: undefined here, undefined there
-        return plain.model_copy(
-            update={
-                "cells": tuple(
-                    ConditionDrop(condition=c, family=o.family, severity=o.severity, value=None)
-                    for c, (o, _) in under.items()
-                )
-            }
-        )
-    before = judge.resampled(judge.baseline)
-    values: dict[str, float] = {}
-    after: dict[str, Resampled] = {}
-    cells = []
-    for condition, (origin, samples) in under.items():
-        value = judge.value(samples)
-        assert value is not None
-        values[condition] = value
-        low = high = None
-        drawn = judge.resampled(samples)
-        if before is not None and drawn is not None:
-            after[condition] = drawn
-            low, high = _ends(before - drawn)
-        cells.append(
-            ConditionDrop(
-                condition=condition, family=origin.family, severity=origin.severity, value=value,
-                drop=base - value, low=low, high=high,
-            )
-        )  # fmt: skip
-    members: dict[str, list[str]] = {}
-    for condition, (origin, _) in under.items():
-        members.setdefault(origin.family, []).append(condition)
-    families = tuple(
-        FamilyMean(family=f, value=float(np.mean([values[c] for c in own])), conditions=len(own))
-        for f, own in members.items()
+def _summary(
+    name: MetricName,
+    judge: _Judge,
+    place: tuple[str, str],
+    baseline: Samples,
+    under: Mapping[str, Samples],
+    origins: Origins,
+) -> Robustness:
+    clean = judge.measure(baseline)
+    numbers = {condition: judge.measure(samples) for condition, samples in under.items()}
+    found: dict[str, Any] = {
+        "name": str(name),
+        "dataset": place[0],
+        "subset": place[1],
+        "value": clean.value if clean else None,
+        "cells": tuple(_cell(condition, origins[condition], clean, number) for condition, number in numbers.items()),
+        "interval_note": judge.note,
+    }
+    members: dict[str, list[_Number]] = {}
+    for condition, number in numbers.items():
+        if number is not None:
+            members.setdefault(origins[condition].family, []).append(number)
+    families = {family: _mean(own) for family, own in members.items()}
+    found["families"] = tuple(
+        FamilyMean(family=family, value=number.value, conditions=len(members[family]))
+        for family, number in families.items()
     )
-    mean = float(np.mean([f.value for f in families]))
-    fields = {"cells": tuple(cells), "families": families, "mean": mean, "drop": base - mean}
-    if before is not None:
-        drawn_mean = np.mean([np.mean([after[c] for c in own], axis=0) for own in members.values()], axis=0)
-        fields["mean_low"], fields["mean_high"] = _ends(drawn_mean)
-        fields["drop_low"], fields["drop_high"] = _ends(before - drawn_mean)
-    return plain.model_copy(update=fields | {"worst": min(values, key=lambda c: values[c])})
+    if clean is not None and families:
+        mean = _mean(list(families.values()))
+        drop = clean - mean
+        found |= {"mean": mean.value, "drop": drop.value}
+        found["mean_low"], found["mean_high"] = mean.ends()
+        found["drop_low"], found["drop_high"] = drop.ends()
+        values = {condition: number.value for condition, number in numbers.items() if number is not None}
+        found["worst"] = min(values, key=lambda condition: values[condition])
+    return Robustness(**found)
 
 
-def _ends(values: Resampled) -> tuple[float | None, float | None]:
-    interval = percentile_interval(values)
-    return interval.low, interval.high
+def _cell(condition: str, origin: Origin, clean: _Number | None, number: _Number | None) -> ConditionDrop:
+    plain = ConditionDrop(condition=condition, family=origin.family, severity=origin.severity, value=None)
+    if clean is None or number is None:
+        return plain
+    drop = clean - number
+    low, high = drop.ends()
+    return plain.model_copy(update={"value": number.value, "drop": drop.value, "low": low, "high": high})
 
 
 def _same_samples(one: Samples, other: Samples, what: str) -> None:

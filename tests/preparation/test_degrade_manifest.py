@@ -189,7 +189,7 @@ def test_other_media_than_those_prepared_are_noticed(clean: Manifest, tree: Path
     from dfbench.media.encode import write_clip
 
     write_clip(root / path, [np.full((240, 320, 3), 60, np.uint8)] * 5, 25, 23)
-    with pytest.raises(DataError, match="not what the manifest was made from: it has 5 frames"):
+    with pytest.raises(DataError, match=r"not what the manifest was made from: frame [0-9]+ does not decode"):
         degrade(clean, "JP60@source", tmp_path / "d", root=root, jobs=1, quiet=True)
     (root / path).unlink()
     with pytest.raises(DataError, match=r"there is no|does not exist"):
