@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from dfbench import degrade as degrade
     from dfbench import metrics as metrics
     from dfbench.evaluation.run import evaluate as evaluate
     from dfbench.manifest.manifest import Manifest as Manifest
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "Manifest": "dfbench.manifest.manifest",
     "build_model": "dfbench.models.build",
+    "degrade": "dfbench.degrade",
     "evaluate": "dfbench.evaluation.run",
     "import_weights": "dfbench.models.importing",
     "load_protocol": "dfbench.protocols.files",

@@ -29,7 +29,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
 @click.group(name="list", epilog="Example: dfbench list models")
 def list_group() -> None:
-    """List data sets, models, protocols and crop profiles."""
+    """List data sets, models, protocols, degradations and crop profiles."""
 
 
 @list_group.command()
@@ -84,6 +84,40 @@ def protocols() -> None:
         commands = "; ".join(f"dfbench prepare {d} --protocol {p.name}" for d in p.datasets())
         rows.append((p.name, str(p.version), p.hash[:12], p.task, p.summary, commands, p.source))
     print_table("protocols", ("name", "version", "hash", "task", "what", "make its manifests", "source"), rows)
+
+
+@list_group.command()
+def degradations() -> None:
+    """Degradations: parameters with ranges, the five severities, where each acts, its source."""
+    from dfbench.degrade import (
+        ALIASES,
+        SEVERITIES,
+        available,
+        degradation_names,
+        get_degradation,
+        severity_condition,
+        suite_names,
+    )
+
+    rows = []
+    for found in map(get_degradation, degradation_names()):
+        parameters = "; ".join(f"{p.name}={p.default}: {p.meaning}, {p.range}" for p in found.parameters)
+        reason = available(severity_condition(found.name, 1))
+        rows.append(
+            (
+                found.name,
+                found.summary,
+                parameters,
+                f"{found.parameters[0].name}={', '.join(str(level) for level in found.levels)}",
+                " ".join(f"@{place}" for place in found.places),
+                found.source,
+                "yes" if reason is None else f"no: {reason}",
+            )
+        )
+    heads = ("name", "what", "parameters", f"severity {SEVERITIES[0]}-{SEVERITIES[-1]}", "acts", "source", "available")
+    print_table("degradations", heads, rows)
+    click.echo(f"names of papers: {', '.join(f'{alias} = {spec}' for alias, spec in ALIASES.items())}")
+    click.echo(f"suites: {', '.join(suite_names())}")
 
 
 @list_group.command()

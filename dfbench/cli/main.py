@@ -19,13 +19,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prepare": ("dfbench.cli.prepare:prepare", "Turn a data set's tree into a manifest of face crops."),
     "merge": ("dfbench.cli.merge:merge", "Join the parts that array jobs made with --shards."),
     "recrop": ("dfbench.cli.recrop:recrop", "Cut other crops from a manifest's patches, without the videos."),
+    "degrade": ("dfbench.cli.degrade:degrade", "Copy a manifest with all crops under a degradation."),
     "inspect": ("dfbench.cli.manifests:inspect", "Show what a manifest holds; draw a contact sheet."),
     "verify": ("dfbench.cli.manifests:verify", "Check a manifest's hashes, counts and identifiers."),
     "train": ("dfbench.cli.train:train", "Train a detector by a protocol's recipe."),
     "evaluate": ("dfbench.cli.evaluate:evaluate", "Score a protocol's test data and compute its metrics."),
     "weights": ("dfbench.cli.weights:weights_group", "Import weights of other projects; show what weights are."),
     "report": ("dfbench.cli.report:report", "Write runs as one self-contained HTML page."),
-    "list": ("dfbench.cli.listing:list_group", "List data sets, models, protocols and crop profiles."),
+    "list": ("dfbench.cli.listing:list_group", "List data sets, models, protocols, degradations and crop profiles."),
     "doctor": ("dfbench.cli.doctor:doctor", "Show what is installed, what is missing and how to get it."),
 }
 

@@ -81,6 +81,7 @@ Examples:
 @click.option("--landmarks", metavar="NAME", help="Store dense landmarks of an installed provider.")
 @click.option("--patch", is_flag=True, help="Store the source around each face too, for dfbench recrop.")
 @click.option("--masks", is_flag=True, help="Store crops of the fakes' mask videos too (ff++, dfd).")
+@click.option("--degrade", metavar="SPEC", help="Make the crops under a condition: jpeg:q=60, h264:crf=40@clip.")
 @click.option("--seed", type=int, default=0, show_default=True, help="For what draws at random; kept in the recipe.")
 @click.option("--pairs", metavar="TRAIN,VAL,TEST", help="mini only: pairs of people a split  [default: 12,4,20].")
 @click.option("--mini-seed", type=int, metavar="N", help="mini only: seed of the invented people.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dfbench.cli.options import compute_options, parse_model_options
+from dfbench.cli.options import compute_options, parse_media_roots, parse_model_options, root_option
 
 
 @click.command(
@@ -14,6 +14,7 @@ from dfbench.cli.options import compute_options, parse_model_options
 Examples:
   dfbench train --model grnet --protocol mini
   dfbench train --model my_net.py:MyNet --protocol mini --epochs 10
+  dfbench train --model grnet --condition JP60
   dfbench train --model grnet --option radius=4 --option eps=0.04 --out weights/grnet-r4.safetensors"""
 )
 @click.option("--model", required=True, metavar="M", help="A registered name, or your own path/to/file.py:ClassName.")
@@ -26,6 +27,8 @@ Examples:
     type=click.Path(path_type=Path),
     help="A manifest the protocol needs; repeat  [default: those in manifests/].",
 )
+@click.option("--condition", metavar="C", help="Train under a degradation in place of the protocol's: JP60.")
+@root_option
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Weight file, *.safetensors.")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the detector; repeat.")
 @click.option("--epochs", type=click.IntRange(min=1), help="In place of the recipe's.")
@@ -47,6 +50,8 @@ def train(
     model: str,
     protocol: str,
     manifests: tuple[Path, ...],
+    condition: str | None,
+    roots: tuple[str, ...],
     out: Path | None,
     options: tuple[str, ...],
     epochs: int | None,
@@ -68,11 +73,14 @@ def train(
     again. A batch is shared by all devices; --accumulate N makes one step of N batches.
     """
     from dfbench.cli.steps import check_manifests, check_model, ensure_manifests
+    from dfbench.evaluation.conditions import training_condition
     from dfbench.models.device import check_device_name, check_precision
     from dfbench.protocols.files import load_protocol
 
     rules = load_protocol(protocol)
     chosen = parse_model_options(options)
+    training_condition(rules, condition)
+    media = parse_media_roots(roots, rules.datasets())
     check_device_name(device)
     check_precision(precision)
     check_manifests(rules, manifests)
@@ -85,6 +93,8 @@ def train(
         rules,
         places,
         out,
+        condition=condition,
+        roots=media,
         device=device,
         epochs=epochs,
         batch_size=batch_size,

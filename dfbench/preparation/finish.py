@@ -34,6 +34,7 @@ def describe(recipe: Recipe, scan: Scan, out: Path) -> ManifestInfo:
         recipe_hash=recipe.hash,
         profile=recipe.profile,
         sizes=recipe.sizes,
+        condition=recipe.degrade or "clean",
         extras=recipe.extras,
         geometry=recipe.geometry,
         decoder=recipe.decoder,

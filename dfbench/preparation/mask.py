@@ -9,9 +9,10 @@ from pathlib import Path
 from dfbench.datasets.masks import find_mask
 from dfbench.errors import DfbenchError, UsageError
 from dfbench.faces.crops import crop
+from dfbench.manifest.geometry import face_of
 from dfbench.media.images import encode_png, pixel_hash
 from dfbench.media.reader import Frame, read
-from dfbench.preparation.rows import Cropper, Row, face_of
+from dfbench.preparation.rows import Cropper, Row
 from dfbench.schema.media import FAKE, Media
 
 MASKED_SETS = ("ff++", "dfd")

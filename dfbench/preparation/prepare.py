@@ -106,6 +106,7 @@ def prepare(
     landmarks: str | None = None,
     patch: bool = False,
     masks: bool = False,
+    degrade: str | None = None,
     decoder: str = "pyav",
     seed: int = 0,
     quiet: bool = False,
@@ -146,6 +147,8 @@ def prepare(
         landmarks: an installed provider of dense landmarks, which are stored.
         patch: store the source around each face too, so that ``dfbench recrop`` needs no videos.
         masks: store crops of the fakes' mask videos too (``ff++``, ``dfd``).
+        degrade: condition that the crops are made under, for example ``h264:crf=40@clip``; faces are found in the
+            untouched frames.
         decoder: name of the video reader.
         seed: for whatever draws at random; kept in the recipe.
         quiet: no progress bar.
@@ -178,6 +181,7 @@ def prepare(
         landmarks=landmarks,
         patch=patch,
         masks=masks,
+        degrade=degrade,
         decoder=decoder,
         seed=seed,
         source=_source(mini),

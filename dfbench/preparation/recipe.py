@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dfbench.faces.detectors import DetectorChoice
+from dfbench.manifest.degraded import VERSION as DEGRADE_VERSION
 from dfbench.manifest.shards import ROW_GROUP
 from dfbench.schema.sampling import FaceRule, Rule, make_rule
 
@@ -65,6 +66,7 @@ class Recipe:
         storage: how crops are stored.
         patch: whether the source around each face is stored as well.
         masks: whether crops of mask videos are stored as well.
+        degrade: condition that the crops are under; empty: clean.
         landmarks: name of the provider of dense landmarks; empty: none.
         landmarks_fingerprint: identifies its weights and settings.
         local: the face detector with paths and device of this machine, which are not part of the recipe.
@@ -85,6 +87,7 @@ class Recipe:
     storage: str = "png"
     patch: bool = False
     masks: bool = False
+    degrade: str = ""
     landmarks: str = ""
     landmarks_fingerprint: str = ""
     local: DetectorChoice | None = field(default=None, compare=False)
@@ -112,6 +115,8 @@ class Recipe:
         extras: dict[str, Any] = {"patch": PATCH_RULE} if self.patch else {}
         if self.masks:
             extras |= {"masks": MASK_RULE}
+        if self.degrade:
+            extras |= {"degrade": {"version": DEGRADE_VERSION, "condition": self.degrade}}
         if self.landmarks:
             extras |= {"landmarks": {"name": self.landmarks, "fingerprint": self.landmarks_fingerprint}}
         return (

@@ -16,7 +16,9 @@ from pydantic import (
     model_validator,
 )
 
+from dfbench.degrade import parse
 from dfbench.errors import UsageError
+from dfbench.protocols.conditions import read_conditions
 from dfbench.schema.media import Split
 from dfbench.schema.sampling import FaceRule, Rule, make_rule
 
@@ -104,14 +106,34 @@ class Crops(_Frozen):
 
 
 class Conditions(_Frozen):
-    """Degradations at training and test time; ``clean`` is the untouched sample."""
+    """Degradations at training and test time; ``clean`` is the untouched sample.
+
+    ``conditions = "suite:robustness/v1"`` and ``conditions = ["clean", "JP60"]`` are short for ``test`` alone.
+    """
 
     train: str = "clean"
-    test: tuple[str, ...] = ("clean",)
+    test: tuple[str, ...] = Field(default=("clean",), min_length=1, description="specs, or suite:NAME")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _test_alone(cls, raw: Any) -> Any:
+        given = {"test": raw} if isinstance(raw, str | list | tuple) else raw
+        if isinstance(given, dict) and isinstance(given.get("test"), str):
+            return given | {"test": (given["test"],)}
+        return given
+
+    @model_validator(mode="after")
+    def _known(self) -> Conditions:
+        try:
+            read_conditions(self.test)
+            parse(self.train)
+        except UsageError as error:
+            raise ValueError(f"{error.message}: {error.hint}") from error
+        return self
 
 
 class Augmentation(_Frozen):
-    """Random geometric augmentation of training crops."""
+    """Random augmentation of training crops: geometry, and degradations before it."""
 
     flip: Annotated[float, Field(ge=0, le=1)] = Field(default=0.5, description="probability of a horizontal flip")
     rotation: Annotated[float, Field(ge=0, le=180)] = Field(
@@ -124,10 +146,25 @@ class Augmentation(_Frozen):
     shift: Annotated[float, Field(ge=0, le=1)] = Field(default=0.0, description="largest shift, as a share of the side")
     brightness: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="largest change, as a share")
     hue: Annotated[float, Field(ge=0, le=0.5)] = Field(default=0.0, description="largest turn of the colour circle")
+    degradations: tuple[str, ...] = Field(default=(), description="specs @crop, of which one is drawn for a crop")
+    degradations_p: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.5, description="probability that a crop is degraded"
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> Augmentation:
+        try:
+            strange = [c.name for c in map(parse, self.degradations) if c.where != "crop" or c.is_clean]
+        except UsageError as error:
+            raise ValueError(f"{error.message}: {error.hint}") from error
+        if strange:
+            raise ValueError(f"training degradations act @crop, {strange[0]} does not")
+        return self
 
     @model_serializer(mode="wrap")
     def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _spoken(self, plain, ("shear", "zoom", "shift", "brightness", "hue"))
+        silent = ("shear", "zoom", "shift", "brightness", "hue", "degradations")
+        return _spoken(self, plain, silent if self.degradations else (*silent, "degradations_p"))
 
 
 class Recipe(_Frozen):

@@ -37,9 +37,15 @@ def rules(rows: Sequence[Row]) -> list[tuple[str, str]]:
         rows: rows of :func:`dfbench.report.rows.result_rows`.
     """
     ours = [row for row in rows if not row.is_majority]
-    found = [(name, ", ".join(dict.fromkeys(map(read, ours)))) for name, read in _RULES]
+    found = [(name, _listed(list(dict.fromkeys(map(read, ours))))) for name, read in _RULES]
     units = ", ".join(dict.fromkeys(row.cluster.replace("_", " ") for row in ours))
     return [*found, ("intervals", f"95 %, bootstrap over {units}s")]
+
+
+def _listed(values: Sequence[str]) -> str:
+    most = 12
+    more = f" and {len(values) - most} more" if len(values) > most else ""
+    return ", ".join(values[:most]) + more
 
 
 def differences(rows: Sequence[Row]) -> list[str]:

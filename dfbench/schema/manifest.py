@@ -139,6 +139,7 @@ class ManifestInfo(BaseModel):
     recipe_hash: str = Field(description="SHA-256 of the canonical JSON of the recipe")
     profile: str = Field(description="crop profile")
     sizes: tuple[int, ...] = Field(description="crop sizes in pixels")
+    condition: str = Field(default="clean", description="degradation that the crops are under")
     extras: tuple[str, ...] = Field(default=(), description="groups of optional columns: patch, masks, dense")
     geometry: Literal["own", "shared"]
     decoder: str

@@ -10,7 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.data import Dataset
 
+from dfbench.degrade import parse
+from dfbench.evaluation.images import degraded
 from dfbench.protocols.protocol import Augmentation
 from dfbench.schema.ids import seed_from
 
@@ -76,6 +79,46 @@ def _colour(rules: Augmentation, generator: np.random.Generator) -> Matrix | Non
         cos, sin = np.cos(turn), np.sin(turn)
         matrix = np.linalg.inv(_YIQ) @ np.array([[1.0, 0, 0], [0, cos, -sin], [0, sin, cos]]) @ _YIQ
     return matrix * (1.0 + generator.uniform(-rules.brightness, rules.brightness))
+
+
+class DegradedAtRandom(Dataset[tuple[Tensor, int]]):
+    """Training crops, each under one of the recipe's degradations with its probability, else as it is.
+
+    Args:
+        images: items are (uint8 3,S,S, row).
+        sample_ids: id of every row; it decides the draws together with epoch and seed.
+        rules: degradations and their probability.
+        epoch: counted from 0.
+        seed: the training's.
+    """
+
+    def __init__(
+        self,
+        images: Dataset[tuple[Tensor, int]],
+        sample_ids: Sequence[str],
+        rules: Augmentation,
+        epoch: int,
+        seed: int,
+    ) -> None:
+        self.images = images
+        self.sample_ids = sample_ids
+        self.conditions = [parse(spec) for spec in rules.degradations]
+        self.probability = rules.degradations_p
+        self.seed = seed
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    def __getitem__(self, place: int) -> tuple[Tensor, int]:
+        """Image and row."""
+        image, row = self.images[place]
+        identity = f"{self.sample_ids[row]}@{self.epoch}"
+        generator = np.random.default_rng(seed_from(identity, "degradation", self.seed))
+        if generator.random() >= self.probability:
+            return image, row
+        condition = self.conditions[int(generator.integers(len(self.conditions)))]
+        return degraded(image, condition, f"{identity}@{self.seed}"), row
 
 
 def homography(source: Matrix, target: Matrix) -> Matrix:

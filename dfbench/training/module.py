@@ -16,7 +16,7 @@ from dfbench.evaluation.scoring import to_input
 from dfbench.models.interface import HasEpochHooks, before_augmentation, logits_of
 from dfbench.progress import Advance
 from dfbench.schema.ids import seed_from
-from dfbench.training.augment import augment
+from dfbench.training.augment import DegradedAtRandom, augment
 from dfbench.training.loss import weighted_loss
 from dfbench.training.optimizer import make_optimizer, set_rate
 from dfbench.training.recipe import FullRecipe
@@ -122,9 +122,12 @@ class TrainingModule(pl.LightningModule):
         """The batches of the running epoch that are not done yet; Lightning asks anew before each epoch."""
         planned = self.data.batches(self.recipe, self.epoch, self.devices)[self.start.batches :]
         self.sizes = [len(batch) for batch in planned]
+        images, recipe = self.data.images, self.recipe
+        if recipe.augmentation.degradations:
+            images = DegradedAtRandom(images, self.data.sample_ids, recipe.augmentation, self.epoch, recipe.seed)
         # A generator of its own: the loader must not draw from the one that dropout uses.
         return DataLoader(
-            self.data.images,
+            images,
             batch_sampler=[share(batch, self.global_rank, self.devices) for batch in planned],
             num_workers=self.workers,
             generator=torch.Generator().manual_seed(self.recipe.seed),

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfbench.degrade import Condition
 from dfbench.errors import UsageError
+from dfbench.evaluation.conditions import training_condition
 from dfbench.evaluation.data import as_protocol, crop_profile, manifest_ref, open_manifests, role_data
 from dfbench.evaluation.detector import default_weights
 from dfbench.models.build import build_model, check_options
@@ -31,6 +33,8 @@ def train(
     manifests: Sequence[str | Path] = (),
     out: str | Path | None = None,
     *,
+    condition: str | None = None,
+    roots: Mapping[str, str | Path] | None = None,
     device: str = "auto",
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -54,6 +58,8 @@ def train(
         protocol: a protocol, its name or its file.
         manifests: manifest folders; default: those of the workspace.
         out: the weight file, ``*.safetensors``; default: in the workspace by protocol and model.
+        condition: degradation that training and validation data are under, in place of the protocol's.
+        roots: data set -> root of its media, for conditions that act before cropping; default: the configuration.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         epochs: overrides the recipe.
         batch_size: overrides the recipe.
@@ -72,7 +78,7 @@ def train(
         The weight file. Beside it: ``.json``, its card, ``.curve.csv``, one line an epoch, and ``.curve.svg``.
 
     Raises:
-        UsageError: an unknown name, option or device.
+        UsageError: an unknown name, option or device, or a condition that is not well formed.
         DataError: a manifest is missing or can not serve the protocol; a loss that is not a number.
         ModelError: the detector can not take the task's classes or crops.
     """
@@ -86,23 +92,25 @@ def train(
     spec = get_spec(model)
     chosen_options = dict(options or {})
     check_options(spec, rules.num_classes, rules.crops.size, chosen_options)
-    _check_conditions(rules)
+    under = training_condition(rules, condition)
     check_precision(precision)
     recipe = fill_recipe(
         rules.training, spec.recipe, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, accumulate=accumulate
     )
     compute = Compute(resolve_device(device), devices, precision, workers, save_every)
     check_devices(compute.device, devices)
-    place = _weight_file(out, model, rules)
+    place = _weight_file(out, model, rules, under if condition is not None else None)
     roles = ("train",) if rules.selection.split == "none" else ("train", "val")
     opened = open_manifests(rules, manifests, roles)
     profile = crop_profile(rules, opened)
-    data = {role: role_data(rules, opened, role) for role in roles}
+    data = {role: role_data(rules, opened, role, under, roots) for role in roles}
+    for part in data.values():
+        part.degraders(under)  # what is missing is said before anything is made
     detector = _fresh(model, rules, recipe, chosen_options)
     as_run = recipe.record() | compute.record()
     code = Path(spec.target.rpartition(":")[0])  # a user's own file, which may change between two calls
     name = [spec.name, file_sha256(code)] if code.is_file() else [spec.name]
-    key = _key(name, chosen_options, rules, as_run, [m.info.hash for m in opened])
+    key = _key(name, chosen_options, rules, as_run, under.name, [m.info.hash for m in opened])
     folder = TrainingFolder(place.with_name(place.stem + ".training"), key)
     state = fit(detector, data, rules, recipe, folder, compute, quiet=quiet)
     folder.load_best(detector)
@@ -116,7 +124,7 @@ def train(
         size=rules.crops.size,
         protocol=ProtocolRef(name=rules.name, version=rules.version, hash=rules.hash),
         manifests=tuple(manifest_ref(m) for m in opened),
-        train_condition=rules.conditions.train,
+        train_condition=", ".join(dict.fromkeys(data["train"].conditions(under))),
         recipe=as_run,
         seed=recipe.seed,
         selection=SelectionRecord(
@@ -160,25 +168,22 @@ def _outputs(detector: nn.Module, rules: Protocol) -> int:
         return int(logits_of(detector(torch.zeros(2, 3, size, size)), 2).shape[1])
 
 
-def _weight_file(out: str | Path | None, model: str, rules: Protocol) -> Path:
-    place = default_weights(model, rules) if out is None else Path(out)
+def _weight_file(out: str | Path | None, model: str, rules: Protocol, condition: Condition | None) -> Path:
+    place = default_weights(model, rules, condition) if out is None else Path(out)
     if place.suffix != ".safetensors":
         raise UsageError(f"weights are written as *.safetensors, not {place.name!r}", f"--out {place.stem}.safetensors")
     return place
 
 
-def _check_conditions(rules: Protocol) -> None:
-    if rules.conditions.train != "clean":
-        raise UsageError(
-            f"protocol {rules.name!r} trains under {rules.conditions.train!r}; this version trains on clean crops",
-            'set train = "clean" under [conditions]',
-        )
-
-
 def _key(
-    model: list[str], options: dict[str, Any], rules: Protocol, recipe: dict[str, Any], manifests: list[str]
+    model: list[str],
+    options: dict[str, Any],
+    rules: Protocol,
+    recipe: dict[str, Any],
+    condition: str,
+    manifests: list[str],
 ) -> str:
-    inputs = [model, options, rules.hash, recipe, manifests, library_versions()]
+    inputs = [model, options, rules.hash, recipe, condition, manifests, library_versions()]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 

@@ -169,8 +169,8 @@ def test_mini_weights_and_other_faults(tiny: SimpleNamespace, tmp_path: Path, mo
     with pytest.raises(DataError, match="none was given"):
         evaluate("meso4", tiny.protocol, [], weights, quiet=True)
     degraded = tmp_path / "degraded.toml"
-    degraded.write_text(tiny.protocol.read_text("utf-8") + '\n[conditions]\ntest = ["jpeg:q=60"]\n', "utf-8")
-    with pytest.raises(UsageError, match="jpeg:q=60"):
+    degraded.write_text(tiny.protocol.read_text("utf-8") + '\n[conditions]\ntest = ["jpegg:q=60"]\n', "utf-8")
+    with pytest.raises(DataError, match="did you mean 'jpeg'"):
         evaluate("meso4", degraded, [tiny.manifest], weights, quiet=True)
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dfbench.manifest.geometry import whole_picture
 from dfbench.media.encode import write_clip
 from dfbench.media.images import decode_image, encode_png
 from dfbench.media.reader import read
 from dfbench.mini import MiniSettings, generate
 from dfbench.preparation.prepare import make_plan, prepare
 from dfbench.preparation.resolve import Request, resolve
-from dfbench.preparation.rows import whole_picture
 
 TWO = "original_sequences/youtube/c23/videos/974.mp4"  # a clip of two people, the smaller on the right
 FAKES = "manipulated_sequences/{}/c23/videos/974_953.mp4"
