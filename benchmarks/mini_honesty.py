@@ -50,8 +50,8 @@ EARLIER = (
     "Seed 861304: two of 75 cells at c23 left out 0.5, both the bitrate of Face2Face (0.44, 0.39-0.49), and five at "
     "c40 (background patch overall 0.55, face score of FaceSwap 0.45 and overall 0.47), none after Holm's correction. "
     "The bitrate was a leak: published alike, Face2Face's clips were 0.10 standard deviations (standard error 0.02) "
-    "below their originals on seeds 101 and 102. Mended there: it blurs less and adds more grain; the shift is +0.01 (0.02). "
-    "At c40 nothing was changed.",
+    "below their originals on seeds 101 and 102. Mended there: it blurs less and adds more grain; the shift is +0.01 "
+    "(0.02). At c40 nothing was changed.",
     "Seed 518077: two of 75 cells at c23 left out 0.5, both the face score of FaceSwap (0.43, 0.38-0.48), not after "
     "Holm's correction. The quarter of its clips with a feathered edge was a leak: 0.16 standard deviations (standard "
     "error 0.05) below their originals on seeds 101 and 102, the cloned ones +0.04 (0.05). Mended: all are cloned.",
