@@ -17,6 +17,7 @@ from dfbench.preparation.changes import difference, reduced, track_changes
 from dfbench.preparation.choose import NO_FACE, OTHER_FACES, Candidates, Choice, choose, follow, most_changed
 from dfbench.preparation.geometry import Extent, Family, can_share, families
 from dfbench.preparation.mask import with_masks
+from dfbench.preparation.register import registered
 from dfbench.preparation.rows import (
     BASE_FRAME,
     BASE_SIZE,
@@ -159,7 +160,9 @@ class Scene:
     def _difference_maps(self, other: Media, small: _Reduced) -> Iterable[tuple[int, Map]]:
         def changed(frame: Frame) -> Map | None:
             picture = reduced(frame.image, like=small[frame.index])
-            return None if picture is None else difference(small[frame.index], picture)
+            if picture is None:
+                return None
+            return difference(small[frame.index], registered(picture, small[frame.index]))
 
         try:
             self._refuse_given_up(other)

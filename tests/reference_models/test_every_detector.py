@@ -242,18 +242,22 @@ def test_golden_forward(name: str) -> None:
 
 # Crop size, most steps, optimiser and its rate. The larger networks get the smallest crops.
 LEARNING: dict[str, tuple[int, int, type[torch.optim.Optimizer], float]] = {
-    "amtennet": (64, 100, torch.optim.SGD, 1e-3),
+    "amtennet": (64, 120, torch.optim.SGD, 1e-3),
     "capsule": (32, 80, torch.optim.Adam, 5e-4),
-    "efficientnet-b4": (32, 40, torch.optim.Adam, 1e-3),
+    "efficientnet-b4": (32, 100, torch.optim.Adam, 1e-3),
     "grnet": (32, 60, torch.optim.Adam, 1e-3),
-    "highpass": (64, 30, torch.optim.Adam, 1e-4),
+    "highpass": (64, 60, torch.optim.Adam, 1e-4),
     "meso4": (64, 600, torch.optim.Adam, 1e-2),
     "mesoinception4": (32, 600, torch.optim.Adam, 1e-2),
-    "mislnet": (64, 120, torch.optim.SGD, 1e-3),
+    "mislnet": (64, 200, torch.optim.SGD, 1e-3),
     "resnet18": (32, 60, torch.optim.Adam, 1e-3),
     "vit-b16": (32, 30, torch.optim.SGD, 1e-2),
-    "xception": (32, 30, torch.optim.Adam, 1e-3),
+    "xception": (32, 60, torch.optim.Adam, 1e-3),
 }
+
+
+# A label's least probability to be learnt: capsules are at most 1 long, so their softmax ends at e / (1 + e) = 0.73.
+SURE = {"capsule": 0.65}
 
 
 @pytest.mark.slow
@@ -261,6 +265,7 @@ LEARNING: dict[str, tuple[int, int, type[torch.optim.Optimizer], float]] = {
 def test_learns_32_mini_crops_by_heart(name: str, mini_crops: tuple[torch.Tensor, torch.Tensor]) -> None:
     """To 100 % in evaluation mode, with the running statistics of these crops; bfloat16 then moves scores little."""
     size, most, kind, lr = LEARNING[name]
+    sure = SURE.get(name, 0.97)
     images, targets = F.interpolate(mini_crops[0], (size, size), mode="area"), mini_crops[1]
     options: dict[str, Any] = {"momentum": 0.95} if kind is torch.optim.SGD else {}
     with torch.random.fork_rng(devices=[]):
@@ -273,9 +278,9 @@ def test_learns_32_mini_crops_by_heart(name: str, mini_crops: tuple[torch.Tensor
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            if step % max(5, most // 20) == 0 and knows(settle(model, images), images, targets):
+            if step % max(5, most // 20) == 0 and least(settle(model, images), images, targets) > sure:
                 break
-    assert knows(model, images, targets)
+    assert least(model, images, targets) > sure
     with torch.inference_mode():
         exact = fake_probability(model(images).logits)
         with torch.autocast("cpu", torch.bfloat16):
@@ -283,11 +288,11 @@ def test_learns_32_mini_crops_by_heart(name: str, mini_crops: tuple[torch.Tensor
     assert float((exact - rough).abs().max()) <= 0.02
 
 
-def knows(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> bool:
-    """Whether every true label has a probability above 0.9."""
+def least(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> float:
+    """The least probability of a true label."""
     with torch.inference_mode():
         right = fake_probability(model(images).logits) - 0.5
-    return bool((right * (2 * targets - 1) > 0.4).all())
+    return float((right * (2 * targets - 1)).min()) + 0.5
 
 
 @pytest.mark.parametrize("name", ["efficientnet-b4", "vit-b16", "xception"])
