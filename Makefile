@@ -1,4 +1,5 @@
 # make setup   an environment in .venv with the extras `models` and `dev`, from the pinned versions
+#              (others: make setup EXTRAS=models,dev,dask,ray,decord,dlib,insightface)
 # make demo    the whole way on the embedded data set, to an HTML report in demo/
 # make test    the test suite
 # make lint    formatting, linting, types, import contracts
@@ -7,7 +8,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+EXTRAS ?= models,dev
+comma := ,
+STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 
 .PHONY: setup demo test lint bench clean
 
@@ -15,7 +18,7 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[models,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	touch $(STAMP)
 
 demo: setup

@@ -27,7 +27,7 @@ from dfbench.media.images import decode_image
 from dfbench.media.reader import read
 
 SUFFIXES = (".mp4", ".mkv", ".mpg", ".avi", ".mov", ".webm")
-ARMS = ("centerface", "centerface-fast")
+ARMS = ("centerface-full", "centerface")
 DRAWN = {
     "1280x720, face 200": (1280, 720, 200),
     "640x480, face 120": (640, 480, 120),

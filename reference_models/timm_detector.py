@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
-from dfbench.errors import ModelError, SetupError
-from reference_models.common import Normalize, check_images
+from dfbench.errors import ModelError
+from dfbench.models import KeyMap
+from reference_models.common import check_images, make_normalization, timm_network
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,10 @@ class TimmDetector(nn.Module):
         architecture: timm's name.
         weights: timm's name with the tag of the ImageNet weights.
         num_classes: outputs; 1 gives one logit.
-        pretrained: fetch those weights.
-        mean, std: normalisation of each colour plane.
+        pretrained: true: fetch those weights; a path: take a file of ImageNet weights.
+        files: the namings that such a file may have.
+        head: timm's name of the last layer.
+        normalization: ``none``, ``half`` (to [-1,1]) or ``imagenet``.
         smallest: smallest height and width in pixels.
         multiple: height and width are multiples of this.
         options: what else timm's factory takes.
@@ -37,18 +41,28 @@ class TimmDetector(nn.Module):
         architecture: str,
         weights: str,
         num_classes: int,
-        pretrained: bool,
+        pretrained: bool | str,
         *,
-        mean: tuple[float, float, float] = (0.5, 0.5, 0.5),
-        std: tuple[float, float, float] = (0.5, 0.5, 0.5),
+        files: Sequence[KeyMap],
+        head: str,
+        normalization: str = "half",
         smallest: int = 32,
         multiple: int = 1,
         **options: Any,
     ) -> None:
         super().__init__()
         self.smallest, self.multiple = smallest, multiple
-        self.normalize = Normalize(mean, std)
-        self.backbone = timm_network(architecture, weights, pretrained, num_classes=num_classes, **options)
+        self.normalize = make_normalization(normalization)
+        self.backbone = timm_network(
+            architecture,
+            weights,
+            pretrained,
+            files,
+            head=head,
+            normalization=normalization,
+            num_classes=num_classes,
+            **options,
+        )
 
     def forward(self, images: Tensor) -> LogitsOutput:
         """RGB in [0,1], N,3,H,W -> logits."""
@@ -60,22 +74,3 @@ class TimmDetector(nn.Module):
                 f"use crops of {max(self.smallest, height // self.multiple * self.multiple)} pixels",
             )
         return LogitsOutput(self.backbone(self.normalize(images)))
-
-
-def timm_network(architecture: str, weights: str, pretrained: bool, **options: Any) -> nn.Module:
-    """A network of timm, with random weights unless ``pretrained``.
-
-    Raises:
-        SetupError: the weights can not be fetched.
-    """
-    import timm
-
-    if not pretrained:
-        return timm.create_model(architecture, pretrained=False, **options)
-    try:
-        return timm.create_model(weights, pretrained=True, **options)
-    except (OSError, RuntimeError) as error:
-        raise SetupError(
-            f"the ImageNet weights {weights} can not be fetched: {error}",
-            "check the network connection, or build the detector with pretrained=False",
-        ) from error

@@ -6,9 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # The suite runs two workers on small machines: one thread a worker keeps timings and results steady.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How long an example takes is the machine's affair: a busy one must not fail a test.
+settings.register_profile("dfbench", deadline=None)
+settings.load_profile("dfbench")
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,11 @@ def columns_section(title: str, contract: TableContract, sizes: tuple[int, ...] 
     """A Markdown section for an Arrow table."""
     rows = [
         f"| `{c.name}` | {c.type} | {'yes' if c.nullable else ''} | {c.doc} |"
-        for c in (*contract.columns, *crop_columns(sizes), *(extra_columns(EXTRA_COLUMNS) if sizes else ()))
+        for c in (
+            *contract.columns,
+            *crop_columns(sizes),
+            *(extra_columns((*EXTRA_COLUMNS, "masks"), sizes) if sizes else ()),
+        )
     ]
     key = f"Unique: {', '.join(f'`{k}`' for k in contract.key)}.\n\n"
     return f"## {title}\n\n{key}| column | type | may be null | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"

@@ -21,6 +21,20 @@ _OPTIONAL = {
     "torch": ("torch", "models, training, evaluation", 'pip install "deepfake-dfbench[models]"'),
     "timm": ("timm", "backbones", 'pip install "deepfake-dfbench[models]"'),
     "lightning": ("lightning", "training", 'pip install "deepfake-dfbench[models]"'),
+    "dlib": (
+        "dlib-bin",
+        "the crop profiles dfb256 and ffpp13 with their own face detector",
+        'pip install "deepfake-dfbench[dlib]"; dfb256 needs a landmark file of yours too (--dlib-predictor)',
+    ),
+    "insightface": (
+        "insightface",
+        "--face-detector insightface",
+        'pip install "deepfake-dfbench[insightface]"; it needs a model pack of yours too (--face-model)',
+    ),
+    "decord": ("decord", "--decoder decord, a second video reader", 'pip install "deepfake-dfbench[decord]"'),
+    "dask": ("dask", "--engine dask", 'pip install "deepfake-dfbench[dask]"'),
+    "distributed": ("distributed", "--engine dask", 'pip install "deepfake-dfbench[dask]"'),
+    "ray": ("ray", "--engine ray", 'pip install "deepfake-dfbench[ray]"'),
 }
 
 
@@ -42,7 +56,7 @@ def doctor() -> None:
         for module, (distribution, purpose, how) in table.items():
             found = _installed(distribution) if find_spec(module) else None
             if found:
-                click.echo(f"{module:<14} {found}")
+                click.echo(f"{module:<14} {found:<14} {purpose}")
             else:
                 click.echo(f"{module:<14} missing, needed for {purpose}: {how}")
                 if needed:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dfbench.cli.options import compute_options
+from dfbench.cli.options import compute_options, parse_media_roots, root_option
 
 if TYPE_CHECKING:
     from dfbench.protocols.protocol import Protocol
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 Examples:
   dfbench evaluate --model grnet
   dfbench evaluate --model meso4 --protocol mini --weights weights/mini/meso4.safetensors
-  dfbench evaluate --model my_net.py:MyNet"""
+  dfbench evaluate --model my_net.py:MyNet
+  dfbench evaluate --model grnet --condition JP60 --condition h264:crf=40@clip
+  dfbench evaluate --model grnet --suite robustness/v1"""
 )
 @click.option("--model", required=True, metavar="M", help="A registered name, or your own path/to/file.py:ClassName.")
 @click.option("--protocol", default="mini", show_default=True, metavar="P", help="Name or file of the protocol.")
@@ -31,10 +33,19 @@ Examples:
     type=click.Path(path_type=Path),
     help="A manifest the protocol needs; repeat  [default: those in manifests/].",
 )
+@click.option(
+    "--condition",
+    "conditions",
+    multiple=True,
+    metavar="C",
+    help="Evaluate under a degradation too: JP60, mean:k=5@source, h264:crf=40@clip; repeat.",
+)
+@click.option("--suite", "suites", multiple=True, metavar="S", help="Evaluate under a suite too: robustness/v1.")
+@root_option
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--overwrite", is_flag=True, help="Replace another run in --out.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Crops a step.")
-@click.option("--allow-crop-mismatch", is_flag=True, help="Use weights trained on other crops.")
+@click.option("--allow-crop-mismatch", is_flag=True, help="Use weights trained on other crops; tables mark it.")
 @click.option("--allow-mini-weights", is_flag=True, help="Use weights trained on invented faces on other data.")
 @compute_options
 def evaluate(
@@ -42,6 +53,9 @@ def evaluate(
     protocol: str,
     weights: Path | None,
     manifests: tuple[Path, ...],
+    conditions: tuple[str, ...],
+    suites: tuple[str, ...],
+    roots: tuple[str, ...],
     out: Path | None,
     overwrite: bool,
     batch_size: int,
@@ -55,9 +69,11 @@ def evaluate(
     """Score a protocol's test data and compute its metrics.
 
     Without --protocol it takes mini: its data are generated and the detector is trained first where that has not been
-    done yet, and both are kept. Prints the table; the last line is the path of result.json.
+    done yet, and both are kept. Prints the table; the last line is the path of result.json. An interrupted run of
+    several conditions goes on with those that are missing.
     """
-    from dfbench.cli.steps import check_manifests, ensure_manifests, ensure_weights, say
+    from dfbench.cli.steps import check_manifests, check_model, ensure_manifests, ensure_weights, say
+    from dfbench.evaluation.conditions import plan_conditions
     from dfbench.models.build import check_options
     from dfbench.models.device import check_device_name, check_precision
     from dfbench.models.registry import get_spec
@@ -65,6 +81,10 @@ def evaluate(
 
     rules = load_protocol(protocol)
     spec = get_spec(model)
+    added = (*conditions, *(f"suite:{name}" for name in suites))
+    for name, reason in plan_conditions(rules, added).unavailable.items():
+        say(f"left out: {name} can not run here: {reason}", quiet)
+    media = parse_media_roots(roots, rules.datasets("test"))
     check_options(spec, rules.num_classes, rules.crops.size, {})
     check_device_name(device)
     check_precision(precision)
@@ -75,6 +95,8 @@ def evaluate(
         note = check_given_weights(model, rules, weights, **flags)
         if note:
             say(note, quiet)
+    else:
+        check_model(model, rules, {})
     places = ensure_manifests(rules, manifests, quiet=quiet)
     if own:
         say(f"{model} is taken as it comes; to train it: dfbench train --model {model} --protocol {protocol}", quiet)
@@ -88,6 +110,8 @@ def evaluate(
         places,
         weights,
         out,
+        conditions=added,
+        roots=media,
         device=device,
         batch_size=batch_size,
         workers=workers,
@@ -108,6 +132,7 @@ def check_given_weights(
         ModelError: the file or its card is missing, damaged, or belongs elsewhere.
     """
     from dfbench.cli.steps import check_weights
+    from dfbench.faces.pairing import serves
     from dfbench.models.card import Intended, check_card, read_card
     from dfbench.models.files import check_file
 
@@ -115,13 +140,15 @@ def check_given_weights(
     if place is None:
         return ""
     card = read_card(place)
+    asked = rules.crops.profile
     check_card(
         card,
         place,
         Intended(
             model=model,
             num_classes=rules.num_classes,
-            profile=rules.crops.profile,
+            classes=rules.classes,
+            profile=card.profile if serves(card.profile, asked) else asked,  # manifests tell which of the two
             size=rules.crops.size,
             protocol=rules.name,
             allow_crop_mismatch=allow_crop_mismatch,
@@ -141,9 +168,16 @@ def show_result(folder: Path) -> None:
     """Print the table of one run, and last the path of its ``result.json``."""
     import sys
 
+    from dfbench.cli.show import print_table
     from dfbench.report import load_runs, render, result_rows
+    from dfbench.report.robustness import SUMMARY_HEAD, judged, left_out, summary_cells, without_suite
 
     runs = load_runs([folder])
     rows = result_rows([run.result for run in runs], [run.label for run in runs])
-    click.echo(render(rows, "terminal" if sys.stdout.isatty() else "text"))
+    click.echo(render(without_suite(rows), "terminal" if sys.stdout.isatty() else "text"))
+    found = judged(runs)
+    if found:
+        print_table(SUMMARY_HEAD, [summary_cells(one) for one in found], "Robustness, percent")
+    for sentence in left_out(runs):
+        click.echo(sentence)
     click.echo(str(folder / "result.json"))

@@ -29,7 +29,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
 @click.group(name="list", epilog="Example: dfbench list models")
 def list_group() -> None:
-    """List data sets, models, protocols, tables and crop profiles."""
+    """List data sets, models, protocols, tables, degradations and crop profiles."""
 
 
 @list_group.command()
@@ -105,6 +105,40 @@ def tables() -> None:
         ("name", "title", "protocols"),
         [(d.name, d.title, ", ".join(d.protocols())) for d in definitions],
     )
+
+
+@list_group.command()
+def degradations() -> None:
+    """Degradations: parameters with ranges, the five severities, where each acts, its source."""
+    from dfbench.degrade import (
+        ALIASES,
+        SEVERITIES,
+        available,
+        degradation_names,
+        get_degradation,
+        severity_condition,
+        suite_names,
+    )
+
+    rows = []
+    for found in map(get_degradation, degradation_names()):
+        parameters = "; ".join(f"{p.name}={p.default}: {p.meaning}, {p.range}" for p in found.parameters)
+        reason = available(severity_condition(found.name, 1))
+        rows.append(
+            (
+                found.name,
+                found.summary,
+                parameters,
+                f"{found.parameters[0].name}={', '.join(str(level) for level in found.levels)}",
+                " ".join(f"@{place}" for place in found.places),
+                found.source,
+                "yes" if reason is None else f"no: {reason}",
+            )
+        )
+    heads = ("name", "what", "parameters", f"severity {SEVERITIES[0]}-{SEVERITIES[-1]}", "acts", "source", "available")
+    print_table("degradations", heads, rows)
+    click.echo(f"names of papers: {', '.join(f'{alias} = {spec}' for alias, spec in ALIASES.items())}")
+    click.echo(f"suites: {', '.join(suite_names())}")
 
 
 @list_group.command()

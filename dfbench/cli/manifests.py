@@ -30,6 +30,8 @@ def inspect(manifest: Path, faces: Path | None, per_row: int) -> None:
     info = opened.info
     sizes = ", ".join(map(str, info.sizes))
     click.echo(f"{info.name}: {info.dataset}, crop profile {info.profile}, sizes {sizes}, geometry {info.geometry}")
+    if info.condition != "clean":
+        click.echo(f"crops under {info.condition}")
     click.echo(f"read by {info.decoder}, faces by {info.face_detector}")
     click.echo(f"recipe {info.recipe_hash[:12]}, content {info.hash[:12]}")
     click.echo(f"licence: {info.licence}")

@@ -26,6 +26,38 @@ def compute_options(function: F) -> F:
     return function
 
 
+root_option = click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    metavar="[NAME=]DIR",
+    help="Root of a data set, for conditions @source and @clip; repeat  [default: the configuration].",
+)
+
+
+def parse_media_roots(words: Sequence[str], datasets: Sequence[str]) -> dict[str, str]:
+    """``NAME=DIR`` words to data set -> root; a bare ``DIR`` is that of the only data set.
+
+    >>> parse_media_roots(["/data/FF"], ["ff++"])
+    {'ff++': '/data/FF'}
+
+    Raises:
+        UsageError: a data set that does not take part, or a bare folder where there are several.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, path = word.partition("=")
+        if equals and name in datasets:
+            found[name] = path
+        elif len(datasets) == 1:
+            found[datasets[0]] = word
+        else:
+            raise UsageError(
+                f"--root {word} does not say of which data set it is", f"write {datasets[0]}={path or word}"
+            )
+    return found
+
+
 def parse_model_options(words: Sequence[str]) -> dict[str, Any]:
     """``name=value`` words to a detector's options; numbers, true and false are recognised.
 

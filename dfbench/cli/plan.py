@@ -12,27 +12,28 @@ from dfbench.cli.show import Cell, print_table
 
 if TYPE_CHECKING:
     from dfbench.datasets.adapter import Scan
+    from dfbench.preparation.portion import Portion
     from dfbench.preparation.run import Plan
     from dfbench.schema.sampling import Rule
 
 COLUMNS = ("subset", "split", "label", "manipulation", "have", "missing", "extra", "expected")
 
 
-def show_plan(plan: Plan, out: Path, workers: int) -> None:
+def show_plan(plan: Plan, out: Path, workers: int, portion: Portion | None = None) -> None:
     """Print counts, warnings and an estimate of a plan.
 
     Args:
         plan: the plan.
         out: the manifest's folder; shards that are finished there need no time.
         workers: processes that would work.
+        portion: the part of an array job that is asked about.
     """
-    from dfbench.cli.prepare import say_left_out
+    from dfbench.cli.prepare import say_left_out, say_warnings
 
     print_table(COLUMNS, inventory(plan.scan))
     say_left_out({k: list(v) for k, v in plan.scan.left_out.items()})
-    for warning in plan.scan.warnings:
-        click.echo(f"warning: {warning}")
-    _show_estimate(plan, out, workers)
+    say_warnings(plan.scan.warnings)
+    _show_estimate(plan, out, workers, portion)
 
 
 def inventory(scan: Scan) -> list[tuple[Cell, ...]]:
@@ -52,11 +53,19 @@ def inventory(scan: Scan) -> list[tuple[Cell, ...]]:
     return rows
 
 
-def _show_estimate(plan: Plan, out: Path, workers: int) -> None:
-    from dfbench.preparation.estimate import detector_seconds, duration, estimate, planned_rows, volume
+def _show_estimate(plan: Plan, out: Path, workers: int, portion: Portion | None) -> None:
+    from dfbench.preparation.estimate import (
+        detected_rows,
+        detector_seconds,
+        duration,
+        estimate,
+        planned_rows,
+        volume,
+    )
     from dfbench.preparation.run import finished_shards
 
-    recipe, shards = plan.recipe, plan.shards
+    recipe = plan.recipe
+    shards = [shard for shard in plan.shards if portion is None or portion.takes(shard)]
     finished = {shard.number for shard in finished_shards(plan, out)}
     todo = [shard for shard in shards if shard.number not in finished]
     clips, rows = sum(len(s.media) for s in shards), sum(planned_rows(recipe, s) for s in shards)
@@ -65,7 +74,7 @@ def _show_estimate(plan: Plan, out: Path, workers: int) -> None:
         click.echo(f"finished already: {clips - clips_todo} of {clips} clips")
     if todo:
         seconds = detector_seconds(recipe)
-        rest = estimate(recipe, clips_todo, rows_todo, workers, seconds)
+        rest = estimate(recipe, clips_todo, rows_todo, workers, seconds, detected_rows(recipe, todo))
         disk = estimate(recipe, clips, rows, workers, seconds).bytes
         click.echo(
             f"estimate: {duration(rest.seconds)} with {workers} workers ({rest.clips_per_second:.2f} clips/s), "
@@ -74,7 +83,7 @@ def _show_estimate(plan: Plan, out: Path, workers: int) -> None:
     crops = f"profile {recipe.profile}, sizes {', '.join(map(str, recipe.sizes))}"
     click.echo(
         f"would prepare {clips} clips of {plan.root} ({recipe.sampling.option}, {_bound(plan)} {rows} rows, {crops}) "
-        f"into {len(shards)} shards"
+        f"into {len(shards)} shards{'' if portion is None else f' ({portion})'}"
     )
 
 

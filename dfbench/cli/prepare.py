@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from dfbench.manifest.manifest import Manifest
     from dfbench.mini.settings import MiniSettings
+    from dfbench.preparation.portion import Portion
     from dfbench.schema.manifest import ManifestInfo
 
 MOST_NAMED = 3
@@ -72,13 +73,15 @@ Examples:
     default="centerface",
     show_default=True,
     metavar="D",
-    help="What finds the faces: centerface, centerface-fast, insightface, dlib or dlib-gray.",
+    help="What finds the faces: centerface, centerface-full, insightface, dlib or dlib-gray.",
 )
 @click.option("--face-model", metavar="PATH", help="insightface: a model pack's folder or its det_10g.onnx.")
 @click.option("--dlib-predictor", metavar="FILE", help="Landmark file of dlib; makes the profile dfb256 exact.")
 @click.option("--device", default="cpu", show_default=True, help="Face detector: auto, cpu or cuda[:N].")
 @click.option("--landmarks", metavar="NAME", help="Store dense landmarks of an installed provider.")
 @click.option("--patch", is_flag=True, help="Store the source around each face too, for dfbench recrop.")
+@click.option("--masks", is_flag=True, help="Store crops of the fakes' mask videos too (ff++, dfd).")
+@click.option("--degrade", metavar="SPEC", help="Make the crops under a condition: jpeg:q=60, h264:crf=40@clip.")
 @click.option("--seed", type=int, default=0, show_default=True, help="For what draws at random; kept in the recipe.")
 @click.option("--pairs", metavar="TRAIN,VAL,TEST", help="mini only: pairs of people a split  [default: 12,4,20].")
 @click.option("--mini-seed", type=int, metavar="N", help="mini only: seed of the invented people.")
@@ -111,12 +114,12 @@ def prepare(
         from dfbench.preparation.prepare import dry_run as plan_only
         from dfbench.preparation.prepare import plan_folder
 
-        workers = _check_workers(options)
+        workers, portion = _check_workers(options)
         found = plan_only(dataset, root, out, mini=mini, **options)
         if found is None:
             click.echo("the embedded data set is not generated yet: nothing to scan; all options are right")
         else:
-            show_plan(found, plan_folder(dataset, out), workers)
+            show_plan(found, plan_folder(dataset, out), workers, portion)
         return
     from dfbench.preparation.prepare import prepare as run
 
@@ -128,16 +131,14 @@ def prepare(
     click.echo(str(manifest.path))
 
 
-def _check_workers(options: dict[str, Any]) -> int:
-    # Takes out of the options what decides no row, and returns the number of workers.
+def _check_workers(options: dict[str, Any]) -> tuple[int, Portion | None]:
+    # Takes out of the options what decides no row, and returns the number of workers and the part of an array job.
     from dfbench.preparation.engine import check_engine, job_count
     from dfbench.preparation.portion import parse_portion
 
     jobs, shards = options.pop("jobs"), options.pop("shards")
     check_engine(options.pop("engine"), options.pop("address"), jobs)
-    if shards is not None:
-        parse_portion(shards)
-    return job_count(jobs)
+    return job_count(jobs), parse_portion(shards) if shards is not None else None
 
 
 def _mini_settings(pairs: str | None, seed: int | None) -> MiniSettings:
@@ -179,6 +180,7 @@ def show_summary(manifest: Manifest) -> None:
             f"not in the tree: {total(info.missing)} of {total(info.expected)} expected clips (see manifest.json)"
         )
     say_left_out(info.left_out)
+    say_warnings(info.warnings)
 
 
 def say_sampling(info: ManifestInfo) -> None:
@@ -210,3 +212,9 @@ def say_left_out(left_out: dict[str, list[str]]) -> None:
     for reason, paths in left_out.items():
         more = f" and {len(paths) - MOST_NAMED} more" if len(paths) > MOST_NAMED else ""
         click.echo(f"left out, {reason}: {', '.join(paths[:MOST_NAMED])}{more}")
+
+
+def say_warnings(warnings: Sequence[str]) -> None:
+    """Print what the scan of the tree has to say."""
+    for warning in warnings:
+        click.echo(f"warning: {warning}")

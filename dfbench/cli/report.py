@@ -26,11 +26,12 @@ def print_and_write(runs: Sequence[Path], out: Path, title: str | None = None, *
     import sys
 
     from dfbench.report import load_runs, render, result_rows, write_report
+    from dfbench.report.robustness import without_suite
 
     page = write_report(runs, out, title, faces=faces)
     loaded = load_runs(runs)
     rows = result_rows([run.result for run in loaded], [run.label for run in loaded])
-    overall = [row for row in rows if row.manipulation == "all"]
+    overall = [row for row in without_suite(rows) if row.manipulation == "all"]
     click.echo(render(overall, "terminal" if sys.stdout.isatty() else "text"))
     if len(overall) < len(rows):
         click.echo(f"By manipulation: {page.parent / 'table.txt'}")

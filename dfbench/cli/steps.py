@@ -21,6 +21,22 @@ def say(text: str, quiet: bool = False) -> None:
         click.echo(text, err=True)
 
 
+def check_model(model: str, protocol: Protocol, options: dict[str, Any]) -> None:
+    """Check that a detector can be built for a protocol; a user's own is built and shown two empty images.
+
+    Raises:
+        UsageError: an option that it does not have.
+        ModelError: classes or crops that it can not take, or a user's module with a fault.
+    """
+    from dfbench.models.build import build_model, check_options
+    from dfbench.models.registry import get_spec
+
+    spec = get_spec(model)
+    check_options(spec, protocol.num_classes, protocol.crops.size, options)
+    if spec.provenance == "user":
+        build_model(model, protocol.num_classes, protocol.crops.size, **options)
+
+
 def check_manifests(protocol: Protocol, given: Sequence[Path]) -> dict[str, Path | None]:
     """Where the manifest of each data set of a protocol lies; None where one must be made first.
 

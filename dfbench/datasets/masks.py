@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from dfbench.datasets.tree import descend
 from dfbench.schema.media import Media
 
 # FaceForensics++ and DeepFakeDetection: .../METHOD/COMPRESSION/videos/NAME.mp4 and .../METHOD/masks/videos/NAME.mp4
@@ -19,5 +20,9 @@ def find_mask(media: Media, root: Path) -> Path | None:
     match = _FFPP.match(media.path)
     if match is None:
         return None
-    path = root / match["method"] / "masks" / "videos" / f"{match['name']}.mp4"
-    return path if path.is_file() else None
+    method, file = root / match["method"], f"{match['name']}.mp4"
+    path = method / "masks" / "videos" / file
+    if path.is_file():
+        return path
+    place = descend(method, "masks", "videos")  # the case of their names is forgiven
+    return place / file if place is not None and (place / file).is_file() else None

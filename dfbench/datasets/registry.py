@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from importlib import import_module
 
 from dfbench.datasets.adapter import Adapter
-from dfbench.errors import unknown_name
+from dfbench.errors import UsageError, unknown_name
 
 _ADAPTERS: dict[str, str] = {
     "ff++": "dfbench.datasets.ffpp:FFPP",
@@ -22,6 +24,8 @@ _ADAPTERS: dict[str, str] = {
     "mini": "dfbench.datasets.mini:MINI",
 }
 
+_NAMED_FOLDER = re.compile(r"^folder:[A-Za-z0-9][A-Za-z0-9._-]*$")
+
 
 def adapter_names() -> tuple[str, ...]:
     """Command-line names of all data sets.
@@ -35,14 +39,31 @@ def adapter_names() -> tuple[str, ...]:
 def get_adapter(name: str) -> Adapter:
     """The adapter of a data set.
 
+    ``folder:NAME`` reads what ``folder`` reads and calls the data set so: several folders of a user have each their
+    ids, default manifest and place in protocols.
+
     Raises:
         UsageError: there is no data set of that name; the hint names the nearest ones.
 
     >>> get_adapter("ff++").title
     'FaceForensics++'
+    >>> get_adapter("folder:phones").name
+    'folder:phones'
     """
+    if name.startswith("folder:"):
+        return _named_folder(name)
     if name not in _ADAPTERS:
         raise unknown_name("data set", name, _ADAPTERS, "dfbench list datasets")
     module, _, attribute = _ADAPTERS[name].partition(":")
     adapter: Adapter = getattr(import_module(module), attribute)
     return adapter
+
+
+def _named_folder(name: str) -> Adapter:
+    from dfbench.datasets.folder import FOLDER
+
+    if not _NAMED_FOLDER.match(name):
+        raise UsageError(
+            f"not a name for a folder: {name!r}", "folder:NAME, of letters, digits, dots, hyphens and underscores"
+        )
+    return replace(FOLDER, name=name)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +13,25 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dfbench.config import manifest_place
+from dfbench.degrade import Condition
 from dfbench.errors import DataError
+from dfbench.faces.pairing import serves
+from dfbench.manifest.degraded import Degrader, degraded_dataset, make_degrader
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.samples import Samples
+from dfbench.progress import progress
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.protocol import Protocol
 from dfbench.schema.result import ManifestRef
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
+
+    from dfbench.evaluation.images import Images
+
+UNTOUCHED = Condition()
+MOST_HELD = 2 << 30
+"""Bytes of decoded crops that are held in memory."""
 
 
 def as_protocol(protocol: Protocol | str | Path) -> Protocol:
@@ -60,6 +70,23 @@ def open_manifests(protocol: Protocol, given: Sequence[str | Path], roles: Seque
     return tuple(by_name[name] for name in wanted)
 
 
+def crop_profile(protocol: Protocol, manifests: Sequence[Manifest]) -> str:
+    """The profile that the crops really have: the protocol's, or its approximate form (``~``).
+
+    Raises:
+        DataError: some manifests are exact and some approximate.
+    """
+    asked = protocol.crops.profile
+    by_profile = {m.info.profile: m for m in manifests if serves(m.info.profile, asked)}
+    if len(by_profile) > 1:
+        each = ", ".join(f"{manifest.path} has {profile}" for profile, manifest in sorted(by_profile.items()))
+        raise DataError(
+            f"the manifests for protocol {protocol.name!r} were cropped in two ways: {each}",
+            "prepare them alike: all with dlib, or all without",
+        )
+    return next(iter(by_profile), asked)
+
+
 def manifest_ref(manifest: Manifest) -> ManifestRef:
     """What results and cards say about a manifest."""
     info = manifest.info
@@ -83,11 +110,15 @@ class RoleData:
         role: train, val or test.
         protocol: whose samples these are.
         parts: manifest and rows of each data set.
+        condition: what :attr:`images` are under.
+        roots: data set -> root of its media, for conditions that act before cropping.
     """
 
     role: str
     protocol: Protocol
     parts: tuple[tuple[Manifest, Samples], ...]
+    condition: Condition = UNTOUCHED
+    roots: Mapping[str, str | Path] = field(default_factory=dict)
 
     @cached_property
     def table(self) -> pa.Table:
@@ -124,10 +155,67 @@ class RoleData:
     @cached_property
     def images(self) -> Dataset[tuple[Any, int]]:
         """A torch dataset of (uint8 3,S,S RGB, row of :attr:`ok_table`) at the protocol's crop size."""
+        return self.images_under(self.condition)
+
+    @cached_property
+    def stored_images(self) -> Images:
+        """:attr:`images` as the manifests hold them."""
         from dfbench.evaluation.images import Images
 
+        return Images([m.torch_dataset(s.ok(), self.protocol.crops.size) for m, s in self.parts])
+
+    @cached_property
+    def held_images(self) -> Dataset[tuple[Any, int]]:
+        """:attr:`stored_images`, decoded once and held in memory where they are not too many."""
+        from dfbench.evaluation.images import Held
+
         size = self.protocol.crops.size
-        return Images([m.torch_dataset(s.ok(), size) for m, s in self.parts])
+        fits = len(self.ok) * 3 * size * size <= MOST_HELD
+        return Held(self.stored_images, size) if fits else self.stored_images
+
+    def images_under(self, condition: Condition, *, hold: bool = False, quiet: bool = True) -> Dataset[tuple[Any, int]]:
+        """:attr:`images` under another condition.
+
+        Args:
+            condition: where it acts before cropping, the crops are cut again from the media and kept in the cache.
+            hold: decode the stored crops once and for all, since other conditions follow.
+            quiet: no progress bar for crops that are cut again.
+
+        Raises:
+            DataError: the media are needed and not at hand, or a manifest is degraded already.
+        """
+        from dfbench.evaluation.images import Degraded, Images
+
+        if condition.is_clean or condition.where == "crop":
+            self.degraders(condition)
+            stored = self.held_images if hold else self.stored_images
+            return stored if condition.is_clean else Degraded(stored, condition, self.sample_ids)
+        size, total = self.protocol.crops.size, len(self.ok)
+        with progress(f"cut again under {condition.name}", total, "img", quiet=quiet) as advance:
+            parts = zip(self.parts, self.degraders(condition), strict=True)
+            return Images([degraded_dataset(m, s.ok(), size, degrader, advance) for (m, s), degrader in parts])
+
+    def degraders(self, condition: Condition) -> list[Degrader]:
+        """What makes the crops of each manifest under a condition; none for ``clean``.
+
+        Raises:
+            DataError: the media are needed and not at hand, or a manifest is degraded already.
+        """
+        if condition.is_clean:
+            return []
+        sizes = (self.protocol.crops.size,)
+        return [make_degrader(m, condition, sizes, self.roots.get(m.info.dataset)) for m, _ in self.parts]
+
+    def conditions(self, condition: Condition) -> list[str]:
+        """For every row of :attr:`table` the name of its condition: that of its manifest where nothing is added."""
+        counts = [(m.info.condition if condition.is_clean else condition.name, len(s)) for m, s in self.parts]
+        return [name for name, count in counts for _ in range(count)]
+
+    @cached_property
+    def sample_ids(self) -> list[str]:
+        """Ids of the rows of :attr:`ok_table`."""
+        ids: list[str] = self.ok_table["sample_id"].to_pylist()
+        return ids
 
     def bases(self) -> list[str]:
         """Of every row of :attr:`ok_table`, the real clip that it is, or was made from (itself where unknown)."""
@@ -161,8 +249,14 @@ class RoleData:
         return tuple(i for i, name in enumerate(self.protocol.classes) if name in real)
 
 
-def role_data(protocol: Protocol, manifests: Sequence[Manifest], role: str) -> RoleData:
-    """The samples of a role.
+def role_data(
+    protocol: Protocol,
+    manifests: Sequence[Manifest],
+    role: str,
+    condition: Condition = UNTOUCHED,
+    roots: Mapping[str, str | Path] | None = None,
+) -> RoleData:
+    """The samples of a role; see :class:`RoleData`.
 
     Raises:
         DataError: a manifest can not serve the protocol, or the role has no rows.
@@ -173,4 +267,4 @@ def role_data(protocol: Protocol, manifests: Sequence[Manifest], role: str) -> R
         raise DataError(
             f"protocol {protocol.name!r} has no {role} samples in the given manifests", "see: dfbench inspect"
         )
-    return RoleData(role, protocol, parts)
+    return RoleData(role, protocol, parts, condition, roots or {})

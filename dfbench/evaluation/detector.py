@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfbench.config import weights_home
+from dfbench.degrade import Condition, parse
 from dfbench.errors import ModelError
 from dfbench.models.build import build_model, check_size
 from dfbench.models.card import Intended, WeightCard
@@ -27,9 +29,18 @@ class Loaded:
     card: WeightCard | None
 
 
-def default_weights(model: str, protocol: Protocol) -> Path:
-    """Where ``train`` keeps the weights of a detector for a protocol."""
-    return weights_home() / protocol.name / f"{get_spec(model).name}.safetensors"
+def default_weights(model: str, protocol: Protocol, condition: Condition | None = None) -> Path:
+    """Where ``train`` keeps the weights of a detector for a protocol.
+
+    Args:
+        model: the detector.
+        protocol: the protocol.
+        condition: training condition in place of the protocol's; None: the protocol's.
+    """
+    name = get_spec(model).name
+    if condition is not None and condition.name != parse(protocol.conditions.train).name:
+        name += "-" + re.sub(r"[^A-Za-z0-9.]+", "-", condition.name)
+    return weights_home() / protocol.name / f"{name}.safetensors"
 
 
 def find_weights(model: str, protocol: Protocol, weights: str | Path | None) -> Path | None:

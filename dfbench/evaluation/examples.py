@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from dfbench.evaluation.data import RoleData
 from dfbench.evaluation.scoring import to_input
@@ -42,18 +43,20 @@ def choose_examples(scores: pd.DataFrame) -> Iterator[tuple[int, str]]:
         yield int(places[np.abs(score - ordered["label"].to_numpy()).argmax()]), "worst"
 
 
-def examples_table(model: nn.Module, data: RoleData, scores: pa.Table, device: torch.device) -> pa.Table:
+def examples_table(
+    model: nn.Module, data: RoleData, scores: pa.Table, device: torch.device, images: Dataset[tuple[Tensor, int]]
+) -> pa.Table:
     """The examples of a run, at most two a data set, subset and manipulation.
 
     Args:
         model: the detector; the ``residual`` of its output (N,3,H,W, at least 0), if any, is drawn amplified.
         data: the samples.
-        scores: their scores table.
+        scores: their scores table under one condition.
         device: where the detector is.
+        images: the crops under that condition.
     """
     names = ["sample_id", "media_id", "dataset", "subset", "manipulation", "label", "score"]
     frame: pd.DataFrame = scores.select(names).take(data.ok).to_pandas()
-    images = data.images
     rows = []
     for place, kind in choose_examples(frame):
         image = images[place][0]

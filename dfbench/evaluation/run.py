@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from dfbench.errors import UsageError
+from dfbench.degrade import Condition
+from dfbench.evaluation.cells import Cells, cell_key
 from dfbench.evaluation.cheap import cheap_baselines, media_facts
-from dfbench.evaluation.data import as_protocol, manifest_ref, open_manifests, role_data
+from dfbench.evaluation.conditions import ConditionPlan, plan_conditions
+from dfbench.evaluation.data import as_protocol, crop_profile, manifest_ref, open_manifests, role_data
 from dfbench.evaluation.detector import load_detector
 from dfbench.evaluation.store import make_run_id, published_rows, run_folder, write_run
 from dfbench.metrics import compute_metrics, coverage_rows, doubts, parse_metric
-from dfbench.models.card import Intended, WeightCard
+from dfbench.metrics.robustness import robustness
+from dfbench.models.card import Intended, WeightCard, crop_mismatch
 from dfbench.models.files import file_sha256
 from dfbench.models.registry import get_spec
 from dfbench.models.versions import library_versions
 from dfbench.progress import progress
 from dfbench.protocols.protocol import Protocol
-from dfbench.schema.result import MetricValue, ProtocolRef, RunResult, WeightsRef
+from dfbench.schema.result import MetricValue, ProtocolRef, Robustness, RunResult, WeightsRef
 
 UNSELECTED = {"split": "none", "note": "the weights come with the user's own model"}
 
@@ -44,6 +48,8 @@ def evaluate(
     weights: str | Path | None = None,
     out: str | Path | None = None,
     *,
+    conditions: Sequence[str] = (),
+    roots: Mapping[str, str | Path] | None = None,
     device: str = "auto",
     batch_size: int = 64,
     workers: int = 0,
@@ -55,12 +61,18 @@ def evaluate(
 ) -> Run:
     """Score a protocol's test samples and compute its metrics.
 
+    An interrupted run of several conditions goes on with the missing ones when the same call is made again.
+
     Args:
         model: a registered name, or a user's own ``file.py:attr``, which without ``weights`` is taken as it comes.
         protocol: a protocol, its name or its file.
         manifests: manifest folders; default: those of the workspace.
         weights: a safetensors file with its card; default: those of the workspace for this model and protocol.
         out: the run's folder; default: a folder of the workspace named after protocol, model and run.
+        conditions: degradations to evaluate under beside the protocol's, for example ``JP60``,
+            ``h264:crf=40@clip``, or ``suite:robustness/v1``; what of a suite can not run here is left out and named in
+            the result.
+        roots: data set -> root of its media, for conditions that act before cropping; default: the configuration.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         batch_size: images a step; it does not change a score beyond rounding.
         workers: processes that read images.
@@ -74,8 +86,9 @@ def evaluate(
         The run. In its folder: ``scores.parquet``, ``examples.parquet``, and last ``result.json``.
 
     Raises:
-        UsageError: an unknown name, option or device, a condition that is not implemented, a folder in use.
-        DataError: a manifest is missing or can not serve the protocol.
+        UsageError: an unknown name, option or device, a condition that is not well formed, a folder in use.
+        DataError: a manifest is missing or can not serve the protocol, or a condition's media are not at hand.
+        SetupError: a condition that was named itself needs an encoder that is missing.
         ModelError: the weights are missing, damaged or belong elsewhere.
     """
     import torch
@@ -87,16 +100,18 @@ def evaluate(
 
     started, clock = datetime.now(UTC), time.monotonic()
     rules = as_protocol(protocol)
-    _only_clean(rules)
     for name in rules.metrics.names:
         parse_metric(name)
+    plan = plan_conditions(rules, conditions)
     spec = get_spec(model)
     where = resolve_device(device)
     opened = open_manifests(rules, manifests, ("test",))
+    profile = crop_profile(rules, opened)
     intended = Intended(
         model=model,
         num_classes=rules.num_classes,
-        profile=rules.crops.profile,
+        classes=rules.classes,
+        profile=profile,
         size=rules.crops.size,
         protocol=rules.name,
         allow_crop_mismatch=allow_crop_mismatch,
@@ -110,21 +125,37 @@ def evaluate(
     }
     if spec.provenance == "user" and Path(spec.target.rpartition(":")[0]).is_file():
         options["code_sha256"] = file_sha256(Path(spec.target.rpartition(":")[0]))
+    if conditions:
+        options["conditions"] = list(conditions)
     run_id = make_run_id(spec.name, ready.sha256, rules, [m.info.hash for m in opened], options)
     folder = run_folder(out, rules, spec.name, run_id, overwrite)
-    data = role_data(rules, opened, "test")
+    data = role_data(rules, opened, "test", roots=roots)
+    for condition in plan.conditions:  # what is missing is said before anything is scored
+        data.degraders(condition)
     network = ready.model.to(device=where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with progress(f"evaluate {spec.name}", len(data.ok), "img", quiet=quiet) as advance:
-        logits = score_images(
-            network,
-            data.images,
-            where,
-            batch_size=batch_size,
-            workers=workers,
-            precision=precision,
-            advance=advance,
-        )
-    scores = scores_table(data, logits, spec.name, run_id)
+    several = len(plan.conditions) > 1
+
+    def score(condition: Condition) -> pa.Table:
+        title = f"evaluate {spec.name}" + (f" under {condition.name}" if several else "")
+        images = data.images_under(condition, hold=several, quiet=quiet)
+        with progress(title, len(data.ok), "img", quiet=quiet) as advance:
+            logits = score_images(
+                network,
+                images,
+                where,
+                batch_size=batch_size,
+                workers=workers,
+                precision=precision,
+                advance=advance,
+            )
+        return scores_table(data, logits, spec.name, run_id, condition)
+
+    cells = Cells(folder, cell_key(run_id, library_versions()))
+    parts = list(cells.each(plan.conditions, score))
+    scores = pa.concat_tables(parts).combine_chunks()
+    # What is the same under every condition of a suite is said once.
+    looked_into = scores.filter(_in_detail(scores, plan))
+    shown = data.images_under(plan.conditions[0], hold=several)
     result = RunResult(
         run_id=run_id,
         model=spec.name,
@@ -143,53 +174,83 @@ def evaluate(
         published_comparisons=published_rows(rules),
         options=options,
         coverage=tuple(coverage_rows(scores)),
-        metrics=tuple(protocol_metrics(scores, rules, ready.card)),
+        metrics=tuple(protocol_metrics(scores, rules, ready.card, profile, plan)),
         baselines=cheap_baselines(
-            scores,
+            looked_into,
             media_facts(data),
-            lambda table, names: protocol_metrics(table, rules, None, names),
+            lambda table, names: protocol_metrics(table, rules, None, profile, plan, names),
             rules.metrics.names,
             rules.classes,
         ),
-        warnings=tuple(doubts(scores)),
+        warnings=tuple(doubts(looked_into)),
+        robustness=tuple(protocol_robustness(scores, rules, plan)),
+        unavailable=dict(plan.unavailable),
         mini="mini" in rules.datasets() or bool(ready.card and ready.card.mini),
+        crop_mismatch=crop_mismatch(ready.card, profile, rules.crops.size) if ready.card else "",
     )
-    written = write_run(folder, result, scores, examples_table(network, data, scores, where))
+    written = write_run(folder, result, scores, examples_table(network, data, parts[0], where, shown))
+    cells.clear()
     return Run(folder, written, scores)
 
 
 def protocol_metrics(
-    scores: pa.Table, rules: Protocol, card: WeightCard | None, names: Sequence[str] | None = None
+    scores: pa.Table,
+    rules: Protocol,
+    card: WeightCard | None,
+    profile: str,
+    plan: ConditionPlan,
+    names: Sequence[str] | None = None,
 ) -> list[MetricValue]:
     """The metrics that a protocol asks for, with its crops and the card's training condition and seed beside them.
+
+    Each manipulation apart is computed for conditions that were named themselves, not for all of a suite.
 
     Args:
         scores: of a run.
         rules: the protocol.
         card: of the weights.
+        profile: crop profile of the manifests.
+        plan: the run's conditions.
         names: other metrics than the protocol's.
     """
-    return compute_metrics(
+    values: list[MetricValue] = []
+    detailed = _in_detail(scores, plan)
+    for part, per_manipulation in ((detailed, rules.metrics.per_manipulation), (pc.invert(detailed), False)):
+        if pc.any(part).as_py():
+            values += compute_metrics(
+                scores.filter(part),
+                rules.metrics.names if names is None else names,
+                threshold=rules.metrics.threshold,
+                resamples=rules.metrics.resamples,
+                seed=rules.metrics.seed,
+                per_manipulation=per_manipulation,
+                failure_policy=rules.failure_policy,
+                faces=rules.metrics.faces,
+                classes=rules.classes,
+                profile=profile,
+                size=rules.crops.size,
+                train_condition=card.train_condition if card else "clean",
+                train_seed=card.seed if card else None,
+            )
+    return values
+
+
+def _in_detail(scores: pa.Table, plan: ConditionPlan) -> pa.ChunkedArray:
+    """Which rows are of conditions that were named themselves, not only as a part of a suite."""
+    briefly = set(plan.names) - plan.in_detail
+    return pc.invert(pc.is_in(scores["condition"], value_set=pa.array(sorted(briefly), pa.string())))
+
+
+def protocol_robustness(scores: pa.Table, rules: Protocol, plan: ConditionPlan) -> list[Robustness]:
+    """Drops, means over families and worst conditions of the protocol's AUC and ACC."""
+    return robustness(
         scores,
-        rules.metrics.names if names is None else names,
+        [name for name in rules.metrics.names if parse_metric(name).metric in ("auc", "acc")],
+        plan.origins,
         threshold=rules.metrics.threshold,
         resamples=rules.metrics.resamples,
         seed=rules.metrics.seed,
-        per_manipulation=rules.metrics.per_manipulation,
         failure_policy=rules.failure_policy,
         faces=rules.metrics.faces,
         classes=rules.classes,
-        profile=rules.crops.profile,
-        size=rules.crops.size,
-        train_condition=card.train_condition if card else "clean",
-        train_seed=card.seed if card else None,
     )
-
-
-def _only_clean(protocol: Protocol) -> None:
-    strange = [c for c in protocol.conditions.test if c != "clean"]
-    if strange:
-        raise UsageError(
-            f"protocol {protocol.name!r} tests under {strange[0]!r}; this version scores clean samples alone",
-            'set test = ["clean"] under [conditions]',
-        )

@@ -14,13 +14,14 @@ import pyarrow.parquet as pq
 
 from dfbench.config import runs_home
 from dfbench.errors import UsageError
+from dfbench.evaluation.cells import CELLS
 from dfbench.models.files import file_sha256
 from dfbench.protocols.protocol import Protocol
 from dfbench.resources import facts_folder
 from dfbench.schema.published import load_published, rows_where
 from dfbench.schema.result import RunResult
 
-RUN_FILES = {"scores.parquet", "examples.parquet", "result.json", ".partial"}
+RUN_FILES = {"scores.parquet", "examples.parquet", "result.json", ".partial", CELLS}
 
 
 def make_run_id(

@@ -7,6 +7,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from dfbench.degrade import Condition
 from dfbench.errors import DataError
 from dfbench.evaluation.data import RoleData
 from dfbench.models.interface import fake_probability
@@ -27,7 +28,7 @@ _COPIED = (
 
 
 def scores_table(
-    data: RoleData, logits: NDArray[np.float32], model: str, run_id: str, condition: str = "clean"
+    data: RoleData, logits: NDArray[np.float32], model: str, run_id: str, condition: Condition | None = None
 ) -> pa.Table:
     """The scores of a run.
 
@@ -36,7 +37,7 @@ def scores_table(
         logits: (N, C), row i for row i of ``data.ok_table``.
         model: name of the detector.
         run_id: the run.
-        condition: test condition.
+        condition: test condition; default: that of ``data``.
 
     Returns:
         A table of :data:`dfbench.schema.scores.SCORES` with every row of ``data``; those whose status is not ok
@@ -59,7 +60,7 @@ def scores_table(
     for place, values in zip(data.ok, logits, strict=True):
         all_logits[place] = values.tolist()
     columns = {name: data.table[name] for name in _COPIED} | {
-        "condition": pa.array([condition] * rows, pa.string()),
+        "condition": pa.array(data.conditions(condition or data.condition), pa.string()),
         "model": pa.array([model] * rows, pa.string()),
         "run_id": pa.array([run_id] * rows, pa.string()),
         "score": pa.array(score, pa.float64(), mask=absent),

@@ -14,7 +14,7 @@ from dfbench.faces.onet import ONet
 from dfbench.faces.weights import CENTERFACE, ONET
 
 
-class CenterFaceDetector:
+class FullCenterFaceDetector:
     """CenterFace's boxes with O-Net's landmarks; the weights lie in installed packages.
 
     CenterFace alone is quick and misses little but places landmarks coarsely; O-Net places them three times better,
@@ -29,7 +29,7 @@ class CenterFaceDetector:
         SetupError: a weight file is missing or not the expected one, or the device is not there.
     """
 
-    name = "centerface"
+    name = "centerface-full"
 
     VERSION: ClassVar[str] = "1"
     SMALLEST_ONET_SCORE = 0.3
@@ -64,18 +64,18 @@ class CenterFaceDetector:
         return largest_first(faces)
 
 
-class FastCenterFaceDetector(CenterFaceDetector):
+class CenterFaceDetector(FullCenterFaceDetector):
     """The same networks, looking at a clip's frames no larger than its faces need.
 
-    Every frame is still looked at as a whole, so a second face is not lost. A full look (as in ``centerface``) finds
-    the smallest face; the frames after it are shrunk until that face is :data:`SMALLEST` pixels wide for the
-    network. The full look is taken again every :data:`REFRESH` frames, and at once where a small look finds another
-    number of faces or one below :data:`SURE`. A frame by itself is looked at fully.
+    Every frame is still looked at as a whole, so a second face is not lost. A full look (``centerface-full`` takes one
+    at every frame) finds the smallest face; the frames after it are shrunk until that face is :data:`SMALLEST` pixels
+    wide for the network. The full look is taken again every :data:`REFRESH` frames, and at once where a small look
+    finds another number of faces or one below :data:`SURE`. A frame by itself is looked at fully.
     """
 
-    name = "centerface-fast"
+    name = "centerface"
 
-    VERSION = "1"
+    VERSION = "2"
     SMALLEST = 40
     REFRESH = 8
     SURE = 0.6

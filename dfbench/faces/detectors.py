@@ -142,10 +142,10 @@ def _centerface(choice: DetectorChoice, threads: int) -> FaceDetector:
     return CenterFaceDetector(threads, choice.device)
 
 
-def _centerface_fast(choice: DetectorChoice, threads: int) -> FaceDetector:
-    from dfbench.faces.centerface_onet import FastCenterFaceDetector
+def _centerface_full(choice: DetectorChoice, threads: int) -> FaceDetector:
+    from dfbench.faces.centerface_onet import FullCenterFaceDetector
 
-    return FastCenterFaceDetector(threads, choice.device)
+    return FullCenterFaceDetector(threads, choice.device)
 
 
 def _insightface(choice: DetectorChoice, threads: int) -> FaceDetector:
@@ -169,7 +169,7 @@ def _dlib_gray(choice: DetectorChoice, threads: int) -> FaceDetector:
 _DETECTORS: Mapping[str, Factory] = MappingProxyType(
     {
         "centerface": _centerface,
-        "centerface-fast": _centerface_fast,
+        "centerface-full": _centerface_full,
         "insightface": _insightface,
         "dlib": _dlib,
         "dlib-gray": _dlib_gray,

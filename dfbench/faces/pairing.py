@@ -69,6 +69,15 @@ def pair(profile: str, asked: DetectorChoice, predictor: str | Path | None = Non
     return Pairing(profile, DetectorChoice(original, model))
 
 
+def serves(made_as: str, asked: str) -> bool:
+    """Whether crops made as one profile serve who asks for another: the same, or its approximate form.
+
+    >>> serves("dfb256~", "dfb256"), serves("dfb256", "dfb256~"), serves("native", "box")
+    (True, False, False)
+    """
+    return made_as in (asked, asked + APPROXIMATE)
+
+
 def served_profile(profile: str, made_as: str, detector: str) -> str:
     """The name under which a profile can be cut anew from the faces of a finished manifest.
 

@@ -65,7 +65,7 @@ class Manifest:
 
     def shard_table(self, number: int, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of one shard; see :meth:`table`."""
-        pictures = ("crop_", "patch")
+        pictures = ("crop_", "mask_", "patch")
         plain = [c for c in self.columns if not c.startswith(pictures) or c == "patch_box"]
         wanted = plain if columns is None else list(columns)
         for name in wanted:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from dfbench.config import manifest_beside
 from dfbench.errors import DataError, UsageError, unknown_name
+from dfbench.faces.pairing import serves
 from dfbench.manifest.asked import asked_for, unserved
 from dfbench.manifest.drawn import drawn
 
@@ -32,7 +33,7 @@ class Samples:
     Attributes:
         dataset: command-line name of the data set.
         role: train, val or test.
-        profile: crop profile of the protocol, and of the manifest.
+        profile: crop profile of the manifest: the protocol's, or its approximate form, which ends in ``~``.
         size: crop size that the protocol takes.
         table: all columns but the crops.
         rows: int64 (n,), position of every row in the manifest, counted over all shards.
@@ -96,7 +97,7 @@ def select_samples(manifest: Manifest, protocol: Protocol, role: str) -> Samples
         raise DataError(f"the shares of protocol {protocol.name!r} leave no {role} rows of {manifest.path}")
     rows = np.flatnonzero(taken)
     crops = protocol.crops
-    return Samples(dataset, role, crops.profile, crops.size, _take_by_shard(manifest, rows), rows)
+    return Samples(dataset, role, manifest.info.profile, crops.size, _take_by_shard(manifest, rows), rows)
 
 
 def _take_by_shard(manifest: Manifest, rows: npt.NDArray[np.int64]) -> pa.Table:
@@ -116,7 +117,7 @@ def _check_serves(manifest: Manifest, protocol: Protocol, parts: Sequence[DataPa
     problems = []
     for part in parts:
         problems += [p for p in unserved(manifest, part, protocol.sampling_of(part)) if p not in problems]
-    if info.profile != protocol.crops.profile:
+    if not serves(info.profile, protocol.crops.profile):
         problems.append(f"crop profile {info.profile}, the protocol needs {protocol.crops.profile}")
     if protocol.crops.size not in info.sizes:
         sizes = ", ".join(map(str, info.sizes)) or "none"

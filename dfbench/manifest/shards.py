@@ -34,7 +34,7 @@ class Stamp(BaseModel):
 
 def shard_schema(sizes: tuple[int, ...], stamp: Stamp, extras: Sequence[str] = ()) -> pa.Schema:
     """Arrow schema of a shard with the stamp and the features that Hugging Face's ``datasets`` looks for."""
-    schema = MANIFEST.schema((*crop_columns(sizes), *extra_columns(extras)))
+    schema = MANIFEST.schema((*crop_columns(sizes), *extra_columns(extras, sizes)))
     info = {"info": {"features": {field.name: _feature(field) for field in schema}}}
     return schema.with_metadata(
         {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,29 +96,41 @@ def _gather(manifest: Manifest, rows: npt.NDArray[np.int64], size: int, memory_l
     for data in iterate_encoded(manifest, rows, size):
         held += len(data)
         if held > memory_limit:
-            return _map(manifest, rows, size)
+            return cached(manifest, rows, f"crops {size}", lambda: iterate_encoded(manifest, rows, size))
         pieces.append(data)
     offsets = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
     return EncodedImages(offsets, np.frombuffer(b"".join(pieces), np.uint8))
 
 
-def _map(manifest: Manifest, rows: npt.NDArray[np.int64], size: int) -> EncodedImages:
-    # The name says what is in the file, so a finished one is used again.
-    key = f"{seed_from(manifest.info.hash + rows.tobytes().hex(), f'crops {size}'):016x}"
+def cached(
+    manifest: Manifest, rows: npt.NDArray[np.int64], what: str, make: Callable[[], Iterable[bytes]]
+) -> EncodedImages:
+    """Image files of some rows, mapped from a file in the user's cache folder, which is made where it is not there.
+
+    Args:
+        manifest: the manifest; another content, another file.
+        rows: int64 (n,), positions in it.
+        what: what the images are: with manifest and rows it names the file.
+        make: gives the n image files, in the order of the rows.
+
+    Raises:
+        SetupError: the file can not be written.
+    """
+    key = f"{seed_from(manifest.info.hash + rows.tobytes().hex(), what):016x}"
     folder = cache_home() / "crops"
     file, index = folder / f"{key}.bin", folder / f"{key}.npy"
     if not (file.is_file() and index.is_file()):
-        _write(manifest, rows, size, file, index)
+        _write(make, file, index)
     return EncodedImages(np.load(index), file=file)
 
 
-def _write(manifest: Manifest, rows: npt.NDArray[np.int64], size: int, file: Path, index: Path) -> None:
+def _write(make: Callable[[], Iterable[bytes]], file: Path, index: Path) -> None:
     temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     lengths = [0]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
-            for data in iterate_encoded(manifest, rows, size):
+            for data in make():
                 stream.write(data)
                 lengths.append(len(data))
         temporary.replace(file)

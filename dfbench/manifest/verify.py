@@ -22,8 +22,8 @@ class Problem:
     """One thing that is wrong.
 
     Attributes:
-        kind: short name of the check: unfinished, file, hash, rows, recipe, schema, id, status, crop, patch,
-            counts.
+        kind: short name of the check: unfinished, file, hash, rows, recipe, schema, id, status, crop, mask,
+            patch, counts.
         where: file or sample.
         message: what is wrong.
     """
@@ -75,7 +75,7 @@ def _shard_problems(path: Path, rows: int, info: ManifestInfo) -> Iterator[Probl
     file = pq.ParquetFile(path)
     if file.metadata.num_rows != rows:
         yield Problem("rows", path.name, f"has {file.metadata.num_rows} rows, manifest.json says {rows}")
-    expected = MANIFEST.schema((*crop_columns(info.sizes), *extra_columns(info.extras)))
+    expected = MANIFEST.schema((*crop_columns(info.sizes), *extra_columns(info.extras, info.sizes)))
     if not file.schema_arrow.equals(expected, check_metadata=False):
         yield Problem("schema", path.name, "its columns are not the manifest's")
         return
@@ -93,6 +93,13 @@ def _crop_problems(file: pq.ParquetFile, group: int, info: ManifestInfo) -> Iter
             message = _crop_problem(row["status"], row[f"crop_{size}"], row[f"sha256_{size}"], size)
             if message:
                 yield Problem("crop", row["sample_id"], f"crop_{size} {message}")
+    for size in info.sizes if "masks" in info.extras else ():
+        table = file.read_row_group(group, columns=["sample_id", "status", f"mask_{size}", f"sha256_mask_{size}"])
+        for row in table.to_pylist():
+            mask, sha256 = row[f"mask_{size}"], row[f"sha256_mask_{size}"]
+            message = _crop_problem(row["status"], mask, sha256, size) if mask or sha256 else ""
+            if message:
+                yield Problem("mask", row["sample_id"], f"mask_{size} {message}")
     if "patch" in info.extras:
         table = file.read_row_group(group, columns=["sample_id", "patch", "patch_box", "sha256_patch"])
         for row in table.to_pylist():

@@ -10,6 +10,7 @@ closed groups, and the reader is let go at once.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError, SetupError
 from dfbench.media.container import index_packets
-from dfbench.media.reader import Chooser, Frame, Reading, wanted
+from dfbench.media.keeper import AT_ONCE, Frame, Keeper, Look
+from dfbench.media.reader import Chooser, Reading, wanted
 
 _PYAV = "read it with --decoder pyav"
 
 
-def read_clip(path: Path, choose: Chooser) -> Reading:
+def read_clip(path: Path, choose: Chooser, look: Look | None = None) -> Reading:
     """Decode the wanted frames of a clip; see :func:`dfbench.media.reader.read`.
 
     Raises:
@@ -43,32 +45,40 @@ def read_clip(path: Path, choose: Chooser) -> Reading:
         numbers = wanted(choose, count, path)
         # Frame 0 stands in where nothing is wanted, for the size.
         targets = numbers or [0]
-        images = list(reader.get_batch(targets).asnumpy()) if index.closed else _one_by_one(reader, targets)
-        times = reader.get_frame_timestamp(targets)
+        keeper = Keeper(look if numbers else None)
+        for frame in _frames(reader, targets, index.closed, path):
+            keeper.add(frame)
+        keeper.finish()
         fps = float(reader.get_avg_fps())
-    except (RuntimeError, IndexError, StopIteration) as error:  # DECORDError is a RuntimeError
-        raise DataError(f"decord can not read {path}: {_first_line(error)}", _PYAV) from error
     finally:
         del reader
-    if len(images) != len(targets):
-        raise DataError(f"decord returned {len(images)} of {len(targets)} frames of {path}", _PYAV)
-    found = {
-        number: Frame(number, float(time[0]), np.ascontiguousarray(image))
-        for number, time, image in zip(targets, times, images, strict=True)
-    }
-    height, width = images[0].shape[:2]
-    frames = {number: found[number] for number in numbers}
-    return Reading(count, width, height, fps or None, frames, {}, "sequential")
+    assert keeper.size is not None
+    height, width = keeper.size
+    frames, seen = keeper.of(numbers)
+    return Reading(count, width, height, fps or None, frames, {}, "sequential", seen)
 
 
-def _one_by_one(reader: Any, numbers: list[int]) -> list[NDArray[np.uint8]]:
+def _frames(reader: Any, numbers: list[int], closed: bool, path: Path) -> Iterator[Frame]:
+    try:
+        times = reader.get_frame_timestamp(numbers)
+        images = _by_jumps(reader, numbers) if closed else _one_by_one(reader, numbers)
+        for number, time, image in zip(numbers, times, images, strict=True):
+            yield Frame(number, float(time[0]), np.ascontiguousarray(image))
+    except (RuntimeError, IndexError, ValueError) as error:  # DECORDError is a RuntimeError
+        raise DataError(f"decord can not read {path}: {_first_line(error)}", _PYAV) from error
+
+
+def _by_jumps(reader: Any, numbers: list[int]) -> Iterator[NDArray[np.uint8]]:
+    for start in range(0, len(numbers), AT_ONCE):
+        yield from reader.get_batch(numbers[start : start + AT_ONCE]).asnumpy()
+
+
+def _one_by_one(reader: Any, numbers: list[int]) -> Iterator[NDArray[np.uint8]]:
     """The wanted frames by reading all from the start: in open groups decord's jumps end at another frame."""
-    images = []
     for number in range(numbers[-1] + 1):
-        frame = reader.next()
+        frame = reader.next()  # its StopIteration becomes a RuntimeError here
         if number in numbers:
-            images.append(frame.asnumpy())
-    return images
+            yield frame.asnumpy()
 
 
 def load_decord() -> Any:

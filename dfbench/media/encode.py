@@ -20,6 +20,13 @@ PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "sl
 
 LARGEST_CRF = 51
 
+X264_PARAMS = "threads=1:lookahead-threads=1:sliced-threads=0:no-mbtree=1"
+"""x264 the same on every machine.
+
+Lookahead threads of their own would make the result depend on the machine's core count, and x264's macroblock tree
+gives different files for the same frames now and then.
+"""
+
 
 def write_clip(
     path: Path,
@@ -51,7 +58,7 @@ def write_clip(
         UsageError: a setting is out of range, or the frames have an odd side (yuv420p needs even ones).
         DataError: there is no frame, a frame does not fit the first, or the file can not be written.
     """
-    rate = _rate(fps)
+    rate = frame_rate(fps)
     options = _options(crf, preset, keyframe_interval)
     import av
 
@@ -99,7 +106,12 @@ def _encode(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction, opt
     return count
 
 
-def _rate(fps: float | Fraction) -> Fraction:
+def frame_rate(fps: float | Fraction) -> Fraction:
+    """A frame rate as an exact fraction; a float is taken to the nearest one with a denominator of at most 1001.
+
+    Raises:
+        UsageError: it is not above 0 and at most 1000.
+    """
     if not isinstance(fps, Fraction) and not math.isfinite(fps):
         raise UsageError(f"fps must be a positive number, not {fps}", "for example 25 or Fraction(30000, 1001)")
     rate = fps if isinstance(fps, Fraction) else Fraction(fps).limit_denominator(1001)
@@ -119,9 +131,7 @@ def _options(crf: int | None, preset: str, keyframe_interval: int) -> dict[str, 
         "crf": str(crf or 0),
         "preset": preset,
         "g": str(keyframe_interval),
-        # Lookahead threads of their own would make the result depend on the machine's core count, and x264's
-        # macroblock tree gives different files for the same frames now and then.
-        "x264-params": "threads=1:lookahead-threads=1:sliced-threads=0:no-mbtree=1",
+        "x264-params": X264_PARAMS,
     }
 
 

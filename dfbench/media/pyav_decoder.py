@@ -9,7 +9,7 @@ wrong frame: it gives none, and then everything is decoded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.media.container import Clip, PacketIndex, index_packets, open_clip, reason
-from dfbench.media.reader import Chooser, Frame, Reading, wanted
+from dfbench.media.keeper import Frame, Keeper, Look
+from dfbench.media.reader import Chooser, Reading, wanted
 
 
 class _Unsafe(Exception):  # noqa: N818 - an outcome, not a fault
@@ -32,12 +33,12 @@ class _Pass:
     """One decoding of a whole clip: presentation time of every frame in order, and the kept ones by number."""
 
     times: list[int | None]
-    kept: dict[int, Frame]
+    kept: Keeper
     errors: list[str]
     fps: float | None
 
 
-def read_clip(path: Path, choose: Chooser) -> Reading:
+def read_clip(path: Path, choose: Chooser, look: Look | None = None) -> Reading:
     """Decode the wanted frames of a clip; see :func:`dfbench.media.reader.read`."""
     index = index_packets(path)
     if index.packets == 0:
@@ -45,35 +46,42 @@ def read_clip(path: Path, choose: Chooser) -> Reading:
     if index.trusted and index.whole:
         numbers = wanted(choose, len(index.pts), path)
         try:
-            return _read_indexed(path, index, numbers)
+            return _read_indexed(path, index, numbers, look)
         except _Unsafe:
             pass
-    return _read_sequential(path, index, choose)
+    return _read_sequential(path, index, choose, look)
 
 
-def _read_indexed(path: Path, index: PacketIndex, numbers: list[int]) -> Reading:
+def _read_indexed(path: Path, index: PacketIndex, numbers: list[int], look: Look | None) -> Reading:
     """Seek from group to group and decode only what the wanted frames need.
 
     Raises:
         _Unsafe: a frame is damaged or does not come, or a seek did not land on its keyframe.
     """
-    frames: dict[int, Frame] = {}
-    # Frame 0 stands in where nothing is wanted: a clip of which nothing decodes must not pass for readable.
-    targets = numbers or [0]
+    keeper = Keeper(look if numbers else None)
     with open_clip(path) as clip:
-        try:
-            for key, group in _groups(index, targets):
-                if key is not None:
-                    clip.container.seek(key, stream=clip.stream, backward=True)
-                    clip.codec.flush_buffers()
-                by_time = {int(index.pts[i]): i for i in group}
-                for pts, decoded in _decode_group(clip, by_time, key):
-                    frames[by_time[pts]] = _frame(by_time[pts], decoded)
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise _Unsafe(reason(error)) from error
+        # Frame 0 stands in where nothing is wanted: a clip of which nothing decodes must not pass for readable.
+        for frame in _indexed_frames(clip, index, numbers or [0]):
+            keeper.add(frame)
         fps = _fps(clip)
-    height, width = frames[targets[0]].image.shape[:2]
-    return Reading(len(index.pts), width, height, fps, {i: frames[i] for i in numbers}, {}, "index")
+    keeper.finish()
+    assert keeper.size is not None
+    height, width = keeper.size
+    frames, seen = keeper.of(numbers)
+    return Reading(len(index.pts), width, height, fps, frames, {}, "index", seen)
+
+
+def _indexed_frames(clip: Clip, index: PacketIndex, numbers: list[int]) -> Iterator[Frame]:
+    try:
+        for key, group in _groups(index, numbers):
+            if key is not None:
+                clip.container.seek(key, stream=clip.stream, backward=True)
+                clip.codec.flush_buffers()
+            by_time = {int(index.pts[i]): i for i in group}
+            for pts, decoded in _decode_group(clip, by_time, key):
+                yield _frame(by_time[pts], decoded)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise _Unsafe(reason(error)) from error
 
 
 def _groups(index: PacketIndex, numbers: list[int]) -> Iterator[tuple[int | None, list[int]]]:
@@ -115,7 +123,7 @@ def _decode_group(clip: Clip, by_time: dict[int, int], key: int | None) -> Itera
     raise _Unsafe("a wanted frame did not come")
 
 
-def _read_sequential(path: Path, index: PacketIndex, choose: Chooser) -> Reading:
+def _read_sequential(path: Path, index: PacketIndex, choose: Chooser, look: Look | None) -> Reading:
     """Decode every frame; count those that come, and keep the wanted ones.
 
     With a trusted index a frame that does not decode keeps its number and the count ends at the last frame that
@@ -124,35 +132,36 @@ def _read_sequential(path: Path, index: PacketIndex, choose: Chooser) -> Reading
     # Most clips that end here are whole: keep what would be wanted then, and decode again only if they are not.
     guess = wanted(choose, len(index.pts), path) if len(index.pts) else []
     numbering = {int(pts): i for i, pts in enumerate(index.pts)} if index.trusted else None
-    done = _decode_all(path, numbering, guess)
+    done = _decode_all(path, numbering, guess, look)
     if numbering is not None and not (_increasing(done.times) and all(pts in numbering for pts in done.times)):
         numbering = None
-        done = _decode_all(path, None, guess)
+        done = _decode_all(path, None, guess, look)
     count = len(done.times) if numbering is None else 1 + max(numbering[pts] for pts in done.times if pts is not None)
     numbers = wanted(choose, count, path)
     if set(numbers) - set(guess):
-        done = _decode_all(path, numbering, numbers)
-    frames = {i: done.kept[i] for i in numbers if i in done.kept}
+        done = _decode_all(path, numbering, numbers, look)
+    frames, seen = done.kept.of(numbers)
     why = done.errors[0] if done.errors else "nothing came out of its packet"
-    errors = {i: f"frame {i} does not decode: {why}" for i in numbers if i not in frames}
-    height, width = _size(path, frames)
-    return Reading(count, width, height, done.fps, frames, errors, "sequential")
+    errors = {i: f"frame {i} does not decode: {why}" for i in numbers if i not in frames and i not in seen}
+    height, width = done.kept.size or _size(path)
+    return Reading(count, width, height, done.fps, frames, errors, "sequential", seen)
 
 
-def _decode_all(path: Path, numbering: dict[int, int] | None, numbers: Iterable[int]) -> _Pass:
+def _decode_all(path: Path, numbering: dict[int, int] | None, numbers: Iterable[int], look: Look | None) -> _Pass:
     """Decode the whole clip and keep the frames with the given numbers.
 
     Args:
         path: the clip.
         numbering: presentation time -> frame number; ``None`` numbers frames as they come.
         numbers: the frames to keep.
+        look: what to do with them.
 
     Raises:
         DataError: no frame decodes.
     """
     keep = set(numbers)
     times: list[int | None] = []
-    kept: dict[int, Frame] = {}
+    kept = Keeper(look)
     errors: list[str] = []
     with open_clip(path) as clip:
         for frame in _all_frames(clip, errors):
@@ -160,15 +169,18 @@ def _decode_all(path: Path, numbering: dict[int, int] | None, numbers: Iterable[
             times.append(frame.pts)
             if number in keep:
                 try:
-                    kept[number] = _frame(number, frame)
+                    picture = _frame(number, frame)
                 except (av.FFmpegError, ValueError) as error:
                     errors.append(reason(error))
+                else:
+                    kept.add(picture)
         fps = _fps(clip)
     if not times:
         why = f": {errors[0]}" if errors else ""
         raise DataError(f"no frame of {path} decodes{why}", "the file is damaged: copy or download it again")
+    kept.finish()
     if not _increasing(times):  # not times of presentation, then
-        kept = {number: replace(frame, time_s=None) for number, frame in kept.items()}
+        kept.forget_times()
     return _Pass(times, kept, errors, fps)
 
 
@@ -227,11 +239,8 @@ def _fps(clip: Clip) -> float | None:
     return float(rate) if rate else None
 
 
-def _size(path: Path, frames: dict[int, Frame]) -> tuple[int, int]:
-    """Height and width of the first kept frame, else of the first frame that decodes."""
-    for number in sorted(frames):
-        height, width = frames[number].image.shape[:2]
-        return height, width
+def _size(path: Path) -> tuple[int, int]:
+    """Height and width of the first frame that decodes."""
     with open_clip(path) as clip:
         for frame in _all_frames(clip, []):
             height, width = _frame(0, frame).image.shape[:2]

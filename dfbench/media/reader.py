@@ -12,30 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dfbench.errors import DataError, UsageError, unknown_name
 from dfbench.media.images import MAGIC_BYTES, decode_image, image_format
+from dfbench.media.keeper import Frame, Glimpse, Keeper, Look
+
+__all__ = ["Chooser", "Frame", "Glimpse", "Look", "Reading", "check_decoder", "decoder_names", "read", "wanted"]
 
 Chooser = Callable[[int], Sequence[int]]
 """Number of frames that decode -> the frame numbers wanted."""
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One decoded frame.
-
-    Attributes:
-        index: frame number from 0.
-        time_s: presentation time in seconds as the container gives it; ``None`` for pictures and for clips
-            that store no such times.
-        image: uint8 array (height, width, 3), RGB, upright (rotation of the container applied).
-    """
-
-    index: int
-    time_s: float | None
-    image: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +31,11 @@ class Reading:
         width: width of an upright frame in pixels.
         height: height of an upright frame in pixels.
         fps: average frames per second, where the container says it.
-        frames: frame number -> frame, for the wanted ones that decode.
+        frames: frame number -> frame, for the wanted ones that decode; empty where they were looked at instead.
         errors: frame number -> reason, for the wanted ones that do not.
         mode: ``"index"`` where only what the wanted frames need was decoded, ``"sequential"`` where everything
             was, ``"image"`` for a still picture.
+        seen: frame number -> what the look made of it; empty without one.
     """
 
     frame_count: int
@@ -60,9 +45,10 @@ class Reading:
     frames: dict[int, Frame]
     errors: dict[int, str]
     mode: Literal["index", "sequential", "image"]
+    seen: dict[int, Glimpse]
 
 
-def read(path: Path, choose: Chooser, decoder: str = "pyav") -> Reading:
+def read(path: Path, choose: Chooser, decoder: str = "pyav", look: Look | None = None) -> Reading:
     """Decode the wanted frames of a clip, or a still picture.
 
     Args:
@@ -70,6 +56,7 @@ def read(path: Path, choose: Chooser, decoder: str = "pyav") -> Reading:
         choose: called with the number of frames that decode, returns the frame numbers wanted, in any order;
             it may be called again with a smaller number when a clip turns out to be cut off.
         decoder: name of the video decoder; see :func:`decoder_names`.
+        look: handed the wanted frames as they come, a few at a time; what it makes of them is kept in their stead.
 
     Raises:
         DataError: the file is missing, unreadable, no clip or picture, or none of its frames decodes.
@@ -80,8 +67,8 @@ def read(path: Path, choose: Chooser, decoder: str = "pyav") -> Reading:
         raise unknown_name("decoder", decoder, _DECODERS)
     path = Path(path)
     if image_format(_head(path)):
-        return _read_picture(path, choose)
-    return _DECODERS[decoder](path, choose)
+        return _read_picture(path, choose, look)
+    return _DECODERS[decoder](path, choose, look)
 
 
 def decoder_names() -> tuple[str, ...]:
@@ -133,7 +120,7 @@ def _head(path: Path) -> bytes:
     return head
 
 
-def _read_picture(path: Path, choose: Chooser) -> Reading:
+def _read_picture(path: Path, choose: Chooser, look: Look | None) -> Reading:
     try:
         image = decode_image(path.read_bytes())
     except OSError as error:
@@ -141,22 +128,25 @@ def _read_picture(path: Path, choose: Chooser) -> Reading:
     except DataError as error:
         raise DataError(f"{path}: {error.message}", error.hint) from error
     height, width = image.shape[:2]
-    frames = {i: Frame(i, None, image) for i in wanted(choose, 1, path)}
-    return Reading(1, width, height, None, frames, {}, "image")
+    keeper = Keeper(look)
+    for number in wanted(choose, 1, path):
+        keeper.add(Frame(number, None, image))
+    keeper.finish()
+    return Reading(1, width, height, None, keeper.frames, {}, "image", keeper.seen)
 
 
-def _read_with_pyav(path: Path, choose: Chooser) -> Reading:
+def _read_with_pyav(path: Path, choose: Chooser, look: Look | None) -> Reading:
     from dfbench.media.pyav_decoder import read_clip
 
-    return read_clip(path, choose)
+    return read_clip(path, choose, look)
 
 
-def _read_with_decord(path: Path, choose: Chooser) -> Reading:
+def _read_with_decord(path: Path, choose: Chooser, look: Look | None) -> Reading:
     from dfbench.media.decord_decoder import read_clip
 
-    return read_clip(path, choose)
+    return read_clip(path, choose, look)
 
 
-_DECODERS: Mapping[str, Callable[[Path, Chooser], Reading]] = MappingProxyType(
+_DECODERS: Mapping[str, Callable[[Path, Chooser, Look | None], Reading]] = MappingProxyType(
     {"pyav": _read_with_pyav, "decord": _read_with_decord}
 )

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.media.images import MAGIC_BYTES, decode_image, image_format
-from dfbench.media.reader import Chooser, Frame, Reading, wanted
+from dfbench.media.keeper import Frame, Keeper, Look
+from dfbench.media.reader import Chooser, Reading, wanted
 from dfbench.schema.media import sequence_order
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"})
@@ -66,7 +67,7 @@ class FolderPictures:
         return out
 
 
-def read_sequence(pictures: Pictures, choose: Chooser, where: str) -> Reading:
+def read_sequence(pictures: Pictures, choose: Chooser, where: str, look: Look | None = None) -> Reading:
     """Decode the wanted images of a sequence.
 
     Frames are numbered by their place in the numerical order of the file names: gaps in the names are no gaps in the
@@ -76,6 +77,7 @@ def read_sequence(pictures: Pictures, choose: Chooser, where: str) -> Reading:
         pictures: the images.
         choose: number of images -> numbers wanted; see :func:`dfbench.media.reader.read`.
         where: what to call the sequence in messages.
+        look: what to do with them; see :func:`dfbench.media.reader.read`.
 
     Raises:
         DataError: there is no image, or none of the wanted ones decodes.
@@ -87,20 +89,22 @@ def read_sequence(pictures: Pictures, choose: Chooser, where: str) -> Reading:
     numbers = wanted(choose, len(names), Path(where))
     # Image 0 stands in where nothing is wanted, so that a damaged sequence does not pass for readable.
     asked = numbers or [0]
-    data = pictures.load([names[i] for i in asked])
-    frames: dict[int, Frame] = {}
+    keeper = Keeper(look if numbers else None)
     errors: dict[int, str] = {}
     for number in asked:
         try:
-            frames[number] = Frame(number, None, _decode(data.get(names[number])))
+            picture = _decode(pictures.load([names[number]]).get(names[number]))
         except DataError as error:
             errors[number] = f"{names[number]}: {error.message}"
-    if not frames:
+        else:
+            keeper.add(Frame(number, None, picture))
+    keeper.finish()
+    if keeper.size is None:
         first = next(iter(errors.values()))
         raise DataError(f"no image of {where} that is wanted decodes: {first}", "copy or unpack it again")
-    height, width = next(iter(frames.values())).image.shape[:2]
-    kept = {number: frames[number] for number in numbers if number in frames}
-    return Reading(len(names), width, height, None, kept, errors if numbers else {}, "image")
+    height, width = keeper.size
+    frames, seen = keeper.of(numbers)
+    return Reading(len(names), width, height, None, frames, errors if numbers else {}, "image", seen)
 
 
 def _decode(data: bytes | None) -> NDArray[np.uint8]:

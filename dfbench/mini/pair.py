@@ -16,7 +16,7 @@ from dfbench.mini.forge.common import Job
 from dfbench.mini.forge.families import forge
 from dfbench.mini.original import Original, make_original
 from dfbench.mini.plan import Pair
-from dfbench.mini.publication import draw_publication
+from dfbench.mini.publication import Place, draw_publication
 from dfbench.mini.settings import CRF, PRESET, MiniSettings
 from dfbench.mini.shape import Placed
 from dfbench.mini.tracks import FPS
@@ -34,24 +34,25 @@ def make_pair(root: Path, pair: Pair, settings: MiniSettings) -> str:
     try:
         model = load_face_model()
         a, b = make_original(model, pair.a, settings), make_original(model, pair.b, settings)
-        for target, source in ((a, b), (b, a)):
-            _write_original(root, target, settings)
+        for number, (target, source) in enumerate(((a, b), (b, a)), start=2 * pair.number):
+            place = Place(pair.split, number, 2 * settings.pairs()[pair.split])
+            _write_original(root, target, place, settings)
             for method in settings.manipulations:
-                _write_fake(root, method, Job(model, target, source, settings.seed), settings)
+                _write_fake(root, method, Job(model, target, source, settings.seed), place, settings)
     finally:
         cv2.setNumThreads(threads)
     return pair.name
 
 
-def _write_original(root: Path, original: Original, settings: MiniSettings) -> None:
+def _write_original(root: Path, original: Original, place: Place, settings: MiniSettings) -> None:
     clip = original.plan.clip
     people = [original.points] if original.plan.second is None else [original.points, original.second]
     files = [root / tree.original_path(subset, clip) for subset in settings.subsets]
     truth = root / tree.truth_path("real", clip)
-    publish(f"real/{clip}", original.frames, people, files, truth, settings)
+    publish(f"real/{clip}", place, original.frames, people, files, truth, settings)
 
 
-def _write_fake(root: Path, method: str, job: Job, settings: MiniSettings) -> None:
+def _write_fake(root: Path, method: str, job: Job, place: Place, settings: MiniSettings) -> None:
     name = f"{job.target.plan.clip}_{job.source.plan.clip}"
     files = [
         root / tree.fake_path(method, subset, job.target.plan.clip, job.source.plan.clip) for subset in settings.subsets
@@ -64,11 +65,12 @@ def _write_fake(root: Path, method: str, job: Job, settings: MiniSettings) -> No
     people = [[None if new is None else new.points for new in forged]]
     if job.target.plan.second is not None:
         people.append(list(job.target.second))
-    publish(f"{method}/{name}", frames, people, files, truth, settings)
+    publish(f"{method}/{name}", place, frames, people, files, truth, settings)
 
 
 def publish(
     name: str,
+    place: Place,
     frames: Sequence[NDArray[np.uint8]],
     people: Sequence[Sequence[Placed | None]],
     files: Sequence[Path],
@@ -78,14 +80,15 @@ def publish(
     """Write a real or a fake clip at every compression level, and its ground truth: the one place for either.
 
     Args:
-        name: name of the clip; the draws of framing, exposure, grain and keyframes depend on it.
+        name: kind and name of the file.
+        place: the place of the clip in its split; framing, exposure, grain and keyframes depend on both.
         frames: uint8 RGB, as large as the master.
         people: points of each person in each frame, in pixels of the master; ``None`` where absent.
         files: one for each of the settings' subsets.
         truth: the file of the ground truth.
         settings: the data set's settings.
     """
-    public = draw_publication(name, settings.size, settings.seed)
+    public = draw_publication(name, place, settings.size, settings.seed)
     pictures = [public.picture(frame) for frame in frames]
     tree.write_truth(truth, [[None if at is None else public.points(at) for at in track] for track in people])
     for subset, file in zip(settings.subsets, files, strict=True):

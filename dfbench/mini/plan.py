@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 
-from dfbench.errors import SetupError
+from dfbench.datasets import pairs
 from dfbench.mini.settings import MiniSettings
 from dfbench.mini.streams import stream
-from dfbench.resources import facts_folder
 
 TWO_PEOPLE = 0.10
 """Share of clips with a second, smaller person, who is never manipulated."""
@@ -18,9 +16,13 @@ ABSENT = 0.10
 
 @dataclass(frozen=True)
 class Pair:
-    """An official FF++ pair: two original clips, each the target of one fake and the source of the other."""
+    """An official FF++ pair: two original clips, each the target of one fake and the source of the other.
+
+    ``number`` counts the pairs of its split from 0.
+    """
 
     split: str
+    number: int
     a: str
     b: str
 
@@ -58,14 +60,11 @@ class ClipPlan:
 
 def official_pairs(settings: MiniSettings) -> tuple[Pair, ...]:
     """The first pairs of each of FF++'s official splits, in their published order."""
-    file = facts_folder() / "ffpp_pairs.csv"
-    if not file.is_file():
-        raise SetupError(f"the list of FF++ pairs is missing: {file}", "install dfbench again")
-    with file.open(newline="", encoding="utf-8") as lines:
-        rows = [Pair(row["split"], row["a"], row["b"]) for row in csv.DictReader(lines)]
+    published = pairs.official_pairs().pairs
     chosen: list[Pair] = []
     for split, count in settings.pairs().items():
-        chosen.extend([pair for pair in rows if pair.split == split][:count])
+        first = [pair for pair in published if pair.split == split][:count]
+        chosen.extend(Pair(split, number, pair.a, pair.b) for number, pair in enumerate(first))
     return tuple(chosen)
 
 

@@ -1,7 +1,7 @@
-"""What publishing a clip does to it: another framing, exposure and grain, drawn for each file on its own.
+"""What publishing a clip does to it: another framing, exposure and grain for each file.
 
-Real clips and fakes go through the same steps with values from the same distributions. A fake is not its original's
-twin outside the face then: two uploads of one film are not either.
+Real clips and fakes go through the same steps with the same values, dealt in different orders. A fake is not its
+original's twin outside the face then: two uploads of one film are not either.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dfbench.mini.streams import stream
 
 ZOOM = 0.03
 """Largest change of scale, as a share."""
-TILT = 0.8
+TILT = 2.0
 """Largest turn of the picture, degrees."""
 SHIFT = 0.015
 """Largest shift of the picture in each direction, as a share of its longer side."""
-MARGIN = 0.04
+MARGIN = 0.05
 """How far the master reaches beyond each side of the picture, as a share of its longer side: zoom, tilt and shift never
-show its border (largest need: 0.0155 for the zoom, 0.0071 for the tilt, 0.015 for the shift)."""
+show its border (largest need: 0.0155 for the zoom, 0.0178 for the tilt, 0.015 for the shift)."""
 KEYFRAMES = (5, 25)
 """Shortest keyframe interval of a file, and one more than the longest, in frames."""
 
@@ -65,32 +65,51 @@ class Publication:
         return Placed(xy.astype(np.float32), placed.depth)
 
 
-def draw_publication(name: str, size: tuple[int, int], seed: int) -> Publication:
-    """Draw how the file ``name`` (``real/071``, ``Deepfakes/071_054``) is published.
+@dataclass(frozen=True)
+class Place:
+    """A clip's place among its split's: ``number`` counts them from 0 to ``count`` - 1."""
+
+    split: str
+    number: int
+    count: int
+
+
+def draw_publication(name: str, place: Place, size: tuple[int, int], seed: int) -> Publication:
+    """Draw how a file is published.
+
+    Each value is dealt: its range is cut in as many equal parts as the split has clips, and each real gets a value from
+    another part, in an order drawn at random; so does each of a method's fakes. Their means hardly differ by chance
+    then (Latin hypercube sampling: McKay, Beckman and Conover 1979).
 
     Args:
-        name: the file's name; another name is another, independent draw.
+        name: kind and name of the file: ``real/071``, ``Deepfakes/071_054``.
+        place: the place of the clip, a fake's being its target's.
         size: width and height of the published picture.
         seed: the data set's seed.
     """
-    name = f"file/{name}"
-    rng = stream(name, "exposure", seed)
-    gain, gamma = float(rng.uniform(0.94, 1.06)), float(rng.uniform(0.93, 1.07))
+    kind = name.partition("/")[0]
+
+    def uniform(purpose: str, low: float, high: float) -> float:
+        rng = stream(f"published/{place.split}/{kind}", purpose, seed)
+        dealt = (rng.permutation(place.count) + rng.random(place.count)) / place.count
+        return low + (high - low) * float(dealt[place.number])
+
     levels = np.arange(256, dtype=np.float64) / 255
+    gain, gamma = uniform("gain", 0.94, 1.06), uniform("gamma", 0.93, 1.07)
+    shift = np.array([uniform("shift right", -SHIFT, SHIFT), uniform("shift down", -SHIFT, SHIFT)]) * max(size)
+    angle = math.radians(uniform("tilt", -TILT, TILT))
     return Publication(
         size=size,
-        matrix=_framing(stream(name, "framing", seed), size),
+        matrix=_framing(size, 1 + uniform("zoom", -ZOOM, ZOOM), angle, shift),
         curve=np.asarray(255 * gain * levels**gamma, np.float32),
-        grain=float(stream(name, "grain level", seed).uniform(0.0, 0.8)),
-        noise=stream(name, "grain", seed),
-        keyframes=int(stream(name, "keyframes", seed).integers(*KEYFRAMES)),
+        grain=uniform("grain level", 0.0, 0.8),
+        noise=stream(f"file/{name}", "grain", seed),
+        keyframes=math.floor(uniform("keyframes", *KEYFRAMES)),
     )
 
 
-def _framing(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float64]:
+def _framing(size: tuple[int, int], zoom: float, angle: float, shift: NDArray[np.float64]) -> NDArray[np.float64]:
     """The map (2, 3) from the master to the picture: a similarity about the middle, then a shift."""
-    zoom, angle = 1 + rng.uniform(-ZOOM, ZOOM), math.radians(rng.uniform(-TILT, TILT))
-    shift = rng.uniform(-SHIFT, SHIFT, 2) * max(size)
     turn = zoom * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     middle = (np.array(size) - 1) / 2
     return np.column_stack([turn, middle - turn @ (middle + margin_of(size) + shift)])

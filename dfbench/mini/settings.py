@@ -15,7 +15,7 @@ PRESET = "superfast"
 """x264's preset: quick, and without the macroblock tree, whose result can vary from run to run on some processors."""
 LARGEST = {"train": 360, "val": 70, "test": 70}
 """Pairs in FaceForensics++'s official splits."""
-CONTENT_VERSION = 2
+CONTENT_VERSION = 3
 """Raised whenever the same settings would give other pictures."""
 
 

@@ -46,7 +46,7 @@ def pair_files(pair: Pair, settings: MiniSettings) -> list[Path]:
 
 def make_folders(root: Path, settings: MiniSettings) -> None:
     """Create every folder a pair writes to."""
-    for file in pair_files(Pair("train", "000", "001"), settings):
+    for file in pair_files(Pair("train", 0, "000", "001"), settings):
         (root / file.parent).mkdir(parents=True, exist_ok=True)
 
 

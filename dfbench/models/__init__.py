@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dfbench.models.keymap import KeyMap as KeyMap
 from dfbench.models.spec import ModelSpec as ModelSpec
 from dfbench.models.spec import OpenPoint as OpenPoint
 from dfbench.models.spec import TrainingDefaults as TrainingDefaults
 
-__all__ = ["ModelSpec", "OpenPoint", "TrainingDefaults"]
+__all__ = ["KeyMap", "ModelSpec", "OpenPoint", "TrainingDefaults"]

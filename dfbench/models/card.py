@@ -23,11 +23,29 @@ class SelectionRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    split: Literal["val", "none"]
+    split: Literal["val", "none", "unknown"]
     metric: str | None = None
     value: float | None = None
     epoch: int = Field(ge=0, description="the chosen epoch, counted from 1; 0: untrained")
     note: str = ""
+
+
+class Origin(BaseModel):
+    """Where imported weights come from, and what was done to them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str = Field(description="naming that was recognised, as in deepfakebench")
+    file: str = Field(description="name of the imported file")
+    sha256: str = Field(description="of the imported file")
+    bytes: int = Field(ge=0, description="size of the imported file")
+    prefix: str = Field(default="", description="wrapper stripped from the names")
+    tensors: int = Field(ge=0, description="tensors in the imported file")
+    left_out: tuple[str, ...] = Field(default=(), description="tensors that the published detector does not use")
+    filled: tuple[str, ...] = Field(
+        default=(),
+        description="our tensors that the file lacks: counters, and parts that came by the option pretrained",
+    )
 
 
 class WeightCard(BaseModel):
@@ -55,6 +73,7 @@ class WeightCard(BaseModel):
     sha256: str = Field(default="", description="of the weight file")
     bytes: int = Field(default=0, ge=0, description="size of the weight file")
     golden: tuple[float, ...] = Field(default=(), description="P(fake) of the golden images")
+    origin: Origin | None = Field(default=None, description="for imported weights: where they come from")
 
 
 @dataclass(frozen=True)
@@ -64,6 +83,7 @@ class Intended:
     Attributes:
         model: name of the detector, or a user's own ``file.py:attr``.
         num_classes: classes of the task (2 accepts a one-logit detector too).
+        classes: names of the classes of a multi-class task in order.
         profile: crop profile of the data.
         size: crop size in pixels.
         protocol: name of the protocol.
@@ -73,6 +93,7 @@ class Intended:
 
     model: str | None = None
     num_classes: int | None = None
+    classes: tuple[str, ...] = ()
     profile: str | None = None
     size: int | None = None
     protocol: str | None = None
@@ -101,7 +122,8 @@ def read_card(weights: Path) -> WeightCard:
     if not path.is_file():
         raise ModelError(
             f"the weights {weights} have no card {path.name} beside them",
-            "dfbench train writes both; copy the card along with the weights",
+            "dfbench train writes both; copy the card along with the weights. Weights of another project: "
+            f"dfbench weights import {weights.name} --model M",
         )
     try:
         raw = json.loads(path.read_text("utf-8"))
@@ -148,11 +170,16 @@ def check_card(card: WeightCard, weights: Path, intended: Intended) -> None:
             f"the weights {weights} have {card.num_classes} classes, the task has {intended.num_classes}",
             f"they were trained for protocol {card.protocol.name if card.protocol else 'none'}; train for this one",
         )
-    crops = (intended.profile or card.profile, intended.size or card.size)
-    if crops != (card.profile, card.size) and not intended.allow_crop_mismatch:
+    if intended.classes and card.classes and card.classes != intended.classes:
+        raise ModelError(
+            f"the weights {weights} have the classes {', '.join(card.classes)}, the task {', '.join(intended.classes)}",
+            "names and order must be the same",
+        )
+    profile, size = intended.profile or card.profile, intended.size or card.size
+    if crop_mismatch(card, profile, size) and not intended.allow_crop_mismatch:
         raise ModelError(
             f"the weights {weights} were trained on {card.profile!r} crops of {card.size} pixels, "
-            f"the data are {crops[0]!r} crops of {crops[1]}",
+            f"the data are {profile!r} crops of {size}",
             "prepare matching crops, or say --allow-crop-mismatch",
         )
     home = card.protocol.name if card.protocol else "mini"
@@ -161,6 +188,17 @@ def check_card(card: WeightCard, weights: Path, intended: Intended) -> None:
             f"the weights {weights} were trained on invented faces (mini) and say nothing about {intended.protocol!r}",
             f"train: dfbench train --model {card.model} --protocol {intended.protocol}; or say --allow-mini-weights",
         )
+
+
+def crop_mismatch(card: WeightCard, profile: str, size: int) -> str:
+    """The crops that weights were trained on, where they are not those they meet; else nothing.
+
+    >>> card = WeightCard(model="m", num_classes=2, profile="dfb256", size=256, mini=False,
+    ...                   selection=SelectionRecord(split="unknown", epoch=0))
+    >>> crop_mismatch(card, "native", 128), crop_mismatch(card, "dfb256", 256)
+    ('dfb256 256 px', '')
+    """
+    return "" if (card.profile, card.size) == (profile, size) else f"{card.profile} {card.size} px"
 
 
 def _fitting(num_classes: int) -> set[int]:

@@ -55,4 +55,7 @@ def bad_file_hint(path: Path) -> str:
     """What to do about a file that is no safetensors file."""
     if looks_like(path) == "an HTML page":
         return "the download gave a web page in place of the file; download it again"
-    return "dfbench reads safetensors alone: pickles can run code when they are opened. Train: dfbench train"
+    return (
+        "weights with a card are safetensors: pickles can run code when they are opened. "
+        f"Weights of another project: dfbench weights import {path.name} --model M; or train: dfbench train"
+    )

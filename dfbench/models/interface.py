@@ -8,6 +8,8 @@ affair. It may also have
   binary cross-entropy for one logit.
 * ``start_epoch(epoch)`` and ``end_epoch(epoch)``: called around every training epoch, counted from 0. What they
   change must live in parameters or persistent buffers, so that training can be resumed after any epoch.
+* ``before_augmentation(images) -> Tensor``: called on a training batch before it is augmented, N,3,H,W in [0,1] ->
+  N,K,H,W; what it returns is augmented as a whole and given to ``forward``.
 """
 
 from __future__ import annotations
@@ -51,6 +53,20 @@ class HasEpochHooks(Protocol):
     def end_epoch(self, epoch: int) -> None:
         """After the last step of an epoch."""
         ...
+
+
+@runtime_checkable
+class PreparesImages(Protocol):
+    """A detector that adds planes to a training batch before it is augmented."""
+
+    def before_augmentation(self, images: Tensor) -> Tensor:
+        """N,3,H,W in [0,1] -> N,K,H,W."""
+        ...
+
+
+def before_augmentation(model: nn.Module, images: Tensor) -> Tensor:
+    """What is to be augmented of a training batch: the pictures, unless the detector wants to add planes."""
+    return model.before_augmentation(images) if isinstance(model, PreparesImages) else images
 
 
 def logits_of(output: object, samples: int, name: str = "the detector") -> Tensor:

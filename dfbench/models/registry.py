@@ -13,6 +13,17 @@ from dfbench.errors import ModelError, UsageError, unknown_name
 from dfbench.models.spec import ModelSpec
 
 GROUP = "dfbench.models"
+USERS_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a user's own code raises when it has a fault; told as :class:`ModelError` with the fault's own words."""
 _REFERENCE = re.compile(r"^(?P<where>[^:]+(?:\.py)?):(?P<attr>[A-Za-z_]\w*)$")
 
 
@@ -107,6 +118,8 @@ def load_target(target: str) -> object:
             else f"try: python -c 'import {missing}'"
         )
         raise ModelError(f"{where} can not be imported: {error}", hint if missing else "mend the file") from error
+    except USERS_FAULTS as error:
+        raise ModelError(f"{where} can not be imported: {type(error).__name__}: {error}", "mend the file") from error
     if attribute not in module_dict:
         near = [n for n, v in module_dict.items() if callable(v) and not n.startswith("_")]
         raise ModelError(f"{where} has no {attribute!r}", f"it has: {', '.join(sorted(near)) or 'nothing to call'}")

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from dfbench.models.keymap import KeyMap
+
 Provenance = Literal["official weights", "re-implementation", "approximate", "user"]
 
 
@@ -31,14 +33,23 @@ class TrainingDefaults:
     Attributes:
         optimizer: ``adam``, ``adamw`` or ``sgd``.
         lr: initial learning rate.
-        lr_decay: factor on the learning rate after every epoch.
+        lr_decay: factor on the learning rate after every ``lr_decay_epochs`` epochs.
+        lr_decay_epochs: epochs between two decays.
+        lr_decay_steps: optimiser steps between two decays, at ``batch_size``; in place of epochs.
+        lr_min: the rate does not fall below it.
         epochs: passes over the training samples.
         batch_size: samples per step.
         betas: Adam's decay rates.
         momentum: of SGD.
         weight_decay: L2 penalty.
+        bias_lr_factor: biases of convolutions and dense layers learn at this multiple of the rate (Caffe's lr_mult).
+        bias_weight_decay: whether those biases decay too.
+        samples_per_epoch: None: every training sample once.
         rotation: largest rotation of the augmentation, degrees.
         perspective: distortion scale of the random perspective.
+        zoom: largest change of scale, as a share.
+        brightness: largest change, as a share.
+        hue: largest turn of the colour circle, as a share of it.
         flip: probability of a horizontal flip.
         source: where the numbers come from, and which are proposed.
     """
@@ -46,13 +57,22 @@ class TrainingDefaults:
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = 1e-3
     lr_decay: float = 1.0
+    lr_decay_epochs: int = 1
+    lr_decay_steps: int | None = None
+    lr_min: float = 0.0
     epochs: int = 20
     batch_size: int = 64
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = 0.9
     weight_decay: float = 0.0
+    bias_lr_factor: float = 1.0
+    bias_weight_decay: bool = True
+    samples_per_epoch: int | None = None
     rotation: float = 0.0
     perspective: float = 0.0
+    zoom: float = 0.0
+    brightness: float = 0.0
+    hue: float = 0.0
     flip: float = 0.5
     source: str = ""
 
@@ -80,6 +100,7 @@ class ModelSpec:
         open_points: what the sources leave open, with the reading chosen.
         recipe: how it is trained when a protocol does not say.
         pretrained: what ``pretrained=True`` would fetch; empty when the option does not exist.
+        foreign_keys: the namings in which other projects publish weights of it, the most particular first.
     """
 
     name: str
@@ -98,3 +119,4 @@ class ModelSpec:
     open_points: tuple[OpenPoint, ...] = ()
     recipe: TrainingDefaults = TrainingDefaults()
     pretrained: str = ""
+    foreign_keys: tuple[KeyMap, ...] = ()

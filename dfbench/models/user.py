@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from dfbench.errors import ModelError, UsageError
-from dfbench.models.interface import HasEpochHooks, HasLogits, OwnsLoss, logits_of, loss_of
+from dfbench.models.interface import HasEpochHooks, HasLogits, OwnsLoss, before_augmentation, logits_of, loss_of
+from dfbench.models.registry import USERS_FAULTS
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class UserDetector(nn.Module):
         if isinstance(self.network, OwnsLoss):
             return self.network.loss(output, targets)
         return loss_of(self.network, output, targets)
+
+    def before_augmentation(self, images: Tensor) -> Tensor:
+        """Passed on."""
+        return before_augmentation(self.network, images)
 
     def start_epoch(self, epoch: int) -> None:
         """Passed on."""
@@ -98,7 +103,10 @@ def _call(factory: Callable[..., object], name: str, offered: dict[str, Any], op
     ]
     if missing:
         raise UsageError(f"{name} needs {', '.join(missing)}", "give them a default, or pass them as options")
-    return factory(**arguments)
+    try:
+        return factory(**arguments)
+    except USERS_FAULTS as error:
+        raise ModelError(f"{name} can not be built: {type(error).__name__}: {error}", "mend its constructor") from error
 
 
 def _probe(detector: UserDetector, num_classes: int, image_size: int) -> None:
@@ -108,9 +116,10 @@ def _probe(detector: UserDetector, num_classes: int, image_size: int) -> None:
     try:
         with torch.no_grad():
             logits = detector(torch.zeros(2, 3, image_size, image_size)).logits
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+    except USERS_FAULTS as error:
         raise ModelError(
-            f"{detector.name} does not run on RGB images of {image_size} x {image_size} pixels: {error}",
+            f"{detector.name} does not run on RGB images of {image_size} x {image_size} pixels: "
+            f"{type(error).__name__}: {error}",
             "it must take float images in [0,1] of shape (N, 3, H, W)",
         ) from error
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,8 +63,12 @@ def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
         The card as written.
     """
     write_state(path, dict(model.state_dict()))
+    options = dict(card.options)
+    if isinstance(options.get("pretrained"), str):
+        options["pretrained"] = Path(options["pretrained"]).name  # cards travel: no paths of this machine
     full = card.model_copy(
         update={
+            "options": options,
             "sha256": file_sha256(path),
             "bytes": path.stat().st_size,
             "golden": golden_scores(model, card.size),
@@ -98,7 +103,7 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
     """Put tensors into a model; every key and shape must fit.
 
     Raises:
-        ModelError: unused or missing keys, or shapes that differ, the first of each by name.
+        ModelError: unused or missing keys, or shapes that differ, the first three of each by name.
     """
     own = model.state_dict()
     missing = sorted(own.keys() - state.keys())
@@ -106,7 +111,7 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
     shapes = [k for k in sorted(own.keys() & state.keys()) if own[k].shape != state[k].shape]
     if missing or unused or shapes:
         parts = [
-            f"{len(keys)} {what} (first: {keys[0]})"
+            f"{len(keys)} {what} ({_some(keys)})"
             for keys, what in ((missing, "missing"), (unused, "unused"), (shapes, "of another shape"))
             if keys
         ]
@@ -115,6 +120,10 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
             "they belong to another architecture, other options or another class count",
         )
     model.load_state_dict(state)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def load_weights(path: Path, intended: Intended | None = None, *, golden: bool = True) -> tuple[nn.Module, WeightCard]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -17,7 +17,8 @@ import numpy as np
 from dfbench.faces.detectors import DetectorChoice, build_face_detector
 from dfbench.preparation.plan import Shard
 from dfbench.preparation.recipe import Recipe
-from dfbench.schema.sampling import FrameSampling
+from dfbench.schema.media import FAKE
+from dfbench.schema.sampling import FrameSampling, Rule
 
 # Seconds on the machine named above.
 DECODE_SECONDS_PER_CLIP = 0.66
@@ -25,7 +26,7 @@ CROP_SECONDS_PER_MEGAPIXEL = 0.09  # resampling, PNG and its hash
 TRIAL_SECONDS = 0.045  # the trial frame below, with the embedded face detector
 
 # Seconds of a clip's frame with one face against those of the trial frame.
-_FACE_FACTOR: Mapping[str, float] = MappingProxyType({"centerface": 1.15, "centerface-fast": 0.45})
+_FACE_FACTOR: Mapping[str, float] = MappingProxyType({"centerface": 0.45, "centerface-full": 1.15})
 
 # Bytes of a PNG a pixel of a crop of this side (22 faces of open clips and portraits); smaller crops hold more detail.
 _SIDES = (64, 128, 224, 256, 380)
@@ -66,7 +67,9 @@ def detector_seconds(recipe: Recipe) -> float:
     return statistics.median(taken[1:])
 
 
-def estimate(recipe: Recipe, clips: int, rows: int, workers: int, detect: float) -> Estimate:
+def estimate(
+    recipe: Recipe, clips: int, rows: int, workers: int, detect: float, detected: int | None = None
+) -> Estimate:
     """Time and disk of a run.
 
     Args:
@@ -76,19 +79,48 @@ def estimate(recipe: Recipe, clips: int, rows: int, workers: int, detect: float)
         workers: processes that work at the same time.
         detect: seconds of the trial frame, see :func:`detector_seconds`. With the embedded face detector it also
             tells how fast this machine is.
+        detected: rows whose frames the face detector looks at; default: all.
     """
     speed = detect / TRIAL_SECONDS if recipe.face_detector in _FACE_FACTOR else 1.0
     pixels = sum(size * size for size in recipe.sizes)
-    per_row = speed * CROP_SECONDS_PER_MEGAPIXEL * pixels / 1e6 + detect * _FACE_FACTOR.get(recipe.face_detector, 1.0)
-    seconds = (clips * DECODE_SECONDS_PER_CLIP * speed + rows * per_row) / max(1, min(workers, clips))
+    cropping = rows * speed * CROP_SECONDS_PER_MEGAPIXEL * pixels / 1e6
+    detecting = (rows if detected is None else detected) * detect * _FACE_FACTOR.get(recipe.face_detector, 1.0)
+    seconds = (clips * DECODE_SECONDS_PER_CLIP * speed + cropping + detecting) / max(1, min(workers, clips))
     disk = rows * (row_bytes(recipe.sizes) + (PATCH_BYTES if recipe.patch else 0))
     return Estimate(seconds, disk, clips / seconds if seconds else 0.0)
 
 
 def planned_rows(recipe: Recipe, shard: Shard) -> int:
     """Rows that a shard is expected to have; a guess where a rule has no bound."""
-    rules = shard.rules or (recipe.sampling,) * len(shard.media)
-    return sum(rule.rows_planned for rule in rules if isinstance(rule, FrameSampling))
+    return sum(map(_rows_planned, _rules(recipe, shard)))
+
+
+def detected_rows(recipe: Recipe, shards: Iterable[Shard]) -> int:
+    """Rows whose frames the face detector looks at: none of ready-made crops, with shared geometry those of reals.
+
+    Fakes whose base is not there find their own faces, and so does all of their scene group's compression; sizes, which
+    can hinder sharing as well, are not known from names.
+    """
+    return sum(_detected(recipe, shard) for shard in shards)
+
+
+def _detected(recipe: Recipe, shard: Shard) -> int:
+    jobs = [(m, rule) for m, rule in zip(shard.media, _rules(recipe, shard), strict=True) if not m.cropped]
+    there = {m.media_id for m, _ in jobs}
+    alone = {(m.scene_group, m.subset) for m, _ in jobs if m.label == FAKE and m.base_media_id not in there}
+    return sum(
+        _rows_planned(rule)
+        for m, rule in jobs
+        if recipe.geometry == "own" or m.label != FAKE or (m.scene_group, m.subset) in alone
+    )
+
+
+def _rules(recipe: Recipe, shard: Shard) -> Sequence[Rule]:
+    return shard.rules or (recipe.sampling,) * len(shard.media)
+
+
+def _rows_planned(rule: Rule) -> int:
+    return rule.rows_planned if isinstance(rule, FrameSampling) else 0
 
 
 def row_bytes(sizes: tuple[int, ...]) -> int:

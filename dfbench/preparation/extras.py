@@ -21,11 +21,13 @@ class Extras:
 
     Attributes:
         patch: the patch columns.
+        masks: the mask columns, which come from a video of their own, see :mod:`dfbench.preparation.mask`.
         provider: places dense landmarks.
         dense: the column of dense landmarks: the provider's, or the face detector's own.
     """
 
     patch: bool = False
+    masks: bool = False
     provider: LandmarkProvider | None = None
     dense: bool = False
 

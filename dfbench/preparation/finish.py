@@ -34,6 +34,7 @@ def describe(recipe: Recipe, scan: Scan, out: Path) -> ManifestInfo:
         recipe_hash=recipe.hash,
         profile=recipe.profile,
         sizes=recipe.sizes,
+        condition=recipe.degrade or "clean",
         extras=recipe.extras,
         geometry=recipe.geometry,
         decoder=recipe.decoder,
@@ -42,6 +43,7 @@ def describe(recipe: Recipe, scan: Scan, out: Path) -> ManifestInfo:
         expected=dict(scan.expected),
         missing=dict(scan.missing),
         left_out={reason: list(paths) for reason, paths in scan.left_out.items()},
+        warnings=tuple(warning.replace(str(scan.root), "the tree") for warning in scan.warnings),
         licence=get_adapter(recipe.dataset).licence,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dfbench.config import find_root, manifests_home, workspace
+from dfbench.config import find_root, manifest_home, workspace
 from dfbench.datasets.adapter import Scan
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError
@@ -15,6 +15,7 @@ from dfbench.manifest.manifest import Manifest
 from dfbench.preparation.draw import expected_of, taken_media, too_few
 from dfbench.preparation.engine import check_engine, job_count
 from dfbench.preparation.folder import check_folder
+from dfbench.preparation.mask import without_mask
 from dfbench.preparation.plan import Shard, cut, rows_per_shard
 from dfbench.preparation.portion import parse_portion
 from dfbench.preparation.recipe import Recipe
@@ -51,7 +52,12 @@ def make_plan(recipe: Recipe, root: Path) -> Plan:
         expected=expected_of(found.expected, recipe),
         missing=expected_of(found.missing, recipe),
         left_out=found.left_out,
-        warnings=(*found.warnings, *without_base(media, recipe.face_rule), *too_few(found.media, recipe)),
+        warnings=(
+            *found.warnings,
+            *without_base(media, recipe.face_rule),
+            *without_mask(media, found.root, recipe.masks),
+            *too_few(found.media, recipe),
+        ),
     )
     return Plan(recipe, found.root, scan, _cut(media, recipe))
 
@@ -96,6 +102,8 @@ def prepare(
     device: str = "cpu",
     landmarks: str | None = None,
     patch: bool = False,
+    masks: bool = False,
+    degrade: str | None = None,
     decoder: str = "pyav",
     seed: int = 0,
     quiet: bool = False,
@@ -135,6 +143,9 @@ def prepare(
         device: where the face detector runs: ``cpu``, ``auto``, ``cuda`` or ``cuda:N``.
         landmarks: an installed provider of dense landmarks, which are stored.
         patch: store the source around each face too, so that ``dfbench recrop`` needs no videos.
+        masks: store crops of the fakes' mask videos too (``ff++``, ``dfd``).
+        degrade: condition that the crops are made under, for example ``h264:crf=40@clip``; faces are found in the
+            untouched frames.
         decoder: name of the video reader.
         seed: for whatever draws at random; kept in the recipe.
         quiet: no progress bar.
@@ -166,6 +177,8 @@ def prepare(
         device=device,
         landmarks=landmarks,
         patch=patch,
+        masks=masks,
+        degrade=degrade,
         decoder=decoder,
         seed=seed,
         source=_source(mini),
@@ -220,7 +233,7 @@ def dry_run(
 
 def plan_folder(dataset: str, out: str | Path | None) -> Path:
     """The manifest's folder: as given, else by default."""
-    return Path(out).expanduser() if out is not None else manifests_home() / dataset
+    return Path(out).expanduser() if out is not None else manifest_home(dataset)
 
 
 def _mini_root(root: str | Path | None) -> Path:

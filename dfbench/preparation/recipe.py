@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dfbench.faces.detectors import DetectorChoice
+from dfbench.manifest.degraded import VERSION as DEGRADE_VERSION
 from dfbench.manifest.shards import ROW_GROUP
 from dfbench.schema.drawing import Take
 from dfbench.schema.sampling import FaceRule, Rule, make_rule
 
 PATCH_RULE = "square of 2 native crops"
+MASK_RULE = "mask video, cropped like the face"
 
 # Raised when the same recipe would give other rows or pixels than before.
 RECIPE_VERSION = 1
@@ -66,6 +68,8 @@ class Recipe:
         face_rule: which faces of a frame become rows.
         storage: how crops are stored.
         patch: whether the source around each face is stored as well.
+        masks: whether crops of mask videos are stored as well.
+        degrade: condition that the crops are under; empty: clean.
         landmarks: name of the provider of dense landmarks; empty: none.
         landmarks_fingerprint: identifies its weights and settings.
         local: the face detector with paths and device of this machine, which are not part of the recipe.
@@ -85,6 +89,8 @@ class Recipe:
     face_rule: FaceRule = "largest"
     storage: str = "png"
     patch: bool = False
+    masks: bool = False
+    degrade: str = ""
     landmarks: str = ""
     landmarks_fingerprint: str = ""
     local: DetectorChoice | None = field(default=None, compare=False)
@@ -93,7 +99,8 @@ class Recipe:
     def extras(self) -> tuple[str, ...]:
         """Groups of optional columns; dlib's own parts are dense landmarks too."""
         dense = bool(self.landmarks) or self.face_detector == "dlib"
-        return (("patch",) if self.patch else ()) + (("dense",) if dense else ())
+        wanted = {"patch": self.patch, "masks": self.masks, "dense": dense}
+        return tuple(group for group, on in wanted.items() if on)
 
     def takes(self, subset: str, split: str, manipulation: str) -> bool:
         """Whether media of this subset, split and manipulation take part."""
@@ -109,6 +116,10 @@ class Recipe:
         parts = sorted((p.to_json() for p in self.parts), key=lambda p: json.dumps(p, sort_keys=True))
         faces = {} if self.face_rule == "largest" else {"face_rule": self.face_rule}
         extras: dict[str, Any] = {"patch": PATCH_RULE} if self.patch else {}
+        if self.masks:
+            extras |= {"masks": MASK_RULE}
+        if self.degrade:
+            extras |= {"degrade": {"version": DEGRADE_VERSION, "condition": self.degrade}}
         if self.landmarks:
             extras |= {"landmarks": {"name": self.landmarks, "fingerprint": self.landmarks_fingerprint}}
         return (

@@ -12,6 +12,8 @@ from dfbench.datasets.registry import get_adapter
 from dfbench.errors import UsageError
 from dfbench.faces.profiles import get_profile
 from dfbench.media.reader import check_decoder
+from dfbench.preparation.degraded import check_condition
+from dfbench.preparation.mask import check_masks
 from dfbench.preparation.recipe import Part, Recipe
 from dfbench.preparation.resolve_faces import resolve_faces
 from dfbench.preparation.resolve_sampling import (
@@ -56,6 +58,8 @@ class Request:
         device: where the face detector runs.
         landmarks: provider of dense landmarks.
         patch: store the source around each face as well.
+        masks: store crops of mask videos as well.
+        degrade: condition that the crops are made under.
         decoder: name of the video reader.
         seed: for whatever draws at random.
         source: settings of a generated data set.
@@ -80,6 +84,8 @@ class Request:
     device: str = "cpu"
     landmarks: str | None = None
     patch: bool = False
+    masks: bool = False
+    degrade: str | None = None
     decoder: str = "pyav"
     seed: int = 0
     source: Mapping[str, Any] = field(default_factory=dict)
@@ -132,10 +138,23 @@ def resolve(request: Request) -> Recipe:
         geometry=check_geometry(request.geometry),
         face_rule=face_rule_of(request.dataset, request.face_rule, fallback),
         patch=request.patch,
+        masks=check_masks(request.dataset, request.masks),
+        degrade=_condition(request),
         landmarks=faces.landmarks,
         landmarks_fingerprint=faces.landmarks_fingerprint,
         local=faces.detector,
     )
+
+
+def _condition(request: Request) -> str:
+    if request.degrade is None:
+        return ""
+    if request.patch:
+        raise UsageError(
+            "--degrade can not go with --patch: crops cut from the patches would not be degraded",
+            "prepare with --patch, recrop, then: dfbench degrade MANIFEST --with SPEC --out DIR",
+        )
+    return check_condition(request.degrade).name
 
 
 def check_sizes(sizes: Sequence[int]) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from dfbench.errors import DfbenchError
 from dfbench.faces.crops import crop
 from dfbench.faces.detectors import Face, FaceDetector
 from dfbench.faces.profiles import CropProfile
+from dfbench.manifest.geometry import whole_picture
 from dfbench.media.images import encode_png, pixel_hash
 from dfbench.preparation.choose import NO_FACE, OTHER_FACES, Choice
 from dfbench.preparation.extras import NO_EXTRAS, Extras, look_again
@@ -175,21 +176,6 @@ def crops_of_whole(image: npt.NDArray[np.uint8], cropper: Cropper) -> Row:
     """The crop columns of a ready-made crop, resampled by the rule that holds for faces."""
     height, width = image.shape[:2]
     return _pictures(image, lambda size: whole_picture(size, width, height), cropper)
-
-
-def whole_picture(size: int, width: int, height: int) -> npt.NDArray[np.float64]:
-    """The map (2, 3) from a whole picture to a square crop: centre to centre, the longer side filling the crop.
-
-    The proportions stay; beside a picture that is not square its border goes on. At its own size a square picture
-    stays as it is.
-
-    >>> whole_picture(128, 256, 256)
-    array([[ 0.5 ,  0.  , -0.25],
-           [ 0.  ,  0.5 , -0.25]])
-    """
-    zoom = size / max(width, height)
-    shift = [(size - 1) / 2 - zoom * (side - 1) / 2 for side in (width, height)]
-    return np.array([[zoom, 0.0, shift[0]], [0.0, zoom, shift[1]]])
 
 
 def _crops(image: npt.NDArray[np.uint8], face: Face, cropper: Cropper) -> Row:

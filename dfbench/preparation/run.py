@@ -129,6 +129,7 @@ def _run(
         clips=sum(len(shard.media) for shard in mine),
         shards=len(mine),
         finished_shards=len(done),
+        warnings=info.warnings,
     )
     try:
         made = _make(plan, todo, done, out, workers, quiet, log)

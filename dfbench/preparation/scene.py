@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import numpy.typing as npt
 from dfbench.datasets.masks import find_mask
 from dfbench.errors import DfbenchError
 from dfbench.faces.detectors import Face, FaceDetector
-from dfbench.media.reader import Chooser, Frame, Reading, read
+from dfbench.media.reader import Chooser, Frame, Look, Reading, read
 from dfbench.preparation.changes import difference, reduced, track_changes
 from dfbench.preparation.choose import NO_FACE, OTHER_FACES, Candidates, Choice, choose, follow, most_changed
 from dfbench.preparation.geometry import Extent, Family, can_share, families
+from dfbench.preparation.mask import with_masks
+from dfbench.preparation.register import registered
 from dfbench.preparation.rows import (
     BASE_FRAME,
     BASE_SIZE,
@@ -33,7 +36,7 @@ from dfbench.preparation.sampling import MediaJob
 from dfbench.preparation.source import Sources, Unreadable
 from dfbench.schema.media import FAKE, Media
 
-Look = Callable[[Reading], Iterator[tuple[int, Seen]]]
+Map = npt.NDArray[np.float32]
 
 
 class Scene:
@@ -62,6 +65,10 @@ class Scene:
 
     def rows(self, job: MediaJob) -> list[Row]:
         """All rows of one of the clips, by rising frame index (a clip that gives no frame: -1, -2, ...)."""
+        rows = self._rows(job)
+        return with_masks(rows, job.media, self._root, self._cropper) if self._cropper.extras.masks else rows
+
+    def _rows(self, job: MediaJob) -> list[Row]:
         media = job.media
         try:
             self._refuse_given_up(media)
@@ -86,28 +93,26 @@ class Scene:
     # What frames show
 
     def _see(self, media: Media, chooser: Chooser, look: Look) -> SeenClip:
-        frames: dict[int, Seen] = {}
-        errors: dict[int, str] = {}
-        first: Reading | None = None
-        for part in self._sources.parts(media, chooser):
-            first = first or part
-            errors.update(part.errors)
-            frames.update(look(part))
-        if first is None or not (frames or errors):
+        found = self._sources.read(media, chooser, look)
+        frames = {index: replace(glimpse.made, time_s=glimpse.time_s) for index, glimpse in found.seen.items()}
+        if not (frames or found.errors):
             raise Unreadable("decode_error", "no frame decodes")
-        return SeenClip(first.frame_count, first.width, first.height, frames, errors)
+        return SeenClip(found.frame_count, found.width, found.height, frames, found.errors)
 
-    def _look_for_faces(self, reading: Reading) -> Iterator[tuple[int, Seen]]:
+    def _look_for_faces(self, frames: Sequence[Frame]) -> list[Seen]:
+        return [
+            self._seen_faces(frame, faces)
+            for frame, faces in zip(frames, _detect(frames, self._cropper.detector), strict=True)
+        ]
+
+    def _seen_faces(self, frame: Frame, faces: Sequence[Face]) -> Seen:
         cropper = self._cropper
-        frames = [reading.frames[i] for i in sorted(reading.frames)]
-        for frame, faces in zip(frames, _detect(frames, cropper.detector), strict=True):
-            cut = faces[:1] if cropper.face_rule == "largest" else faces
-            small = reduced(frame.image) if cropper.face_rule == "manipulated" else None
-            yield frame.index, _seen(frame, faces, crops_of_faces(frame.image, cut, cropper), len(faces), small)
+        cut = faces[:1] if cropper.face_rule == "largest" else faces
+        small = reduced(frame.image) if cropper.face_rule == "manipulated" else None
+        return _seen(frame, faces, crops_of_faces(frame.image, cut, cropper), len(faces), small)
 
-    def _look_at_crops(self, reading: Reading) -> Iterator[tuple[int, Seen]]:
-        for index, frame in reading.frames.items():
-            yield index, _seen(frame, (), (crops_of_whole(frame.image, self._cropper),), 0)
+    def _look_at_crops(self, frames: Sequence[Frame]) -> list[Seen]:
+        return [_seen(frame, (), (crops_of_whole(frame.image, self._cropper),), 0) for frame in frames]
 
     # Which faces
 
@@ -136,30 +141,35 @@ class Scene:
             return None
         return track_changes(candidates.tracks, faces, widths, self._difference_maps(self._jobs[other].media, small))
 
-    def _mask_maps(self, fake: Media, small: _Reduced) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    def _mask_maps(self, fake: Media, small: _Reduced) -> Iterable[tuple[int, Map]]:
         path = find_mask(fake, self._root)
         if path is None:
-            return
+            return ()
+
+        def marked(frame: Frame) -> Map | None:
+            mask = reduced(frame.image, like=small[frame.index])
+            return None if mask is None else (mask.max(axis=2) > 127).astype(np.float32)
+
         try:
             # Masks can be far shorter than their clips.
-            reading = read(path, _present(small), self._cropper.decoder)
+            found = read(path, _present(small), self._cropper.decoder, lambda frames: [*map(marked, frames)])
         except (DfbenchError, OSError):
-            return
-        for index, frame in reading.frames.items():
-            mask = reduced(frame.image, like=small[index])
-            if mask is not None:
-                yield index, (mask.max(axis=2) > 127).astype(np.float32)
+            return ()
+        return _maps(found)
 
-    def _difference_maps(self, other: Media, small: _Reduced) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    def _difference_maps(self, other: Media, small: _Reduced) -> Iterable[tuple[int, Map]]:
+        def changed(frame: Frame) -> Map | None:
+            picture = reduced(frame.image, like=small[frame.index])
+            if picture is None:
+                return None
+            return difference(small[frame.index], registered(picture, small[frame.index]))
+
         try:
             self._refuse_given_up(other)
-            for part in self._sources.parts(other, _present(small)):
-                for index, frame in part.frames.items():
-                    picture = reduced(frame.image, like=small[index])
-                    if picture is not None:
-                        yield index, difference(small[index], picture)
+            found = self._sources.read(other, _present(small), lambda frames: [*map(changed, frames)])
         except Unreadable:
-            return
+            return ()
+        return _maps(found)
 
     # Shared geometry
 
@@ -194,23 +204,24 @@ class Scene:
             return rows_of_clip(base, clip, lent.choice)
         reasons: dict[int, str] = {}
 
-        def look(reading: Reading) -> Iterator[tuple[int, Seen]]:
-            for index, frame in reading.frames.items():
-                seen = lent.clip.frames.get(index)
-                height, width = frame.image.shape[:2]
-                faces: tuple[Face, ...] = ()
-                if seen is None:
-                    reasons[index] = BASE_FRAME
-                elif (seen.width, seen.height) != (width, height):
-                    reasons[index] = BASE_SIZE
-                else:
-                    faces = tuple(seen.faces[place] for place in lent.choice[index])
-                    reasons[index] = OTHER_FACES if seen.faces else NO_FACE
-                found = seen.found if seen is not None else 0
-                yield index, _seen(frame, faces, crops_of_faces(frame.image, faces, self._cropper), found)
+        def look(frame: Frame) -> Seen:
+            seen = lent.clip.frames.get(frame.index)
+            height, width = frame.image.shape[:2]
+            faces: tuple[Face, ...] = ()
+            if seen is None:
+                reasons[frame.index] = BASE_FRAME
+            elif (seen.width, seen.height) != (width, height):
+                reasons[frame.index] = BASE_SIZE
+            else:
+                faces = tuple(seen.faces[place] for place in lent.choice[frame.index])
+                reasons[frame.index] = OTHER_FACES if seen.faces else NO_FACE
+            found = seen.found if seen is not None else 0
+            return _seen(frame, faces, crops_of_faces(frame.image, faces, self._cropper), found)
 
         # A clip whose end does not decode after all can be shorter than it claimed.
-        clip = self._see(job.media, lambda count: [i for i in indices if i < count], look)
+        clip = self._see(
+            job.media, lambda count: [i for i in indices if i < count], lambda frames: [*map(look, frames)]
+        )
         choice = {index: tuple(range(len(seen.faces))) for index, seen in clip.frames.items()}
         return rows_of_clip(job.media, clip, choice, base.media_id, reasons)
 
@@ -239,6 +250,10 @@ class _Lent:
     def __init__(self, clip: SeenClip, choice: Choice) -> None:
         self.clip = clip
         self.choice = choice
+
+
+def _maps(found: Reading) -> Iterable[tuple[int, Map]]:
+    return ((index, glimpse.made) for index, glimpse in found.seen.items() if glimpse.made is not None)
 
 
 def _present(small: _Reduced) -> Chooser:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dfbench.datasets.archive_pictures import ArchivePictures, list_pictures, load_pictures
 from dfbench.errors import DfbenchError
-from dfbench.media.reader import Chooser, Reading, read
+from dfbench.media.reader import Chooser, Look, Reading, read
 from dfbench.media.sequence import FolderPictures, Pictures, read_sequence
 from dfbench.preparation.sampling import MediaJob
 from dfbench.schema.media import Media, sequence_order, split_archive_path
-
-AT_ONCE = 48
-"""Frames that are decoded before they are looked at: a limit to memory (300 MB at 1080p)."""
 
 VANISHED = "the file vanished after planning"
 
@@ -53,22 +49,8 @@ class Sources:
         self._opening = opening
         self._archives: dict[str, dict[str, ArchivePictures]] = {}
 
-    def parts(self, media: Media, choose: Chooser) -> Iterator[Reading]:
-        """The wanted frames in rising order, at most :data:`AT_ONCE` at a time; one reading at least.
-
-        Raises:
-            Unreadable: no frame can be had.
-        """
-        done = 0
-        while True:
-            reading = self.read(media, partial(_slice, choose, done))
-            yield reading
-            done += AT_ONCE
-            if len({*choose(reading.frame_count)}) <= done:
-                return
-
-    def read(self, media: Media, choose: Chooser) -> Reading:
-        """The wanted frames at once; choosing none gives the frame count and size alone.
+    def read(self, media: Media, choose: Chooser, look: Look | None = None) -> Reading:
+        """The wanted frames, or what a look makes of them; choosing none gives the frame count and size alone.
 
         Raises:
             Unreadable: no frame can be had.
@@ -77,13 +59,13 @@ class Sources:
         try:
             inside = split_archive_path(media.path) if media.kind == "sequence" else None
             if inside is not None:
-                return read_sequence(self._archived(*inside), choose, media.path)
+                return read_sequence(self._archived(*inside), choose, media.path, look)
             path = self._root / media.path
             if media.kind == "sequence" and path.is_dir():
-                return read_sequence(FolderPictures(path), choose, media.path)
+                return read_sequence(FolderPictures(path), choose, media.path, look)
             if media.kind == "sequence" or not path.is_file():
                 raise Unreadable("missing_media", VANISHED)
-            return read(path, choose, self._decoder)
+            return read(path, choose, self._decoder, look)
         except DfbenchError as error:
             # Rows must not hold a machine's paths.
             text = error.message.replace(str(self._root / media.path), media.path).replace(f"{self._root}/", "")
@@ -106,10 +88,6 @@ class Sources:
             loaded = load_pictures(path, wanted)
             self._archives[archive] = {f: ArchivePictures(names[f], loaded[f]) for f in rules}
         return self._archives[archive][folder]
-
-
-def _slice(choose: Chooser, low: int, count: int) -> list[int]:
-    return sorted({*choose(count)})[low : low + AT_ONCE]
 
 
 def _wanted(names: Sequence[str], job: MediaJob) -> list[str]:

@@ -10,12 +10,15 @@ from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
+from dfbench.degrade import parse
 from dfbench.errors import SetupError
 from dfbench.faces.detectors import DetectorChoice, FaceDetector, build_face_detector
 from dfbench.faces.landmarks import LandmarkProvider, build_landmark_provider
 from dfbench.faces.profiles import get_profile
+from dfbench.manifest.degraded import Degrader
 from dfbench.manifest.shards import Stamp, sha256_of, write_shard
 from dfbench.preparation.extras import Extras
+from dfbench.preparation.memory import give_back
 from dfbench.preparation.plan import Shard
 from dfbench.preparation.recipe import Recipe
 from dfbench.preparation.rows import Cropper, Row
@@ -69,8 +72,9 @@ def _rows(task: ShardTask) -> Iterator[Row]:
         recipe.face_rule,
         recipe.geometry == "shared",
         task.given_up,
-        Extras(recipe.patch, provider, "dense" in recipe.extras),
+        Extras(recipe.patch, recipe.masks, provider, "dense" in recipe.extras),
     )
+    degrader = _degrader(recipe, task.root) if recipe.degrade else None
     tally = Tally(task.out, task.shard.number)
     parent = os.getppid()
     for _, jobs in groupby(task.shard.jobs(recipe.sampling), key=lambda job: job.media.scene_group):
@@ -81,8 +85,15 @@ def _rows(task: ShardTask) -> Iterator[Row]:
             if os.getppid() != parent:
                 raise SetupError("the command that started this worker is gone", "run it again, it goes on from there")
             rows = scene.rows(job)
+            if degrader is not None:
+                rows = degrader.rows(rows)
             tally.clip_done(sum(row["status"] == "ok" for row in rows))
+            give_back()
             yield from rows
+
+
+def _degrader(recipe: Recipe, root: Path) -> Degrader:
+    return Degrader(parse(recipe.degrade), recipe.profile, recipe.sizes, root, recipe.decoder)
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,9 @@ from pydantic import (
     model_validator,
 )
 
+from dfbench.degrade import parse
 from dfbench.errors import UsageError
+from dfbench.protocols.conditions import read_conditions
 from dfbench.schema.drawing import Share, Take
 from dfbench.schema.media import Split
 from dfbench.schema.sampling import FaceRule, Rule, make_rule
@@ -34,6 +36,13 @@ Positive = Annotated[int, Field(ge=1)]
 
 # Left out of a protocol's content while they say nothing: the hash of a protocol that does not use them stays.
 _SILENT = ("all", "random", "clips", "length", "first", "total_real", "total_per_method", "pick", "seed", "faces")
+
+
+def _spoken(model: BaseModel, plain: SerializerFunctionWrapHandler, silent: tuple[str, ...]) -> dict[str, Any]:
+    """The content of a model without those fields of ``silent`` that have their default."""
+    values: dict[str, Any] = plain(model)
+    fields = type(model).model_fields
+    return {k: v for k, v in values.items() if k not in silent or getattr(model, k) != fields[k].default}
 
 
 class Sampling(_Frozen):
@@ -74,9 +83,7 @@ class Sampling(_Frozen):
 
     @model_serializer(mode="wrap")
     def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = plain(self)
-        defaults = type(self).model_fields
-        return {k: v for k, v in values.items() if k not in _SILENT or v != defaults[k].default}
+        return _spoken(self, plain, _SILENT)
 
 
 class DataPart(_Frozen):
@@ -103,8 +110,7 @@ class DataPart(_Frozen):
 
     @model_serializer(mode="wrap")
     def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = plain(self)
-        return {k: v for k, v in values.items() if k not in ("sampling", "take", "share") or v is not None}
+        return _spoken(self, plain, ("sampling", "take", "share"))
 
 
 class Crops(_Frozen):
@@ -115,14 +121,34 @@ class Crops(_Frozen):
 
 
 class Conditions(_Frozen):
-    """Degradations at training and test time; ``clean`` is the untouched sample."""
+    """Degradations at training and test time; ``clean`` is the untouched sample.
+
+    ``conditions = "suite:robustness/v1"`` and ``conditions = ["clean", "JP60"]`` are short for ``test`` alone.
+    """
 
     train: str = "clean"
-    test: tuple[str, ...] = ("clean",)
+    test: tuple[str, ...] = Field(default=("clean",), min_length=1, description="specs, or suite:NAME")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _test_alone(cls, raw: Any) -> Any:
+        given = {"test": raw} if isinstance(raw, str | list | tuple) else raw
+        if isinstance(given, dict) and isinstance(given.get("test"), str):
+            return given | {"test": (given["test"],)}
+        return given
+
+    @model_validator(mode="after")
+    def _known(self) -> Conditions:
+        try:
+            read_conditions(self.test)
+            parse(self.train)
+        except UsageError as error:
+            raise ValueError(f"{error.message}: {error.hint}") from error
+        return self
 
 
 class Augmentation(_Frozen):
-    """Random geometric augmentation of training crops."""
+    """Random augmentation of training crops: geometry, and degradations before it."""
 
     flip: Annotated[float, Field(ge=0, le=1)] = Field(default=0.5, description="probability of a horizontal flip")
     rotation: Annotated[float, Field(ge=0, le=180)] = Field(
@@ -130,6 +156,30 @@ class Augmentation(_Frozen):
     )
     perspective: Annotated[float, Field(ge=0, le=1)] = Field(default=0.0, description="distortion scale")
     perspective_p: Annotated[float, Field(ge=0, le=1)] = 0.5
+    shear: Annotated[float, Field(ge=0, lt=90)] = Field(default=0.0, description="largest angle in degrees")
+    zoom: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="largest change of scale, as a share")
+    shift: Annotated[float, Field(ge=0, le=1)] = Field(default=0.0, description="largest shift, as a share of the side")
+    brightness: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.0, description="largest change, as a share")
+    hue: Annotated[float, Field(ge=0, le=0.5)] = Field(default=0.0, description="largest turn of the colour circle")
+    degradations: tuple[str, ...] = Field(default=(), description="specs @crop, of which one is drawn for a crop")
+    degradations_p: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.5, description="probability that a crop is degraded"
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> Augmentation:
+        try:
+            strange = [c.name for c in map(parse, self.degradations) if c.where != "crop" or c.is_clean]
+        except UsageError as error:
+            raise ValueError(f"{error.message}: {error.hint}") from error
+        if strange:
+            raise ValueError(f"training degradations act @crop, {strange[0]} does not")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        silent = ("shear", "zoom", "shift", "brightness", "hue", "degradations")
+        return _spoken(self, plain, silent if self.degradations else (*silent, "degradations_p"))
 
 
 class Recipe(_Frozen):
@@ -140,8 +190,13 @@ class Recipe(_Frozen):
     optimizer: Literal["adam", "adamw", "sgd"] | None = None
     lr: Annotated[float, Field(gt=0)] | None = None
     lr_decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        default=None, description="factor on the rate after every epoch"
+        default=None, description="factor on the rate after every epoch, or as often as the next two say"
     )
+    lr_decay_epochs: Annotated[int, Field(ge=1)] | None = Field(default=None, description="epochs between two decays")
+    lr_decay_steps: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="optimiser steps between two decays, in place of epochs"
+    )
+    lr_min: Annotated[float, Field(ge=0)] | None = Field(default=None, description="the rate does not fall below it")
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     sampling: Literal["natural", "balanced", "paired"] = Field(
         default="natural",
@@ -150,8 +205,24 @@ class Recipe(_Frozen):
     samples_per_epoch: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="None: every training sample once"
     )
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none", description="balanced: the loss of a class counts by the inverse of its number of samples"
+    )
     augmentation: Augmentation | None = Field(default=None, description="None: the detector's own")
     seed: int = 7
+
+    @model_validator(mode="after")
+    def _decay_has_a_factor(self) -> Recipe:
+        timed = [n for n in ("lr_decay_epochs", "lr_decay_steps", "lr_min") if getattr(self, n) is not None]
+        if timed and self.lr_decay is None:
+            raise ValueError(f"{timed[0]} needs lr_decay, the factor")
+        if self.lr_decay_epochs is not None and self.lr_decay_steps is not None:
+            raise ValueError("give lr_decay_epochs or lr_decay_steps, not both")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _spoken(self, plain, ("lr_decay_epochs", "lr_decay_steps", "lr_min", "class_weights"))
 
 
 class Selection(_Frozen):
@@ -175,8 +246,7 @@ class Metrics(_Frozen):
 
     @model_serializer(mode="wrap")
     def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = plain(self)
-        return {k: v for k, v in values.items() if k != "faces" or v is not None}
+        return _spoken(self, plain, ("faces",))
 
 
 class Published(_Frozen):
@@ -264,8 +334,7 @@ class Protocol(_Frozen):
 
     @model_serializer(mode="wrap")
     def _without_silence(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = plain(self)
-        return {k: v for k, v in values.items() if k not in ("caution", "merge") or v}
+        return _spoken(self, plain, ("caution", "merge"))
 
     @cached_property
     def hash(self) -> str:

@@ -15,6 +15,7 @@ _LATEX = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "†": r"\dag{}",
 }
 _MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\|`*_{}#<>~[]"} | {"\n": " "})
 

@@ -18,11 +18,23 @@ from dfbench.metrics.samples import Samples
 from dfbench.report import figures
 from dfbench.report.citations import citations
 from dfbench.report.examples import Example, data_uri, load_examples
+from dfbench.report.robustness import (
+    CELL_HEAD,
+    SUMMARY_HEAD,
+    cells_csv,
+    drop_cells,
+    judged,
+    left_out,
+    summary_cells,
+    without_suite,
+)
+from dfbench.report.robustness_figures import curves_figure, heat_figure
 from dfbench.report.rows import Row, metrics_of, result_rows
 from dfbench.report.rules import MINI_NOTE, notes
 from dfbench.report.runs import Run, load_runs
 from dfbench.report.summary import summary
 from dfbench.report.tables import NAME_COLUMNS, cells, header, render
+from dfbench.schema.result import Coverage
 
 TABLE_FILES = {"table.md": "md", "table.csv": "csv", "table.tex": "tex", "table.txt": "text"}
 _MAX_CELLS = 12  # data sets x subsets x conditions that get figures of their own
@@ -53,6 +65,8 @@ def write_report(runs: Sequence[Path], out: Path, title: str | None = None, *, f
     out.mkdir(parents=True, exist_ok=True)
     for name, fmt in TABLE_FILES.items():
         _replace(out / name, render(rows, fmt))
+    if any(run.result.robustness for run in loaded):
+        _replace(out / "robustness.csv", cells_csv(judged(loaded)))
     _replace(out / "index.html", page)
     return out / "index.html"
 
@@ -73,13 +87,14 @@ def render_page(runs: Sequence[Run], rows: Sequence[Row], title: str, faces: boo
         mini=any(run.result.mini for run in runs),
         mini_note=MINI_NOTE,
         summary=summary(rows),
-        tables=_tables(rows),
+        tables=_tables(without_suite(rows)),
+        robustness=_robustness(runs, rule),
         notes=notes(rows),
         figures=_figures(runs, rows, rule),
         rule=rule,
         examples=[(run.label, _pictures(load_examples(run.folder))) for run in runs] if faces else [],
         faces=faces,
-        coverage=[(run.label, c) for run in runs for c in run.result.coverage],
+        coverage=_coverage(runs),
         provenance=[_provenance(run) for run in runs],
         citations=citations(runs),
     )
@@ -152,6 +167,43 @@ def _figures(runs: Sequence[Run], rows: Sequence[Row], rule: str) -> dict[str, A
     for kind in ("roc", "hist", "bars"):
         found[kind] = [svg for svg in found[kind] if svg]
     found["metric"] = title_of(metric)
+    return found
+
+
+def _robustness(runs: Sequence[Run], rule: str) -> dict[str, Any]:
+    """Tables and figures of the section on degradations; figures show AUC where there is one."""
+    found = judged(runs)
+    names = list(dict.fromkeys(one.found.name for one in found))
+    shown = next((n for n in (f"auc.{rule}", *names) if n in names), "")
+    drawn = [one for one in found if one.found.name == shown]
+    mini = any(run.result.mini for run in runs)
+    places = list(dict.fromkeys(one.data for one in drawn))
+    curves = [
+        curves_figure([one for one in drawn if one.data == place], f"curves{number}", mini)
+        for number, place in enumerate(places)
+    ]
+    heats = [heat_figure(one, f"heat{number}", mini) for number, one in enumerate(drawn)]
+    return {
+        "head": SUMMARY_HEAD,
+        "lines": [summary_cells(one, "–") for one in found],
+        "cell_head": CELL_HEAD,
+        "cells": [drop_cells(one, cell, "–") for one in found for cell in one.found.cells],
+        "notes": [*dict.fromkeys(one.found.interval_note for one in found if one.found.interval_note), *left_out(runs)],
+        "curves": [svg for svg in curves if svg],
+        "heats": [svg for svg in heats if svg],
+    }
+
+
+def _coverage(runs: Sequence[Run]) -> list[tuple[str, Coverage]]:
+    """Counts under every condition, once where they are those of the first."""
+    found = []
+    for run in runs:
+        first: dict[tuple[object, ...], Coverage] = {}
+        for line in run.result.coverage:
+            key = (line.dataset, line.subset, line.label, line.manipulation)
+            same = line.model_copy(update={"condition": first.setdefault(key, line).condition})
+            if same != first[key] or line is first[key]:
+                found.append((run.label, line))
     return found
 
 

@@ -42,6 +42,7 @@ class Row:
         baseline: whether it costs nothing: always the larger class, or one fact about the files alone.
         classes: of a multi-class task.
         warnings: what looks wrong about the run's scores.
+        crop_mismatch: crops the weights were trained on, where they are not :attr:`profile` and :attr:`size`.
     """
 
     model: str
@@ -71,6 +72,7 @@ class Row:
     baseline: bool = False
     classes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    crop_mismatch: str = ""
 
     @property
     def coverage_differs(self) -> bool:
@@ -163,6 +165,7 @@ def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> l
                 caution=result.caution,
                 classes=result.classes,
                 warnings=result.warnings,
+                crop_mismatch=result.crop_mismatch,
             )
         )
     return rows
@@ -172,6 +175,9 @@ def _selection(result: RunResult) -> str:
     split, metric = result.selection.get("split"), result.selection.get("metric")
     if not split or split == "none":
         return "no selection"
+    if split == "unknown":
+        note = result.selection.get("note")
+        return f"unknown ({note})" if note else "unknown"
     return f"{metric} on {split}" if metric else f"on {split}"
 
 

@@ -8,6 +8,7 @@ from dfbench.report.rows import Row
 from dfbench.schema.result import MAJORITY
 
 MINI_NOTE = "mini: invented faces"
+CROP_MARK = "†"  # behind the name of a detector whose weights were trained on other crops
 
 _BASELINES = (
     "Size, format, length or frame rate alone: the share of fakes among other scene groups with the same value; the "
@@ -42,9 +43,15 @@ def rules(rows: Sequence[Row]) -> list[tuple[str, str]]:
         rows: rows of :func:`dfbench.report.rows.result_rows`.
     """
     ours = [row for row in rows if not row.baseline]
-    found = [(name, ", ".join(dict.fromkeys(map(read, ours)))) for name, read in _RULES]
+    found = [(name, _listed(list(dict.fromkeys(map(read, ours))))) for name, read in _RULES]
     units = ", ".join(dict.fromkeys(row.cluster.replace("_", " ") for row in ours))
     return [*found, ("intervals", f"95 %, bootstrap over {units}s")]
+
+
+def _listed(values: Sequence[str]) -> str:
+    most = 12
+    more = f" and {len(values) - most} more" if len(values) > most else ""
+    return ", ".join(values[:most]) + more
 
 
 def differences(rows: Sequence[Row]) -> list[str]:
@@ -73,6 +80,11 @@ def notes(rows: Sequence[Row]) -> list[str]:
         lines.append("Coverage is the share of requested samples that were scored (of reals / of fakes).")
     lines += dict.fromkeys(f"{row.model}: {warning}." for row in rows for warning in row.warnings)
     lines += [_BASELINES] if any(row.baseline and row.model != MAJORITY for row in rows) else []
+    others = {(r.model, r.crop_mismatch, r.profile, r.size) for r in rows if r.crop_mismatch}
+    lines += [
+        f"{CROP_MARK} {model}: weights trained on {trained} crops, scored on {profile} {size} px (crop mismatch)."
+        for model, trained, profile, size in sorted(others)
+    ]
     for row in rows:
         number = row.values.get("acc")
         if number and number.ties and row.manipulation == "all":

@@ -11,7 +11,7 @@ from dfbench.errors import unknown_name
 from dfbench.metrics.names import title_of
 from dfbench.report.escape import latex, markdown
 from dfbench.report.rows import Row, metrics_of
-from dfbench.report.rules import notes
+from dfbench.report.rules import CROP_MARK, notes
 from dfbench.schema.result import MetricValue
 
 DASH = "-"
@@ -66,7 +66,8 @@ def cells(row: Row, metrics: Sequence[str], dash: str = DASH, span: str = "-") -
     """One row of the printed table, under :func:`header`."""
     numbers = [percent(row.values.get(m), dash, span) for m in metrics]
     counts = [str(row.n), str(row.n_media), _coverage(row)]
-    return [row.model, row.data, row.manipulation, row.condition, row.level, *numbers, *counts]
+    name = f"{row.model} {CROP_MARK}" if row.crop_mismatch else row.model
+    return [name, row.data, row.manipulation, row.condition, row.level, *numbers, *counts]
 
 
 def _coverage(row: Row) -> str:
@@ -165,6 +166,7 @@ def _csv(rows: Sequence[Row]) -> str:
         "threshold",
         "cluster",
         "mini",
+        "crop_mismatch",
     ]
     counts = ["n", "n_media", "n_positive", "coverage", "coverage_real", "coverage_fake"]
     numbers = [f"{m}{part}" for m in metrics for part in ("", "_low", "_high", "_undefined", "_interval_note")]

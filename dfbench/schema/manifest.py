@@ -95,10 +95,25 @@ EXTRA_COLUMNS: Mapping[str, tuple[Column, ...]] = MappingProxyType(
 """Columns that a recipe can ask for, by the name of their group; they stand after those of the crops."""
 
 
-def extra_columns(groups: Iterable[str]) -> tuple[Column, ...]:
-    """The optional columns of the given groups, in the order of :data:`EXTRA_COLUMNS`."""
+def mask_columns(sizes: tuple[int, ...]) -> tuple[Column, ...]:
+    """The two columns that the group ``masks`` adds for every crop size."""
+    columns: list[Column] = []
+    for size in sizes:
+        what = f"the fake's mask video, cut like crop_{size}: white where it was manipulated; null for reals"
+        columns += [
+            Column(f"mask_{size}", CROP_TYPE, what, nullable=True),
+            Column(
+                f"sha256_mask_{size}", pa.string(), f"SHA-256 of the decoded RGB bytes of mask_{size}", nullable=True
+            ),
+        ]
+    return tuple(columns)
+
+
+def extra_columns(groups: Iterable[str], sizes: tuple[int, ...]) -> tuple[Column, ...]:
+    """The optional columns of the given groups, in the order of :data:`EXTRA_COLUMNS`, masks of each size last."""
     wanted = set(groups)
-    return tuple(column for name, columns in EXTRA_COLUMNS.items() if name in wanted for column in columns)
+    plain = tuple(column for name, columns in EXTRA_COLUMNS.items() if name in wanted for column in columns)
+    return plain + (mask_columns(sizes) if "masks" in wanted else ())
 
 
 class ShardInfo(BaseModel):
@@ -124,7 +139,8 @@ class ManifestInfo(BaseModel):
     recipe_hash: str = Field(description="SHA-256 of the canonical JSON of the recipe")
     profile: str = Field(description="crop profile")
     sizes: tuple[int, ...] = Field(description="crop sizes in pixels")
-    extras: tuple[str, ...] = Field(default=(), description="groups of optional columns: patch, dense")
+    condition: str = Field(default="clean", description="degradation that the crops are under")
+    extras: tuple[str, ...] = Field(default=(), description="groups of optional columns: patch, masks, dense")
     geometry: Literal["own", "shared"]
     decoder: str
     face_detector: str
@@ -138,6 +154,7 @@ class ManifestInfo(BaseModel):
     )
     missing: dict[str, Any] = Field(default_factory=dict, description="media the tree lacks, likewise")
     left_out: dict[str, Any] = Field(default_factory=dict, description="media found but not used, by reason")
+    warnings: tuple[str, ...] = Field(default=(), description="what the scan of the tree has to say, for people")
     recrop: dict[str, Any] = Field(
         default_factory=dict,
         description="of a manifest cut anew from another's patches: that manifest, and rows its patches did not cover",

@@ -56,6 +56,46 @@ class Baseline(_Frozen):
     metrics: tuple[MetricValue, ...] = Field(description="of the data sets, subsets and conditions where it is best")
 
 
+class ConditionDrop(_Frozen):
+    """One condition against the baseline, on the same samples. Its own interval stands in the metrics."""
+
+    condition: str
+    family: str = Field(description="degradation, or the name of a combination")
+    severity: int | None = Field(default=None, description="1 to 5 where the condition is one of the standard ones")
+    value: float | None = Field(description="the metric under the condition; null when undefined")
+    drop: float | None = Field(default=None, description="baseline - value; below 0 where the condition helps")
+    low: float | None = Field(default=None, description="lower end of the drop's paired 95 % interval")
+    high: float | None = Field(default=None, description="upper end of it")
+
+
+class FamilyMean(_Frozen):
+    """The mean of a metric over the conditions of one family."""
+
+    family: str
+    value: float
+    conditions: int = Field(ge=1)
+
+
+class Robustness(_Frozen):
+    """What degradations do to one metric on one data set and subset, all manipulations together."""
+
+    name: str = Field(description="metric, level and aggregation")
+    dataset: str
+    subset: str
+    baseline: str = Field(default="clean", description="condition that drops are counted from")
+    value: float | None = Field(description="the metric under the baseline")
+    cells: tuple[ConditionDrop, ...]
+    families: tuple[FamilyMean, ...] = Field(description="families with an undefined cell are left out")
+    mean: float | None = Field(default=None, description="mean over families, each counting alike")
+    mean_low: float | None = Field(default=None, description="lower end of its 95 % interval")
+    mean_high: float | None = Field(default=None, description="upper end of it")
+    drop: float | None = Field(default=None, description="baseline - mean")
+    drop_low: float | None = Field(default=None, description="lower end of its paired 95 % interval")
+    drop_high: float | None = Field(default=None, description="upper end of it")
+    worst: str | None = Field(default=None, description="condition with the smallest value; of equals the first")
+    interval_note: str | None = Field(default=None, description="why there are no intervals")
+
+
 class ProtocolRef(_Frozen):
     """Which protocol a run followed."""
 
@@ -123,5 +163,14 @@ class RunResult(_Frozen):
     caution: str = Field(default="", description="what the protocol says a reader must know beside every number")
     baselines: tuple[Baseline, ...] = Field(default=(), description="what costs nothing: size, format, length alone")
     warnings: tuple[str, ...] = Field(default=(), description="what looks wrong about the scores, in sentences")
+    robustness: tuple[Robustness, ...] = Field(
+        default=(), description="drops, means over families and worst conditions, where several were evaluated"
+    )
+    unavailable: dict[str, str] = Field(
+        default_factory=dict, description="conditions of a suite that were left out, and why they can not run here"
+    )
     scores_sha256: str = Field(default="", description="SHA-256 of the run's scores.parquet; checked when it is read")
     mini: bool = Field(description="True when any of it is invented faces: no ground for ranking detectors")
+    crop_mismatch: str = Field(
+        default="", description="crops the weights were trained on, where they are not the run's: 'dfb256 256 px'"
+    )

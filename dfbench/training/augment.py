@@ -1,38 +1,124 @@
-"""Random flips, rotations and perspectives of a batch, drawn from sample id and epoch, never from order or worker."""
+"""Random changes of a batch of crops, drawn from sample id and epoch, never from order or worker."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.data import Dataset
 
+from dfbench.degrade import parse
+from dfbench.evaluation.images import degraded
+from dfbench.protocols.protocol import Augmentation
 from dfbench.schema.ids import seed_from
-from dfbench.training.recipe import FullRecipe
 
 Matrix = NDArray[np.float64]
 
+_YIQ: Matrix = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
-def draw_homography(recipe: FullRecipe, generator: np.random.Generator) -> tuple[bool, Matrix | None]:
-    """Whether to flip, and the 3x3 map from output to input places in [-1, 1]; None where nothing is resampled.
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """What happens to one picture.
+
+    Attributes:
+        flip: mirrored left to right.
+        place: 3x3 map from output to input places in [-1, 1]; None where nothing is resampled.
+        colour: 3x3 map of RGB; None where colours stay.
+    """
+
+    flip: bool
+    place: Matrix | None
+    colour: Matrix | None
+
+
+def draw(rules: Augmentation, generator: np.random.Generator) -> Draw:
+    """Draw the changes of one picture.
 
     The perspective moves each corner inwards by up to ``perspective`` / 2 of the side, in both directions.
     """
-    flip = bool(generator.random() < recipe.flip)
-    angle = np.deg2rad(generator.uniform(-recipe.rotation, recipe.rotation)) if recipe.rotation else 0.0
-    bent = recipe.perspective > 0 and generator.random() < recipe.perspective_p
-    if angle == 0.0 and not bent:
-        return flip, None
-    cos, sin = np.cos(angle), np.sin(angle)
-    matrix: Matrix = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    flip = bool(generator.random() < rules.flip)
+    angle = _degrees(rules.rotation, generator)
+    bent = rules.perspective > 0 and generator.random() < rules.perspective_p
+    matrix: Matrix = np.eye(3)
+    if angle:
+        cos, sin = np.cos(angle), np.sin(angle)
+        matrix = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
     if bent:
         corners = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-        moved = corners - np.sign(corners) * generator.uniform(0.0, recipe.perspective, size=(4, 2))
-        matrix = matrix @ homography(moved, corners)
-    return flip, matrix
+        inside = corners - np.sign(corners) * generator.uniform(0.0, rules.perspective, size=(4, 2))
+        matrix = matrix @ homography(inside, corners)
+    if rules.shear:
+        matrix = matrix @ np.array([[1.0, np.tan(_degrees(rules.shear, generator)), 0.0], [0, 1, 0], [0, 0, 1]])
+    if rules.zoom:
+        scale = 1.0 + generator.uniform(-rules.zoom, rules.zoom)
+        matrix = matrix @ np.diag([1.0 / scale, 1.0 / scale, 1.0])
+    if rules.shift:
+        moved = 2.0 * generator.uniform(-rules.shift, rules.shift, size=2)
+        matrix = np.array([[1.0, 0.0, moved[0]], [0.0, 1.0, moved[1]], [0.0, 0.0, 1.0]]) @ matrix
+    moves = bool(angle or bent or rules.shear or rules.zoom or rules.shift)
+    return Draw(flip, matrix if moves else None, _colour(rules, generator))
+
+
+def _degrees(largest: float, generator: np.random.Generator) -> float:
+    return float(np.deg2rad(generator.uniform(-largest, largest))) if largest else 0.0
+
+
+def _colour(rules: Augmentation, generator: np.random.Generator) -> Matrix | None:
+    """Brightness as a factor, hue as a turn of the two colour axes of YIQ; the grey of a pixel stays under a turn."""
+    if not (rules.brightness or rules.hue):
+        return None
+    matrix: Matrix = np.eye(3)
+    if rules.hue:
+        turn = 2 * np.pi * generator.uniform(-rules.hue, rules.hue)
+        cos, sin = np.cos(turn), np.sin(turn)
+        matrix = np.linalg.inv(_YIQ) @ np.array([[1.0, 0, 0], [0, cos, -sin], [0, sin, cos]]) @ _YIQ
+    return matrix * (1.0 + generator.uniform(-rules.brightness, rules.brightness))
+
+
+class DegradedAtRandom(Dataset[tuple[Tensor, int]]):
+    """Training crops, each under one of the recipe's degradations with its probability, else as it is.
+
+    Args:
+        images: items are (uint8 3,S,S, row).
+        sample_ids: id of every row; it decides the draws together with epoch and seed.
+        rules: degradations and their probability.
+        epoch: counted from 0.
+        seed: the training's.
+    """
+
+    def __init__(
+        self,
+        images: Dataset[tuple[Tensor, int]],
+        sample_ids: Sequence[str],
+        rules: Augmentation,
+        epoch: int,
+        seed: int,
+    ) -> None:
+        self.images = images
+        self.sample_ids = sample_ids
+        self.conditions = [parse(spec) for spec in rules.degradations]
+        self.probability = rules.degradations_p
+        self.seed = seed
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    def __getitem__(self, place: int) -> tuple[Tensor, int]:
+        """Image and row."""
+        image, row = self.images[place]
+        identity = f"{self.sample_ids[row]}@{self.epoch}"
+        generator = np.random.default_rng(seed_from(identity, "degradation", self.seed))
+        if generator.random() >= self.probability:
+            return image, row
+        condition = self.conditions[int(generator.integers(len(self.conditions)))]
+        return degraded(image, condition, f"{identity}@{self.seed}"), row
 
 
 def homography(source: Matrix, target: Matrix) -> Matrix:
@@ -44,34 +130,43 @@ def homography(source: Matrix, target: Matrix) -> Matrix:
     return np.append(solution, 1.0).reshape(3, 3)
 
 
-def augment(images: Tensor, sample_ids: Sequence[str], recipe: FullRecipe, epoch: int) -> Tensor:
+def augment(images: Tensor, sample_ids: Sequence[str], rules: Augmentation, epoch: int, seed: int) -> Tensor:
     """Augment a batch.
 
     Args:
-        images: N,C,H,W in [0,1].
+        images: N,K,H,W in [0,1]; the first three planes are RGB, any others move along and keep their values.
         sample_ids: N ids, which decide the draws together with epoch and seed.
-        recipe: strengths and probabilities.
+        rules: strengths and probabilities.
         epoch: counted from 0.
+        seed: of the training.
 
     Returns:
-        A batch of the same shape; a picture that is only flipped keeps its exact pixels, others are resampled
-        bilinearly with the border repeated.
+        A batch of the same shape; a picture that is only flipped keeps its exact pixels, moved ones are resampled
+        bilinearly with the border repeated, colours stay within [0,1].
     """
-    flips, places, matrices = [], [], []
-    for place, sample in enumerate(sample_ids):
-        generator = np.random.default_rng(seed_from(f"{sample}@{epoch}", "augmentation", recipe.seed))
-        flip, matrix = draw_homography(recipe, generator)
-        flips.append(flip)
-        if matrix is not None:
-            places.append(place)
-            matrices.append(matrix)
-    mask = torch.tensor(flips, device=images.device).view(-1, 1, 1, 1)
-    result = torch.where(mask, images.flip(3), images) if any(flips) else images
-    if not places:
-        return result
-    chosen = torch.tensor(places, device=images.device)
-    warped = _warp(result[chosen], torch.tensor(np.stack(matrices), dtype=images.dtype, device=images.device))
-    return result.index_copy(0, chosen, warped)
+    draws = [
+        draw(rules, np.random.default_rng(seed_from(f"{sample}@{epoch}", "augmentation", seed)))
+        for sample in sample_ids
+    ]
+    result = images
+    if any(one.flip for one in draws):
+        mask = torch.tensor([one.flip for one in draws], device=images.device).view(-1, 1, 1, 1)
+        result = torch.where(mask, images.flip(3), images)
+    places = [number for number, one in enumerate(draws) if one.place is not None]
+    if places:
+        chosen = torch.tensor(places, device=images.device)
+        matrices = _stack([one.place for one in draws], images)
+        result = result.index_copy(0, chosen, _warp(result[chosen], matrices))
+    colours = [one.colour for one in draws]
+    if any(colour is not None for colour in colours):
+        rgb = torch.einsum("nij,njhw->nihw", _stack(colours, images), result[:, :3]).clamp(0.0, 1.0)
+        result = torch.cat((rgb, result[:, 3:]), dim=1)
+    return result
+
+
+def _stack(matrices: Sequence[Matrix | None], like: Tensor) -> Tensor:
+    known = np.stack([matrix for matrix in matrices if matrix is not None])
+    return torch.tensor(known, dtype=like.dtype, device=like.device)
 
 
 def _warp(images: Tensor, matrices: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
-"""A detector in Lightning: optimiser, loss, augmentation; a loss that is not a number stops with the sample ids."""
+"""A detector in Lightning: batches, augmentation, loss, rate; a loss that is not a number stops with the sample ids."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
@@ -12,79 +13,103 @@ from torch.utils.data import DataLoader, Dataset
 
 from dfbench.errors import DataError
 from dfbench.evaluation.scoring import to_input
-from dfbench.models.interface import HasEpochHooks, loss_of
+from dfbench.models.interface import HasEpochHooks, before_augmentation, logits_of
 from dfbench.progress import Advance
 from dfbench.schema.ids import seed_from
-from dfbench.training.augment import augment
+from dfbench.training.augment import DegradedAtRandom, augment
+from dfbench.training.loss import weighted_loss
+from dfbench.training.optimizer import make_optimizer, set_rate
 from dfbench.training.recipe import FullRecipe
-from dfbench.training.sampler import batches, epoch_order
+from dfbench.training.sampler import batches, epoch_order, share
+from dfbench.training.store import Running, restore, snapshot
 
 
-def make_optimizer(model: nn.Module, recipe: FullRecipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser over the parameters that are trained."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
-    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay)
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The training samples, row by row.
+
+    Attributes:
+        images: items are (uint8 3,S,S, row).
+        labels: 0 real, 1 fake, for the sampling.
+        bases: real clip that every row is, or was made from, for the sampling.
+        targets: class numbers.
+        sample_ids: ids.
+        class_weights: (C,), weights of the classes in the loss; None: all alike.
+    """
+
+    images: Dataset[tuple[Tensor, int]]
+    labels: Sequence[int]
+    bases: Sequence[str]
+    targets: Tensor
+    sample_ids: Sequence[str]
+    class_weights: Tensor | None = None
+
+    def batches(self, recipe: FullRecipe, epoch: int, devices: int) -> list[list[int]]:
+        """The batches of an epoch, over all devices."""
+        order = epoch_order(self.labels, epoch, recipe.seed, recipe.sampling, recipe.samples_per_epoch, self.bases)
+        return batches(order, recipe.batch_size, smallest=2 * devices)
 
 
 class TrainingModule(pl.LightningModule):
-    """Trains a detector; epochs count from ``first_epoch``, so that a resumed training goes on where it stopped.
+    """Trains a detector from where it stands: ``first_epoch`` epochs and ``running`` of the next are done.
 
-    Order, augmentation and dropout of an epoch depend on the seed and its number alone, never on earlier epochs.
+    Order, augmentation and what the detector draws in a step depend on seed, epoch and step alone, never on what was
+    before: a resumed training goes on exactly as if it had not stopped.
 
     Args:
-        detector: the model, on any device.
-        images: items are (uint8 3,S,S, row).
-        labels: 0 real, 1 fake of every row, for the sampling.
-        bases: real clip that every row is, or was made from, for the sampling.
-        targets: class number of every row.
-        sample_ids: id of every row.
+        detector: the model.
+        data: the training samples.
         recipe: the recipe.
+        devices: number of devices; each takes its share of every batch.
         first_epoch: epochs already done.
-        optimizer_state: state after them.
+        running: what is done of the next.
+        optimizer_state: state at that point.
         workers: processes that read images.
-        on_epoch: called after every epoch with its number, mean loss and the optimiser.
+        on_batch: called after every batch that ends a step, with what is done of the epoch, and the optimiser.
+        on_epoch: called after every epoch with its number, what was done in it, and the optimiser.
         advance: moves the progress bar.
     """
 
     def __init__(
         self,
         detector: nn.Module,
-        images: Dataset[tuple[Tensor, int]],
-        labels: Sequence[int],
-        bases: Sequence[str],
-        targets: Tensor,
-        sample_ids: Sequence[str],
+        data: TrainingData,
         recipe: FullRecipe,
         *,
+        devices: int = 1,
         first_epoch: int = 0,
+        running: Running = Running(),  # noqa: B008 (frozen)
         optimizer_state: dict[str, Any] | None = None,
         workers: int = 0,
-        on_epoch: Callable[[int, float, torch.optim.Optimizer], None],
+        on_batch: Callable[[Running, torch.optim.Optimizer], None],
+        on_epoch: Callable[[int, Running, torch.optim.Optimizer], None],
         advance: Advance,
     ) -> None:
         super().__init__()
         self.detector = detector
-        self.images = images
-        self.labels = labels
-        self.bases = bases
-        self.targets = targets
-        self.sample_ids = sample_ids
+        self.data = data
         self.recipe = recipe
+        self.devices = devices
         self.first_epoch = first_epoch
+        self.resumed = running
+        self.running = Running()
+        self.sizes: list[int] = []
+        self.steps_per_epoch = -(-len(data.batches(recipe, 0, devices)) // recipe.accumulate)
         self.optimizer_state = optimizer_state
         self.workers = workers
+        self.on_batch = on_batch
         self.on_epoch = on_epoch
         self.advance = advance
-        self.loss_sum = 0.0
-        self.seen = 0
 
     @property
     def epoch(self) -> int:
         """Number of the running epoch, counted from 0 over all resumed parts."""
         return self.first_epoch + int(self.current_epoch)
+
+    @property
+    def start(self) -> Running:
+        """What was done of the running epoch before this process began."""
+        return self.resumed if self.epoch == self.first_epoch else Running()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser, with its state where training is resumed."""
@@ -94,52 +119,95 @@ class TrainingModule(pl.LightningModule):
         return optimizer
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """The batches of the running epoch; Lightning asks anew before each."""
-        recipe = self.recipe
-        order = epoch_order(self.labels, self.epoch, recipe.seed, recipe.sampling, recipe.samples_per_epoch, self.bases)
+        """The batches of the running epoch that are not done yet; Lightning asks anew before each epoch."""
+        planned = self.data.batches(self.recipe, self.epoch, self.devices)[self.start.batches :]
+        self.sizes = [len(batch) for batch in planned]
+        images, recipe = self.data.images, self.recipe
+        if recipe.augmentation.degradations:
+            images = DegradedAtRandom(images, self.data.sample_ids, recipe.augmentation, self.epoch, recipe.seed)
         # A generator of its own: the loader must not draw from the one that dropout uses.
         return DataLoader(
-            self.images,
-            batch_sampler=batches(order, recipe.batch_size),
+            images,
+            batch_sampler=[share(batch, self.global_rank, self.devices) for batch in planned],
             num_workers=self.workers,
-            generator=torch.Generator().manual_seed(recipe.seed),
+            generator=torch.Generator().manual_seed(self.recipe.seed),
         )
 
     def on_train_epoch_start(self) -> None:
-        """Set rate and random state of the epoch."""
-        torch.manual_seed(seed_from(f"epoch {self.epoch}", "training", self.recipe.seed))
-        for group in self._optimizer().param_groups:
-            group["lr"] = self.recipe.rate(self.epoch)
+        """Tell the detector; in mid-epoch it has already been told, and keeps the state it had."""
+        self._seed("start")
         self.detector.train()
-        self.loss_sum, self.seen = 0.0, 0
+        self.running = self.start
         if isinstance(self.detector, HasEpochHooks):
+            kept = {n: t.clone() for n, t in snapshot(self.detector).items()} if self.running.batches else None
             self.detector.start_epoch(self.epoch)
+            if kept is not None:
+                restore(self.detector, kept)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Set rate and random state of the step."""
+        del batch
+        number = self.start.batches + batch_idx
+        step = self.epoch * self.steps_per_epoch + number // self.recipe.accumulate
+        set_rate(self._optimizer(), self.recipe.rate(self.epoch, step))
+        self._seed(f"batch {number}")
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Augment, forward, loss."""
-        del batch_idx
         images, rows = batch
-        ids = [self.sample_ids[int(row)] for row in rows]
-        inputs = augment(to_input(images, self.device), ids, self.recipe, self.epoch)
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
-        loss = loss_of(self.detector, self.detector(inputs), self.targets[rows.cpu()].to(self.device))
+        ids = [self.data.sample_ids[int(row)] for row in rows]
+        prepared = before_augmentation(self.detector, to_input(images, self.device))
+        inputs = augment(prepared, ids, self.recipe.augmentation, self.epoch, self.recipe.seed)
+        output = self.detector(inputs.contiguous(memory_format=torch.channels_last))
+        targets = self.data.targets[rows.cpu()].to(self.device)
+        weights = self.data.class_weights
+        loss = weighted_loss(self.detector, output, targets, None if weights is None else weights.to(self.device))
         value = float(loss.detach())
-        if not value < float("inf"):
-            raise DataError(
-                f"the training loss is {value} in epoch {self.epoch + 1}, on the samples {', '.join(ids[:4])}"
-                + (f" and {len(ids) - 4} more" if len(ids) > 4 else ""),
-                "lower the learning rate, or look at these samples: dfbench inspect",
-            )
-        self.loss_sum += value * len(ids)
-        self.seen += len(ids)
-        self.advance(len(ids), note=f"epoch {self.epoch + 1}/{self.recipe.epochs} loss {self.loss_sum / self.seen:.3f}")
-        return loss
+        if not abs(value) < float("inf"):
+            raise self._no_number(value, output, ids, self.start.batches + batch_idx)
+        done = self.running
+        self.running = Running(
+            self.start.batches + batch_idx + 1, done.samples + len(ids), done.loss_sum + value * len(ids)
+        )
+        note = f"epoch {self.epoch + 1}/{self.recipe.epochs} loss {self.running.loss_sum / self.running.samples:.3f}"
+        self.advance(len(ids), note=note)
+        # DDP takes the mean over the devices: scaled so, it is the mean over the whole batch's samples.
+        return loss * (len(ids) * self.devices / self.sizes[batch_idx])
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Let the state be stored where a step of the optimiser is done."""
+        del outputs, batch, batch_idx
+        if self.running.batches % self.recipe.accumulate == 0:
+            self.on_batch(self.running, self._optimizer())
 
     def on_train_epoch_end(self) -> None:
         """Let the detector close its epoch, then select and store."""
         if isinstance(self.detector, HasEpochHooks):
             self.detector.end_epoch(self.epoch)
-        self.on_epoch(self.epoch, self.loss_sum / max(1, self.seen), self._optimizer())
+        self.on_epoch(self.epoch, self._over_devices(), self._optimizer())
+
+    def _over_devices(self) -> Running:
+        """What all devices have done of the epoch."""
+        if self.devices == 1:
+            return self.running
+        here = torch.tensor([self.running.samples, self.running.loss_sum], dtype=torch.float64, device=self.device)
+        samples, loss_sum = self.trainer.strategy.reduce(here, reduce_op="sum").tolist()
+        return Running(self.running.batches, int(samples), loss_sum)
+
+    def _seed(self, moment: str) -> None:
+        rank = f" device {self.global_rank}" if self.global_rank else ""
+        torch.manual_seed(seed_from(f"epoch {self.epoch} {moment}{rank}", "training", self.recipe.seed))
+
+    def _no_number(self, value: float, output: Any, ids: Sequence[str], batch: int) -> DataError:
+        """Names the samples whose own logits are not finite, where they can be told from the rest; then all."""
+        finite = torch.isfinite(logits_of(output, len(ids))).all(dim=1).tolist()
+        faulty = [sample for sample, fine in zip(ids, finite, strict=True) if not fine]
+        told = f"; not finite are the logits of: {', '.join(faulty)}" if 0 < len(faulty) < len(ids) else ""
+        return DataError(
+            f"the training loss is {value} in epoch {self.epoch + 1}, batch {batch + 1}{told}; "
+            f"the samples of the batch: {', '.join(ids)}",
+            "lower the learning rate (--lr), or look at these samples: dfbench inspect",
+        )
 
     def _optimizer(self) -> torch.optim.Optimizer:
         found: Any = self.optimizers(use_pl_optimizer=False)

@@ -15,34 +15,41 @@ class FullRecipe:
     """A training recipe without gaps. Fields are those of the protocol's recipe and of the detector's defaults.
 
     Attributes:
+        batch_size: samples of a batch, over all devices.
+        accumulate: batches whose gradients make one step of the optimiser.
+        lr_decay_steps: optimiser steps between two decays; None: ``lr_decay_epochs`` decides.
         samples_per_epoch: None: every training sample once (balanced: twice the rarer label's number at least).
-        rotation: degrees, either way.
-        perspective: distortion scale; applied with probability ``perspective_p``.
+        augmentation: random changes of the training crops.
     """
 
     epochs: int
     batch_size: int
+    accumulate: int
     optimizer: str
     lr: float
     lr_decay: float
+    lr_decay_epochs: int
+    lr_decay_steps: int | None
+    lr_min: float
     weight_decay: float
     betas: tuple[float, float]
     momentum: float
+    bias_lr_factor: float
+    bias_weight_decay: bool
     sampling: str
     samples_per_epoch: int | None
-    flip: float
-    rotation: float
-    perspective: float
-    perspective_p: float
+    class_weights: str
+    augmentation: Augmentation
     seed: int
 
-    def rate(self, epoch: int) -> float:
-        """Learning rate of an epoch, counted from 0."""
-        return float(self.lr * self.lr_decay**epoch)
+    def rate(self, epoch: int, step: int) -> float:
+        """Learning rate in an epoch, at an optimiser step; both counted from 0, the step from the very first."""
+        decays = epoch // self.lr_decay_epochs if self.lr_decay_steps is None else step // self.lr_decay_steps
+        return float(max(self.lr_min, self.lr * self.lr_decay**decays))
 
     def record(self) -> dict[str, Any]:
         """For cards and hashes."""
-        return asdict(self)
+        return asdict(self) | {"augmentation": self.augmentation.model_dump(mode="json")}
 
 
 def fill_recipe(
@@ -53,35 +60,49 @@ def fill_recipe(
     batch_size: int | None = None,
     lr: float | None = None,
     seed: int | None = None,
+    accumulate: int = 1,
 ) -> FullRecipe:
     """Fill the gaps of a protocol's recipe from the detector's own; explicit values win over both.
+
+    A detector's decay in steps is meant for its own batch size: with another one it comes after as many samples.
 
     Raises:
         UsageError: an explicit value is out of range.
     """
-    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("lr", lr)):
+    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("lr", lr), ("accumulate", accumulate)):
         if value is not None and value <= 0:
             raise UsageError(f"{name} must be above 0, not {value}")
-    augmentation = protocol.augmentation or Augmentation(
-        flip=detector.flip, rotation=detector.rotation, perspective=detector.perspective
-    )
+    batch = _first(batch_size, protocol.batch_size, detector.batch_size)
+    own = protocol.lr_decay is None
+    steps = protocol.lr_decay_steps
+    if own and detector.lr_decay_steps is not None:
+        steps = max(1, round(detector.lr_decay_steps * detector.batch_size / (batch * accumulate)))
     return FullRecipe(
         epochs=_first(epochs, protocol.epochs, detector.epochs),
-        batch_size=_first(batch_size, protocol.batch_size, detector.batch_size),
+        batch_size=batch,
+        accumulate=accumulate,
         optimizer=_first(protocol.optimizer, detector.optimizer),
         lr=_first(lr, protocol.lr, detector.lr),
         lr_decay=_first(protocol.lr_decay, detector.lr_decay),
+        lr_decay_epochs=detector.lr_decay_epochs if own else protocol.lr_decay_epochs or 1,
+        lr_decay_steps=steps,
+        lr_min=detector.lr_min if own else protocol.lr_min or 0.0,
         weight_decay=_first(protocol.weight_decay, detector.weight_decay),
         betas=detector.betas,
         momentum=detector.momentum,
+        bias_lr_factor=detector.bias_lr_factor,
+        bias_weight_decay=detector.bias_weight_decay,
         sampling=protocol.sampling,
-        samples_per_epoch=protocol.samples_per_epoch,
-        flip=augmentation.flip,
-        rotation=augmentation.rotation,
-        perspective=augmentation.perspective,
-        perspective_p=augmentation.perspective_p,
+        samples_per_epoch=protocol.samples_per_epoch or detector.samples_per_epoch,
+        class_weights=protocol.class_weights,
+        augmentation=protocol.augmentation or _augmentation(detector),
         seed=protocol.seed if seed is None else seed,
     )
+
+
+def _augmentation(detector: TrainingDefaults) -> Augmentation:
+    names = ("flip", "rotation", "perspective", "zoom", "brightness", "hue")
+    return Augmentation(**{name: getattr(detector, name) for name in names})
 
 
 def _first(*values: Any) -> Any:

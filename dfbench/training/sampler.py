@@ -77,9 +77,18 @@ def _rounds(indices: Indices, start: int, count: int, seed: int, name: str) -> I
     return np.concatenate(found)[offset : offset + count]
 
 
-def batches(order: Indices, size: int) -> list[list[int]]:
-    """Cut an order into batches; a last batch of a single sample joins the one before (batch norm needs two)."""
+def batches(order: Indices, size: int, smallest: int = 2) -> list[list[int]]:
+    """Cut an order into batches; a last one below ``smallest`` joins the one before (batch norm needs two a device)."""
     cut = [order[i : i + size].tolist() for i in range(0, len(order), size)]
-    if len(cut) > 1 and len(cut[-1]) == 1:
+    if len(cut) > 1 and len(cut[-1]) < smallest:
         cut[-2:] = [cut[-2] + cut[-1]]
     return cut
+
+
+def share(batch: list[int], rank: int, devices: int) -> list[int]:
+    """A device's part of a batch: neighbours, whose sizes differ by one at most; pairs stay together where they can.
+
+    >>> [share([1, 2, 3, 4, 5, 6], rank, 2) for rank in range(2)]
+    [[1, 2, 3], [4, 5, 6]]
+    """
+    return [int(row) for row in np.array_split(batch, devices)[rank]]

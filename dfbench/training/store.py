@@ -1,18 +1,18 @@
-"""The folder of a training under way: state after the last finished epoch, and the best weights so far."""
+"""The folder of a training under way: its state, in mid-epoch too, and the best weights so far."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import pickle
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from dfbench.models.weights import read_state, write_state
 
@@ -29,16 +29,45 @@ class EpochRecord:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Running:
+    """What is done of the running epoch: batches and samples, the sum of the samples' losses, the time."""
+
+    batches: int = 0
+    samples: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+
+
 @dataclass
 class Progress:
-    """What is known after some epochs; ``best`` is the place of the chosen record, -1 before the first."""
+    """What is known so far.
 
-    curve: list[EpochRecord]
+    Attributes:
+        curve: finished epochs.
+        best: place of the chosen record in it, -1 before the first.
+        running: what is done of the next.
+    """
+
+    curve: list[EpochRecord] = field(default_factory=list)
     best: int = -1
+    running: Running = Running()
+
+
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """Every parameter and every buffer, those that weight files leave out too, as they are; nothing is copied."""
+    return {n: p.data for n, p in model.named_parameters()} | dict(model.named_buffers())
+
+
+def restore(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Put a snapshot back, bit by bit."""
+    with torch.no_grad():
+        for name, tensor in snapshot(model).items():
+            tensor.copy_(tensors[name])
 
 
 class TrainingFolder:
-    """Files of a training under way, each replaced whole.
+    """Files of a training under way, each replaced whole, so that a kill at any time loses no more than since then.
 
     Args:
         path: the folder, made when something is written.
@@ -54,22 +83,24 @@ class TrainingFolder:
         """Weights of the best epoch so far."""
         return self.path / "best.safetensors"
 
-    def save(self, progress: Progress, model: torch.nn.Module, optimizer: torch.optim.Optimizer, is_best: bool) -> None:
-        """Store the state after an epoch."""
+    def save_best(self, model: nn.Module) -> None:
+        """Store the weights of the best epoch so far; before the state that says so."""
+        write_state(self.best_file, dict(model.state_dict()))
+
+    def save(self, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Store where the training stands, after an epoch or within one."""
         self.path.mkdir(parents=True, exist_ok=True)
-        if is_best:
-            write_state(self.best_file, dict(model.state_dict()))
         state = {
             "key": self.key,
-            "progress": json.dumps({"curve": [asdict(r) for r in progress.curve], "best": progress.best}),
-            "model": model.state_dict(),
+            "progress": json.dumps(asdict(progress)),
+            "model": snapshot(model),
             "optimizer": optimizer.state_dict(),
         }
         partial = self.path / "last.partial"
         torch.save(state, partial)
         os.replace(partial, self.path / "last.pt")
 
-    def load(self, model: torch.nn.Module) -> tuple[Progress, dict[str, Any] | None]:
+    def load(self, model: nn.Module) -> tuple[Progress, dict[str, Any] | None]:
         """Put the stored state into the model; nothing stored, damaged or of another training: a fresh start.
 
         Returns:
@@ -77,34 +108,24 @@ class TrainingFolder:
         """
         file = self.path / "last.pt"
         if not file.is_file():
-            return Progress([]), None
+            return Progress(), None
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)
         except (RuntimeError, EOFError, OSError, pickle.UnpicklingError):
-            return Progress([]), None
-        if not isinstance(state, dict) or state.get("key") != self.key or not self.best_file.is_file():
-            return Progress([]), None
+            return Progress(), None
+        if not isinstance(state, dict) or state.get("key") != self.key:
+            return Progress(), None
         raw = json.loads(state["progress"])
-        model.load_state_dict(state["model"])
-        return Progress([EpochRecord(**r) for r in raw["curve"]], raw["best"]), state["optimizer"]
+        if raw["curve"] and not self.best_file.is_file():
+            return Progress(), None
+        restore(model, state["model"])
+        curve = [EpochRecord(**record) for record in raw["curve"]]
+        return Progress(curve, raw["best"], Running(**raw["running"])), state["optimizer"]
 
-    def load_best(self, model: torch.nn.Module) -> None:
+    def load_best(self, model: nn.Module) -> None:
         """Put the weights of the best epoch into the model."""
         model.load_state_dict(read_state(self.best_file))
 
     def remove(self) -> None:
         """Delete the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
-
-
-def write_curve(path: Path, curve: list[EpochRecord]) -> None:
-    """Write the learning curve as CSV, whole or not at all."""
-    text = io.StringIO()
-    names = list(EpochRecord.__dataclass_fields__)
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(record) for record in curve)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text.getvalue(), "utf-8")
-    os.replace(partial, path)

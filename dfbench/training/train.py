@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfbench.degrade import Condition
 from dfbench.errors import UsageError
-from dfbench.evaluation.data import RoleData, as_protocol, manifest_ref, open_manifests, role_data
+from dfbench.evaluation.conditions import training_condition
+from dfbench.evaluation.data import as_protocol, crop_profile, manifest_ref, open_manifests, role_data
 from dfbench.evaluation.detector import default_weights
 from dfbench.models.build import build_model, check_options
 from dfbench.models.card import SelectionRecord, WeightCard
+from dfbench.models.files import file_sha256
 from dfbench.models.registry import get_spec
 from dfbench.models.versions import library_versions
-from dfbench.progress import progress
 from dfbench.protocols.protocol import Protocol
 from dfbench.schema.ids import seed_from
 from dfbench.schema.result import ProtocolRef
 from dfbench.training.recipe import FullRecipe, fill_recipe
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
-
-    from dfbench.training.store import Progress, TrainingFolder
 
 
 def train(
@@ -35,6 +33,8 @@ def train(
     manifests: Sequence[str | Path] = (),
     out: str | Path | None = None,
     *,
+    condition: str | None = None,
+    roots: Mapping[str, str | Path] | None = None,
     device: str = "auto",
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -42,19 +42,24 @@ def train(
     seed: int | None = None,
     workers: int = 0,
     precision: str = "fp32",
+    devices: int = 1,
+    accumulate: int = 1,
+    save_every: float = 300.0,
     options: Mapping[str, Any] | None = None,
     quiet: bool = False,
 ) -> Path:
     """Train a detector; weights are chosen on validation data alone.
 
-    On a CPU the result is the same for the same seed and number of threads. A training that was interrupted goes on
-    after its last finished epoch when the same call is made again.
+    On a CPU the result is the same for the same seed and number of threads. A training that was interrupted or killed
+    goes on from its last stored state when the same call is made again, and ends with the same weights bit by bit.
 
     Args:
         model: a registered name, or a user's own ``file.py:attr``.
         protocol: a protocol, its name or its file.
         manifests: manifest folders; default: those of the workspace.
         out: the weight file, ``*.safetensors``; default: in the workspace by protocol and model.
+        condition: degradation that training and validation data are under, in place of the protocol's.
+        roots: data set -> root of its media, for conditions that act before cropping; default: the configuration.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         epochs: overrides the recipe.
         batch_size: overrides the recipe.
@@ -62,36 +67,52 @@ def train(
         seed: overrides the recipe.
         workers: processes that read images.
         precision: ``fp32`` or ``bf16``.
+        devices: how many, from ``device`` on; they share every batch. Lightning starts the running program again for
+            each but the first, so call it from a script or the command line.
+        accumulate: batches whose gradients make one step of the optimiser.
+        save_every: seconds between two stored states within an epoch; after an epoch it is stored anyway.
         options: the detector's own options.
         quiet: no progress bar.
 
     Returns:
-        The weight file. Beside it: ``.json``, its card, and ``.curve.csv``, one line an epoch.
+        The weight file. Beside it: ``.json``, its card, ``.curve.csv``, one line an epoch, and ``.curve.svg``.
 
     Raises:
-        UsageError: an unknown name, option or device.
+        UsageError: an unknown name, option or device, or a condition that is not well formed.
         DataError: a manifest is missing or can not serve the protocol; a loss that is not a number.
         ModelError: the detector can not take the task's classes or crops.
     """
     from dfbench.models.device import check_precision, resolve_device
-    from dfbench.training.store import TrainingFolder, write_curve
+    from dfbench.training.curve import draw_curve, write_curve
+    from dfbench.training.fit import fit
+    from dfbench.training.lightning import Compute, check_devices
+    from dfbench.training.store import TrainingFolder
 
     rules = as_protocol(protocol)
     spec = get_spec(model)
     chosen_options = dict(options or {})
     check_options(spec, rules.num_classes, rules.crops.size, chosen_options)
-    _check_conditions(rules)
+    under = training_condition(rules, condition)
     check_precision(precision)
-    recipe = fill_recipe(rules.training, spec.recipe, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed)
-    where = resolve_device(device)
-    place = _weight_file(out, model, rules)
+    recipe = fill_recipe(
+        rules.training, spec.recipe, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, accumulate=accumulate
+    )
+    compute = Compute(resolve_device(device), devices, precision, workers, save_every)
+    check_devices(compute.device, devices)
+    place = _weight_file(out, model, rules, under if condition is not None else None)
     roles = ("train",) if rules.selection.split == "none" else ("train", "val")
     opened = open_manifests(rules, manifests, roles)
-    data = {role: role_data(rules, opened, role) for role in roles}
+    profile = crop_profile(rules, opened)
+    data = {role: role_data(rules, opened, role, under, roots) for role in roles}
+    for part in data.values():
+        part.degraders(under)  # what is missing is said before anything is made
     detector = _fresh(model, rules, recipe, chosen_options)
-    key = _key(spec.name, chosen_options, rules, recipe, precision, [m.info.hash for m in opened])
+    as_run = recipe.record() | compute.record()
+    code = Path(spec.target.rpartition(":")[0])  # a user's own file, which may change between two calls
+    name = [spec.name, file_sha256(code)] if code.is_file() else [spec.name]
+    key = _key(name, chosen_options, rules, as_run, under.name, [m.info.hash for m in opened])
     folder = TrainingFolder(place.with_name(place.stem + ".training"), key)
-    state = fit(detector, data, rules, recipe, folder, where, workers=workers, precision=precision, quiet=quiet)
+    state = fit(detector, data, rules, recipe, folder, compute, quiet=quiet)
     folder.load_best(detector)
     best = state.curve[state.best]
     card = WeightCard(
@@ -99,12 +120,12 @@ def train(
         options=chosen_options,
         num_classes=_outputs(detector, rules),
         classes=rules.classes,
-        profile=rules.crops.profile,
+        profile=profile,
         size=rules.crops.size,
         protocol=ProtocolRef(name=rules.name, version=rules.version, hash=rules.hash),
         manifests=tuple(manifest_ref(m) for m in opened),
-        train_condition=rules.conditions.train,
-        recipe=recipe.record() | {"precision": precision},
+        train_condition=", ".join(dict.fromkeys(data["train"].conditions(under))),
+        recipe=as_run,
         seed=recipe.seed,
         selection=SelectionRecord(
             split=rules.selection.split,
@@ -120,77 +141,10 @@ def train(
     from dfbench.models.weights import save_weights
 
     write_curve(place.with_suffix(".curve.csv"), state.curve)
+    draw_curve(place.with_suffix(".curve.svg"), state.curve, state.best, f"{spec.name} on {rules.name}")
     save_weights(place, detector.cpu(), card)
     folder.remove()
     return place
-
-
-def fit(
-    detector: nn.Module,
-    data: Mapping[str, RoleData],
-    rules: Protocol,
-    recipe: FullRecipe,
-    folder: TrainingFolder,
-    device: torch.device,
-    *,
-    workers: int,
-    precision: str,
-    quiet: bool,
-) -> Progress:
-    """Run the epochs that ``folder`` does not hold yet; the best weights are left in it.
-
-    Returns:
-        The whole learning curve and the chosen epoch.
-    """
-    import torch
-
-    from dfbench.training.lightning import run_epochs
-    from dfbench.training.module import TrainingModule
-    from dfbench.training.sampler import epoch_order
-    from dfbench.training.selection import best_epoch, validate
-    from dfbench.training.store import EpochRecord
-
-    state, optimizer_state = folder.load(detector)
-    done = len(state.curve)
-    if done >= recipe.epochs:
-        return state
-    part = data["train"]
-    rows = part.ok_table
-    labels = rows["label"].to_pylist()
-    bases = part.bases()
-    clock = time.monotonic()
-
-    def after(epoch: int, loss: float, optimizer: torch.optim.Optimizer) -> None:
-        nonlocal clock
-        value = None
-        if "val" in data:
-            value = validate(detector, data["val"], device, batch_size=64, workers=workers)
-        metric = rules.selection.metric if "val" in data else ""
-        seconds = round(time.monotonic() - clock, 3)
-        state.curve.append(EpochRecord(epoch + 1, recipe.rate(epoch), round(loss, 6), metric, value, seconds))
-        state.best = best_epoch(state.curve, rules)
-        folder.save(state, detector, optimizer, is_best=state.best == len(state.curve) - 1)
-        clock = time.monotonic()
-
-    total = len(epoch_order(labels, 0, recipe.seed, recipe.sampling, recipe.samples_per_epoch, bases))
-    title = f"train {part.protocol.name}"
-    with progress(title, total * recipe.epochs, "img", done=total * done, quiet=quiet) as advance:
-        module = TrainingModule(
-            detector.to(device=device, memory_format=torch.channels_last),  # type: ignore[call-overload]
-            part.images,
-            labels,
-            bases,
-            torch.from_numpy(part.targets()),
-            rows["sample_id"].to_pylist(),
-            recipe,
-            first_epoch=done,
-            optimizer_state=optimizer_state,
-            workers=workers,
-            on_epoch=after,
-            advance=advance,
-        )
-        run_epochs(module, recipe.epochs - done, device, precision)
-    return state
 
 
 def _fresh(model: str, rules: Protocol, recipe: FullRecipe, options: dict[str, Any]) -> nn.Module:
@@ -214,25 +168,22 @@ def _outputs(detector: nn.Module, rules: Protocol) -> int:
         return int(logits_of(detector(torch.zeros(2, 3, size, size)), 2).shape[1])
 
 
-def _weight_file(out: str | Path | None, model: str, rules: Protocol) -> Path:
-    place = default_weights(model, rules) if out is None else Path(out)
+def _weight_file(out: str | Path | None, model: str, rules: Protocol, condition: Condition | None) -> Path:
+    place = default_weights(model, rules, condition) if out is None else Path(out)
     if place.suffix != ".safetensors":
         raise UsageError(f"weights are written as *.safetensors, not {place.name!r}", f"--out {place.stem}.safetensors")
     return place
 
 
-def _check_conditions(rules: Protocol) -> None:
-    if rules.conditions.train != "clean":
-        raise UsageError(
-            f"protocol {rules.name!r} trains under {rules.conditions.train!r}; this version trains on clean crops",
-            'set train = "clean" under [conditions]',
-        )
-
-
 def _key(
-    model: str, options: dict[str, Any], rules: Protocol, recipe: FullRecipe, precision: str, manifests: list[str]
+    model: list[str],
+    options: dict[str, Any],
+    rules: Protocol,
+    recipe: dict[str, Any],
+    condition: str,
+    manifests: list[str],
 ) -> str:
-    inputs = [model, options, rules.hash, recipe.record(), precision, manifests, library_versions()]
+    inputs = [model, options, rules.hash, recipe, condition, manifests, library_versions()]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 

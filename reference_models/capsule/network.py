@@ -11,14 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dfbench.errors import ModelError, UsageError
+from reference_models.capsule.keys import IMAGENET
 from reference_models.capsule.routing import Routing, squash
-from reference_models.common import Normalize, check_images
-from reference_models.timm_detector import timm_network
+from reference_models.common import check_images, load_imagenet, make_normalization, timm_network
 
 SMALLEST = 16
 CAPSULES = 10
 DIMENSION = 8
 LOSSES = ("vectors", "scores")
+SCORES = ("once", "twice")
 _VGG = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0)  # 0: pooling by 2
 
 
@@ -27,7 +28,8 @@ class CapsuleOutput:
     """What the detector returns.
 
     Attributes:
-        logits: N,C; the logarithm of the published class scores, so that their softmax is those scores.
+        logits: N,C; the logarithm of the published class scores, so that their softmax is those scores (with
+            ``scores="twice"`` the scores themselves).
         vectors: N,4,C; the output capsules.
     """
 
@@ -77,8 +79,10 @@ class CapsuleNet(nn.Module):
         dropout: share of the routing predictions dropped while training.
         loss_on: ``vectors``: cross-entropy of the output capsules (the authors' later program); ``scores``: of their
             softmax, so that it is taken twice (their earlier one).
-        pretrained: fetch VGG-19's ImageNet weights, with which it was published; without, the frozen features are
-            random until a weight file brings them.
+        scores: ``once``: the published class scores; ``twice``: their softmax, which DeepfakeBench reports.
+        normalization: ``none``, ``half`` (to [-1,1]) or ``imagenet``, as published.
+        pretrained: true: fetch VGG-19's ImageNet weights, with which it was published; a path: take them from that
+            file; without, the frozen features are random until a weight file brings them.
     """
 
     def __init__(
@@ -89,7 +93,9 @@ class CapsuleNet(nn.Module):
         noise: float = 0.01,
         dropout: float = 0.05,
         loss_on: str = "vectors",
-        pretrained: bool = False,
+        scores: str = "once",
+        normalization: str = "imagenet",
+        pretrained: bool | str = False,
     ) -> None:
         super().__init__()
         del image_size
@@ -98,15 +104,18 @@ class CapsuleNet(nn.Module):
                 "capsule scores classes against each other and needs at least 2, not 1",
                 "build it with num_classes=2",
             )
-        if loss_on not in LOSSES:
-            raise UsageError(f"option loss_on of capsule can not be {loss_on!r}", f"choose from: {', '.join(LOSSES)}")
+        for option, value, choices in (("loss_on", loss_on, LOSSES), ("scores", scores, SCORES)):
+            if value not in choices:
+                raise UsageError(
+                    f"option {option} of capsule can not be {value!r}", f"choose from: {', '.join(choices)}"
+                )
         if noise < 0 or not 0 <= dropout < 1:
             raise UsageError(
                 f"capsule needs noise >= 0 and 0 <= dropout < 1, not {noise} and {dropout}",
                 "0.01, 0.05 are published",
             )
-        self.loss_on = loss_on
-        self.normalize = Normalize()
+        self.loss_on, self.scores = loss_on, scores
+        self.normalize = make_normalization(normalization)
         self.vgg = vgg19_features(pretrained)
         self.fea_ext = PrimaryCapsules()
         self.routing_stats = Routing(CAPSULES, DIMENSION, num_classes, noise, dropout)
@@ -123,8 +132,8 @@ class CapsuleNet(nn.Module):
         with torch.no_grad():
             maps = self.vgg(self.normalize(images))
         vectors = self.routing_stats(self.fea_ext(maps))
-        scores = torch.logsumexp(F.log_softmax(vectors, dim=2), dim=1) - math.log(vectors.shape[1])
-        return CapsuleOutput(scores, vectors)
+        logits = torch.logsumexp(F.log_softmax(vectors, dim=2), dim=1) - math.log(vectors.shape[1])
+        return CapsuleOutput(logits if self.scores == "once" else logits.exp(), vectors)
 
     def loss(self, output: CapsuleOutput, targets: Tensor) -> Tensor:
         """Cross-entropy of each of the four numbers of the output capsules, summed over the four."""
@@ -133,14 +142,15 @@ class CapsuleNet(nn.Module):
         return torch.stack(losses).sum()
 
 
-def vgg19_features(pretrained: bool = False) -> nn.Sequential:
+def vgg19_features(pretrained: bool | str = False) -> nn.Sequential:
     """The first 19 layers of VGG-19, frozen, in evaluation mode: N,3,H,W -> N,256,H/8,W/8; torchvision's numbering.
 
     Args:
-        pretrained: fetch timm's ``vgg19.tv_in1k``.
+        pretrained: true: fetch timm's ``vgg19.tv_in1k``; a path: take them from that file.
 
     Raises:
         SetupError: the weights can not be fetched.
+        ModelError: the file can not be read or belongs to another network.
     """
     layers: list[nn.Module] = []
     inside = 3
@@ -151,8 +161,10 @@ def vgg19_features(pretrained: bool = False) -> nn.Sequential:
         else:
             layers.append(nn.MaxPool2d(2))
     features = nn.Sequential(*layers)
-    if pretrained:
-        whole = timm_network("vgg19", "vgg19.tv_in1k", pretrained=True)
+    if isinstance(pretrained, str):
+        load_imagenet(features, pretrained, IMAGENET)
+    elif pretrained:
+        whole = timm_network("vgg19", "vgg19.tv_in1k", True, IMAGENET)
         features.load_state_dict(cast("nn.Sequential", whole.features)[: len(layers)].state_dict())
     else:
         for module in features:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dfbench.models import ModelSpec, OpenPoint, TrainingDefaults
+from reference_models.capsule.keys import DETECTORS
 
 _BIBTEX = """@article{nguyen2019use,
   title   = {Use of a Capsule Network to Detect Fake Images and Videos},
@@ -14,7 +15,14 @@ _BIBTEX = """@article{nguyen2019use,
 CAPSULE = ModelSpec(
     name="capsule",
     target="reference_models.capsule.network:CapsuleNet",
-    options={"noise": 0.01, "dropout": 0.05, "loss_on": "vectors", "pretrained": False},
+    options={
+        "noise": 0.01,
+        "dropout": 0.05,
+        "loss_on": "vectors",
+        "scores": "once",
+        "normalization": "imagenet",
+        "pretrained": False,
+    },
     sizes=(300, 128, 224, 256),
     any_size=True,
     smallest=16,
@@ -41,4 +49,5 @@ CAPSULE = ModelSpec(
         source="the authors' program: Adam, constant rate, no augmentation, ImageNet features (pretrained=True)",
     ),
     pretrained="ImageNet weights of VGG-19 (vgg19.tv_in1k, 575 MB, Hugging Face hub; its first eight layers are used)",
+    foreign_keys=DETECTORS,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dfbench.models import ModelSpec, OpenPoint, TrainingDefaults
+from reference_models.efficientnet.keys import DETECTORS
 
 _BIBTEX = """@inproceedings{tan2019efficientnet,
   title     = {{EfficientNet}: Rethinking Model Scaling for Convolutional Neural Networks},
@@ -14,7 +15,7 @@ _BIBTEX = """@inproceedings{tan2019efficientnet,
 EFFICIENTNET_B4 = ModelSpec(
     name="efficientnet-b4",
     target="reference_models.efficientnet.network:EfficientNetB4",
-    options={"float32_scores": True, "pretrained": False},
+    options={"float32_scores": True, "stem": "same", "normalization": "half", "pretrained": False},
     sizes=(380, 128, 224, 256),
     any_size=True,
     smallest=32,
@@ -33,4 +34,5 @@ EFFICIENTNET_B4 = ModelSpec(
     ),
     recipe=TrainingDefaults(lr=2e-4, epochs=20, batch_size=32, source="proposed, after Xception's"),
     pretrained="ImageNet weights of EfficientNet-B4 (tf_efficientnet_b4.ap_in1k, 78 MB, Hugging Face hub)",
+    foreign_keys=DETECTORS,
 )

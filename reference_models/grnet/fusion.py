@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import reduce
+
 import torch
 from torch import Tensor
 
 from dfbench.errors import ModelError
+
+_LEAST_LOSS = 1e-6  # keeps reciprocals finite
+
+ALPHA_FORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "softmax": lambda losses: torch.softmax(-losses, dim=-1),
+    "reciprocal": lambda losses: _reciprocal(losses) / _reciprocal(losses).sum(dim=-1, keepdim=True),
+    "softmax-reciprocal": lambda losses: torch.softmax(_reciprocal(losses), dim=-1),
+    "softmax-loss": lambda losses: torch.softmax(losses, dim=-1),
+}
+FUSIONS = ("afm", "sum", "max", "min", "concat")
 
 
 def channel_attention(features: Tensor) -> Tensor:
@@ -23,34 +36,49 @@ def channel_attention(features: Tensor) -> Tensor:
         return (mixing @ rows).reshape(features.shape)
 
 
-def stream_weights(losses: Tensor) -> Tensor:
-    """Weights of the streams from their losses: softmax of the negated losses, so that the better stream weighs more.
+def stream_weights(losses: Tensor, form: str = "softmax") -> Tensor:
+    """Weights of the streams from their losses, positive and with the sum 1; same shape.
 
-    For two streams this equals the softmax of the swapped losses.
+    Args:
+        losses: one loss a stream, at least 0.
+        form: how "the loss is inversely proportional to the weight" and "fed into the softmax" are read:
+            ``softmax``: softmax of the negated losses; for two streams the same as that of the swapped losses.
+            ``reciprocal``: 1/loss, divided by the sum: inverse proportion to the letter, no softmax.
+            ``softmax-reciprocal``: softmax of 1/loss; one stream takes all as soon as losses are small.
+            ``softmax-loss``: softmax of the losses as they are, so that the *worse* stream weighs more.
+
+    Raises:
+        ModelError: there is no such form.
 
     >>> stream_weights(torch.tensor([0.2, 0.7], dtype=torch.float64)).tolist()
     [0.62245..., 0.37754...]
     """
-    return torch.softmax(-losses, dim=-1)
+    if form not in ALPHA_FORMS:
+        raise ModelError(f"stream weights have no form {form!r}", f"choose from: {', '.join(ALPHA_FORMS)}")
+    return ALPHA_FORMS[form](losses)
 
 
-def fuse(rgb: Tensor, residual: Tensor, how: str, weights: Tensor) -> Tensor:
-    """Fuse two feature maps of equal shape N,C,H,W.
+def fuse(maps: Sequence[Tensor], how: str, weights: Tensor) -> Tensor:
+    """Fuse the feature maps of the streams, each N,C,H,W.
 
     Args:
-        rgb: map of the spatial stream.
-        residual: map of the residual stream.
+        maps: one map a stream; a single one is only attended to, by ``afm``.
         how: ``afm`` (attention within, ``weights`` between), ``sum``, ``max``, ``min`` (element-wise, Table III) or
             ``concat`` (channels side by side: N,2C,H,W).
-        weights: shape (2,), used by ``afm`` alone.
+        weights: one weight a stream, used by ``afm`` alone.
     """
     if how == "afm":
-        attended = channel_attention(rgb), channel_attention(residual)
-        return weights[0] * attended[0] + weights[1] * attended[1]
-    if how == "sum":
-        return rgb + residual
-    if how == "max":
-        return torch.maximum(rgb, residual)
-    if how == "min":
-        return torch.minimum(rgb, residual)
-    return torch.cat((rgb, residual), dim=1)
+        fused: Tensor = reduce(torch.add, (w * channel_attention(m) for w, m in zip(weights, maps, strict=True)))
+        return fused
+    if how == "concat":
+        return torch.cat(tuple(maps), dim=1)
+    joins: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "sum": torch.add,
+        "max": torch.maximum,
+        "min": torch.minimum,
+    }
+    return reduce(joins[how], maps)
+
+
+def _reciprocal(losses: Tensor) -> Tensor:
+    return losses.clamp_min(_LEAST_LOSS).reciprocal()

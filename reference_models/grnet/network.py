@@ -9,19 +9,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dfbench.errors import UsageError
-from reference_models.common import Normalize, check_images, resnet18
-from reference_models.grnet.fusion import fuse, stream_weights
-from reference_models.grnet.residual import guided_residual
+from reference_models.backbones import feature_network, get_backbone
+from reference_models.common import Normalize, check_images
+from reference_models.grnet.fusion import ALPHA_FORMS, FUSIONS, fuse, stream_weights
+from reference_models.grnet.residual import GUIDES, guided_residual
 
-FEATURES = 512
 SMALLEST = 32
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "guide": ("channel",),
+    "guide": GUIDES,
+    "residual_at": ("after", "before"),
     "afm_at": ("map", "vector"),
-    "alpha_update": ("epoch", "batch"),
-    "fusion": ("afm", "sum", "max", "min", "concat"),
-    "streams": ("both", "rgb-twice"),
+    "alpha_update": ("epoch", "batch", "fixed"),
+    "alpha_form": tuple(ALPHA_FORMS),
+    "fusion": FUSIONS,
+    "streams": ("both", "rgb-twice", "rgb", "residual"),
 }
 
 
@@ -31,33 +33,42 @@ class GRnetOutput:
 
     Attributes:
         logits: N,C of the fused head.
-        rgb_logits: N,C of the spatial stream's head.
-        residual_logits: N,C of the residual stream's head.
-        residual: N,3,H,W, the guided residual before normalisation; at least 0.
+        rgb_logits: N,C of the spatial stream's head; None without stream heads.
+        residual_logits: N,C of the second stream's head; None without stream heads.
+        residual: N,3,H,W, the guided residual before normalisation, at least 0; None where no stream sees it.
     """
 
     logits: Tensor
-    rgb_logits: Tensor
-    residual_logits: Tensor
-    residual: Tensor
+    rgb_logits: Tensor | None
+    residual_logits: Tensor | None
+    residual: Tensor | None
 
 
 class GRnet(nn.Module):
-    """Two ResNet-18 streams with separate weights over RGB and its guided residual.
+    """Two streams with separate weights over RGB and its guided residual.
+
+    On several GPUs the stream weights follow the losses of the first one's share.
 
     Args:
         num_classes: outputs of each head; 1 gives one logit.
         image_size: not needed, any size of at least 32 pixels works.
         radius, eps: the guided filter's window radius in pixels and regularisation on the [0,1] range.
-        guide: ``channel``, every RGB plane guides itself.
+        guide: ``channel``, every RGB plane guides itself; ``color``, all three guide each; ``gray``, the luma alone.
         gain: factor on the residual.
         residual_norm: whether the residual is normalised like the RGB.
+        residual_at: take the residual ``after`` the geometric augmentation, of the picture that the network sees, or
+            ``before`` it, and augment it along with the picture.
         afm_at: fuse the last feature ``map``, or the pooled ``vector``.
-        alpha_update: stream weights from the mean losses of an ``epoch``, or of every ``batch``.
+        alpha_update: stream weights from the mean losses of an ``epoch``, from those of the ``batch`` before, or
+            ``fixed`` at one half each.
+        alpha_form: how the weights come from the losses, see :func:`reference_models.grnet.stream_weights`.
         w_aux: weight of the two stream losses; 0 trains the stream heads on detached features.
+        backbone: of both streams, see :data:`reference_models.backbones.BACKBONES`.
         fusion: ``afm``, or one of the fusions it is compared with in Table III.
-        streams: ``both``, or ``rgb-twice`` for the ablation without the residual (Table I).
-        pretrained: fetch ImageNet weights for both streams.
+        streams: ``both``; ``rgb-twice`` for the ablation without the residual (Table I); ``rgb`` or ``residual`` for
+            one stream alone, with one head.
+        stream_heads: whether the streams have heads and losses of their own, as adaptive weights need.
+        pretrained: true: fetch ImageNet weights for the streams; a path: take a file of them.
     """
 
     alpha: Tensor
@@ -73,67 +84,85 @@ class GRnet(nn.Module):
         guide: str = "channel",
         gain: float = 1.0,
         residual_norm: bool = True,
+        residual_at: str = "after",
         afm_at: str = "map",
         alpha_update: str = "epoch",
+        alpha_form: str = "softmax",
         w_aux: float = 1.0,
+        backbone: str = "resnet18",
         fusion: str = "afm",
         streams: str = "both",
-        pretrained: bool = False,
+        stream_heads: bool = True,
+        pretrained: bool | str = False,
     ) -> None:
         super().__init__()
         del image_size  # fully convolutional up to the pooling
-        chosen = {"guide": guide, "afm_at": afm_at, "alpha_update": alpha_update, "fusion": fusion, "streams": streams}
-        for option, value in chosen.items():
-            if value not in CHOICES[option]:
-                raise UsageError(
-                    f"option {option} of grnet can not be {value!r}", f"choose from: {', '.join(CHOICES[option])}"
-                )
-        self.radius, self.eps, self.gain, self.w_aux = radius, eps, gain, w_aux
-        self.residual_norm, self.afm_at, self.alpha_update = residual_norm, afm_at, alpha_update
-        self.fusion, self.streams = fusion, streams
-        self.normalize = Normalize()
-        self.rgb = resnet18(pretrained)
-        self.residual = resnet18(pretrained)
-        self.rgb_head = nn.Linear(FEATURES, num_classes)
-        self.residual_head = nn.Linear(FEATURES, num_classes)
-        self.head = nn.Linear(2 * FEATURES if fusion == "concat" else FEATURES, num_classes)
-        self.register_buffer("alpha", torch.full((2,), 0.5))
-        # Sums of the two stream losses over the samples of the running epoch, and the number of samples.
+        chosen = {"guide": guide, "residual_at": residual_at, "afm_at": afm_at, "alpha_update": alpha_update}
+        _check_choices(chosen | {"alpha_form": alpha_form, "fusion": fusion, "streams": streams})
+        _check_numbers(radius, eps, gain, w_aux)
+        single = streams in ("rgb", "residual")
+        if not stream_heads and not single and fusion == "afm" and alpha_update != "fixed":
+            raise UsageError(
+                "grnet's stream weights follow the losses of the stream heads, which stream_heads=false leaves out",
+                "set alpha_update=fixed or a fusion other than afm, or keep the heads",
+            )
+        self.radius, self.eps, self.guide, self.gain = radius, eps, guide, gain
+        self.residual_norm, self.residual_at, self.afm_at = residual_norm, residual_at, afm_at
+        self.alpha_update, self.alpha_form, self.w_aux = alpha_update, alpha_form, w_aux
+        self.fusion, self.streams, self.stream_heads = fusion, streams, stream_heads and not single
+        self.normalize = Normalize(get_backbone(backbone).mean, get_backbone(backbone).std)
+        for name in _parts(streams):
+            network, features = feature_network(backbone, pretrained)
+            self.add_module(name, network)
+            if self.stream_heads:
+                self.add_module(f"{name}_head", nn.Linear(features, num_classes))
+        width = len(_parts(streams)) * features if fusion == "concat" else features
+        self.head = nn.Linear(width, num_classes)
+        self.register_buffer("alpha", torch.full((len(_parts(streams)),), 1.0 / len(_parts(streams))))
+        # Sums of the two stream losses over the samples seen since the weights changed, and the number of samples.
         self.register_buffer("loss_sums", torch.zeros(3, dtype=torch.float64), persistent=False)
 
+    def before_augmentation(self, images: Tensor) -> Tensor:
+        """What is to be augmented: N,3,H,W in [0,1] -> the same, or with ``residual_at="before"`` N,6,H,W."""
+        if self.residual_at == "after" or not self._sees_residual:
+            return images
+        return torch.cat((images, self._residual_of(images).to(images.dtype)), dim=1)
+
     def forward(self, images: Tensor) -> GRnetOutput:
-        """RGB in [0,1], N,3,H,W with H, W >= 32 -> :class:`GRnetOutput`."""
+        """RGB in [0,1], N,3,H,W with H, W >= 32 -> :class:`GRnetOutput`.
+
+        A picture that :meth:`before_augmentation` has joined with its residual comes as N,6,H,W.
+        """
+        residual: Tensor | None = None
+        if self.residual_at == "before" and images.ndim == 4 and images.shape[1] == 6:
+            images, residual = images[:, :3], images[:, 3:]
         check_images(images, SMALLEST)
-        residual = guided_residual(images, self.radius, self.eps, self.gain)
-        second = images if self.streams == "rgb-twice" else residual.to(images.dtype)
-        normalized = self.normalize(images)
-        if self.streams == "rgb-twice" or self.residual_norm:
-            second = self.normalize(second)
-        maps = self.rgb(normalized), self.residual(second)
-        pooled = _pool(maps[0]), _pool(maps[1])
+        if residual is None and self._sees_residual:
+            residual = self._residual_of(images)
+        if self.training and self.alpha_update == "batch":
+            self._update_alpha()
+        inputs = self._inputs(images, residual)
+        maps = [self.get_submodule(name)(inputs[name]) for name in inputs]
+        pooled = [_pool(m) for m in maps]
         if self.afm_at == "vector":
-            maps = pooled[0][:, :, None, None], pooled[1][:, :, None, None]
-        fused = _pool(fuse(maps[0], maps[1], self.fusion, self.alpha.clone()))
-        if self.w_aux == 0:
-            pooled = pooled[0].detach(), pooled[1].detach()
-        return GRnetOutput(
-            logits=self.head(fused),
-            rgb_logits=self.rgb_head(pooled[0]),
-            residual_logits=self.residual_head(pooled[1]),
-            residual=residual,
-        )
+            maps = [vector[:, :, None, None] for vector in pooled]
+        fused = _pool(fuse(maps, self.fusion, self.alpha.clone()))  # a later batch may change alpha before backward
+        rgb_logits, residual_logits = self._stream_logits(pooled)
+        return GRnetOutput(self.head(fused), rgb_logits, residual_logits, residual)
 
     def loss(self, output: GRnetOutput, targets: Tensor) -> Tensor:
         """Cross-entropy of the fused head plus ``w_aux`` times those of the streams; notes the stream losses.
 
         With ``w_aux = 0`` the stream heads still learn (weight 1), but on detached features.
         """
-        fused, rgb, residual = (
-            _cross_entropy(logits, targets) for logits in (output.logits, output.rgb_logits, output.residual_logits)
-        )
+        fused = _cross_entropy(output.logits, targets)
+        if output.rgb_logits is None or output.residual_logits is None:
+            return fused
+        streams = torch.stack([_cross_entropy(x, targets) for x in (output.rgb_logits, output.residual_logits)])
         if self.training:
-            self._note(torch.stack((rgb.detach(), residual.detach())), len(targets))
-        return fused + (self.w_aux or 1.0) * (rgb + residual)
+            self.loss_sums[:2] += streams.detach().double() * len(targets)
+            self.loss_sums[2] += len(targets)
+        return fused + (self.w_aux or 1.0) * streams.sum()
 
     def start_epoch(self, epoch: int) -> None:
         """Forget the losses of the epoch before."""
@@ -141,16 +170,61 @@ class GRnet(nn.Module):
         self.loss_sums.zero_()
 
     def end_epoch(self, epoch: int) -> None:
-        """Set the stream weights from the mean training losses of the epoch just done."""
+        """Set the stream weights from the mean training losses of the epoch (or last batch) just done."""
         del epoch
-        if self.alpha_update == "epoch" and self.loss_sums[2] > 0:
-            self.alpha.copy_(stream_weights(self.loss_sums[:2] / self.loss_sums[2]))
+        if self.alpha_update != "fixed":
+            self._update_alpha()
 
-    def _note(self, losses: Tensor, samples: int) -> None:
-        self.loss_sums[:2] += losses.double() * samples
-        self.loss_sums[2] += samples
-        if self.alpha_update == "batch":
-            self.alpha.copy_(stream_weights(losses.float()))
+    @property
+    def _sees_residual(self) -> bool:
+        return self.streams in ("both", "residual")
+
+    def _residual_of(self, images: Tensor) -> Tensor:
+        return guided_residual(images, self.radius, self.eps, self.gain, self.guide)
+
+    def _inputs(self, images: Tensor, residual: Tensor | None) -> dict[str, Tensor]:
+        """What each part sees, by its name."""
+        inputs: dict[str, Tensor] = {}
+        if self.streams != "residual":
+            inputs["rgb"] = self.normalize(images)
+        if residual is not None:
+            residual = residual.to(images.dtype)
+            inputs["residual"] = self.normalize(residual) if self.residual_norm else residual
+        elif self.streams == "rgb-twice":
+            inputs["residual"] = inputs["rgb"]
+        return inputs
+
+    def _stream_logits(self, pooled: list[Tensor]) -> tuple[Tensor | None, Tensor | None]:
+        if not self.stream_heads:
+            return None, None
+        rgb, residual = (vector.detach() if self.w_aux == 0 else vector for vector in pooled)
+        return self.get_submodule("rgb_head")(rgb), self.get_submodule("residual_head")(residual)
+
+    def _update_alpha(self) -> None:
+        if self.loss_sums[2] > 0:
+            self.alpha.copy_(stream_weights(self.loss_sums[:2] / self.loss_sums[2], self.alpha_form))
+            self.loss_sums.zero_()
+
+
+def _parts(streams: str) -> tuple[str, ...]:
+    """Names of the stream networks."""
+    return (streams,) if streams in ("rgb", "residual") else ("rgb", "residual")
+
+
+def _check_choices(chosen: dict[str, str]) -> None:
+    for option, value in chosen.items():
+        if value not in CHOICES[option]:
+            raise UsageError(
+                f"option {option} of grnet can not be {value!r}", f"choose from: {', '.join(CHOICES[option])}"
+            )
+
+
+def _check_numbers(radius: int, eps: float, gain: float, w_aux: float) -> None:
+    if radius < 1 or eps <= 0 or gain <= 0 or w_aux < 0:
+        raise UsageError(
+            f"grnet needs radius >= 1, eps > 0, gain > 0 and w_aux >= 0, not {radius}, {eps}, {gain} and {w_aux}",
+            "the defaults are 2, 0.01, 1.0 and 1.0",
+        )
 
 
 def _pool(maps: Tensor) -> Tensor:

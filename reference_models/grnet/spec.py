@@ -21,11 +21,15 @@ GRNET = ModelSpec(
         "guide": "channel",
         "gain": 1.0,
         "residual_norm": True,
+        "residual_at": "after",
         "afm_at": "map",
         "alpha_update": "epoch",
+        "alpha_form": "softmax",
         "w_aux": 1.0,
+        "backbone": "resnet18",
         "fusion": "afm",
         "streams": "both",
+        "stream_heads": True,
         "pretrained": False,
     },
     sizes=(128, 224),
@@ -43,21 +47,38 @@ GRNET = ModelSpec(
         OpenPoint("grey or colour guide", "every RGB plane guides itself; the residual has 3 channels", "guide"),
         OpenPoint("filter at the border", "window cut at the border, divided by the pixels inside"),
         OpenPoint("amplification of the residual", "none", "gain"),
-        OpenPoint("where the residual is taken", "after augmentation, on [0,1], before normalisation"),
+        OpenPoint(
+            "where the residual is taken",
+            "after the geometric augmentation, on [0,1], before normalisation",
+            "residual_at",
+        ),
         OpenPoint("normalisation of the residual", "by the ImageNet mean and deviation, like the RGB", "residual_norm"),
-        OpenPoint("weights of the two streams", "separate ResNet-18"),
+        OpenPoint("whether the streams share weights", "they do not"),
         OpenPoint("where the fusion sits", "on the last 512-channel map, before pooling", "afm_at"),
         OpenPoint(
             "form of the channel attention",
             "row-wise softmax of unscaled dot products, no residual sum, nothing learned",
         ),
-        OpenPoint("sign and form of the stream weights", "softmax of the negated losses"),
+        OpenPoint(
+            'form of the stream weights: loss and weight are "inversely proportional", the losses "fed into the '
+            'softmax function"',
+            "softmax of the negated losses, for two streams the same as that of the swapped losses",
+            "alpha_form",
+        ),
         OpenPoint(
             "when the stream weights change",
-            "after an epoch, from its mean training losses; 0.5 each at first",
+            "after an epoch, from its mean training losses; 0.5 each at first; the last ones serve at inference",
             "alpha_update",
         ),
-        OpenPoint("heads and losses of the streams", "a linear head each, losses added with weight 1", "w_aux"),
+        OpenPoint(
+            "heads and losses of the streams", "a linear head each, losses added with weight 1", "w_aux, stream_heads"
+        ),
+        OpenPoint(
+            "Table I: what stands in for the residual where MTE is left out",
+            "a second RGB stream with weights of its own, so that the size stays",
+            "streams",
+        ),
+        OpenPoint("Table I: what stands in for AFM where it is left out", "the plain sum of the maps", "fusion"),
         OpenPoint("decay rates of Adam", "0.9 and 0.999"),
         OpenPoint("factor of the exponential learning rate", "0.9 an epoch"),
         OpenPoint("epochs, batch size, seed", "20, 64, 7, as in a later program of the same laboratory"),
@@ -75,5 +96,6 @@ GRNET = ModelSpec(
         flip=0.5,
         source="optimiser, rate and kinds of augmentation: section IV-B3; all else proposed, see the open points",
     ),
-    pretrained="ImageNet weights of ResNet-18 (resnet18.tv_in1k, 47 MB, Hugging Face hub) for both streams",
+    pretrained="ImageNet weights of ResNet-18 (resnet18.tv_in1k, 47 MB, Hugging Face hub) for both streams; with "
+    "another backbone, those of that",
 )

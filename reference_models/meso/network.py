@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dfbench.errors import ModelError
-from reference_models.common import check_images
+from reference_models.common import check_images, make_normalization
 
 STRIDE = 32  # the pools divide by 2, 2, 2 and 4
 WIDTHS = ((3, 8, 3, 2), (8, 8, 5, 2), (8, 16, 5, 2), (16, 16, 5, 4))  # in, out, kernel, pool
@@ -26,14 +26,15 @@ class Meso4(nn.Module):
     """Meso-4 (Afchar, Nozick, Yamagishi and Echizen).
 
     Convolution with bias, ReLU, *then* batch normalisation (eps 1e-3, momentum 0.01) and pooling; dropout 0.5 before
-    both dense layers; leaky ReLU 0.1 between. RGB in [0,1] goes in as it is.
+    both dense layers; leaky ReLU 0.1 between.
 
     Args:
         num_classes: 1 is the published form (one logit, squared error on its sigmoid); more use cross-entropy.
         image_size: height and width in pixels, a multiple of 32; 256 was published.
+        normalization: ``none``, as published, ``half`` (to [-1,1], as the PyTorch ports have it) or ``imagenet``.
     """
 
-    def __init__(self, num_classes: int = 2, image_size: int | None = None) -> None:
+    def __init__(self, num_classes: int = 2, image_size: int | None = None, *, normalization: str = "none") -> None:
         super().__init__()
         size = 256 if image_size is None else image_size
         if size < STRIDE or size % STRIDE:
@@ -42,6 +43,7 @@ class Meso4(nn.Module):
                 f"meso4 takes sizes that are multiples of {STRIDE} pixels, not {size}", f"use crops of {near} pixels"
             )
         self.image_size = size
+        self.normalize = make_normalization(normalization)
         layers: list[nn.Module] = []
         for inside, outside, kernel, pool in WIDTHS:
             layers += [
@@ -64,7 +66,7 @@ class Meso4(nn.Module):
     def forward(self, images: Tensor) -> MesoOutput:
         """RGB in [0,1], N,3,S,S with S the size it was built for -> logits."""
         check_images(images, STRIDE, exact=self.image_size)
-        return MesoOutput(self.classifier(self.features(images)))
+        return MesoOutput(self.classifier(self.features(self.normalize(images))))
 
     def loss(self, output: MesoOutput, targets: Tensor) -> Tensor:
         """Mean squared error on the sigmoid for one logit, as published; else cross-entropy."""

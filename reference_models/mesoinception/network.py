@@ -14,23 +14,25 @@ CONVOLUTIONS = ((12, 16, 2), (16, 16, 4))  # planes in, planes out, pool
 class Inception(nn.Module):
     """Four branches side by side: 1x1; 1x1 and 3x3; 1x1 and 3x3 dilated by 2; 1x1 and 3x3 dilated by 3.
 
-    A ReLU follows every convolution, all keep the size, the branches are joined in this order.
+    A ReLU follows every convolution as published, all keep the size, the branches are joined in this order.
 
     Args:
         inside: input planes.
         widths: output planes of the four branches.
+        relu: whether a ReLU follows the convolutions.
     """
 
-    def __init__(self, inside: int, widths: tuple[int, int, int, int]) -> None:
+    def __init__(self, inside: int, widths: tuple[int, int, int, int], relu: bool = True) -> None:
         super().__init__()
-        branches = [nn.Sequential(nn.Conv2d(inside, widths[0], 1), nn.ReLU())]
+        activation = nn.ReLU if relu else nn.Identity
+        branches = [nn.Sequential(nn.Conv2d(inside, widths[0], 1), activation())]
         for dilation, width in enumerate(widths[1:], start=1):
             branches.append(
                 nn.Sequential(
                     nn.Conv2d(inside, width, 1),
-                    nn.ReLU(),
+                    activation(),
                     nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation),
-                    nn.ReLU(),
+                    activation(),
                 )
             )
         self.branches = nn.ModuleList(branches)
@@ -46,13 +48,23 @@ class MesoInception4(Meso4):
     Args:
         num_classes: 1 is the published form (one logit, squared error on its sigmoid); more use cross-entropy.
         image_size: height and width in pixels, a multiple of 32; 256 was published.
+        inner_relu: whether a ReLU follows the convolutions of the inception blocks, as published; the PyTorch ports
+            have none.
+        normalization: as for Meso-4.
     """
 
-    def __init__(self, num_classes: int = 2, image_size: int | None = None) -> None:
-        super().__init__(num_classes, image_size)
+    def __init__(
+        self,
+        num_classes: int = 2,
+        image_size: int | None = None,
+        *,
+        inner_relu: bool = True,
+        normalization: str = "none",
+    ) -> None:
+        super().__init__(num_classes, image_size, normalization=normalization)
         layers: list[nn.Module] = []
         for inside, widths in BLOCKS:
-            layers += [Inception(inside, widths), _norm(sum(widths)), nn.MaxPool2d(2)]
+            layers += [Inception(inside, widths, inner_relu), _norm(sum(widths)), nn.MaxPool2d(2)]
         for inside, outside, pool in CONVOLUTIONS:
             layers += [
                 nn.Conv2d(inside, outside, 5, padding=2),

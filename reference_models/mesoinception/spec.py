@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dfbench.models import OpenPoint
 from reference_models.meso.spec import MESO4
+from reference_models.mesoinception.keys import MESOINCEPTION4 as MESOINCEPTION4_FILES
 
 MESOINCEPTION4 = replace(
     MESO4,
     name="mesoinception4",
     target="reference_models.mesoinception.network:MesoInception4",
-    open_points=(
-        *MESO4.open_points,
-        OpenPoint("strength of the augmentation", "rotation up to 15 degrees and flips; no zoom, brightness or hue"),
-    ),
+    options={"inner_relu": True, "normalization": "none"},
+    foreign_keys=MESOINCEPTION4_FILES,
 )

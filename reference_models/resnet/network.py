@@ -24,10 +24,10 @@ class ResNet18(nn.Module):
     Args:
         num_classes: outputs; 1 gives one logit.
         image_size: not needed, any size of at least 32 pixels works.
-        pretrained: fetch ImageNet weights.
+        pretrained: true: fetch ImageNet weights; a path: take them from that file.
     """
 
-    def __init__(self, num_classes: int = 2, image_size: int | None = None, *, pretrained: bool = False) -> None:
+    def __init__(self, num_classes: int = 2, image_size: int | None = None, *, pretrained: bool | str = False) -> None:
         super().__init__()
         del image_size
         self.normalize = Normalize()

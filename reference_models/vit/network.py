@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reference_models.timm_detector import TimmDetector
+from reference_models.vit.keys import IMAGENET
 
 PATCH = 16
 
@@ -15,16 +16,27 @@ class ViTB16(TimmDetector):
     Args:
         num_classes: outputs; 1 gives one logit.
         image_size: not needed, multiples of 16 from 32 pixels on work; 224 is the network's own.
-        pretrained: fetch ImageNet weights.
+        normalization: ``none``, ``half`` (to [-1,1]) or ``imagenet``.
+        pretrained: true: fetch ImageNet weights; a path: take them from that file.
     """
 
-    def __init__(self, num_classes: int = 2, image_size: int | None = None, *, pretrained: bool = False) -> None:
+    def __init__(
+        self,
+        num_classes: int = 2,
+        image_size: int | None = None,
+        *,
+        normalization: str = "half",
+        pretrained: bool | str = False,
+    ) -> None:
         del image_size
         super().__init__(
             "vit_base_patch16_224",
             "vit_base_patch16_224.augreg2_in21k_ft_in1k",
             num_classes,
             pretrained,
+            files=IMAGENET,
+            head="head",
+            normalization=normalization,
             multiple=PATCH,
             dynamic_img_size=True,
         )

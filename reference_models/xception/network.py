@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dfbench.errors import UsageError
 from reference_models.timm_detector import TimmDetector
+from reference_models.xception.keys import IMAGENET
 
 
 class XceptionDetector(TimmDetector):
-    """Xception with one linear head; inputs normalised to [-1,1].
+    """Xception with one linear head; inputs normalised to [-1,1] unless an option says otherwise.
 
     Args:
         num_classes: outputs; 1 gives one logit.
         image_size: not needed, any size of at least 32 pixels works; 299 was published.
         head_epochs: epochs at first in which the head alone learns; makes sense with pretrained weights. Not for
             training on several GPUs, whose gradient exchange waits for every parameter.
-        pretrained: fetch ImageNet weights.
+        normalization: ``none``, ``half`` (to [-1,1], as published) or ``imagenet``.
+        pretrained: true: fetch ImageNet weights; a path: take them from that file.
     """
 
     def __init__(
@@ -23,12 +25,21 @@ class XceptionDetector(TimmDetector):
         image_size: int | None = None,
         *,
         head_epochs: int = 0,
-        pretrained: bool = False,
+        normalization: str = "half",
+        pretrained: bool | str = False,
     ) -> None:
         del image_size
         if head_epochs < 0:
             raise UsageError(f"option head_epochs of xception can not be {head_epochs}", "give 0 or more")
-        super().__init__("legacy_xception", "legacy_xception.tf_in1k", num_classes, pretrained)
+        super().__init__(
+            "legacy_xception",
+            "legacy_xception.tf_in1k",
+            num_classes,
+            pretrained,
+            files=IMAGENET,
+            head="fc",
+            normalization=normalization,
+        )
         self.head_epochs = head_epochs
 
     def start_epoch(self, epoch: int) -> None:

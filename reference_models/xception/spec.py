@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dfbench.models import ModelSpec, OpenPoint, TrainingDefaults
+from reference_models.xception.keys import DETECTORS
 
 _BIBTEX = """@inproceedings{roessler2019faceforensics,
   title     = {{FaceForensics++}: Learning to Detect Manipulated Facial Images},
@@ -21,7 +22,7 @@ _BIBTEX = """@inproceedings{roessler2019faceforensics,
 XCEPTION = ModelSpec(
     name="xception",
     target="reference_models.xception.network:XceptionDetector",
-    options={"head_epochs": 0, "pretrained": False},
+    options={"head_epochs": 0, "normalization": "half", "pretrained": False},
     sizes=(299, 128, 224, 256),
     any_size=True,
     smallest=32,
@@ -47,4 +48,5 @@ XCEPTION = ModelSpec(
         source="from memory of the paper, unverified: 3 epochs of the head, then 15 of all",
     ),
     pretrained="ImageNet weights of Xception (legacy_xception.tf_in1k, 91 MB, from timm's release page)",
+    foreign_keys=DETECTORS,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,22 @@ def dfbench(capsys, tmp_path, monkeypatch):
         return code, out.splitlines(), err
 
     return run
+
+
+def test_warnings_are_told_and_kept(dfbench, tree, tmp_path):
+    root = shutil.copytree(tree, tmp_path / "tree")
+    (root / "manipulated_sequences/MySwap").mkdir()
+    words = ["prepare", "ff++", "--root", root, "--frames", 2, "--size", 64, "--jobs", 1, "--subset", "c23"]
+    _, planned, _ = dfbench(*words, "--dry-run")
+    _, lines, _ = dfbench(*words, "--subset", "c40")
+    strange = "folders that are none of FaceForensics++'s methods were not read: MySwap"
+    assert f"warning: {strange}" in planned
+    assert {f"warning: {strange}", "warning: subset c40 is not in the tree"} <= set(lines)
+    kept = json.loads((Path(lines[-1]) / "manifest.json").read_text("utf-8"))["warnings"]
+    assert set(kept) == {strange, "subset c40 is not in the tree"}
+    log = [json.loads(line) for line in (Path(lines[-1]) / "prepare-log.jsonl").read_text("utf-8").splitlines()]
+    assert log[0]["warnings"] == kept
+    assert dfbench(*words, "--subset", "c40", "-q")[1] == [lines[-1]]
 
 
 @pytest.fixture

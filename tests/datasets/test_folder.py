@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dfbench.config import find_root, manifest_home
 from dfbench.datasets.folder import read_place
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError, UsageError
@@ -147,3 +148,23 @@ def test_places():
     assert read_place("fake/train/GAN/x/1.png").manipulation == "GAN"
     assert read_place("fake/frames/000/1.png").manipulation is None
     assert read_place("train/x/1.png").split == "train"
+
+
+def test_a_folder_with_a_name_of_its_own(tmp_path, touch, monkeypatch):
+    root = touch(tmp_path, ["real/a.mp4", "fake/Swap/a.mp4"])
+    named, plain = (get_adapter(name).scan(root) for name in ("folder:phones-2", "folder"))
+    assert "folder:phones-2/all/real/real/a" in {m.media_id for m in named.media}
+    assert {m.dataset for m in named.media} == {"folder:phones-2"}
+    assert not {m.scene_group for m in named.media} & {m.scene_group for m in plain.media}
+    assert {m.path for m in named.media} == {m.path for m in plain.media}
+    monkeypatch.setenv("DFBENCH_HOME", str(tmp_path))
+    monkeypatch.setenv("DFBENCH_ROOTS", f"folder:phones-2={root}")
+    assert manifest_home("folder:phones-2") == tmp_path / "manifests" / "folder-phones-2"
+    assert find_root("folder:phones-2") == root
+
+
+@pytest.mark.parametrize("name", ["folder:", "folder:a/b", "folder:../x", "folder:a b", "folder:#", "folder:-a"])
+def test_names_that_ids_can_not_hold(name):
+    with pytest.raises(UsageError, match="not a name for a folder") as error:
+        get_adapter(name)
+    assert "folder:NAME" in error.value.hint

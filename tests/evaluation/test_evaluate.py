@@ -23,14 +23,14 @@ from dfbench.schema.result import RunResult
 from dfbench.schema.scores import EXAMPLES, SCORES
 
 
-def make_weights(folder: Path, name: str, mini: bool = False) -> Path:
+def make_weights(folder: Path, name: str, mini: bool = False, profile: str = "native") -> Path:
     from dfbench.models.build import build_model
 
     torch.manual_seed(0)
     card = WeightCard(
         model=name,
         num_classes=2,
-        profile="native",
+        profile=profile,
         size=64,
         selection=SelectionRecord(split="none", epoch=0, note="untrained"),
         seed=3,
@@ -169,9 +169,28 @@ def test_mini_weights_and_other_faults(tiny: SimpleNamespace, tmp_path: Path, mo
     with pytest.raises(DataError, match="none was given"):
         evaluate("meso4", tiny.protocol, [], weights, quiet=True)
     degraded = tmp_path / "degraded.toml"
-    degraded.write_text(tiny.protocol.read_text("utf-8") + '\n[conditions]\ntest = ["jpeg:q=60"]\n', "utf-8")
-    with pytest.raises(UsageError, match="jpeg:q=60"):
+    degraded.write_text(tiny.protocol.read_text("utf-8") + '\n[conditions]\ntest = ["jpegg:q=60"]\n', "utf-8")
+    with pytest.raises(DataError, match="did you mean 'jpeg'"):
         evaluate("meso4", degraded, [tiny.manifest], weights, quiet=True)
+
+
+def test_weights_of_other_crops_are_refused_or_marked(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    weights, out = make_weights(tmp_path, "meso4", profile="dfb256"), tmp_path / "run"
+    with pytest.raises(ModelError, match="'dfb256' crops of 64 pixels, the data are 'native'") as caught:
+        evaluate("meso4", tiny.protocol, [tiny.manifest], weights, out, quiet=True)
+    assert "--allow-crop-mismatch" in caught.value.hint
+    done = evaluate(
+        "meso4", tiny.protocol, [tiny.manifest], weights, out, device="cpu", quiet=True, allow_crop_mismatch=True
+    )
+    assert done.result.crop_mismatch == "dfb256 64 px"
+    stored = json.loads((out / "result.json").read_text("utf-8"))
+    assert stored["crop_mismatch"] == "dfb256 64 px"
+    matching = make_weights(tmp_path, "resnet18")
+    quiet = evaluate(
+        "resnet18", tiny.protocol, [tiny.manifest], matching, device="cpu", quiet=True, allow_crop_mismatch=True,
+        out=tmp_path / "other",
+    )  # fmt: skip
+    assert quiet.result.crop_mismatch == ""
 
 
 def test_logits_that_are_not_finite(tiny: SimpleNamespace, tmp_path: Path) -> None:

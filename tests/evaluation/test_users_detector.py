@@ -1,16 +1,21 @@
-"""The user's detector of docs/models.md: trained and evaluated through the command line as the page says."""
+"""The detector of docs/your-own-detector.md: trained and evaluated through the command line as the page says."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from dfbench.cli.main import run_command
+from dfbench.config import manifests_home
+from dfbench.mini import MiniSettings
+from dfbench.preparation.prepare import prepare
+from dfbench.protocols.files import load_protocol
 
-PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+PAGE = Path(__file__).parents[2] / "docs" / "your-own-detector.md"
 
 
 @pytest.fixture
@@ -21,6 +26,27 @@ def detector(tmp_path: Path) -> Path:
     file = tmp_path / "my_detector.py"
     file.write_text(blocks[0], "utf-8")
     return file
+
+
+@pytest.mark.slow
+def test_the_page_as_printed(
+    detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command of the page, word by word, in a workspace whose mini data set is a few clips."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DFBENCH_HOME", raising=False)
+    few = MiniSettings(train_pairs=1, val_pairs=1, test_pairs=1, frames=(8, 9), manipulations=("Deepfakes",))
+    prepare("mini", "data", manifests_home() / "mini", protocol=load_protocol("mini"), mini=few, jobs=1, quiet=True)
+    (block,) = re.findall(r"```console\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    commands = [shlex.split(line.removeprefix("$ ")) for line in block.splitlines()]
+    assert [words[:2] for words in commands] == [["dfbench", "train"], ["dfbench", "evaluate"]]
+    for words in commands:
+        assert run_command(words[1:]) == 0
+    printed = capsys.readouterr().out
+    assert "mine.safetensors" in printed
+    assert "my-detector.mydetector" in printed
+    (result,) = (tmp_path / "runs").glob("*/result.json")
+    assert Path(printed.splitlines()[-1]).resolve() == result
 
 
 def test_train_and_evaluate(
@@ -74,3 +100,17 @@ def test_everything_is_checked_before_anything_is_made(
     assert error.startswith("error: ")
     assert "hint: " in error
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_a_wrong_shape_ends_the_command_before_anything_is_made(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("wide.py").write_text(
+        "from torch import nn\nclass Wide(nn.Module):\n    def forward(self, x):\n        return x.mean(dim=(2, 3))\n",
+        "utf-8",
+    )
+    assert run_command([command, "--model", "wide.py:Wide"]) == 4
+    assert "returns 3 logits an image, the task has 2 classes" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir() if p.name != "__pycache__"] == ["wide.py"]

@@ -130,7 +130,7 @@ def test_bad_frames_are_data_errors(detector: FaceDetector) -> None:
 
 
 def test_names_and_fingerprint(detector: FaceDetector) -> None:
-    assert face_detector_names() == ("centerface", "centerface-fast", "dlib", "dlib-gray", "insightface")
+    assert face_detector_names() == ("centerface", "centerface-full", "dlib", "dlib-gray", "insightface")
     assert detector.name == "centerface"
     assert "09189deaaf8646c5" in detector.fingerprint
     assert "d80f19b44f72e45d" in detector.fingerprint

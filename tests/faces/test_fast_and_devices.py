@@ -1,4 +1,4 @@
-"""The quicker look at clips loses no face and depends on its clip alone; devices are what they are said to be."""
+"""The default look at a clip loses no face and depends on its clip alone; devices are what they are said to be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from dfbench.errors import SetupError, UsageError
 from dfbench.faces.centerface import smaller_long_side
-from dfbench.faces.centerface_onet import FastCenterFaceDetector
+from dfbench.faces.centerface_onet import CenterFaceDetector
 from dfbench.faces.detectors import Face, FaceDetector, build_face_detector
 from dfbench.faces.session import CPU, CUDA, session
 from dfbench.faces.weights import ONET, load
@@ -19,10 +19,15 @@ from dfbench.media.reader import read
 
 
 @pytest.fixture(scope="module")
-def fast() -> FastCenterFaceDetector:
-    made = build_face_detector("centerface-fast")
-    assert isinstance(made, FastCenterFaceDetector)
+def fast() -> CenterFaceDetector:
+    made = build_face_detector("centerface")
+    assert isinstance(made, CenterFaceDetector)
     return made
+
+
+@pytest.fixture(scope="module")
+def full() -> FaceDetector:
+    return build_face_detector("centerface-full")
 
 
 def bits(found: list[list[Face]]) -> list[list[tuple[object, ...]]]:
@@ -39,40 +44,38 @@ def drifting(image: np.ndarray, count: int, width: int = 640, height: int = 480)
 
 
 def test_a_clip_gives_nearly_what_single_frames_give(
-    fast: FastCenterFaceDetector, detector: FaceDetector, hopper: np.ndarray
+    fast: CenterFaceDetector, full: FaceDetector, hopper: np.ndarray
 ) -> None:
     frames = drifting(cv2.resize(hopper, (320, 375), interpolation=cv2.INTER_AREA), 20)
-    quick, full = fast.detect_clip(frames), detector.detect(frames)
+    quick, every = fast.detect_clip(frames), full.detect(frames)
     assert [len(faces) for faces in quick] == [1] * 20
     differ = 0
-    for (one,), (other,) in zip(quick, full, strict=True):
+    for (one,), (other,) in zip(quick, every, strict=True):
         eyes = np.linalg.norm(other.landmarks[1] - other.landmarks[0])
         assert np.linalg.norm(one.landmarks - other.landmarks, axis=1).mean() < 0.05 * eyes
         differ += not np.array_equal(one.box, other.box)
     # Full looks at frames 0, 8 and 16, small ones at all others.
     assert differ == 17
-    assert bits(quick)[0::8] == bits(full)[0::8]
+    assert bits(quick)[0::8] == bits(every)[0::8]
 
 
-def test_a_clip_depends_on_itself_alone(fast: FastCenterFaceDetector, hopper: np.ndarray) -> None:
+def test_a_clip_depends_on_itself_alone(fast: CenterFaceDetector, hopper: np.ndarray) -> None:
     clip = drifting(cv2.resize(hopper, (256, 300), interpolation=cv2.INTER_AREA), 5)
     first = bits(fast.detect_clip(clip))
     fast.detect_clip(drifting(cv2.resize(hopper, (64, 75), interpolation=cv2.INTER_AREA), 3))
     assert bits(fast.detect_clip(clip)) == first
-    assert bits(build_face_detector("centerface-fast").detect_clip(clip)) == first
+    assert bits(build_face_detector("centerface").detect_clip(clip)) == first
     assert fast.detect_clip([]) == []
 
 
-def test_single_frames_are_looked_at_fully(
-    fast: FastCenterFaceDetector, detector: FaceDetector, hopper: np.ndarray
-) -> None:
+def test_single_frames_are_looked_at_fully(fast: CenterFaceDetector, full: FaceDetector, hopper: np.ndarray) -> None:
     frames = drifting(cv2.resize(hopper, (256, 300), interpolation=cv2.INTER_AREA), 3)
-    assert bits(fast.detect(frames)) == bits(detector.detect(frames))
-    assert bits(fast.detect_clip(frames[2:])) == bits(detector.detect(frames[2:]))
-    assert fast.fingerprint != detector.fingerprint
+    assert bits(fast.detect(frames)) == bits(full.detect(frames))
+    assert bits(fast.detect_clip(frames[2:])) == bits(full.detect(frames[2:]))
+    assert fast.fingerprint != full.fingerprint
 
 
-def test_faces_that_come_and_go_are_seen(fast: FastCenterFaceDetector, hopper: np.ndarray) -> None:
+def test_faces_that_come_and_go_are_seen(fast: CenterFaceDetector, hopper: np.ndarray) -> None:
     large = cv2.resize(hopper, (300, 351), interpolation=cv2.INTER_AREA)
     small = cv2.resize(hopper, (150, 176), interpolation=cv2.INTER_AREA)
     one = np.full((480, 640, 3), 120, np.uint8)
@@ -91,12 +94,12 @@ def test_how_far_frames_are_shrunk() -> None:
     assert smaller_long_side(120, 90, 0.1) is None  # never below 128
 
 
-def test_open_clips_lose_no_face(fast: FastCenterFaceDetector, detector: FaceDetector, shared_folder: Path) -> None:
+def test_open_clips_lose_no_face(fast: CenterFaceDetector, full: FaceDetector, shared_folder: Path) -> None:
     worst = []
     for clip in sorted((shared_folder / "videos_open").glob("*.m[pk][gv]"))[::4]:
         reading = read(clip, lambda n: list(range(0, n, 6)))
         frames = [frame.image for frame in reading.frames.values()]
-        for one, other in zip(fast.detect_clip(frames), detector.detect(frames), strict=True):
+        for one, other in zip(fast.detect_clip(frames), full.detect(frames), strict=True):
             assert len(one) == len(other)
             eyes = np.linalg.norm(other[0].landmarks[1] - other[0].landmarks[0])
             worst.append(np.linalg.norm(one[0].landmarks - other[0].landmarks, axis=1).mean() / eyes)

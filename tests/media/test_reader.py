@@ -38,6 +38,8 @@ KINDS = {
     "mpeg1.mpg": {"codec": "mpeg1video"},
     "hevc.mp4": {"codec": "libx265", "options": {"x265-params": "log-level=none:keyint=20"}},
     "hevc-10-bit.mp4": {"codec": "libx265", "pix_fmt": "yuv420p10le", "options": {"x265-params": "log-level=none"}},
+    "av1.mp4": {"codec": "libsvtav1", "options": {"preset": "10", "crf": "10", "g": "20"}},
+    "av1-10-bit.mkv": {"codec": "libsvtav1", "pix_fmt": "yuv420p10le", "options": {"preset": "10", "crf": "10"}},
     "hidden-frames-vp8.webm": {"codec": "libvpx", "options": {"auto-alt-ref": "1", "lag-in-frames": "16", "b": "200k"}},
     "hidden-frames-vp9.webm": {
         "codec": "libvpx-vp9",

@@ -23,6 +23,11 @@ def photo() -> np.ndarray:
     return cv2.resize(image, (200, 236), interpolation=cv2.INTER_AREA)
 
 
+@pytest.fixture(scope="session", name="photo")
+def _photo() -> np.ndarray:
+    return photo()
+
+
 def moving(frames: int, seed: int, face: bool = True) -> list[np.ndarray]:
     """Frames of 240x320 in which the photo drifts; without a face, a plain gradient does."""
     rng = np.random.default_rng(seed)

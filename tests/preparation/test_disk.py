@@ -65,6 +65,28 @@ def test_a_disk_that_is_really_full(tree, tmp_path, jobs):
     assert not [name for name in left if name.startswith(".")]
 
 
+@pytest.mark.parametrize(("out", "said"), [("disk", "can not be written"), ("disk/m", "can not be made")])
+def test_a_read_only_disk(tree, tmp_path, out, said):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if not can_mount(disk):
+        pytest.skip("no small file system can be mounted here (needs unshare and the right to mount)")
+    words = ["prepare", "ff++", "--root", str(tree), "--out", str(tmp_path / out), "--frames", "4", "--size", "64"]
+    mounted = 'mount -t tmpfs -o ro tmpfs "$1" && shift && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mounted, "sh", str(disk), sys.executable, "-m", "dfbench", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 5, done.stderr
+    assert f"error: {tmp_path / out}" in done.stderr
+    assert said in done.stderr
+    assert "Read-only file system" in done.stderr
+    assert "hint: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_out_below_a_file(tree, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises((SetupError, DataError), match="file") as error:

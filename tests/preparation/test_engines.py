@@ -11,6 +11,7 @@ import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ import pytest
 from dfbench.errors import SetupError, UsageError
 from dfbench.manifest.shards import Stamp
 from dfbench.media.encode import write_clip
-from dfbench.preparation import run
+from dfbench.preparation import cluster, run
 from dfbench.preparation.child import Child, WorkerDied
 from dfbench.preparation.engine import check_engine, run_tasks
 from dfbench.preparation.guard import Death
@@ -245,8 +246,8 @@ def alone(tree, tmp_path_factory):
 def test_dask_gives_the_same_bytes(tree, alone, tmp_path, monkeypatch):
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
-        address = cluster.scheduler_address
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as local:
+        address = local.scheduler_address
         made = prepare("ff++", tree, tmp_path / "m", engine="dask", address=address, **OPTIONS)
         assert shard_bytes(made.path) == shard_bytes(alone.path)
         assert made.info.hash == alone.info.hash
@@ -266,6 +267,22 @@ def test_a_scheduler_that_does_not_answer(tree, tmp_path, monkeypatch):
     with pytest.raises(SetupError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9") as error:
         prepare("ff++", tree, tmp_path / "m", engine="dask", address="tcp://127.0.0.1:9", **OPTIONS)
     assert "--address" in error.value.hint
+
+
+def test_a_ray_that_does_not_start(monkeypatch):
+    class Ray:
+        @staticmethod
+        def is_initialized():
+            return False
+
+        @staticmethod
+        def init(**_):
+            raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(cluster, "_imported", lambda *_: Ray)
+    monkeypatch.setattr(cluster, "import_module", lambda _: SimpleNamespace(register_ray=lambda: None))
+    with pytest.raises(SetupError, match="no Ray cluster answers at this machine"), cluster.ray_backend(None, 1):
+        pass
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from dfbench.datasets.adapter import Scan
 from dfbench.preparation.estimate import (
     DECODE_SECONDS_PER_CLIP,
     TRIAL_SECONDS,
+    detected_rows,
     detector_seconds,
     estimate,
     planned_rows,
@@ -74,6 +76,11 @@ def media(name: str, manipulation: str = "real") -> Media:
     return Media("ff++", "c23", manipulation, name, label, "test", f"ff++/{name}", f"{manipulation}/{name}.mp4")
 
 
+def fake(name: str, base: str) -> Media:
+    group = "ff++/000"
+    return replace(media(name, "FaceSwap"), base_media_id=f"ff++/c23/real/{base}", scene_group=group)
+
+
 def test_have_missing_extra_expected():
     found = (media("000"), media("001"), media("002"), media("000_003", "FaceSwap"), media("x", "Unknown"))
     expected = {"c23": {"test": {"real": {"real": 2}, "fake": {"FaceSwap": 3, "Deepfakes": 4}}}}
@@ -93,12 +100,40 @@ def test_the_estimate_grows_with_the_work_and_shrinks_with_the_workers():
     one = estimate(recipe, 100, 3200, 1, TRIAL_SECONDS)
     assert estimate(recipe, 100, 3200, 4, TRIAL_SECONDS).seconds == pytest.approx(one.seconds / 4)
     assert estimate(recipe, 200, 6400, 1, TRIAL_SECONDS).bytes == 2 * one.bytes
-    assert one.seconds > 100 * DECODE_SECONDS_PER_CLIP + 3200 * TRIAL_SECONDS
+    full = estimate(replace(recipe, face_detector="centerface-full"), 100, 3200, 1, TRIAL_SECONDS)
+    assert full.seconds > 100 * DECODE_SECONDS_PER_CLIP + 3200 * TRIAL_SECONDS
+    assert 100 * DECODE_SECONDS_PER_CLIP < one.seconds < full.seconds  # it looks less closely within a clip
     assert estimate(recipe, 100, 3200, 1, 2 * TRIAL_SECONDS).seconds == pytest.approx(2 * one.seconds)
     assert estimate(recipe, 0, 0, 4, TRIAL_SECONDS).seconds == 0
     assert estimate(resolve(Request("ff++", sizes=(64,))), 100, 3200, 1, TRIAL_SECONDS).bytes < one.bytes / 4
     assert planned_rows(recipe, Shard(0, (media("000"), media("001")))) == 64
     assert 0.001 < detector_seconds(recipe) < 5
+
+
+def test_with_shared_geometry_only_bases_are_looked_at():
+    pair = (media("000"), replace(media("003"), scene_group="ff++/000"), fake("000_003", "000"), fake("003_000", "003"))
+    lone = (replace(fake("010_011", "010"), scene_group="ff++/010"), replace(media("011"), scene_group="ff++/010"))
+    own, shared = (resolve(Request("ff++", geometry=g, frames=10)) for g in ("own", "shared"))
+    assert detected_rows(own, [Shard(0, pair), Shard(1, lone)]) == 60
+    assert detected_rows(shared, [Shard(0, pair)]) == 20
+    assert detected_rows(shared, [Shard(0, pair), Shard(1, lone)]) == 40  # without its base a fake finds its own
+    assert detected_rows(own, [Shard(0, (replace(media("000"), cropped=True),))]) == 0
+    full, less = (estimate(own, 4, 40, 1, TRIAL_SECONDS, n).seconds for n in (40, 20))
+    assert 0 < less < full == estimate(own, 4, 40, 1, TRIAL_SECONDS).seconds
+
+
+def test_dry_run_of_a_part_counts_the_part(tree, tmp_path, capsys):
+    words = ["prepare", "ff++", "--root", str(tree), "--out", str(tmp_path / "m"), "--frames", "4", "--size", "64"]
+    clips, shards = [], []
+    for part in ("1/2", "2/2"):
+        assert run_command([*words, "--dry-run", "--jobs", "1", "--shards", part]) == 0
+        last = capsys.readouterr().out.splitlines()[-1]
+        assert last.endswith(f"shards (part {part[0]} of 2)")
+        clips.append(int(last.split()[2]))
+        shards.append(int(last.split()[-6]))
+    assert sum(clips) == 18
+    assert min(clips) > 0
+    assert shards == [1, 1]
 
 
 def test_the_estimated_disk_is_about_what_is_used(tree, tmp_path):

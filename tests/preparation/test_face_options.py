@@ -35,18 +35,18 @@ def test_the_quick_detector_gives_the_same_bytes_with_any_number_of_workers(tree
             sizes=[48],
             splits=["train", "val"],
             manipulations=["FaceSwap"],
-            face_detector="centerface-fast",
             jobs=jobs,
             quiet=True,
         )
         for jobs in (1, 2)
     ]
     assert made[0].info.hash == made[1].info.hash
-    assert made[0].info.recipe["face_detector"]["fingerprint"].startswith("centerface-fast-v1:")
-    default = dfbench.prepare(
+    assert made[0].info.recipe["face_detector"]["fingerprint"].startswith("centerface-v2:")
+    full = dfbench.prepare(
         "ff++",
         tree,
-        tmp_path / "d",
+        tmp_path / "full",
+        face_detector="centerface-full",
         frames=10,
         sizes=[48],
         splits=["train", "val"],
@@ -54,9 +54,9 @@ def test_the_quick_detector_gives_the_same_bytes_with_any_number_of_workers(tree
         jobs=1,
         quiet=True,
     )
-    assert default.info.counts == made[0].info.counts
-    assert default.info.recipe_hash != made[0].info.recipe_hash
-    ours, theirs = (np.stack(m.to_pandas()["landmarks"].to_list()) for m in (made[0], default))
+    assert full.info.counts == made[0].info.counts
+    assert full.info.recipe_hash != made[0].info.recipe_hash
+    ours, theirs = (np.stack(m.to_pandas()["landmarks"].to_list()) for m in (made[0], full))
     assert not np.array_equal(ours, theirs)
     assert np.abs(ours - theirs).mean() < 1.5
 

@@ -19,6 +19,7 @@ from dfbench.faces.profiles import get_profile
 from dfbench.manifest.manifest import Manifest
 from dfbench.media.images import decode_image
 from dfbench.media.reader import read
+from dfbench.preparation import derived
 from dfbench.preparation import recrop as recrop_module
 from dfbench.preparation.patch import patch_box, region
 from dfbench.preparation.recrop import recrop
@@ -139,8 +140,8 @@ def test_recrop_tells_where_it_comes_from_and_goes_on(
     assert made.info.extras == ()
     before = {p.name: p.read_bytes() for p in out.iterdir()}
     worked: list[Path] = []
-    real = recrop_module.recrop_shard
-    monkeypatch.setattr(recrop_module, "recrop_shard", lambda task: worked.append(task.target) or real(task))
+    real = derived.make_shard
+    monkeypatch.setattr(derived, "make_shard", lambda task: worked.append(task.target) or real(task))
     recrop(with_patches.path, out, sizes=[80, 48], jobs=1, quiet=True)
     assert worked == []
     first = sorted(out.glob("shard-*"))[0]

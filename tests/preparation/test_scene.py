@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dfbench.faces.centerface_onet import CenterFaceDetector
+from dfbench.manifest.geometry import whole_picture
 from dfbench.media.encode import write_clip
 from dfbench.media.images import decode_image, encode_png
+from dfbench.media.keeper import AT_ONCE
 from dfbench.media.reader import read
 from dfbench.mini import MiniSettings, generate
 from dfbench.preparation.prepare import make_plan, prepare
 from dfbench.preparation.resolve import Request, resolve
-from dfbench.preparation.rows import whole_picture
 
 TWO = "original_sequences/youtube/c23/videos/974.mp4"  # a clip of two people, the smaller on the right
 FAKES = "manipulated_sequences/{}/c23/videos/974_953.mp4"
@@ -98,6 +100,7 @@ def test_the_manipulated_face_is_followed_in_fake_and_real_alike(tree_copy, tmp_
 
 
 def test_in_the_mini_set_it_is_the_larger_person(mini_tree, tmp_path):
+    """There every file is framed and lit in its own way, so the whole picture differs from the base's."""
     chosen = made(mini_tree, tmp_path / "m", face_rule="manipulated")
     assert set(sides(chosen[chosen["media_path"] == TWO])) == {"left"}
 
@@ -236,22 +239,6 @@ def test_shared_geometry_of_the_manipulated_face(tree_copy, tmp_path):
     assert family["matrix"].map(str).nunique() == 4
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"sampling": ["random=8"]},
-        {"frames": 8, "face_rule": "manipulated", "geometry": "shared"},
-        {"sampling": ["total_real=21,total_per_method=15"], "face_rule": "track"},
-    ],
-)
-def test_two_workers_give_the_same_bytes(tree, tmp_path, options):
-    values = {"sizes": [64], "quiet": True} | options
-    one = prepare("ff++", tree, tmp_path / "one", jobs=1, **values)
-    two = prepare("ff++", tree, tmp_path / "two", jobs=2, **values)
-    assert len(one.info.shards) > 1
-    assert one.info.shards == two.info.shards
-
-
 # Which frames
 
 
@@ -283,13 +270,21 @@ def test_totals_and_their_shortfall(tree, tmp_path):
         assert "real" not in lacking["c23"][split]
 
 
-def test_long_clips_are_read_in_parts_and_give_the_same(tree, tmp_path, monkeypatch):
-    whole = made(tree, tmp_path / "whole", frames=None, sampling=["all"], splits=["val"])
-    monkeypatch.setattr("dfbench.preparation.source.AT_ONCE", 5)
-    parts = made(tree, tmp_path / "parts", frames=None, sampling=["all"], splits=["val"])
+@pytest.mark.parametrize(
+    ("detector", "at_once"), [("centerface-full", 5), ("centerface", 2 * CenterFaceDetector.REFRESH)]
+)
+def test_clips_looked_at_in_other_parts_give_the_same(tree, tmp_path, monkeypatch, detector, at_once):
+    options = {"frames": None, "sampling": ["all"], "splits": ["val"], "face_detector": detector}
+    whole = made(tree, tmp_path / "whole", **options)
+    monkeypatch.setattr("dfbench.media.keeper.AT_ONCE", at_once)
+    parts = made(tree, tmp_path / "parts", **options)
     assert whole["sample_id"].tolist() == parts["sample_id"].tolist()
     assert whole["sha256_64"].tolist() == parts["sha256_64"].tolist()
-    assert (whole.groupby("media_id").size() > 5).all()
+    assert (whole.groupby("media_id").size() > min(at_once, AT_ONCE)).all()
+
+
+def test_a_part_ends_where_the_detector_looks_fully_again():
+    assert AT_ONCE % CenterFaceDetector.REFRESH == 0
 
 
 # Sequences and ready-made crops

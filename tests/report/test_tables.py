@@ -88,6 +88,28 @@ def test_terminal_holds_the_same_numbers():
     assert "crop profile" in " ".join(text.split())
 
 
+@pytest.mark.parametrize(
+    ("fmt", "mark"),
+    [("text", "gr_net|x †"), ("md", "gr\\_net\\|x †"), ("tex", "gr\\_net|x \\dag{}"), ("terminal", "†")],
+)
+def test_a_crop_mismatch_is_marked_in_every_form(fmt, mark):
+    rows = result_rows([SMALL.model_copy(update={"crop_mismatch": "dfb256 256 px"})])
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", render(rows, fmt)).split())
+    assert mark in text
+    assert "weights trained on dfb256 256 px crops, scored on native 128 px (crop mismatch)" in text
+    assert "†" not in render(result_rows([SMALL]), fmt)
+
+
+def test_a_crop_mismatch_has_a_column_in_csv():
+    rows = result_rows([SMALL.model_copy(update={"crop_mismatch": "dfb256 256 px"})])
+    assert next(csv.DictReader(io.StringIO(render(rows, "csv"))))["crop_mismatch"] == "dfb256 256 px"
+
+
+def test_selection_that_is_not_known_is_said_so():
+    unknown = SMALL.model_copy(update={"selection": {"split": "unknown", "note": "by its authors, on test data"}})
+    assert "selection: unknown (by its authors, on test data)" in render(result_rows([unknown]))
+
+
 def test_unknown_format():
     with pytest.raises(UsageError, match="unknown table format 'html'"):
         render(result_rows([SMALL]), "html")

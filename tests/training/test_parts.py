@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
 
-from dfbench.errors import DataError, UsageError
+from dfbench.errors import DataError, ModelError, UsageError
+from dfbench.models.build import build_model
 from dfbench.models.registry import get_spec
-from dfbench.protocols.protocol import Recipe
-from dfbench.training.augment import augment, homography
-from dfbench.training.recipe import FullRecipe, fill_recipe
-from dfbench.training.sampler import batches, epoch_order
+from dfbench.protocols.protocol import Augmentation, Recipe
+from dfbench.training.augment import augment, draw, homography
+from dfbench.training.loss import balanced_weights, weighted_loss
+from dfbench.training.optimizer import make_optimizer, set_rate
+from dfbench.training.recipe import fill_recipe
+from dfbench.training.sampler import batches, epoch_order, share
 
 PLAIN = fill_recipe(Recipe(), get_spec("grnet").recipe)
 
 
-def with_(**changes: object) -> FullRecipe:
-    return dataclasses.replace(PLAIN, **{"flip": 0.0, "rotation": 0.0, "perspective": 0.0} | changes)  # type: ignore[arg-type]
+def with_(**changes: float) -> Augmentation:
+    return Augmentation(**{"flip": 0.0} | changes)
 
 
 def test_published_recipe_fills_the_gaps() -> None:
@@ -29,8 +34,69 @@ def test_published_recipe_fills_the_gaps() -> None:
     protocol = Recipe(lr=1e-2, epochs=3)
     mixed = fill_recipe(protocol, get_spec("grnet").recipe, epochs=5)
     assert (mixed.lr, mixed.epochs, mixed.batch_size) == (1e-2, 5, 64)
-    assert mixed.rate(0) == 1e-2
-    assert mixed.rate(2) == pytest.approx(1e-2 * 0.81)
+    assert mixed.rate(0, 0) == 1e-2
+    assert mixed.rate(2, 17) == pytest.approx(1e-2 * 0.81)
+
+
+def test_decay_by_steps_and_its_floor() -> None:
+    meso = fill_recipe(Recipe(), get_spec("meso4").recipe)  # a tenth every 1000 steps, not below 1e-6
+    assert [meso.rate(9, step) for step in (0, 999, 1000, 2999)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
+    assert meso.rate(0, 10_000) == 1e-6
+    small = fill_recipe(Recipe(), get_spec("meso4").recipe, batch_size=15, accumulate=1)
+    assert small.lr_decay_steps == 5000, "after as many samples as with the published batch of 75"
+    mislnet = fill_recipe(Recipe(), get_spec("mislnet").recipe)
+    assert [mislnet.rate(epoch, 0) for epoch in (0, 2, 3, 6)] == [1e-3, 1e-3, 5e-4, 2.5e-4]
+
+
+def test_a_protocols_decay_replaces_the_detectors_whole() -> None:
+    recipe = fill_recipe(Recipe(lr_decay=0.8), get_spec("meso4").recipe)
+    assert (recipe.lr_decay_steps, recipe.lr_min) == (None, 0.0)
+    assert recipe.rate(2, 5000) == pytest.approx(1e-3 * 0.64)
+    stepped = fill_recipe(Recipe(lr_decay=0.1, lr_decay_steps=10, lr_min=1e-5), get_spec("grnet").recipe)
+    assert stepped.rate(0, 10) == pytest.approx(5e-5)
+    assert stepped.rate(0, 1000) == 1e-5
+
+
+@pytest.mark.parametrize(
+    "bad", [{"lr_decay_steps": 10}, {"lr_min": 1e-6}, {"lr_decay": 0.5, "lr_decay_steps": 10, "lr_decay_epochs": 2}]
+)
+def test_decay_without_a_factor_or_twice(bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="lr_decay"):
+        Recipe.model_validate(bad)
+
+
+def test_biases_at_a_rate_of_their_own() -> None:
+    recipe = fill_recipe(Recipe(), get_spec("mislnet").recipe)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+    optimizer = make_optimizer(model, recipe)
+    set_rate(optimizer, 0.01)
+    rest, biases = optimizer.param_groups
+    assert [p.shape for p in biases["params"]] == [(4,), (2,)], "of the convolution and the dense layer alone"
+    assert len(rest["params"]) == 4
+    assert (rest["lr"], rest["weight_decay"], rest["momentum"]) == (0.01, 5e-4, 0.95)
+    assert (biases["lr"], biases["weight_decay"], biases["momentum"]) == (0.02, 0.0, 0.95)
+    (all_alike,) = make_optimizer(model, PLAIN).param_groups
+    assert len(all_alike["params"]) == 6
+
+
+@pytest.mark.parametrize("name", ["meso4", "grnet"])
+def test_class_weights_are_those_of_a_weighted_mean(name: str) -> None:
+    torch.manual_seed(0)
+    model = build_model(name, 3, 64).eval()
+    output, targets = model(torch.rand(5, 3, 64, 64)), torch.tensor([0, 2, 2, 0, 2])
+    weights = balanced_weights(torch.tensor([0, 1, 2, 2, 2, 0, 1, 1, 1, 1]), 3)
+    expected = F.cross_entropy(output.logits, targets, weight=weights)
+    if name == "grnet":
+        for logits in (output.rgb_logits, output.residual_logits):
+            expected = expected + F.cross_entropy(logits, targets, weight=weights)
+    torch.testing.assert_close(weighted_loss(model, output, targets, weights), expected)
+    assert not torch.isclose(weighted_loss(model, output, targets, None), expected)
+
+
+def test_class_weights_need_an_output_that_can_be_divided() -> None:
+    output = SimpleNamespace(logits=torch.rand(2, 2))
+    with pytest.raises(ModelError, match="class weights need"):
+        weighted_loss(nn.Identity(), output, torch.tensor([0, 1]), torch.ones(2))
 
 
 @pytest.mark.parametrize("bad", [{"epochs": 0}, {"lr": -1.0}, {"batch_size": 0}])
@@ -91,6 +157,14 @@ def test_batches_never_hold_one_sample_alone() -> None:
     assert [len(b) for b in batches(np.arange(9), 4)] == [4, 5]
     assert [len(b) for b in batches(np.arange(10), 4)] == [4, 4, 2]
     assert [len(b) for b in batches(np.arange(1), 4)] == [1]
+    assert [len(b) for b in batches(np.arange(11), 4, smallest=4)] == [4, 7]
+
+
+@given(size=st.integers(2, 40), devices=st.integers(1, 6))
+def test_devices_share_a_batch(size: int, devices: int) -> None:
+    parts = [share(list(range(size)), rank, devices) for rank in range(devices)]
+    assert [row for part in parts for row in part] == list(range(size))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 IMAGES = torch.rand(6, 3, 24, 24, generator=torch.Generator().manual_seed(0))
@@ -98,24 +172,24 @@ IDS = [f"a/b/c/{i}#000000.0" for i in range(6)]
 
 
 def test_nothing_asked_nothing_changed() -> None:
-    assert torch.equal(augment(IMAGES, IDS, with_(), 0), IMAGES)
+    assert torch.equal(augment(IMAGES, IDS, with_(), 0, 7), IMAGES)
 
 
 def test_flip_is_exact() -> None:
-    assert torch.equal(augment(IMAGES, IDS, with_(flip=1.0), 0), IMAGES.flip(3))
-    some = augment(IMAGES, IDS, with_(flip=0.5), 0)
+    assert torch.equal(augment(IMAGES, IDS, with_(flip=1.0), 0, 7), IMAGES.flip(3))
+    some = augment(IMAGES, IDS, with_(flip=0.5), 0, 7)
     for image, found in zip(IMAGES, some, strict=True):
         assert torch.equal(found, image) or torch.equal(found, image.flip(2))
 
 
 def test_draws_depend_on_id_and_epoch_not_on_place() -> None:
     recipe = with_(flip=0.5, rotation=20.0, perspective=0.4, perspective_p=1.0)
-    whole = augment(IMAGES, IDS, recipe, 3)
-    turned = augment(IMAGES.flip(0), IDS[::-1], recipe, 3).flip(0)
+    whole = augment(IMAGES, IDS, recipe, 3, 7)
+    turned = augment(IMAGES.flip(0), IDS[::-1], recipe, 3, 7).flip(0)
     torch.testing.assert_close(whole, turned)
-    alone = torch.cat([augment(IMAGES[i : i + 1], IDS[i : i + 1], recipe, 3) for i in range(6)])
+    alone = torch.cat([augment(IMAGES[i : i + 1], IDS[i : i + 1], recipe, 3, 7) for i in range(6)])
     torch.testing.assert_close(whole, alone)
-    assert not torch.equal(whole, augment(IMAGES, IDS, recipe, 4))
+    assert not torch.equal(whole, augment(IMAGES, IDS, recipe, 4, 7))
     assert float(whole.min()) >= 0
     assert float(whole.max()) <= 1
 
@@ -124,10 +198,45 @@ def test_rotation_keeps_the_centre_and_turns_about_it() -> None:
     disc = torch.zeros(1, 1, 65, 65)
     y, x = torch.meshgrid(torch.arange(65) - 32.0, torch.arange(65) - 32.0, indexing="ij")
     disc[0, 0] = (x.square() + y.square() < 20**2).float()
-    turned = augment(disc, IDS[:1], with_(rotation=45.0), 0)
+    turned = augment(disc, IDS[:1], with_(rotation=45.0), 0, 7)
     assert float((turned - disc).abs().mean()) < 0.02
     ramps = (x / 64 + 0.5).expand(6, 1, 65, 65)
-    assert float((augment(ramps, IDS, with_(rotation=45.0), 0) - ramps).abs().max()) > 0.2
+    assert float((augment(ramps, IDS, with_(rotation=45.0), 0, 7) - ramps).abs().max()) > 0.2
+
+
+@pytest.mark.parametrize("change", [{"shear": 20.0}, {"zoom": 0.3}, {"shift": 0.2}, {"brightness": 0.3}, {"hue": 0.2}])
+def test_every_change_changes_and_is_drawn_from_the_id(change: dict[str, float]) -> None:
+    rules = with_(**change)
+    whole = augment(IMAGES, IDS, rules, 0, 7)
+    assert all(not torch.equal(one, before) for one, before in zip(whole, IMAGES, strict=True))
+    torch.testing.assert_close(whole[2:3], augment(IMAGES[2:3], IDS[2:3], rules, 0, 7))
+    assert not torch.equal(whole, augment(IMAGES, IDS, rules, 0, 8))
+    assert 0 <= float(whole.min()) <= float(whole.max()) <= 1
+
+
+def test_zoom_and_shift_move_as_far_as_they_say() -> None:
+    generator = np.random.default_rng(0)
+    places = [draw(with_(zoom=0.2, shift=0.1), generator).place for _ in range(300)]
+    scales = np.array([1 / place[0, 0] for place in places if place is not None])
+    shifts = np.array([place[:2, 2] / 2 for place in places if place is not None])
+    assert len(scales) == 300
+    assert [scales.min(), scales.max()] == pytest.approx([0.8, 1.2], abs=0.01)
+    assert float(np.abs(shifts).max()) == pytest.approx(0.1, abs=0.01)
+
+
+def test_hue_keeps_greys_and_brightness_scales() -> None:
+    grey = torch.full((6, 3, 8, 8), 0.4)
+    torch.testing.assert_close(augment(grey, IDS, with_(hue=0.5), 0, 7), grey, atol=2e-3, rtol=0)
+    epochs = [augment(grey, IDS, with_(brightness=0.5), epoch, 7)[:, 0, 0, 0] / 0.4 for epoch in range(20)]
+    factors = torch.cat(epochs)
+    assert 0.5 <= float(factors.min()) < 0.6 < 1.4 < float(factors.max()) <= 1.5
+
+
+def test_further_planes_move_along_and_keep_their_values() -> None:
+    rules = with_(rotation=20.0, zoom=0.2, hue=0.3, brightness=0.3)
+    six = augment(torch.cat((IMAGES, IMAGES), dim=1), IDS, rules, 0, 7)
+    torch.testing.assert_close(six[:, :3], augment(IMAGES, IDS, rules, 0, 7))
+    torch.testing.assert_close(six[:, 3:], augment(IMAGES, IDS, with_(rotation=20.0, zoom=0.2), 0, 7))
 
 
 def test_homography_maps_the_four_points() -> None:

@@ -20,9 +20,9 @@ from dfbench.training.store import EpochRecord
 from dfbench.training.train import train
 
 
-def run(tiny: SimpleNamespace, out: Path, model: str = "meso4", **options: Any) -> Path:
-    fixed = {"device": "cpu", "quiet": True}
-    return train(model, tiny.protocol, [tiny.manifest], out / f"{model}.safetensors", **fixed | options)
+def run(tiny: SimpleNamespace, folder: Path, model: str = "meso4", **options: Any) -> Path:
+    fixed = {"device": "cpu", "quiet": True, "out": folder / f"{model}.safetensors"}
+    return train(model, tiny.protocol, [tiny.manifest], **fixed | options)
 
 
 def assert_same(first: Path, second: Path) -> None:
@@ -34,7 +34,9 @@ def assert_same(first: Path, second: Path) -> None:
 
 def test_writes_weights_card_and_curve_and_nothing_else(tiny: SimpleNamespace, tmp_path: Path) -> None:
     weights = run(tiny, tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["meso4.curve.csv", "meso4.json", "meso4.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        f"meso4.{e}" for e in ("curve.csv", "curve.svg", "json", "safetensors")
+    ]
     card = read_card(weights)
     assert (card.model, card.num_classes, card.profile, card.size, card.seed) == ("meso4", 2, "native", tiny.size, 7)
     assert card.protocol is not None
@@ -92,6 +94,36 @@ def test_resumed_training_equals_undisturbed(
         assert read_state(resumed)["alpha"].tolist() != [0.5, 0.5]
 
 
+def test_a_file_that_was_changed_starts_afresh(
+    tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.head = nn.Linear(3, 2)\n"
+        "    def forward(self, x):\n        return self.head(x.mean(dim=(2, 3)))\n"
+    )
+    file, out = tmp_path / "net.py", tmp_path / "w.safetensors"
+    epochs: list[int] = []
+    step = TrainingModule.training_step
+
+    def counted(self: TrainingModule, batch: Any, batch_idx: int) -> Any:
+        epochs.append(self.epoch)
+        if len(epochs) == 6:
+            raise KeyboardInterrupt
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(TrainingModule, "training_step", counted)
+    file.write_text(text, "utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny, tmp_path, f"{file}:Net", out=out)
+    file.write_text(text.replace("self.head(", "self.tail(").replace("self.head ", "self.tail "), "utf-8")
+    run(tiny, tmp_path, f"{file}:Net", out=out)
+    assert epochs[:6] == [0] * 4 + [1] * 2
+    assert epochs[6:] == [0] * 4 + [1] * 4
+    assert sorted(read_state(out)) == ["network.tail.bias", "network.tail.weight"]
+
+
 def test_damaged_or_foreign_state_is_not_resumed(tiny: SimpleNamespace, tmp_path: Path) -> None:
     clean = run(tiny, tmp_path / "a")
     folder = tmp_path / "b" / "meso4.training"
@@ -100,21 +132,153 @@ def test_damaged_or_foreign_state_is_not_resumed(tiny: SimpleNamespace, tmp_path
     assert_same(clean, run(tiny, tmp_path / "b"))
 
 
-def test_a_loss_that_is_no_number_names_the_samples(tiny: SimpleNamespace, tmp_path: Path) -> None:
+NAN_NET = """
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self, whole=True):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(2))
+        self.whole = whole
+    def forward(self, x):
+        out = x.mean(dim=(1, 2, 3))[:, None] * self.scale
+        bad = torch.ones(len(x), 1) if self.whole else (torch.arange(len(x)) == 1)[:, None].float()
+        return out / (1 - bad) * (1 - bad) if self.training else out
+"""
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_loss_that_is_no_number_names_the_samples(tiny: SimpleNamespace, tmp_path: Path, whole: bool) -> None:
     file = tmp_path / "nan_net.py"
-    file.write_text(
-        "import torch\nfrom torch import nn\n"
-        "class Net(nn.Module):\n"
-        "    def __init__(self):\n        super().__init__()\n        self.scale = nn.Parameter(torch.ones(2))\n"
-        "    def forward(self, x):\n"
-        "        out = x.mean(dim=(1, 2, 3))[:, None] * self.scale\n"
-        "        return out / 0 * 0 if self.training else out\n",
-        "utf-8",
-    )
-    with pytest.raises(DataError, match="training loss is nan") as caught:
-        train(f"{file}:Net", tiny.protocol, [tiny.manifest], tmp_path / "w.safetensors", device="cpu", quiet=True)
-    assert "folder/all/" in caught.value.message
+    file.write_text(NAN_NET, "utf-8")
+    with pytest.raises(DataError, match="training loss is nan in epoch 1, batch 1") as caught:
+        run(tiny, tmp_path, f"{file}:Net", out=tmp_path / "w.safetensors", options={"whole": whole})
+    told, _, batch = caught.value.message.partition("the samples of the batch: ")
+    names = batch.split(", ")
+    assert len(set(names)) == 8
+    assert all(name.startswith("folder/all/") for name in names)
+    if whole:
+        assert "logits of" not in told
+    else:
+        assert told.endswith(f"not finite are the logits of: {names[1]}; ")
     assert not (tmp_path / "w.safetensors").exists()
+
+
+WRONG = """
+import torch
+from torch import nn
+class Base(nn.Module):
+    def __init__(self, num_classes=2):
+        super().__init__()
+        self.head = nn.Linear(3, num_classes)
+class Maps(Base):
+    def forward(self, x):
+        return self.head(x.mean(dim=3).transpose(1, 2))
+class Seven(Base):
+    def forward(self, x):
+        return torch.cat([self.head(x.mean(dim=(2, 3)))] * 4, dim=1)[:, :7]
+class OneForAll(Base):
+    def forward(self, x):
+        return self.head(x.mean(dim=(0, 2, 3)))[None]
+class Words(Base):
+    def forward(self, x):
+        return "fake"
+class Large(Base):
+    def forward(self, x):
+        return self.head(nn.functional.conv2d(x, torch.ones(3, 3, 99, 99)).mean(dim=(2, 3)))
+class Typo(Base):
+    def forward(self, x):
+        return self.haed(x)
+class WrongWhenLearning(Base):
+    def forward(self, x):
+        logits = self.head(x.mean(dim=(2, 3)))
+        return logits[:1] if self.training else logits
+class Broken(Base):
+    def __init__(self):
+        raise ValueError("no luck")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("Maps", r"logits of shape \(2, 64, 2\) for 2 images"),
+        ("Seven", "7 logits an image, the task has 2 classes"),
+        ("OneForAll", r"shape \(1, 2\) for 2 images"),
+        ("Words", "returned str"),
+        ("Large", "does not run on RGB images of 64 x 64 pixels"),
+        ("Typo", "AttributeError.*haed"),
+        ("WrongWhenLearning", r"shape \(1, 2\) for 8 images"),
+        ("Broken", "can not be built: ValueError: no luck"),
+    ],
+)
+def test_a_users_module_with_a_fault(tiny: SimpleNamespace, tmp_path: Path, name: str, says: str) -> None:
+    file = tmp_path / "wrong.py"
+    file.write_text(WRONG, "utf-8")
+    with pytest.raises(ModelError, match=says) as caught:
+        run(tiny, tmp_path, f"{file}:{name}", out=tmp_path / "w.safetensors")
+    assert name in caught.value.message
+    assert [p.name for p in tmp_path.iterdir() if p.name != "__pycache__"] == ["wrong.py"]
+
+
+def test_a_users_file_with_a_fault(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    file = tmp_path / "faulty.py"
+    file.write_text("import torch\nNet = undefined\n", "utf-8")
+    with pytest.raises(ModelError, match="NameError"):
+        run(tiny, tmp_path, f"{file}:Net", out=tmp_path / "w.safetensors")
+
+
+PLANES = """
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(3, 2)
+    def before_augmentation(self, images):
+        return torch.cat((images, images.flip(3)), dim=1)
+    def forward(self, x):
+        if x.shape[1] == 3:
+            assert not self.training
+            x = torch.cat((x, x.flip(3)), dim=1)
+        assert torch.equal(x[:, :3], x[:, 3:].flip(3))  # a flip of all planes together keeps it so
+        return self.head((x[:, :3] + x[:, 3:]).mean(dim=(2, 3)))
+"""
+
+
+def test_planes_made_before_the_augmentation_are_augmented_along(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    (tmp_path / "planes.py").write_text(PLANES, "utf-8")
+    weights = run(tiny, tmp_path, f"{tmp_path / 'planes.py'}:Net", out=tmp_path / "w.safetensors")
+    assert read_card(weights).recipe["augmentation"]["flip"] == 0.5
+
+
+def test_mixed_precision_is_another_training_and_in_the_card(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    full, mixed = run(tiny, tmp_path / "a"), run(tiny, tmp_path / "b", precision="bf16")
+    assert (read_card(full).recipe["precision"], read_card(mixed).recipe["precision"]) == ("fp32", "bf16")
+    one, two = read_state(full), read_state(mixed)
+    assert all(tensor.dtype == two[name].dtype for name, tensor in one.items()), "the weights stay in float32"
+    assert any(not torch.equal(tensor, two[name]) for name, tensor in one.items())
+
+
+def test_class_weights_and_schedule_of_a_protocol(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    text = tiny.protocol.read_text("utf-8")
+    changed = text.replace(
+        'sampling = "balanced"',
+        'class_weights = "balanced"\nlr_decay = 0.5\nlr_decay_steps = 4\naugmentation = { zoom = 0.1, hue = 0.1 }',
+    )
+    (tmp_path / "own.toml").write_text(changed, "utf-8")
+    assert load_protocol(tmp_path / "own.toml").hash != load_protocol(tiny.protocol).hash
+    weights = train(
+        "meso4", tmp_path / "own.toml", [tiny.manifest], tmp_path / "w.safetensors", device="cpu", quiet=True
+    )
+    recipe = read_card(weights).recipe
+    assert (recipe["class_weights"], recipe["lr_decay_steps"]) == ("balanced", 4)
+    assert recipe["augmentation"]["zoom"] == 0.1
+    curve = list(csv.DictReader((tmp_path / "w.curve.csv").open()))
+    assert [float(row["lr"]) for row in curve] == [1e-3, 5e-4]
+    picture = (tmp_path / "w.curve.svg").read_text("utf-8")
+    assert "auc.video.mean on validation data" in picture
+    assert "training loss" in picture
 
 
 def test_refuses_before_any_work(tiny: SimpleNamespace, tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ class Face2Face:
     def __init__(self, job: Job) -> None:
         self.job = job
         rng = job.stream(NAME, "transfer")
-        self.blur = float(rng.uniform(0.45, 0.8))
-        self.grain = float(rng.uniform(0.35, 0.9)) * job.target.noise
+        self.blur = float(rng.uniform(0.3, 0.65))
+        self.grain = float(rng.uniform(0.45, 1.15)) * job.target.noise
         self.strength = float(rng.uniform(0.8, 1.0))
         self.feather = float(rng.uniform(0.8, 3.0))
         self.noise = job.stream(NAME, "grain")

@@ -1,9 +1,8 @@
-"""What every baseline must do, whatever its kind: counts, sizes, batches, learning, stored weights, bfloat16."""
+"""What every registered detector must do: counts, sizes, batches, learning, stored weights, bfloat16."""
 
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -16,28 +15,22 @@ from torch.nn import functional as F
 
 from dfbench.errors import DfbenchError, ModelError, UsageError
 from dfbench.models import ModelSpec
-from dfbench.models.build import check_options
+from dfbench.models.build import build_model
 from dfbench.models.interface import fake_probability, logits_of, loss_of
-from dfbench.models.registry import load_target
+from dfbench.models.registry import get_spec, load_target, model_names
 from dfbench.models.weights import golden_images, load_state, read_state, write_state
 
 SPECS: dict[str, ModelSpec] = {
-    name: getattr(import_module(f"reference_models.{module}.spec"), attribute)
-    for name, module, attribute in (
-        ("amtennet", "amtennet", "AMTENNET"),
-        ("capsule", "capsule", "CAPSULE"),
-        ("efficientnet-b4", "efficientnet", "EFFICIENTNET_B4"),
-        ("highpass", "highpass", "HIGHPASS"),
-        ("mesoinception4", "mesoinception", "MESOINCEPTION4"),
-        ("mislnet", "mislnet", "MISLNET"),
-        ("vit-b16", "vit", "VIT_B16"),
-        ("xception", "xception", "XCEPTION"),
-    )
+    name: get_spec(name) for name in model_names() if get_spec(name).target.startswith("reference_models.")
 }
 NAMES = tuple(SPECS)
-SIZE_BOUND = ("amtennet", "highpass", "mesoinception4", "mislnet")  # a dense layer follows the size
+SIZE_BOUND = ("amtennet", "highpass", "meso4", "mesoinception4", "mislnet")  # a dense layer follows the size
 VGG = 2_325_568
 COUNTS = {
+    ("grnet", 128): {2: 22_356_102, 5: 22_360_719, 8: 22_365_336},
+    ("resnet18", 128): {2: 11_177_538, 5: 11_179_077, 8: 11_180_616},
+    ("meso4", 256): {1: 27_977, 2: 27_994, 5: 28_045, 8: 28_096},
+    ("meso4", 128): {1: 15_689, 2: 15_706, 5: 15_757, 8: 15_808},
     ("mesoinception4", 256): {1: 28_615, 2: 28_632, 5: 28_683, 8: 28_734},
     ("mesoinception4", 128): {1: 16_327, 2: 16_344, 5: 16_395, 8: 16_446},
     ("highpass", 128): {2: 34_174_530, 5: 34_176_069, 8: 34_177_608},
@@ -49,19 +42,13 @@ COUNTS = {
     ("amtennet", 256): {2: 8_781_450},
     ("xception", 299): {1: 20_809_001, 2: 20_811_050, 5: 20_817_197, 8: 20_823_344, 1000: 22_855_952},
     ("capsule", 300): {2: VGG + 1_571_070, 4: VGG + 1_571_710, 5: VGG + 1_572_030, 8: VGG + 1_572_990},
-    ("efficientnet-b4", 380): {1: 17_550_409, 2: 17_552_202, 1000: 19_341_616},
-    ("vit-b16", 224): {1: 85_799_425, 2: 85_800_194},
+    ("efficientnet-b4", 380): {1: 17_550_409, 2: 17_552_202, 5: 17_557_581, 8: 17_562_960, 1000: 19_341_616},
+    ("vit-b16", 224): {1: 85_799_425, 2: 85_800_194, 5: 85_802_501, 8: 85_804_808},
 }
 
 
 def build(name: str, classes: int = 2, size: int = 64, **options: Any) -> nn.Module:
-    """As the library builds a registered detector, from its specification."""
-    spec = SPECS[name]
-    check_options(spec, classes, size, options)
-    factory: Any = load_target(spec.target)
-    model = factory(num_classes=classes, image_size=size, **{**spec.options, **options})
-    assert isinstance(model, nn.Module)
-    return model
+    return build_model(name, classes, size, **options)
 
 
 def fill(model: nn.Module) -> None:
@@ -99,24 +86,32 @@ def crops(count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.where(forged, smooth, images).clamp(0, 1), targets
 
 
+def settle(model: nn.Module, images: torch.Tensor) -> nn.Module:
+    """Evaluation mode, with the running statistics of every normalisation set to those of one batch."""
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    model.eval()
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.train()
+    with torch.no_grad():
+        model(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    return model.eval()
+
+
 @cache
 def settled(name: str) -> nn.Module:
-    """A detector for 64 pixels in evaluation mode, its running statistics set to those of a batch."""
+    """A detector for 64 pixels with seeded weights, ready to score."""
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
         torch.manual_seed(0)
-        model = build(name)
-        norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.momentum = 1.0
-        model.eval()
-        for norm in norms:
-            norm.train()
-        with torch.no_grad():
-            model(crops(8, 64)[0])
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-    return model.eval()
+        return settle(build(name), crops(8, 64)[0])
+
+
+def test_the_registry_has_grnet_its_seven_baselines_and_the_plain_classifiers() -> None:
+    baselines = {"meso4", "mesoinception4", "highpass", "mislnet", "xception", "capsule", "amtennet"}
+    assert set(NAMES) == {"grnet", "resnet18", "efficientnet-b4", "vit-b16"} | baselines
 
 
 @pytest.mark.parametrize(("name", "size"), list(COUNTS))
@@ -133,8 +128,9 @@ def test_specification_is_complete(name: str) -> None:
     assert spec.paper
     assert spec.bibtex.count("{") == spec.bibtex.count("}") > 0
     assert all(point.what and point.reading for point in spec.open_points)
-    assert {point.option for point in spec.open_points} - {""} <= set(spec.options)
-    assert "not yet measured" in spec.measured
+    named = {option for point in spec.open_points for option in point.option.split(", ")} - {""}
+    assert named <= set(spec.options)
+    assert "not yet measured" in spec.measured or "without a published forgery result" in spec.measured
     assert spec.recipe.source
     assert bool(spec.pretrained) == ("pretrained" in spec.options)
     assert all(size >= spec.smallest and size % spec.multiple == 0 for size in spec.sizes)
@@ -168,6 +164,7 @@ def test_one_logit(name: str) -> None:
     with torch.inference_mode():
         output = model(crops(2, 64)[0])
     assert output.logits.shape == (2, 1)
+    torch.testing.assert_close(fake_probability(output.logits), torch.sigmoid(output.logits[:, 0].double()))
     assert torch.isfinite(loss_of(model, output, torch.tensor([0, 1])))
 
 
@@ -218,6 +215,9 @@ def test_stored_weights_give_the_same_scores(name: str, tmp_path: Path) -> None:
 
 # Logits of the golden images at 64 pixels for weights filled by a formula: any change of the forward pass moves them.
 GOLDEN: dict[str, list[list[float]]] = {
+    "grnet": [[-2.13389, 9.93235], [-2.44012, 10.4062]],
+    "resnet18": [[7.44297, -3.22241], [4.6812, -17.0882]],
+    "meso4": [[0.782857, 0.0853757], [0.907849, -0.0603695]],
     "amtennet": [[-1927.84, -1024.21], [-2868.61, -2003.26]],
     "capsule": [[-0.692675, -0.693619], [-0.692702, -0.693593]],
     "efficientnet-b4": [[0.0384658, 0.00644157], [0.0403383, 0.00456941]],
@@ -240,46 +240,59 @@ def test_golden_forward(name: str) -> None:
     torch.testing.assert_close(logits, expected, rtol=0, atol=1e-3 * spread)
 
 
-@pytest.mark.parametrize(
-    ("name", "size", "steps", "lr"),
-    [
-        ("mesoinception4", 32, 500, 5e-3),
-        ("highpass", 64, 12, None),
-        ("mislnet", 64, 70, None),
-        ("amtennet", 64, 40, None),
-        ("capsule", 32, 50, None),
-    ],
-)
-def test_learns_crops_by_heart(name: str, size: int, steps: int, lr: float | None) -> None:
-    """With its own recipe (where a rate is given: Adam at that, the statistics of Keras being slow to settle)."""
-    recipe = SPECS[name].recipe
-    images, targets = crops(16, size)
+# Crop size, most steps, optimiser and its rate. The larger networks get the smallest crops.
+LEARNING: dict[str, tuple[int, int, type[torch.optim.Optimizer], float]] = {
+    "amtennet": (64, 120, torch.optim.SGD, 1e-3),
+    "capsule": (32, 80, torch.optim.Adam, 5e-4),
+    "efficientnet-b4": (32, 100, torch.optim.Adam, 1e-3),
+    "grnet": (32, 60, torch.optim.Adam, 1e-3),
+    "highpass": (64, 60, torch.optim.Adam, 1e-4),
+    "meso4": (64, 600, torch.optim.Adam, 1e-2),
+    "mesoinception4": (32, 600, torch.optim.Adam, 1e-2),
+    "mislnet": (64, 200, torch.optim.SGD, 1e-3),
+    "resnet18": (32, 60, torch.optim.Adam, 1e-3),
+    "vit-b16": (32, 30, torch.optim.SGD, 1e-2),
+    "xception": (32, 60, torch.optim.Adam, 1e-3),
+}
+
+
+# A label's least probability to be learnt: capsules are at most 1 long, so their softmax ends at e / (1 + e) = 0.73.
+SURE = {"capsule": 0.65}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_learns_32_mini_crops_by_heart(name: str, mini_crops: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """To 100 % in evaluation mode, with the running statistics of these crops; bfloat16 then moves scores little."""
+    size, most, kind, lr = LEARNING[name]
+    sure = SURE.get(name, 0.97)
+    images, targets = F.interpolate(mini_crops[0], (size, size), mode="area"), mini_crops[1]
+    options: dict[str, Any] = {"momentum": 0.95} if kind is torch.optim.SGD else {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build(name, 2, size)
-        learning = [p for p in model.parameters() if p.requires_grad]
-        optimizer: torch.optim.Optimizer = torch.optim.Adam(learning, lr=lr or recipe.lr, betas=recipe.betas)
-        if recipe.optimizer == "sgd":
-            optimizer = torch.optim.SGD(
-                learning, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-            )
-        for step in range(1, steps + 1):
+        optimizer = kind([p for p in model.parameters() if p.requires_grad], lr=lr, **options)
+        for step in range(1, most + 1):
             model.train()
+            loss = loss_of(model, model(images), targets)
             optimizer.zero_grad()
-            loss_of(model, model(images), targets).backward()
+            loss.backward()
             optimizer.step()
-            if step % 10 == 0 and _accuracy(model, images, targets) == 1.0:
+            if step % max(5, most // 20) == 0 and least(settle(model, images), images, targets) > sure:
                 break
-    assert _accuracy(model, images, targets) == 1.0
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        rough = fake_probability(model(images).logits)
+    assert least(model, images, targets) > sure
     with torch.inference_mode():
-        assert float((fake_probability(model(images).logits) - rough).abs().max()) <= 0.02
+        exact = fake_probability(model(images).logits)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = fake_probability(model(images).logits)
+    assert float((exact - rough).abs().max()) <= 0.02
 
 
-def _accuracy(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> float:
+def least(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> float:
+    """The least probability of a true label."""
     with torch.inference_mode():
-        return float((model.eval()(images).logits.argmax(1) == targets).float().mean())
+        right = fake_probability(model(images).logits) - 0.5
+    return float((right * (2 * targets - 1)).min()) + 0.5
 
 
 @pytest.mark.parametrize("name", ["efficientnet-b4", "vit-b16", "xception"])
@@ -302,9 +315,10 @@ def test_a_step_along_the_gradient_lowers_the_loss(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", [(1, 1, 64, 64), (1, 3, 7, 7), (3, 64, 64)])
-def test_wrong_input_is_refused(name: str, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ModelError):
+def test_wrong_input_is_refused_with_a_hint(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ModelError) as caught:
         settled(name)(torch.zeros(shape))
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("name", SIZE_BOUND)
@@ -320,6 +334,9 @@ def test_sizes_that_can_not_work_are_refused_before_building(name: str) -> None:
     with pytest.raises(ModelError) as caught:
         build(name, 2, spec.smallest - 1)
     assert caught.value.hint
+    if spec.multiple > 1:
+        with pytest.raises(ModelError, match=f"multiples of {spec.multiple}"):
+            build(name, 2, 10 * spec.multiple + 1)
     if name in SIZE_BOUND:
         factory: Any = load_target(spec.target)
         with pytest.raises(ModelError) as direct:
@@ -331,6 +348,7 @@ def test_sizes_that_can_not_work_are_refused_before_building(name: str) -> None:
     ("name", "options"),
     [
         ("amtennet", {"extractor": "laplace"}),
+        ("grnet", {"fusion": "product"}),
         ("highpass", {"value_range": "128"}),
         ("mislnet", {"planes": "red"}),
         ("capsule", {"loss_on": "margins"}),

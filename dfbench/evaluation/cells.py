@@ -1,0 +1,70 @@
+"""Scores of a run condition by condition, kept as soon as each is finished, so that a killed run loses only one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dfbench.degrade import Condition
+
+CELLS = "conditions"
+_KEY = b"dfbench.run"
+
+
+class Cells:
+    """The folder ``conditions`` of an unfinished run: one file a finished condition.
+
+    Args:
+        run: the run's folder.
+        key: identifies what the scores depend on; what another run or other versions left behind is not used.
+    """
+
+    def __init__(self, run: Path, key: str) -> None:
+        self.folder = run / CELLS
+        self._key = key.encode()
+
+    def each(self, conditions: tuple[Condition, ...], score: Callable[[Condition], pa.Table]) -> Iterator[pa.Table]:
+        """The scores under each condition in turn, computed where they are not kept. One alone is not kept."""
+        for condition in conditions:
+            table = self._load(condition)
+            if table is None:
+                table = score(condition)
+                if len(conditions) > 1:
+                    self._save(condition, table)
+            yield table
+
+    def clear(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _file(self, condition: Condition) -> Path:
+        return self.folder / f"{hashlib.sha256(condition.name.encode()).hexdigest()[:16]}.parquet"
+
+    def _load(self, condition: Condition) -> pa.Table | None:
+        try:
+            table = pq.read_table(self._file(condition))
+        except (OSError, pa.ArrowException):
+            return None
+        metadata = table.schema.metadata or {}
+        if metadata.get(_KEY) != self._key:
+            return None
+        return table.replace_schema_metadata({k: v for k, v in metadata.items() if k != _KEY} or None)
+
+    def _save(self, condition: Condition, table: pa.Table) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / ".partial"
+        marked = table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: self._key})
+        pq.write_table(marked, partial, compression="zstd")
+        os.replace(partial, self._file(condition))
+
+
+def cell_key(run_id: str, versions: dict[str, str]) -> str:
+    """What the scores of an unfinished run depend on: its id and the libraries."""
+    return json.dumps([run_id, versions], sort_keys=True)

@@ -1,0 +1,81 @@
+"""Which conditions a run evaluates, and which of a suite it leaves out because they can not run here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dfbench.degrade import CLEAN, Condition, available, parse
+from dfbench.errors import SetupError
+from dfbench.metrics.robustness import Origin
+from dfbench.protocols.conditions import SUITE, read_conditions
+from dfbench.protocols.protocol import Protocol
+
+
+@dataclass(frozen=True)
+class ConditionPlan:
+    """The conditions of a run.
+
+    Attributes:
+        conditions: in the order of evaluation, each once.
+        in_detail: names of those whose metrics are computed for each manipulation as well: not those of a suite.
+        unavailable: name of a suite's condition that can not run here -> why.
+    """
+
+    conditions: tuple[Condition, ...]
+    in_detail: frozenset[str]
+    unavailable: Mapping[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the conditions."""
+        return tuple(condition.name for condition in self.conditions)
+
+    @property
+    def origins(self) -> dict[str, Origin]:
+        """Family and severity of every condition but ``clean``."""
+        return {c.name: Origin(c.family, c.severity) for c in self.conditions if not c.is_clean}
+
+
+def plan_conditions(protocol: Protocol, added: Sequence[str] = ()) -> ConditionPlan:
+    """The protocol's test conditions and those added to them; ``clean`` comes first wherever there are others to add.
+
+    Args:
+        protocol: its conditions are always evaluated.
+        added: specs, or ``suite:NAME``.
+
+    Raises:
+        UsageError: a condition is not well formed, or there is no degradation or suite of that name.
+        SetupError: a condition that was named itself can not run here.
+    """
+    words = [*protocol.conditions.test, *added]
+    if added or any(word.startswith(SUITE) for word in words):
+        words = [CLEAN, *words]
+    unavailable: dict[str, str] = {}
+    kept: list[Condition] = []
+    in_detail = set()
+    for asked in read_conditions(words):
+        name, reason = asked.condition.name, available(asked.condition)
+        if reason is None:
+            kept.append(asked.condition)
+            if not asked.of_suite:
+                in_detail.add(name)
+        elif asked.of_suite:
+            unavailable[name] = reason
+        else:
+            raise SetupError(f"{name} can not run here: {reason}", "see: dfbench list degradations")
+    return ConditionPlan(tuple(kept), frozenset(in_detail), unavailable)
+
+
+def training_condition(protocol: Protocol, given: str | None = None) -> Condition:
+    """The condition of training and validation data: as given, else the protocol's.
+
+    Raises:
+        UsageError: it is not well formed.
+        SetupError: it can not run here.
+    """
+    condition = parse(given if given is not None else protocol.conditions.train)
+    reason = available(condition)
+    if reason is not None:
+        raise SetupError(f"{condition.name} can not run here: {reason}", "see: dfbench list degradations")
+    return condition

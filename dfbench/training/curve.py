@@ -1,0 +1,61 @@
+"""The learning curve beside the weights: one line an epoch as CSV, and a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from dfbench.training.store import EpochRecord
+
+
+def write_curve(path: Path, curve: Sequence[EpochRecord]) -> None:
+    """Write the learning curve as CSV, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(EpochRecord.__dataclass_fields__), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(record) for record in curve)
+    _write(path, text.getvalue())
+
+
+def draw_curve(path: Path, curve: Sequence[EpochRecord], best: int, title: str) -> None:
+    """Draw training loss and validation metric over the epochs as SVG; the chosen epoch is marked.
+
+    Args:
+        path: the picture, ``*.svg``.
+        curve: all epochs.
+        best: place of the chosen one.
+        title: what was trained.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    left = figure.add_subplot()
+    epochs = [record.epoch for record in curve]
+    left.plot(epochs, [record.train_loss for record in curve], "o-", color="#0072B2", markersize=4)
+    left.set_xlabel("epoch")
+    left.set_ylabel("training loss", color="#0072B2")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    known = [(record.epoch, record.value) for record in curve if record.value is not None]
+    if known:
+        right = left.twinx()
+        right.plot([e for e, _ in known], [v for _, v in known], "s--", color="#D55E00", markersize=4)
+        right.set_ylabel(f"{curve[best].metric} on validation data", color="#D55E00")
+    left.axvline(curve[best].epoch, color="0.6", linewidth=1, zorder=0)
+    left.set_title(f"{title.replace('$', chr(92) + '$')}: epoch {curve[best].epoch} chosen", fontsize=10)
+    stream = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "dfbench", "svg.fonttype": "none"}):
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Title": title})
+    _write(path, stream.getvalue())
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, "utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,71 @@
+"""Backbones without pooling and head, from timm, for detectors that build on a feature map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from dfbench.errors import UsageError
+from dfbench.models import KeyMap
+from reference_models.common import IMAGENET_MEAN, IMAGENET_STD, timm_network
+from reference_models.resnet.keys import IMAGENET as RESNET18_FILES
+
+_HALF = (0.5, 0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One network of timm.
+
+    Attributes:
+        architecture: timm's name.
+        weights: timm's name with the tag of the ImageNet weights.
+        mean, std: normalisation that those weights expect.
+        files: namings of weight files of one's own that can be taken instead.
+    """
+
+    architecture: str
+    weights: str
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    files: tuple[KeyMap, ...] = ()
+
+
+BACKBONES = {
+    "resnet18": Backbone("resnet18", "resnet18.tv_in1k", files=RESNET18_FILES),
+    "resnet34": Backbone("resnet34", "resnet34.tv_in1k"),
+    "resnet50": Backbone("resnet50", "resnet50.tv_in1k"),
+    "xception": Backbone("legacy_xception", "legacy_xception.tf_in1k", _HALF, _HALF),
+    "efficientnet-b4": Backbone("tf_efficientnet_b4", "tf_efficientnet_b4.ap_in1k", _HALF, _HALF),
+}
+
+
+def get_backbone(name: str) -> Backbone:
+    """A backbone by its name.
+
+    Raises:
+        UsageError: there is no such backbone.
+    """
+    if name not in BACKBONES:
+        raise UsageError(f"there is no backbone {name!r}", f"choose from: {', '.join(BACKBONES)}")
+    return BACKBONES[name]
+
+
+def feature_network(name: str, pretrained: bool | str = False) -> tuple[nn.Module, int]:
+    """A backbone that ends with its last feature map, and that map's channels: N,3,H,W -> N,C,H/32,W/32.
+
+    ``resnet18`` has torchvision's parameter names and 11,176,512 parameters.
+
+    Args:
+        name: one of :data:`BACKBONES`.
+        pretrained: true: fetch ImageNet weights through timm; a path: take a file of them.
+
+    Raises:
+        UsageError: there is no such backbone.
+        SetupError: the weights can not be fetched.
+        ModelError: the file can not be read, or is not of this backbone.
+    """
+    chosen = get_backbone(name)
+    network = timm_network(chosen.architecture, chosen.weights, pretrained, chosen.files, num_classes=0, global_pool="")
+    return network, int(network.num_features)  # type: ignore[arg-type]

@@ -1,0 +1,15 @@
+"""ImageNet weights of ResNet-18 as torchvision and timm publish them; free of torch."""
+
+from __future__ import annotations
+
+from dfbench.models import KeyMap
+
+IMAGENET = (
+    KeyMap(
+        name="torchvision",
+        source="ResNet-18 of torchvision or timm",
+        marks=("conv1.weight", "layer1.0.conv1.weight", "layer4.1.bn2.weight"),
+        unused=("fc.",),
+        options={"normalization": "imagenet"},
+    ),
+)

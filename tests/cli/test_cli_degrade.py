@@ -1,0 +1,127 @@
+"""``dfbench degrade``, ``list degradations`` and conditions on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+import pytest
+
+import dfbench
+from dfbench.cli.main import run_command
+from dfbench.cli.options import parse_media_roots
+from dfbench.degrade import degradation_names, get_degradation
+from dfbench.errors import UsageError
+from dfbench.media.encode import write_clip
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two reals of one pair of FF++, in which a public-domain portrait drifts."""
+    root = tmp_path_factory.mktemp("tree")
+    file = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+    photo = cv2.resize(cv2.imread(str(file)), (200, 236), interpolation=cv2.INTER_AREA)[:, :, ::-1]
+    for name in ("000", "003"):
+        path = root / "original_sequences" / "youtube" / "c23" / "videos" / f"{name}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frames = []
+        for n in range(6):
+            frame = np.full((240, 320, 3), 90, np.uint8)
+            frame[2:238, 20 + n : 220 + n] = photo
+            frames.append(frame)
+        write_clip(path, frames, 25, 23)
+    return root
+
+
+@pytest.fixture(scope="module")
+def manifest(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("m") / "source"
+    words = ["prepare", "ff++", "--root", str(tree), "--out", str(out), "--frames", "2", "--jobs", "1", "-q"]
+    assert run_command(words) == 0
+    return out
+
+
+def test_degrade_prints_condition_and_place(
+    manifest: Path, tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "d"
+    words = ["degrade", str(manifest), "--with", "h264:crf=38", "--root", str(tree), "--out", str(out), "--jobs", "1"]
+    assert run_command(words) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == str(out)
+    assert "h264:crf=38@clip" in said[-2]
+    assert run_command(["inspect", str(out)]) == 0
+    assert "crops under h264:crf=38@clip" in capsys.readouterr().out
+    assert run_command(["verify", str(out)]) == 0
+    direct = tmp_path / "p"
+    words = ["prepare", "ff++", "--root", str(tree), "--out", str(direct), "--frames", "2", "--jobs", "1", "-q"]
+    assert run_command([*words, "--degrade", "h264:crf=38@clip"]) == 0
+    columns = ["sample_id", "sha256_128", "sha256_224"]
+    mine, other = (dfbench.open_manifest(path).to_pandas(columns) for path in (out, direct))
+    assert mine.equals(other)
+
+
+@pytest.mark.parametrize(
+    ("condition", "code", "error", "hint"),
+    [
+        ("jpg:q=60", 2, "unknown degradation 'jpg'", "did you mean 'jpeg'"),
+        ("jpeg:q=101", 2, "out of range", "from 1 to 100"),
+        ("mean:k=4", 2, "out of range", "an odd number"),
+        ("ME5@video", 2, "unknown place 'video'", "source"),
+        ("ME5@source", 3, "needs the media of 'ff++'", "--root"),
+    ],
+)
+def test_bad_conditions(
+    manifest: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    condition: str,
+    code: int,
+    error: str,
+    hint: str,
+) -> None:
+    monkeypatch.setenv("DFBENCH_ROOTS", "")
+    monkeypatch.setenv("DFBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert run_command(["degrade", str(manifest), "--with", condition, "--out", "d"]) == code
+    said = capsys.readouterr().err
+    assert error in said
+    assert hint in said
+    assert not (tmp_path / "d").exists()
+    if code == 2:  # said before anything is generated or trained
+        for command in ("evaluate", "train"):
+            assert run_command([command, "--model", "meso4", "--condition", condition]) == 2
+            assert error in capsys.readouterr().err
+        assert run_command(["prepare", "ff++", "--root", "nowhere", "--degrade", condition]) == 2
+        assert not (tmp_path / "home").exists()
+
+
+def test_unknown_suite(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DFBENCH_HOME", str(tmp_path))
+    assert run_command(["evaluate", "--model", "meso4", "--suite", "robustness/v9"]) == 2
+    assert "did you mean 'robustness/v1'" in capsys.readouterr().err
+
+
+def test_list_degradations_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["list", "degradations"]) == 0
+    said = capsys.readouterr().out
+    for name in degradation_names():
+        line = next(line for line in said.splitlines() if line.startswith(f"{name} "))
+        assert get_degradation(name).source in line
+        for parameter in get_degradation(name).parameters:
+            assert parameter.range in line
+    assert "JP60 = jpeg:q=60" in said
+    assert "robustness/v1" in said
+
+
+def test_roots_by_data_set() -> None:
+    assert parse_media_roots(["dfdc=/data/dfdc", "ff++=/data/a=b"], ["ff++", "dfdc"]) == {
+        "dfdc": "/data/dfdc",
+        "ff++": "/data/a=b",
+    }
+    assert parse_media_roots(["/data/a=b"], ["ff++"]) == {"ff++": "/data/a=b"}
+    with pytest.raises(UsageError, match="does not say of which data set"):
+        parse_media_roots(["/data"], ["ff++", "dfdc"])

@@ -1,0 +1,35 @@
+"""The benchmark compares like with like."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from dfbench.degrade import apply, psnr
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    path = Path(__file__).resolve().parents[2] / "benchmarks" / "degrade.py"
+    spec = importlib.util.spec_from_file_location("degrade_benchmark", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_bare_opencv_gives_the_same_picture(benchmark: ModuleType) -> None:
+    image = benchmark.pictures(128, 1)[0]
+    bare = benchmark.bare(np.ascontiguousarray(image[..., ::-1]))[..., ::-1]
+    assert psnr(bare, apply("JP60+ME5", image, "a")) > 45
+
+
+def test_the_ratio_is_measured(benchmark: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    ratio = benchmark.jp60_me5_over_opencv(2)
+    assert 0.2 < ratio < 2, "the two do the same work"
+    assert capsys.readouterr().out.count("of the speed of bare OpenCV") == 2

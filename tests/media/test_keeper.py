@@ -1,0 +1,99 @@
+"""Frames that are looked at instead of kept: the same frames and times, few at a time, on every way of reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dfbench.media.images import encode_png
+from dfbench.media.keeper import AT_ONCE, Frame
+from dfbench.media.reader import Reading, read
+from dfbench.media.sequence import FolderPictures, read_sequence
+
+Make = Callable[..., Path]
+DECODERS = ["pyav", pytest.param("decord", marks=pytest.mark.skipif(find_spec("decord") is None, reason="no decord"))]
+
+
+class Looker:
+    """Remembers how it was called."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+
+    def __call__(self, frames: Sequence[Frame]) -> list[bytes]:
+        self.calls.append([frame.index for frame in frames])
+        return [frame.image.tobytes() for frame in frames]
+
+
+def third(count: int) -> list[int]:
+    return list(range(0, count, 3))
+
+
+def assert_same(kept: Reading, looked: Reading, looker: Looker) -> None:
+    assert kept.seen == {}
+    assert looked.frames == {}
+    assert {i: (f.time_s, f.image.tobytes()) for i, f in kept.frames.items()} == {
+        i: (g.time_s, g.made) for i, g in looked.seen.items()
+    }
+    same = ("frame_count", "width", "height", "fps", "errors", "mode")
+    assert [getattr(kept, name) for name in same] == [getattr(looked, name) for name in same]
+    assert all(0 < len(call) <= AT_ONCE and call == sorted(call) for call in looker.calls)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_a_clip(tmp_path: Path, make_clip: Make, decoder: str) -> None:
+    path = make_clip(tmp_path / "a.mp4", 60, options={"g": "20", "bf": "2"})
+    looker = Looker()
+    assert_same(read(path, third, decoder), read(path, third, decoder, looker), looker)
+    assert [index for call in looker.calls for index in call] == third(60)
+    assert len(looker.calls) == 3
+
+
+@pytest.mark.parametrize(("name", "damage"), [("a.avi", 1.0), ("a.ts", 0.6)])
+def test_a_clip_that_is_read_from_the_start(tmp_path: Path, make_clip: Make, name: str, damage: float) -> None:
+    path = make_clip(tmp_path / name, 60, options={"g": "20"})
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * damage)])
+    looker = Looker()
+    kept = read(path, third)
+    assert kept.mode == "sequential"
+    assert_same(kept, read(path, third, look=looker), looker)
+
+
+def test_times_that_do_not_rise_are_forgotten(tmp_path: Path, make_clip: Make) -> None:
+    looked = read(make_clip(tmp_path / "a.avi", 20), third, look=Looker())
+    assert [glimpse.time_s for glimpse in looked.seen.values()] == [None] * 7
+
+
+def test_pictures_and_sequences(tmp_path: Path) -> None:
+    pictures = [np.full((30 + n, 40, 3), 10 * n, np.uint8) for n in range(11)]
+    for number, picture in enumerate(pictures):
+        (tmp_path / f"{number}.png").write_bytes(encode_png(picture))
+    (tmp_path / "3.png").write_bytes(b"no picture")
+    looker = Looker()
+    source = FolderPictures(tmp_path)
+    kept, looked = read_sequence(source, range, "x"), read_sequence(source, range, "x", looker)
+    assert_same(kept, looked, looker)
+    assert sorted(looked.errors) == [3]
+    looker = Looker()
+    assert_same(read(tmp_path / "5.png", range), read(tmp_path / "5.png", range, look=looker), looker)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_choosing_nothing_shows_nothing(tmp_path: Path, make_clip: Make, decoder: str) -> None:
+    looker = Looker()
+    looked = read(make_clip(tmp_path / "a.mp4", 12), lambda _: [], decoder, looker)
+    assert (looked.frame_count, looked.width, looked.height, looked.seen) == (12, 192, 112, {})
+    assert looker.calls == []
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_what_a_look_raises_is_not_taken_for_damage(tmp_path: Path, make_clip: Make, decoder: str) -> None:
+    def look(frames: Sequence[Frame]) -> list[int]:
+        raise RuntimeError(f"frame {frames[0].index}")
+
+    with pytest.raises(RuntimeError, match="frame 0"):
+        read(make_clip(tmp_path / "a.mp4", 12), third, decoder, look)

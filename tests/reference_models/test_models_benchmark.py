@@ -1,0 +1,33 @@
+"""The speed measurement runs: tiny pictures, two rounds; its figures mean nothing then, but are all there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "models.py"
+
+
+@pytest.mark.slow
+def test_quick(tmp_path: Path) -> None:
+    words = ["--quick", "--device", "cpu", "--json", str(tmp_path / "f.json"), "--models", "grnet", "meso4", "mislnet"]
+    done = subprocess.run([sys.executable, str(SCRIPT), *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert figures["grnet_over_two_backbones"] > 0.5
+    assert 0 < figures["residual_over_two_backbones"] < figures["grnet_over_two_backbones"] + 1
+    assert figures["gpu"] is None
+    for radius in (2, 4, 8, 16):
+        ways = figures["window_sums"][f"radius_{radius}"]
+        assert set(ways) == {"shifted_adds", "average_pooling", "cumulative_sums"}
+        assert all(0 <= way["largest_error"] < 2e-2 for way in ways.values())  # of sums up to 33 x 33
+        assert ways["shifted_adds"]["ratio"] == 1
+    assert set(figures["detectors"]) == {"grnet", "meso4", "mislnet"}
+    for name, row in figures["detectors"].items():
+        assert row["forward_per_second"] > 0
+        assert row["train_per_second"] > 0
+        assert (row["forward_over_backbone"] is None) == (row["train_over_backbone"] is None) == (name == "meso4")

@@ -1,0 +1,143 @@
+"""What a report says of degradations: summary, curves, heat maps, cells, and what was left out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import run_folders
+
+from dfbench.degrade import severity_condition
+from dfbench.metrics.robustness import Origin, robustness
+from dfbench.report import load_runs, result_rows, write_report
+from dfbench.report.robustness import SUMMARY_HEAD, cells_csv, judged, left_out, summary_cells, without_suite
+from dfbench.report.robustness_figures import curves_figure, grid, heat_figure, standard_families
+from dfbench.schema.scores import SCORES
+
+FAMILIES = ("jpeg", "median", "gamma")
+CONDITIONS = [severity_condition(name, level) for name in FAMILIES for level in range(1, 6)]
+
+
+def suite_run(folder: Path, model: str, run_id: str, strength: float, **changes: object) -> Path:
+    clean = run_folders.scores_table(model, run_id, frames=1)
+    parts = [clean]
+    for condition in CONDITIONS:
+        score = clean["score"].to_numpy()
+        fake = clean["label"].to_numpy() == 1
+        moved = np.where(fake, score * (1 - strength * (condition.severity or 0) / 5), score)
+        columns = {name: clean[name] for name in clean.column_names} | {
+            "score": pa.array(moved, mask=np.isnan(moved)),
+            "condition": pa.array([condition.name] * len(clean)),
+        }
+        parts.append(pa.table(columns, schema=SCORES.schema()))
+    scores = pa.concat_tables(parts).combine_chunks()
+    origins = {c.name: Origin(c.family, c.severity) for c in CONDITIONS}
+    names = ("acc.video.mean", "auc.video.mean")
+    found = tuple(robustness(scores, names, origins, resamples=50))
+    result = run_folders.result_of(scores, names=names, robustness=found, **changes)
+    return run_folders.write_run(folder, scores, result, examples=False)
+
+
+@pytest.fixture(scope="module")
+def suite_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    root = tmp_path_factory.mktemp("suites")
+    missing = {"av1:crf=55@clip": "there is no encoder", "av1:crf=60@clip": "there is no encoder"}
+    return [
+        suite_run(root / "a", "grnet", "run-1", 0.9),
+        suite_run(root / "b", "meso4", "run-2", 0.3, unavailable=missing),
+    ]
+
+
+def test_lines_come_by_data_and_metric(suite_runs: list[Path]) -> None:
+    found = judged(load_runs(suite_runs))
+    assert [(j.data, j.found.name, j.label) for j in found] == [
+        (data, name, label)
+        for data in ("mini/c23", "mini/c40")
+        for name in ("acc.video.mean", "auc.video.mean")
+        for label in ("grnet", "meso4")
+    ]
+    line = dict(zip(SUMMARY_HEAD, summary_cells(found[2]), strict=True))
+    assert line["under"] == found[2].found.worst
+    assert float(line["clean"]) == pytest.approx(100 * found[2].found.value, abs=0.05)
+    assert re.fullmatch(r"-?[\d.]+ \[.*\]", line["drop"])
+
+
+def test_every_cell_is_in_the_csv(suite_runs: list[Path]) -> None:
+    runs = load_runs(suite_runs)
+    rows = list(csv.DictReader(io.StringIO(cells_csv(judged(runs)))))
+    assert len(rows) == 2 * 2 * 2 * len(CONDITIONS)
+    for row in rows:
+        assert float(row["drop"]) == pytest.approx(float(row["baseline"]) - float(row["value"]))
+        assert row["severity"] in "12345"
+
+
+def test_curves_and_heat_maps_show_every_family(suite_runs: list[Path]) -> None:
+    found = [j for j in judged(load_runs(suite_runs)) if j.found.name == "auc.video.mean" and j.data == "mini/c23"]
+    assert standard_families(found) == list(FAMILIES)
+    values = grid(found[0], FAMILIES)
+    assert values.shape == (3, 5)
+    assert (np.diff(values, axis=1) <= 0).all()  # ever more of the fakes' scores is taken away
+    curves = curves_figure(found, "c", mini=True)
+    heat = heat_figure(found[0], "h", mini=True)
+    assert curves is not None
+    assert heat is not None
+    for svg in (curves, heat):
+        assert svg.startswith("<svg")
+        assert all(family in svg for family in FAMILIES)
+        assert "invented faces" in svg
+    for label in ("grnet", "meso4"):
+        assert label in curves
+    for value in values.ravel():
+        assert f">{100 * value:.0f}<" in heat
+
+
+def test_a_run_of_two_conditions_has_no_curves_but_cells(tmp_path: Path) -> None:
+    clean = run_folders.scores_table(frames=1)
+    other = clean.set_column(clean.column_names.index("condition"), "condition", pa.array(["JP55"] * len(clean)))
+    scores = pa.concat_tables([clean, other.cast(SCORES.schema())])
+    found = tuple(robustness(scores, ["auc.frame"], {"JP55": Origin("jpeg")}, resamples=0))
+    run = run_folders.write_run(
+        tmp_path / "r", scores, run_folders.result_of(scores, names=("auc.frame",), robustness=found), examples=False
+    )
+    (first, _) = judged(load_runs([run]))
+    assert curves_figure([first], "c", mini=False) is None
+    assert heat_figure(first, "h", mini=False) is None
+    page = write_report([run], tmp_path / "out").read_text("utf-8")
+    assert 'id="robustness"' in page
+    assert "JP55" in page
+
+
+def test_the_page_and_its_tables(suite_runs: list[Path], tmp_path: Path) -> None:
+    page = write_report(suite_runs, tmp_path / "out").read_text("utf-8")
+    assert (tmp_path / "out" / "robustness.csv").is_file()
+    section = page[page.index('<section id="robustness">') : page.index('<section id="examples">')]
+    assert section.count("<svg") == 2 + 4
+    assert f"Every condition ({2 * 2 * 2 * len(CONDITIONS)} lines)" in section
+    assert "meso4 was not tested under av1:crf=55@clip, av1:crf=60@clip: there is no encoder." in section
+    results = page[page.index('<section id="results">') : page.index('<section id="roc">')]
+    assert "jpeg:q=30" in results  # its manipulations are judged by themselves, so it was asked for by name
+    # Counts are the same under all conditions: told once.
+    coverage = page[page.index('<section id="coverage">') : page.index('<section id="provenance">')]
+    assert "jpeg:q=30" not in coverage
+    whole = (tmp_path / "out" / "table.csv").read_text("utf-8")
+    assert all(condition.name in whole for condition in CONDITIONS)
+
+
+def test_a_table_of_many_conditions_shows_those_asked_for(suite_runs: list[Path]) -> None:
+    runs = load_runs(suite_runs)
+    rows = result_rows([run.result for run in runs], [run.label for run in runs])
+    assert len({row.condition for row in rows}) == 1 + len(CONDITIONS)
+    few = [row for row in rows if row.condition in ("clean", "JP60")]
+    assert without_suite(few) == few
+    assert left_out(runs)[0].startswith("meso4 was not tested under")
+
+
+def test_pages_of_clean_runs_stay_as_they_were(two_runs: tuple[Path, Path], tmp_path: Path) -> None:
+    page = write_report(list(two_runs), tmp_path / "out").read_text("utf-8")
+    assert 'id="robustness"' not in page
+    assert not (tmp_path / "out" / "robustness.csv").exists()

@@ -1,0 +1,85 @@
+"""Several devices and accumulated gradients make the steps that one device with the whole batch makes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from dfbench.errors import SetupError, UsageError
+from dfbench.models.card import read_card
+from dfbench.models.weights import read_state
+from dfbench.training.lightning import check_devices
+from dfbench.training.train import train
+
+# Nothing in it depends on the other samples of a batch, so that dividing a batch changes rounding alone.
+NET = """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self, num_classes=2):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 5, stride=4)
+        self.head = nn.Linear(4, num_classes)
+    def forward(self, x):
+        return self.head(self.conv(x).relu().mean(dim=(2, 3)))
+"""
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> str:
+    (tmp_path / "net.py").write_text(NET, "utf-8")
+    return f"{tmp_path / 'net.py'}:Net"
+
+
+def run(tiny: SimpleNamespace, net: str, out: Path, **options: Any) -> Path:
+    return train(net, tiny.protocol, [tiny.manifest], out, device="cpu", quiet=True, **options)
+
+
+def assert_close(first: Path, second: Path) -> None:
+    one, two = read_state(first), read_state(second)
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, two[name], rtol=1e-3, atol=2e-5, msg=name)
+
+
+def test_accumulated_batches_make_one_step(tiny: SimpleNamespace, net: str, tmp_path: Path) -> None:
+    whole = run(tiny, net, tmp_path / "whole.safetensors", batch_size=8)
+    parts = run(tiny, net, tmp_path / "parts.safetensors", batch_size=4, accumulate=2)
+    assert_close(whole, parts)
+    alone = run(tiny, net, tmp_path / "alone.safetensors", batch_size=4)
+    moved = (read_state(alone)["network.conv.weight"] - read_state(whole)["network.conv.weight"]).abs().max()
+    assert moved > 1e-4, "half the batch without accumulation is another training"
+    assert read_card(parts).recipe["accumulate"] == 2
+
+
+@pytest.mark.slow
+def test_two_devices_share_a_batch(tiny: SimpleNamespace, net: str, tmp_path: Path) -> None:
+    whole = run(tiny, net, tmp_path / "whole.safetensors")
+    out = tmp_path / "two.safetensors"
+    words = ["train", "--model", net, "--protocol", tiny.protocol, "--manifest", tiny.manifest, "--out", out]
+    words += ["--device", "cpu", "--devices", 2, "-q"]
+    done = subprocess.run(
+        [sys.executable, "-m", "dfbench", *map(str, words)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [str(out)], "one process alone speaks and writes"
+    assert_close(whole, out)
+    card = read_card(out)
+    assert card.recipe["devices"] == 2
+    assert card.selection.value == pytest.approx(read_card(whole).selection.value, abs=0.05)
+
+
+def test_devices_that_are_not_there() -> None:
+    with pytest.raises(UsageError, match="above 0"):
+        check_devices(torch.device("cpu"), 0)
+    with pytest.raises(SetupError, match="999 GPUs"):
+        check_devices(torch.device("cuda", 0), 999)

@@ -1,0 +1,99 @@
+"""A training killed in mid-epoch by SIGKILL and started again ends with the same weights, bit for bit."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from dfbench.models.weights import read_state
+from dfbench.training.module import TrainingModule
+from dfbench.training.train import train
+
+Place = tuple[int, int]
+
+CHILD = """
+import os, signal, sys
+from dfbench.training.module import TrainingModule
+from dfbench.training.train import train
+
+model, protocol, manifest, out, accumulate, epoch, batch = sys.argv[1:]
+step = TrainingModule.training_step
+
+def training_step(self, images, number):
+    if (self.epoch, self.start.batches + number) == (int(epoch), int(batch)):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, images, number)
+
+TrainingModule.training_step = training_step
+train(model, protocol, [manifest], out, device="cpu", quiet=True, save_every=0.0, accumulate=int(accumulate))
+"""
+
+
+def kill_in_mid_epoch(data: SimpleNamespace, model: str, out: Path, accumulate: int, place: Place) -> None:
+    """Train in a process that gets a SIGKILL at a batch of an epoch, both counted from 0."""
+    words = [model, data.protocol, data.manifest, out, accumulate, *place]
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *map(str, words)], env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+
+
+def run(data: SimpleNamespace, model: str, out: Path, accumulate: int, patch: pytest.MonkeyPatch) -> list[Place]:
+    """Train here; returns the epochs and batches gone through."""
+    places: list[Place] = []
+    step = TrainingModule.training_step
+
+    def training_step(self: TrainingModule, images: Any, number: int) -> Any:
+        places.append((self.epoch, self.start.batches + number))
+        return step(self, images, number)
+
+    with patch.context() as here:
+        here.setattr(TrainingModule, "training_step", training_step)
+        train(model, data.protocol, [data.manifest], out, device="cpu", quiet=True, accumulate=accumulate)
+    return places
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "groups", "accumulate", "killed_at", "resumed_at"),
+    [
+        ("meso4", 8, 1, (1, 2), (1, 2)),  # dropout, running statistics, every kind of augmentation
+        ("meso4", 8, 2, (1, 3), (1, 2)),  # the gradients of half a step are lost and made again
+        ("grnet", 3, 1, (1, 1), (1, 1)),  # stream weights and the sums they come from
+    ],
+)
+def test_killed_and_resumed_equals_undisturbed(
+    tiny: SimpleNamespace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    groups: int,
+    accumulate: int,
+    killed_at: Place,
+    resumed_at: Place,
+) -> None:
+    data = tiny.make(f"{model}{accumulate}", "folder", groups=groups)
+    whole, broken = tmp_path / "a" / "w.safetensors", tmp_path / "b" / "w.safetensors"
+    places = run(data, model, whole, accumulate, monkeypatch)
+    kill_in_mid_epoch(data, model, broken, accumulate, killed_at)
+    after = run(data, model, broken, accumulate, monkeypatch)
+    assert after == places[places.index(resumed_at) :], "what was stored must not be done again"
+    one, two = read_state(whole), read_state(broken)
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, two[name]), name
+    if model == "grnet":
+        assert one["alpha"].tolist() != [0.5, 0.5]
+    curves = [list(csv.DictReader(w.with_suffix(".curve.csv").open())) for w in (whole, broken)]
+    for row in [row for curve in curves for row in curve]:
+        del row["seconds"]
+    assert curves[0] == curves[1]

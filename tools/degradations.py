@@ -1,0 +1,223 @@
+"""Measure, document and pin the degradations.
+
+    python tools/degradations.py measure     # mean PSNR at every severity on mini faces -> docs/degradations/psnr.json
+    python tools/degradations.py pictures    # an invented face under each of them       -> docs/degradations/*.webp
+    python tools/degradations.py page        # the tables of docs/degradations.md; --check fails when they are stale
+    python tools/degradations.py golden      # tests/degrade/face.png and golden.json
+
+Run ``golden`` only when a change of pixels is wanted: it moves what the tests hold still.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dfbench.degrade import (
+    SEVERITIES,
+    Condition,
+    Degradation,
+    apply,
+    apply_clip,
+    degradation_names,
+    get_degradation,
+    parse,
+    psnr,
+    severity_condition,
+    suite,
+)
+from dfbench.faces.crops import crop
+from dfbench.faces.detectors import Face
+from dfbench.faces.profiles import get_profile
+from dfbench.media.images import encode_png, pixel_hash
+from dfbench.mini.facemodel import load_face_model
+from dfbench.mini.original import make_original
+from dfbench.mini.settings import MiniSettings
+from dfbench.mini.shape import face_box, five_points
+
+TOP = Path(__file__).resolve().parents[1]
+PAGE = TOP / "docs" / "degradations.md"
+ASSETS = TOP / "docs" / "degradations"
+TESTS = TOP / "tests" / "degrade"
+PINNED = ("av", "numpy", "opencv-python", "pillow")
+MARK = "<!-- below: written by tools/degradations.py page -->\n"
+FPS = 25.0
+PERSON = "071"
+"""The invented person of the pictures and the golden file."""
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """A clip of an invented person: frames, and for each the matrix that cuts the face out."""
+
+    name: str
+    frames: list[Image]
+    matrices: list[NDArray[np.float64]]
+
+    def faces(self, frames: list[Image], size: int) -> list[Image]:
+        """The faces of these frames of the clip, cut with its geometry."""
+        return [crop(frame, matrix, size) for frame, matrix in zip(frames, self.matrices, strict=True)]
+
+
+def mini_clips(names: tuple[str, ...], size: int = 128, frames: int = 8) -> Iterator[Clip]:
+    """Clips of invented people as their makers get them: rendered and encoded once, at high quality."""
+    settings = MiniSettings(frames=(frames, frames))
+    for name in names:
+        original = make_original(load_face_model(), name, settings)
+        height, width = original.frames[0].shape[:2]
+        matrices = []
+        for index in original.present:
+            points = original.points[index]
+            assert points is not None
+            face = Face(face_box(points.xy), 1.0, five_points(points.xy))
+            matrices.append(get_profile("native").matrix(face, size, width, height))
+        yield Clip(name, [original.frames[i] for i in original.present], matrices)
+
+
+def mean_psnr(clips: list[Clip], condition: Condition, size: int = 128) -> float:
+    """Mean PSNR of the face crops of all clips under a condition against the untouched crops."""
+    values = []
+    for clip in clips:
+        clean = clip.faces(clip.frames, size)
+        if condition.where == "clip":
+            faces = clip.faces(apply_clip(condition, clip.frames, clip.name, FPS), size)
+        else:
+            faces = [apply(condition, face, f"{clip.name}#{i:06d}.0") for i, face in enumerate(clean)]
+        values += [psnr(*pair) for pair in zip(faces, clean, strict=True)]
+    return statistics.fmean(values)
+
+
+def measure(names: tuple[str, ...]) -> dict[str, list[float]]:
+    """Mean PSNR of every degradation at its severities."""
+    clips = list(mini_clips(names))
+    return {
+        name: [round(mean_psnr(clips, severity_condition(name, level)), 2) for level in SEVERITIES]
+        for name in degradation_names()
+    }
+
+
+def pictures(folder: Path) -> None:
+    """One strip a degradation: the untouched face, then severity 1 to 5; of codecs, as cut from the coded clip."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (clip,) = mini_clips((PERSON,))
+    shown = len(clip.frames) // 2
+    face = clip.faces(clip.frames, 128)[shown]
+    for name in degradation_names():
+        strip = [face]
+        for condition in (severity_condition(name, level) for level in SEVERITIES):
+            if condition.where == "clip":
+                strip.append(clip.faces(apply_clip(condition, clip.frames, clip.name, FPS), 128)[shown])
+            else:
+                strip.append(apply(condition, face, f"{clip.name}#000000.0"))
+        bgr = cv2.cvtColor(np.hstack(strip), cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(folder / f"{name}.webp"), bgr, [cv2.IMWRITE_WEBP_QUALITY, 88])
+
+
+def section(degradation: Degradation, measured: list[float]) -> str:
+    """What the page says about a degradation."""
+    values = [parse(f"{degradation.name}:{degradation.parameters[0].name}={v}") for v in degradation.levels]
+    lines = [
+        f"### {degradation.name}",
+        "",
+        f"{degradation.summary[0].upper()}{degradation.summary[1:]}. Group: {degradation.group}. "
+        f"Acts {', '.join('@' + place for place in degradation.places)}. Repeatable: {degradation.deterministic}.",
+        "",
+        f"![{degradation.name}: untouched, then severity 1 to 5](degradations/{degradation.name}.webp)",
+        "",
+        *(f"- `{p.name}`: {p.meaning}; {p.range}, default {p.default}." for p in degradation.parameters),
+        f"- Severities: {degradation.rule}.",
+        f"- Source: {degradation.source}.",
+        *([f"- {degradation.note}"] if degradation.note else []),
+        "",
+        "| severity | " + " | ".join(map(str, SEVERITIES)) + " |",
+        "|---|" + "---|" * len(SEVERITIES),
+        "| condition | " + " | ".join(f"`{condition}`" for condition in values) + " |",
+        "| mean PSNR on mini faces, dB | " + " | ".join(f"{value:.1f}" for value in measured) + " |",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def page(check: bool) -> int:
+    """Write the generated part of the page, or say whether it is current."""
+    measured = json.loads((ASSETS / "psnr.json").read_text("utf-8"))
+    written, _, _ = PAGE.read_text("utf-8").partition(MARK)
+    sections = [section(get_degradation(name), measured[name]) for name in degradation_names()]
+    text = written + MARK + "\n" + "\n".join(sections)
+    if not check:
+        PAGE.write_text(text, "utf-8")
+        return 0
+    if PAGE.read_text("utf-8") == text:
+        return 0
+    sys.stderr.write("docs/degradations.md is out of date: python tools/degradations.py page\n")
+    return 1
+
+
+def golden_clip(face: Image) -> list[Image]:
+    """A clip of six frames made of one face: a window that wanders, of odd width."""
+    return [np.ascontiguousarray(face[i : i + 100, 2 * i : 2 * i + 99]) for i in range(6)]
+
+
+def golden_conditions() -> list[Condition]:
+    """Every degradation at every severity; social also on clips."""
+    on_clips = [parse(f"social:platform={v}@clip") for v in get_degradation("social").levels]
+    return [*suite(), *on_clips, parse("JP60+ME5"), parse("resize:scale=0.5+h264:crf=35")]
+
+
+def golden(face: Image) -> dict[str, object]:
+    """For every condition: PSNR and mean of the result; the hash of its pixels where the bytes are fixed."""
+    cells: dict[str, dict[str, object]] = {}
+    clip = golden_clip(face)
+    for condition in golden_conditions():
+        if condition.where == "clip":
+            result, reference = np.vstack(apply_clip(condition, clip, "a/b/c/d", FPS)), np.vstack(clip)
+        else:
+            result, reference = apply(condition, face, "a/b/c/d#000001.0"), face
+        cells[condition.name] = {"psnr": round(psnr(result, reference), 3), "mean": round(float(result.mean()), 3)}
+        if condition.where != "clip":
+            cells[condition.name]["sha256"] = pixel_hash(result)
+    return {"versions": {name: version(name) for name in PINNED}, "conditions": cells}
+
+
+def golden_face() -> Image:
+    """The face that the golden file starts from."""
+    (clip,) = mini_clips((PERSON,))
+    return clip.faces(clip.frames, 128)[0]
+
+
+def main() -> int:
+    """Run one of the commands."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("measure", "pictures", "page", "golden"))
+    parser.add_argument("--clips", type=int, default=12, help="mini clips that measure uses")
+    parser.add_argument("--check", action="store_true", help="page: write nothing, fail when it is stale")
+    arguments = parser.parse_args()
+    if arguments.command == "page":
+        return page(arguments.check)
+    if arguments.command == "measure":
+        values = measure(tuple(f"{37 * i % 1000:03d}" for i in range(arguments.clips)))
+        ASSETS.mkdir(parents=True, exist_ok=True)
+        (ASSETS / "psnr.json").write_text(json.dumps(values, indent=1) + "\n", "utf-8")
+    elif arguments.command == "pictures":
+        pictures(ASSETS)
+    else:
+        face = golden_face()
+        (TESTS / "face.png").write_bytes(encode_png(face))
+        (TESTS / "golden.json").write_text(json.dumps(golden(face), indent=1) + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
