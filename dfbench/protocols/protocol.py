@@ -39,7 +39,7 @@ def _spoken(model: BaseModel, plain: SerializerFunctionWrapHandler, silent: tupl
     """The content of a model without those fields of ``silent`` that have their default."""
     values: dict[str, Any] = plain(model)
     fields = type(model).model_fields
-    return {k: v for k, v in values.items() if k not in silent or v != fields[k].default}
+    return {k: v for k, v in values.items() if k not in silent or getattr(model, k) != fields[k].default}
 
 
 class Sampling(_Frozen):
