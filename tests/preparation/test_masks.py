@@ -10,13 +10,13 @@ import pytest
 from dfbench.errors import UsageError
 from dfbench.faces.crops import crop
 from dfbench.faces.profiles import get_profile
+from dfbench.manifest.geometry import face_of
 from dfbench.media.encode import write_clip
 from dfbench.media.images import decode_image
 from dfbench.media.reader import read
 from dfbench.preparation.prepare import dry_run, prepare
 from dfbench.preparation.recrop import recrop
 from dfbench.preparation.resolve import Request, resolve
-from dfbench.preparation.rows import face_of
 
 OPTIONS = {"frames": 4, "sizes": [48, 64], "jobs": 1, "quiet": True}
 MASKS = ["mask_48", "mask_64", "sha256_mask_48", "sha256_mask_64"]

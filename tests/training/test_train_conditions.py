@@ -89,9 +89,10 @@ def test_augmentation_is_drawn_from_id_epoch_and_seed(tiny: SimpleNamespace, aug
     protocol = load_protocol(augmented)
     data = role_data(protocol, open_manifests(protocol, [tiny.manifest], ("train",)), "train")
     recipe = fill_recipe(protocol.training, _defaults())
-    assert (recipe.degradations, recipe.degradations_p) == (("JP60", "gaussian-noise:sigma=8"), 0.6)
-    first = DegradedAtRandom(data.images, data.sample_ids, recipe, 0)
-    again = DegradedAtRandom(data.images, data.sample_ids, recipe, 0)
+    rules = recipe.augmentation
+    assert (rules.degradations, rules.degradations_p) == (("JP60", "gaussian-noise:sigma=8"), 0.6)
+    first = DegradedAtRandom(data.images, data.sample_ids, rules, 0, recipe.seed)
+    again = DegradedAtRandom(data.images, data.sample_ids, rules, 0, recipe.seed)
     places = list(range(len(first)))
     shown = {place: first[place][0] for place in places}
     for place in reversed(places):
@@ -104,7 +105,7 @@ def test_augmentation_is_drawn_from_id_epoch_and_seed(tiny: SimpleNamespace, aug
         torch.equal(shown[p].permute(1, 2, 0), torch.from_numpy(degrade.apply("JP60", crop[p], ""))) for p in places
     ]
     assert 0 < sum(jpeg) < changed * len(places)
-    later = DegradedAtRandom(data.images, data.sample_ids, recipe, 1)
+    later = DegradedAtRandom(data.images, data.sample_ids, rules, 1, recipe.seed)
     assert any(not torch.equal(later[p][0], shown[p]) for p in places)
 
 
@@ -118,7 +119,7 @@ def test_augmented_training_is_resumed_exactly(
     tiny: SimpleNamespace, augmented: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = run(augmented, tiny.manifest, tmp_path / "a", epochs=2)
-    assert read_card(undisturbed).recipe["degradations"] == ["JP60", "gaussian-noise:sigma=8"]
+    assert read_card(undisturbed).recipe["augmentation"]["degradations"] == ["JP60", "gaussian-noise:sigma=8"]
     plain = read_state(run(tiny.protocol, tiny.manifest, tmp_path / "p", epochs=2))
     assert any(not torch.equal(tensor, plain[name]) for name, tensor in read_state(undisturbed).items())
     real = augment.DegradedAtRandom.__getitem__
