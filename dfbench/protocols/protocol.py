@@ -41,8 +41,8 @@ _SILENT = ("all", "random", "clips", "length", "first", "total_real", "total_per
 def _spoken(model: BaseModel, plain: SerializerFunctionWrapHandler, silent: tuple[str, ...]) -> dict[str, Any]:
     """The content of a model without those fields of ``silent`` that have their default."""
     values: dict[str, Any] = plain(model)
-    fields = type(model).model_fields
-    return {k: v for k, v in values.items() if k not in silent or getattr(model, k) != fields[k].default}
+    defaults = {k: field.get_default(call_default_factory=True) for k, field in type(model).model_fields.items()}
+    return {k: v for k, v in values.items() if k not in silent or getattr(model, k) != defaults[k]}
 
 
 class Sampling(_Frozen):

@@ -19,19 +19,36 @@ from dfbench.preparation.engine import job_count
 from dfbench.preparation.prepare import prepare
 from dfbench.preparation.tally import Tally, clip_under_work, has_begun, read_tallies, watched
 
-# The slower face detector leaves time to interrupt.
-OPTIONS = {"frames": 5, "sizes": [64], "face_detector": "centerface-full", "quiet": True}
+# The slower face detector and large crops leave time to interrupt.
+OPTIONS = {"frames": 12, "sizes": [64, 384], "face_detector": "centerface-full", "quiet": True}
 
 
 def shard_bytes(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted(folder.glob("shard-*.parquet"))}
 
 
+def command(tree: Path, out: Path, jobs: int) -> list[str]:
+    """What :data:`OPTIONS` are when typed."""
+    words = [
+        "prepare",
+        "ff++",
+        "--root",
+        str(tree),
+        "--out",
+        str(out),
+        "--frames",
+        "12",
+        "--size",
+        "64",
+        "--size",
+        "384",
+    ]
+    return [*words, "--face-detector", "centerface-full", "--jobs", str(jobs)]
+
+
 def start(tree: Path, out: Path, jobs: int) -> subprocess.Popen[str]:
-    command = ["prepare", "ff++", "--root", str(tree), "--out", str(out), "--frames", "5", "--size", "64"]
-    command += ["--face-detector", "centerface-full"]
     return subprocess.Popen(
-        [sys.executable, "-m", "dfbench", *command, "--jobs", str(jobs)],
+        [sys.executable, "-m", "dfbench", *command(tree, out, jobs)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -134,23 +151,9 @@ def test_full_disk(tree, tmp_path):
         "from dfbench.cli.main import run_command; sys.exit(run_command(sys.argv[1:]))"
     )
     assert resource.RLIM_INFINITY is not None
-    command = [
-        "prepare",
-        "ff++",
-        "--root",
-        str(tree),
-        "--out",
-        str(out),
-        "--frames",
-        "5",
-        "--size",
-        "64",
-        "--face-detector",
-        "centerface-full",
-        "--jobs",
-        "1",
-    ]
-    done = subprocess.run([sys.executable, "-c", program, *command], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command(tree, out, 1)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 5, done.stderr
     assert "could not be written" in done.stderr
     assert "hint: free some space" in done.stderr

@@ -16,7 +16,7 @@ from dfbench.protocols.protocol import Protocol
 from dfbench.schema.drawing import Take
 from dfbench.training.train import train
 
-NAMES = [name for name in protocol_names() if name != "mini"]
+NAMES = [name for name in protocol_names() if "mini" not in load_protocol(name).datasets()]
 # Crops by dlib's landmarks need a file of the user's own.
 OF_DLIB = {"deepfakebench/v1@exact"}
 CLEAN = [n for n in NAMES if load_protocol(n).conditions.test == ("clean",) and n not in OF_DLIB]
