@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 from dfbench.cli.options import compute_options, parse_media_roots, root_option
 
 if TYPE_CHECKING:
+    from dfbench.degrade import Condition
     from dfbench.protocols.protocol import Protocol
 
 
@@ -82,8 +84,11 @@ def evaluate(
     rules = load_protocol(protocol)
     spec = get_spec(model)
     added = (*conditions, *(f"suite:{name}" for name in suites))
-    for name, reason in plan_conditions(rules, added).unavailable.items():
+    plan = plan_conditions(rules, added)
+    for name, reason in plan.unavailable.items():
         say(f"left out: {name} can not run here: {reason}", quiet)
+    for name, note in source_notes(plan.conditions).items():
+        say(f"note on {name}: {note}", quiet)
     media = parse_media_roots(roots, rules.datasets("test"))
     check_options(spec, rules.num_classes, rules.crops.size, {})
     check_device_name(device)
@@ -121,6 +126,16 @@ def evaluate(
         **flags,
     )
     show_result(done.folder)
+
+
+def source_notes(conditions: Sequence[Condition]) -> dict[str, str]:
+    """What whoever degrades whole frames must know of a degradation's strength there; by condition."""
+    notes = {
+        condition.name: " ".join(dict.fromkeys(step.degradation.note for step in condition.steps))
+        for condition in conditions
+        if condition.where == "source"
+    }
+    return {name: note for name, note in notes.items() if note.strip()}
 
 
 def check_given_weights(

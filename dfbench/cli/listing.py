@@ -137,6 +137,8 @@ def degradations() -> None:
         )
     heads = ("name", "what", "parameters", f"severity {SEVERITIES[0]}-{SEVERITIES[-1]}", "acts", "source", "available")
     print_table("degradations", heads, rows)
+    for found in map(get_degradation, degradation_names()):
+        click.echo(f"{found.name}: severities are {found.rule}." + (f" {found.note}" if found.note else ""))
     click.echo(f"names of papers: {', '.join(f'{alias} = {spec}' for alias, spec in ALIASES.items())}")
     click.echo(f"suites: {', '.join(suite_names())}")
 

@@ -143,8 +143,9 @@ def degraded_dataset(
 def _versions() -> str:
     import av
     import cv2
+    import PIL
 
-    return f"av {av.__version__} cv2 {cv2.__version__} numpy {np.__version__}"
+    return f"av {av.__version__} cv2 {cv2.__version__} numpy {np.__version__} pillow {PIL.__version__}"
 
 
 def _geometry(manifest: Manifest, samples: Samples) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from typing import Literal
 from dfbench.errors import UsageError
 from dfbench.metrics.aggregation import AGGREGATIONS
 from dfbench.metrics.kinds import FAMILIES, KINDS, RECALL, Kind, kind_of
-from dfbench.metrics.peers import Variant, variant_names, variant_of
+from dfbench.metrics.peers import OF_MEANS, Variant, variant_names, variant_of
 
 Level = Literal["frame", "video"]
 
@@ -78,7 +78,7 @@ _NAME = re.compile(
 
 
 def parse_metric(name: str) -> MetricName:
-    """Parse the name of a metric.
+    """Parse the name of a metric. A peer who knows one way to form videos only need not be told: ``auc.video~dfb``.
 
     Raises:
         UsageError: there is none of that name; the hint names the nearest.
@@ -87,6 +87,8 @@ def parse_metric(name: str) -> MetricName:
     'mean'
     >>> parse_metric("tpr@fpr=0.001.frame").metric
     'tpr@fpr=0.001'
+    >>> str(parse_metric("auc.video~dfb"))
+    'auc.video.mean~dfb'
     >>> parse_metric("auc.video")
     Traceback (most recent call last):
     dfbench.errors.UsageError: metric 'auc.video' does not say how frames become a video
@@ -99,6 +101,8 @@ def parse_metric(name: str) -> MetricName:
         kind_of(metric)
     except KeyError:
         raise _unknown(name) from None
+    if rule == "video" and peer in OF_MEANS and variant_of(metric, "video.mean", peer) is not None:
+        return MetricName(metric, "video", "mean", peer)
     if rule == "video":
         suffix = f"~{peer}" if peer else ""
         raise UsageError(

@@ -21,6 +21,8 @@ from dfbench.metrics.validation import Labels, Scores
 
 DFB_SOURCE = "DeepfakeBench, training/metrics/utils.py, get_test_metrics (commit 35cc2d4)"
 SBI_SOURCE = "SelfBlendedImages, src/inference/inference_dataset.py (commit 249281e)"
+OF_MEANS = ("dfb", "sbi")
+"""Peers whose code forms videos by the mean and in no other way."""
 HFF_SOURCE = "Hybrid-Fake-Face-Dataset, create_txtlabel.py; SFIConv, SFIC_ResNet/test.py: fake 0, real 1"
 
 

@@ -108,8 +108,9 @@ def train(
         part.degraders(under)  # what is missing is said before anything is made
     detector = _fresh(model, rules, recipe, chosen_options)
     as_run = recipe.record() | compute.record()
-    code = Path(spec.target.rpartition(":")[0])  # a user's own file, which may change between two calls
-    name = [spec.name, file_sha256(code)] if code.is_file() else [spec.name]
+    # Files that may change between two calls: a user's own detector, and weights that training begins with.
+    files = [Path(spec.target.rpartition(":")[0]), *(Path(v) for v in chosen_options.values() if isinstance(v, str))]
+    name = [spec.name, *(file_sha256(file) for file in files if file.is_file())]
     key = _key(name, chosen_options, rules, as_run, under.name, [m.info.hash for m in opened])
     folder = TrainingFolder(place.with_name(place.stem + ".training"), key)
     state = fit(detector, data, rules, recipe, folder, compute, quiet=quiet)

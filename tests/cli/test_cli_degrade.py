@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import dfbench
+from dfbench.cli.evaluate import source_notes
 from dfbench.cli.main import run_command
 from dfbench.cli.options import parse_media_roots
-from dfbench.degrade import degradation_names, get_degradation
+from dfbench.degrade import degradation_names, get_degradation, parse
 from dfbench.errors import UsageError
 from dfbench.media.encode import write_clip
 
@@ -125,3 +126,14 @@ def test_roots_by_data_set() -> None:
     assert parse_media_roots(["/data/a=b"], ["ff++"]) == {"ff++": "/data/a=b"}
     with pytest.raises(UsageError, match="does not say of which data set"):
         parse_media_roots(["/data"], ["ff++", "dfdc"])
+
+
+def test_whoever_degrades_whole_frames_is_told_how_mild_that_is(capsys: pytest.CaptureFixture[str]) -> None:
+    conditions = [parse(text) for text in ("JP60", "JP60@source", "gaussian-noise@source", "h264:crf=40@clip")]
+    notes = source_notes(conditions)
+    assert list(notes) == ["JP60@source"]
+    assert "far milder" in notes["JP60@source"]
+    assert "HFF" in notes["JP60@source"]
+    assert run_command(["list", "degradations"]) == 0
+    said = capsys.readouterr().out
+    assert f"jpeg: severities are {get_degradation('jpeg').rule}. {get_degradation('jpeg').note}" in said
