@@ -87,7 +87,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
     ]
     for row in rows:
         number = row.values.get("acc")
-        if number and number.ties and row.manipulation == "all":
+        if number and number.ties and row.manipulation == "all" and not row.baseline:
             lines.append(
                 f"{row.model} {row.data} {row.condition} {row.level}: {number.ties} scores exactly on the threshold."
             )
