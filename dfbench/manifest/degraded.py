@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-VERSION = 1  # raised when the same condition would give other crops
+VERSION = 2  # raised when the same condition would give other crops
 
 
 @dataclass(frozen=True)

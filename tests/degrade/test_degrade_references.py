@@ -8,9 +8,10 @@ import math
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from dfbench.degrade import apply, psnr
+from dfbench.degrade.noise import MOST_TABLED, poisson_counts
 
 ID = "a/b/c/d#000001.0"
 
@@ -125,6 +126,17 @@ def test_gaussian_noise_has_its_strength(sigma: float) -> None:
     assert abs(np.corrcoef(noise[:, 1:].ravel(), noise[:, :-1].ravel())[0, 1]) < 0.02
     kurtosis = ((noise / noise.std()) ** 4).mean()
     assert kurtosis == pytest.approx(3, abs=0.06)
+
+
+@pytest.mark.parametrize("scale", [0.5, 3, 12, 60, MOST_TABLED])
+def test_counts_of_photons_are_the_inverse_of_the_poisson_distribution(scale: float) -> None:
+    rng = np.random.default_rng(4)
+    levels = np.concatenate([np.arange(256), rng.integers(0, 256, 4000)]).astype(np.uint8)
+    chances = np.concatenate([np.zeros(128), np.full(128, np.nextafter(1, 0)), rng.random(4000)])
+    known = stats.poisson.ppf(chances, levels * (scale / 255))
+    middle = slice(256, None)
+    assert np.array_equal(poisson_counts(levels, scale, chances)[middle], np.maximum(known[middle], 0))
+    assert poisson_counts(levels[:128], scale, chances[:128]).max() == 0
 
 
 @pytest.mark.parametrize("scale", [60, 12])
