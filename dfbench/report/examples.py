@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from dfbench.schema.ids import parse_media_id
 from dfbench.schema.scores import EXAMPLES
 
 EXAMPLES_FILE = "examples.parquet"
+MOST_ERRORS = 12
+"""Worst samples of a run that the page shows."""
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -52,6 +56,45 @@ class Example:
         """``real`` or ``fake``."""
         return "fake" if self.label else "real"
 
+    @property
+    def off_by(self) -> float:
+        """Distance of the score from the label."""
+        return abs(self.score - self.label)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An example as the page shows it.
+
+    Attributes:
+        example: what it is.
+        wrong: whether it is on the wrong side of the threshold.
+        crop: the crop as a data URI.
+        residual: the residual as a data URI; None where there is none.
+    """
+
+    example: Example
+    wrong: bool
+    crop: str
+    residual: str | None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of one run.
+
+    Attributes:
+        label: what the report calls the detector.
+        worst: samples farthest from their label, at most :data:`MOST_ERRORS`, the farthest first.
+        typical: one sample of each manipulation with its median score.
+        stored: how many of the worst samples the run holds.
+    """
+
+    label: str
+    worst: tuple[Picture, ...]
+    typical: tuple[Picture, ...]
+    stored: int
+
 
 def load_examples(folder: Path) -> list[Example]:
     """The examples of a run folder; empty where it holds none.
@@ -78,6 +121,25 @@ def load_examples(folder: Path) -> list[Example]:
             if picture is not None and not picture.startswith(_PNG):
                 raise DataError(f"{file}: the picture of {example.sample_id} is not a PNG file")
     return examples
+
+
+def pictures(label: str, examples: Sequence[Example], threshold: float) -> Pictures:
+    """Choose and order what the page shows of a run.
+
+    Args:
+        label: what the report calls the detector.
+        examples: of :func:`load_examples`.
+        threshold: from where on a sample is called fake.
+    """
+    shown = [
+        Picture(
+            e, (e.score >= threshold) != bool(e.label), data_uri(e.crop), data_uri(e.residual) if e.residual else None
+        )
+        for e in examples
+    ]
+    worst = sorted((p for p in shown if p.example.kind == "worst"), key=lambda p: -p.example.off_by)
+    typical = tuple(p for p in shown if p.example.kind != "worst")
+    return Pictures(label, tuple(worst[:MOST_ERRORS]), typical, len(worst))
 
 
 def data_uri(png: bytes) -> str:
