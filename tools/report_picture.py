@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import shutil
 import sys
 import tempfile
@@ -22,22 +21,32 @@ from playwright.sync_api import sync_playwright
 from dfbench.report import load_runs, write_report
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "report.png"
-WIDTH, HEIGHT = 1280, 1060  # CSS pixels of one part
-PARTS = ("results", "roc", "examples")  # sections whose upper ends are shown, side by side
+WIDTH = 1200  # CSS pixels
+PARTS = (  # from the top of the first element to the bottom of the second
+    ("h1", "#results table"),
+    ("#det h2", "#det .figures"),
+    ("#videos h2", "#videos tbody tr:nth-child(8)"),
+    ("#examples h2", "#examples .crop:nth-child(4)"),
+)
+MARGIN = 12
 MOST_BYTES = 300_000
 
 
 def photograph(page_file: Path, chromium: str) -> list[Image.Image]:
-    """The upper ends of some sections, RGB."""
-    root = getattr(os, "geteuid", lambda: 1)() == 0
+    """The :data:`PARTS` of the page, RGB."""
     with sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=chromium, args=["--no-sandbox"] if root else [])
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+        browser = player.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": WIDTH, "height": 1000}, color_scheme="light")
         page.goto(page_file.as_uri())
         shots = []
-        for part in PARTS:
-            page.evaluate("id => document.getElementById(id).scrollIntoView()", part)
-            shots.append(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
+        for first, last in PARTS:
+            top, bottom = (page.locator(name).first.bounding_box() for name in (first, last))
+            assert top is not None
+            assert bottom is not None
+            start, end = top["y"] - MARGIN, bottom["y"] + bottom["height"] + MARGIN
+            area = {"x": 0, "y": start, "width": WIDTH, "height": end - start}
+            shot = page.screenshot(full_page=True, clip=area)
+            shots.append(Image.open(io.BytesIO(shot)).convert("RGB"))
         browser.close()
     return shots
 

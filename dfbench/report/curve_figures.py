@@ -121,10 +121,10 @@ def calibration_figure(curves: Mapping[str, Samples], title: str, name: str, min
         some = found.counts > 0
         error, square = (100 * of(samples.labels, samples.scores) for of in (ece, brier))
         colour, dash = style(index)
-        axes.plot(found.scores[some], found.fakes[some], dash, color=colour, lw=1.5, clip_on=False)
-        sizes = 12 + _LARGEST_DOT * found.counts[some] / len(samples.labels)
         text = plain(f"{label}: ECE {error:.1f}, Brier {square:.1f}")
-        axes.scatter(found.scores[some], found.fakes[some], sizes, color=colour, alpha=0.75, label=text, clip_on=False)
+        axes.plot(found.scores[some], found.fakes[some], dash, color=colour, lw=1.5, label=text, clip_on=False)
+        sizes = 12 + _LARGEST_DOT * found.counts[some] / len(samples.labels)
+        axes.scatter(found.scores[some], found.fakes[some], sizes, color=colour, alpha=0.75, clip_on=False)
         drawn += 1
     if not drawn:
         return None

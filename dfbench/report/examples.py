@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfbench.errors import DataError
-from dfbench.schema.ids import parse_media_id
 from dfbench.schema.scores import EXAMPLES
 
 EXAMPLES_FILE = "examples.parquet"
@@ -46,12 +45,6 @@ class Example:
     residual_factor: float | None = None
 
     @property
-    def data(self) -> str:
-        """Data set and subset, as in ``ff++/c23``."""
-        name = parse_media_id(self.sample_id)
-        return f"{name.dataset}/{name.subset}"
-
-    @property
     def truth(self) -> str:
         """``real`` or ``fake``."""
         return "fake" if self.label else "real"
@@ -68,13 +61,13 @@ class Picture:
 
     Attributes:
         example: what it is.
-        wrong: whether it is on the wrong side of the threshold.
+        called: ``fake`` from the threshold on, else ``real``.
         crop: the crop as a data URI.
         residual: the residual as a data URI; None where there is none.
     """
 
     example: Example
-    wrong: bool
+    called: str
     crop: str
     residual: str | None
 
@@ -133,7 +126,10 @@ def pictures(label: str, examples: Sequence[Example], threshold: float) -> Pictu
     """
     shown = [
         Picture(
-            e, (e.score >= threshold) != bool(e.label), data_uri(e.crop), data_uri(e.residual) if e.residual else None
+            example=e,
+            called="fake" if e.score >= threshold else "real",
+            crop=data_uri(e.crop),
+            residual=data_uri(e.residual) if e.residual else None,
         )
         for e in examples
     ]

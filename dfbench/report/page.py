@@ -22,7 +22,7 @@ from dfbench.report.sections import DASH, coverage_table, provenance, result_tab
 from dfbench.report.shown import Shown, look_into
 from dfbench.report.summary import summary
 from dfbench.report.tables import render
-from dfbench.report.videos import FIRST_LINES, HEAD, MOST_LINES, NUMBERS, Video, videos, videos_csv
+from dfbench.report.videos import FIRST_LINES, NUMBERS, Video, lines, videos, videos_csv
 
 TABLE_FILES = {"table.md": "md", "table.csv": "csv", "table.tex": "tex", "table.txt": "text"}
 
@@ -74,7 +74,9 @@ def render_page(
         lstrip_blocks=True,
     )
     doubtful = warnings(rows)
-    lines = [video.cells(DASH) for video in listed[:MOST_LINES]]
+    video_lines = lines(listed, DASH)
+    heads = list(video_lines[0]) if video_lines else ["video"]
+    texts = [list(line.values()) for line in video_lines]
     return environment.get_template("page.html.j2").render(
         title=title,
         version=__version__,
@@ -88,8 +90,8 @@ def render_page(
         left_out=shown.left_out,
         panels=panels(shown, rows),
         matrices=matrices(shown),
-        videos=table("Videos and images, the worst errors first", HEAD, NUMBERS, lines[:FIRST_LINES]),
-        video_lines=lines,
+        videos=table("Videos and images, the worst errors first", heads, NUMBERS, texts[:FIRST_LINES]),
+        video_lines=texts,
         first_lines=FIRST_LINES,
         n_videos=len(listed),
         robustness=robustness_tables(runs),

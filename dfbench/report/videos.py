@@ -17,7 +17,6 @@ MOST_LINES = 2000
 FIRST_LINES = 25
 """Lines that stand on the page at a time."""
 
-HEAD = ("model", "video", "condition", "label", "manipulation", "score", "off by", "frames", "call")
 NUMBERS = ("score", "off by", "frames")
 _CSV_HEAD = (
     "model", "media_id", "dataset", "subset", "condition", "label", "manipulation", "score", "frames", "requested",
@@ -60,12 +59,20 @@ class Video:
         """Distance of the score from the label."""
         return None if self.score is None else abs(self.score - self.label)
 
-    def cells(self, dash: str = DASH) -> tuple[str, ...]:
-        """A line under :data:`HEAD`."""
-        numbers = (dash if value is None else f"{value:.3f}" for value in (self.score, self.off_by))
-        frames = f"{self.frames}/{self.requested}"
-        word = "fake" if self.label else "real"
-        return (self.model, self.media_id, self.condition, word, self.manipulation, *numbers, frames, self.call)
+    def cells(self, dash: str = DASH) -> dict[str, str]:
+        """What stands in each column of a table."""
+        score, off_by = (dash if value is None else f"{value:.3f}" for value in (self.score, self.off_by))
+        return {
+            "model": self.model,
+            "video": self.media_id,
+            "condition": self.condition,
+            "label": "fake" if self.label else "real",
+            "manipulation": self.manipulation,
+            "score": score,
+            "off by": off_by,
+            "frames": f"{self.frames}/{self.requested}",
+            "call": self.call,
+        }
 
 
 def videos(shown: Shown) -> list[Video]:
@@ -95,6 +102,13 @@ def _videos(shown: Shown) -> Iterator[Video]:
                 requested=int(row["requested"]),
                 call="no score" if math.isnan(score) else call,
             )
+
+
+def lines(found: Sequence[Video], dash: str = DASH) -> list[dict[str, str]]:
+    """The first :data:`MOST_LINES`, without the condition where all are untouched."""
+    clean = all(video.condition == "clean" for video in found)
+    whole = (video.cells(dash) for video in found[:MOST_LINES])
+    return [{head: cell for head, cell in line.items() if not (clean and head == "condition")} for line in whole]
 
 
 def videos_csv(found: Sequence[Video]) -> str:

@@ -69,7 +69,7 @@
     if (!table.dataset.filter) { return; }
     const tools = element("div", "", { className: "tools" });
     const label = element("label", "Filter " + table.dataset.filter + " ");
-    const field = element("input", "", { type: "search", placeholder: "words, such as: fake wrong" });
+    const field = element("input", "", { type: "search", placeholder: table.dataset.example });
     const status = element("span", "");
     status.setAttribute("role", "status");
     label.appendChild(field);
