@@ -88,6 +88,7 @@ def render_page(
         notes=[note for note in notes(rows) if note not in doubtful],
         rule=shown.rule,
         left_out=shown.left_out,
+        conditions=shown.conditions,
         panels=panels(shown, rows),
         matrices=matrices(shown),
         videos=table("Videos and images, the worst errors first", heads, NUMBERS, texts[:FIRST_LINES]),

@@ -29,7 +29,7 @@ class Seen:
         threshold: from where on a sample or a video is called fake.
         classes: of a multi-class task.
         samples: what metrics rest on, by (data set, subset, condition).
-        videos: table of :func:`dfbench.metrics.video_table`.
+        videos: table of :func:`dfbench.metrics.video_table`, of every data set under the conditions that are drawn.
     """
 
     label: str
@@ -57,6 +57,11 @@ class Shown:
     detectors: tuple[Seen, ...]
     mini: bool
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The conditions that are drawn."""
+        return tuple(dict.fromkeys(condition for _, _, condition in self.places))
+
     def title(self, place: Place) -> str:
         """What is drawn, as in ``ff++/c23, JP60, video.mean``."""
         dataset, subset, condition = place
@@ -77,7 +82,8 @@ def look_into(runs: Sequence[Run], rows: Sequence[Row]) -> Shown:
     levels = list(dict.fromkeys(row.level for row in rows))
     rule = "video.mean" if "video.mean" in levels else next(iter(levels), "frame")
     places = tuple(dict.fromkeys((r.dataset, r.subset, r.condition) for r in rows if not r.baseline))
-    drawn = places if len(places) <= MOST_PLACES else tuple(p for p in places if p[2] == "clean")[:MOST_PLACES]
+    clean = tuple(place for place in places if place[2] == "clean")
+    drawn = places if len(places) <= MOST_PLACES else (clean or places)[:MOST_PLACES]
     return Shown(
         rule=rule,
         places=drawn,

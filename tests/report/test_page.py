@@ -62,6 +62,8 @@ def test_html_is_balanced_and_self_contained(html):
             target = attributes.get(key, "#")
             assert target.startswith(("#", "data:image/png;base64,")), (tag, target)
         assert tag != "img" or attributes.get("alt")
+    policy = next(a["content"] for tag, a in page.elements if tag == "meta" and "http-equiv" in a)
+    assert policy.startswith("default-src 'none'; img-src data:;")
     assert "@import" not in html
     assert not re.search(r"url\((?!#)", html)
 

@@ -188,7 +188,11 @@ def test_many_conditions_are_drawn_for_untouched_samples_alone(tmp_path: Path) -
     assert {v.condition for v in videos(shown)} == {"clean"}
     html = write_report([run], tmp_path / "out").read_text("utf-8")
     assert f"{2 * MOST_PLACES} further conditions are in the tables only" in html
-    assert "the mean over their frames" in html
+    assert "judgements of videos and images under clean, the mean over their frames" in html
+    touched = scores.filter(pa.compute.not_equal(scores["condition"], "clean"))
+    found = run_folders.result_of(touched, names=("auc.frame",))
+    shown = look_into([Run(run, "m", found, touched)], result_rows([found], ["m"]))
+    assert len(shown.places) == MOST_PLACES  # nothing is untouched: the first ones
 
 
 def test_confusion_matrices_of_several_classes(classes_run: Path, tmp_path: Path) -> None:
