@@ -28,7 +28,7 @@ PARTS = (  # from the top of the first element to the bottom of the second
     ("#videos h2", "#videos tbody tr:nth-child(8)"),
     ("#examples h2", "#examples .crop:nth-child(4)"),
 )
-MARGIN = 12
+MARGIN = 6
 MOST_BYTES = 300_000
 
 
