@@ -11,10 +11,10 @@ import click
 @click.command(epilog="Example: dfbench report runs/grnet runs/meso4 --out report")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
 @click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder of the report.")
-@click.option("--no-faces", is_flag=True, help="Leave the sample crops out.")
+@click.option("--no-faces", is_flag=True, help="Leave all pictures of faces out, residuals too.")
 @click.option("--title", help="Heading of the page.")
 def report(runs: tuple[Path, ...], out: Path, no_faces: bool, title: str | None) -> None:
-    """Write runs as one self-contained HTML page, with their table as Markdown, LaTeX, CSV and text beside it.
+    """Write runs as one self-contained HTML page; beside it their table in four formats and every video as CSV.
 
     The rows over all manipulations are printed too; the last line is the page's path.
     """

@@ -18,6 +18,7 @@ from dfbench.schema.columns import Column
 from dfbench.schema.scores import EXAMPLES
 
 RESIDUAL_FACTOR = 8.0
+WORST = 3  # samples of each data set, subset and manipulation, each of another video
 
 # Beside the contract's columns: where a sample is from, and how much its residual is amplified.
 EXTRA = (
@@ -28,25 +29,27 @@ EXTRA = (
 
 
 def choose_examples(scores: pd.DataFrame) -> Iterator[tuple[int, str]]:
-    """Places of two samples of every data set, subset and manipulation, each with its kind.
+    """Places of a few samples of every data set, subset and manipulation, each with its kind.
 
-    ``typical``: score nearest the median; ``worst``: farthest from the label.
+    ``typical``: the one with the score nearest the median; ``worst``: the :data:`WORST` farthest from their label,
+    each of another clip or image.
 
     Args:
-        scores: rows with ``dataset, subset, manipulation, label, score, sample_id``, all of them scored.
+        scores: rows with ``dataset, subset, manipulation, media_id, label, score, sample_id``, all of them scored.
     """
     for _, part in scores.groupby(["dataset", "subset", "manipulation"], sort=True):
         ordered = part.sort_values("sample_id", kind="stable")
-        places = ordered.index.to_numpy()
         score = ordered["score"].to_numpy(np.float64)
-        yield int(places[np.abs(score - np.median(score)).argmin()]), "typical"
-        yield int(places[np.abs(score - ordered["label"].to_numpy()).argmax()]), "worst"
+        yield int(ordered.index[np.abs(score - np.median(score)).argmin()]), "typical"
+        farthest = np.argsort(-np.abs(score - ordered["label"].to_numpy()), kind="stable")
+        for place in ordered.iloc[farthest].drop_duplicates("media_id").index[:WORST]:
+            yield int(place), "worst"
 
 
 def examples_table(
     model: nn.Module, data: RoleData, scores: pa.Table, device: torch.device, images: Dataset[tuple[Tensor, int]]
 ) -> pa.Table:
-    """The examples of a run, at most two a data set, subset and manipulation.
+    """The examples of a run, see :func:`choose_examples`.
 
     Args:
         model: the detector; the ``residual`` of its output (N,3,H,W, at least 0), if any, is drawn amplified.

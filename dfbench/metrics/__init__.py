@@ -1,8 +1,9 @@
 """Pure functions on arrays: metrics, video aggregation, intervals, paired tests; and the metrics of a scores table."""
 
 from dfbench.metrics.aggregation import AGGREGATIONS, Videos, aggregate
-from dfbench.metrics.calibration import brier, ece, log_loss
+from dfbench.metrics.calibration import Reliability, brier, ece, log_loss, reliability
 from dfbench.metrics.classification import (
+    DetCurve,
     EqualError,
     RocCurve,
     accuracy,
@@ -10,6 +11,7 @@ from dfbench.metrics.classification import (
     average_precision,
     balanced_accuracy,
     class_recalls,
+    det_curve,
     eer,
     equal_error,
     majority,
@@ -27,13 +29,16 @@ from dfbench.metrics.doubts import doubts
 from dfbench.metrics.names import MetricName, metric_names, parse_metric
 from dfbench.metrics.seeds import SeedSummary, combine_seeds
 from dfbench.metrics.significance import holm, mcnemar
+from dfbench.metrics.videos import video_table
 
 __all__ = [
     "AGGREGATIONS",
     "Delong",
     "DelongTest",
+    "DetCurve",
     "EqualError",
     "MetricName",
+    "Reliability",
     "RocCurve",
     "SeedSummary",
     "Videos",
@@ -50,6 +55,7 @@ __all__ = [
     "coverage_rows",
     "delong",
     "delong_test",
+    "det_curve",
     "doubts",
     "ece",
     "eer",
@@ -64,7 +70,9 @@ __all__ = [
     "parse_metric",
     "partial_auc",
     "partial_auc_mcclish",
+    "reliability",
     "roc_curve",
     "ties_at",
     "tpr_at_fpr",
+    "video_table",
 ]

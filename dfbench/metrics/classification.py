@@ -46,6 +46,21 @@ class RocCurve:
     thresholds: NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
+class DetCurve:
+    """Detection error trade-off: both error rates at every threshold of the ROC.
+
+    Attributes:
+        fpr: (V,) share of reals at or above the threshold, from 0 to 1.
+        fnr: (V,) share of fakes below the threshold, from 1 to 0.
+        thresholds: (V,) infinity first, then the distinct scores in descending order.
+    """
+
+    fpr: NDArray[np.float64]
+    fnr: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+
+
 def accuracy(labels: ArrayLike, scores: ArrayLike, threshold: float = 0.5) -> float:
     """Share of samples on the right side of the threshold; ``score >= threshold`` means fake.
 
@@ -156,6 +171,19 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
     ranking = rank(y, s)
     tp, fp = vertices(ranking)
     return RocCurve(fp[0] / fp[0, -1], tp[0] / tp[0, -1], ranking.thresholds)
+
+
+def det_curve(labels: ArrayLike, scores: ArrayLike) -> DetCurve:
+    """The ROC's vertices as error rates (Martin et al., Eurospeech 1997), to be drawn on normal-deviate axes.
+
+    Raises:
+        UndefinedMetric: one class is missing.
+
+    >>> det_curve([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).fnr
+    array([1. , 0.5, 0.5, 0. , 0. ])
+    """
+    roc = roc_curve(labels, scores)
+    return DetCurve(roc.fpr, 1 - roc.tpr, roc.thresholds)
 
 
 def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:

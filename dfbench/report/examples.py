@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfbench.errors import DataError
-from dfbench.schema.ids import parse_media_id
 from dfbench.schema.scores import EXAMPLES
 
 EXAMPLES_FILE = "examples.parquet"
+MOST_ERRORS = 12
+"""Worst samples of a run that the page shows."""
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -42,15 +45,48 @@ class Example:
     residual_factor: float | None = None
 
     @property
-    def data(self) -> str:
-        """Data set and subset, as in ``ff++/c23``."""
-        name = parse_media_id(self.sample_id)
-        return f"{name.dataset}/{name.subset}"
-
-    @property
     def truth(self) -> str:
         """``real`` or ``fake``."""
         return "fake" if self.label else "real"
+
+    @property
+    def off_by(self) -> float:
+        """Distance of the score from the label."""
+        return abs(self.score - self.label)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An example as the page shows it.
+
+    Attributes:
+        example: what it is.
+        called: ``fake`` from the threshold on, else ``real``.
+        crop: the crop as a data URI.
+        residual: the residual as a data URI; None where there is none.
+    """
+
+    example: Example
+    called: str
+    crop: str
+    residual: str | None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of one run.
+
+    Attributes:
+        label: what the report calls the detector.
+        worst: samples farthest from their label, at most :data:`MOST_ERRORS`, the farthest first.
+        typical: one sample of each manipulation with its median score.
+        stored: how many of the worst samples the run holds.
+    """
+
+    label: str
+    worst: tuple[Picture, ...]
+    typical: tuple[Picture, ...]
+    stored: int
 
 
 def load_examples(folder: Path) -> list[Example]:
@@ -78,6 +114,28 @@ def load_examples(folder: Path) -> list[Example]:
             if picture is not None and not picture.startswith(_PNG):
                 raise DataError(f"{file}: the picture of {example.sample_id} is not a PNG file")
     return examples
+
+
+def pictures(label: str, examples: Sequence[Example], threshold: float) -> Pictures:
+    """Choose and order what the page shows of a run.
+
+    Args:
+        label: what the report calls the detector.
+        examples: of :func:`load_examples`.
+        threshold: from where on a sample is called fake.
+    """
+    shown = [
+        Picture(
+            example=e,
+            called="fake" if e.score >= threshold else "real",
+            crop=data_uri(e.crop),
+            residual=data_uri(e.residual) if e.residual else None,
+        )
+        for e in examples
+    ]
+    worst = sorted((p for p in shown if p.example.kind == "worst"), key=lambda p: -p.example.off_by)
+    typical = tuple(p for p in shown if p.example.kind != "worst")
+    return Pictures(label, tuple(worst[:MOST_ERRORS]), typical, len(worst))
 
 
 def data_uri(png: bytes) -> str:

@@ -1,4 +1,4 @@
-"""ROC curves, score histograms and per-manipulation bars, as SVG text."""
+"""Score histograms, and what manipulations do: bars of a metric and the spread of scores, as SVG text."""
 
 from __future__ import annotations
 
@@ -6,89 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+import pandas as pd
 
-from dfbench.errors import UndefinedMetric
-from dfbench.metrics import equal_error, roc_curve
 from dfbench.metrics.names import title_of
 from dfbench.metrics.samples import Samples
 from dfbench.report.rows import Row
-from dfbench.report.rules import MINI_NOTE
-from dfbench.report.svg import FAKE_COLOUR, INK, REAL_COLOUR, style, to_svg
+from dfbench.report.svg import FAKE_COLOUR, INK, REAL_COLOUR, heads, legend, new_figure, plain, style, to_svg
 
-_MAX_POINTS = 2000  # of a drawn curve: beyond it, neighbours lie within a line's width
 _BINS = 25
-
-
-def _figure(width: float, height: float, mini: bool) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.patch.set_alpha(0)
-    axes = figure.add_subplot()
-    axes.patch.set_alpha(0)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(INK)
-    axes.tick_params(colors=INK, labelsize=10)
-    if mini:
-        figure.supxlabel(MINI_NOTE, fontsize=9, color=INK, style="italic", x=0.99, ha="right")
-    return figure, axes
-
-
-def _plain(text: str) -> str:
-    """The text as it stands: dollar signs in a name start no formula."""
-    return text.replace("$", r"\$")
-
-
-def _legend(axes: Axes, **where: Any) -> None:
-    axes.legend(frameon=False, fontsize=10, labelcolor=INK, **where)
-
-
-def roc_figure(curves: Mapping[str, Samples], title: str, name: str, mini: bool) -> str | None:
-    """ROC curves with their equal-error points.
-
-    Args:
-        curves: detector -> the samples it was judged on.
-        title: what is drawn.
-        name: id prefix, unique on the page.
-        mini: whether the data are invented faces.
-
-    Returns:
-        SVG text; None where no detector has both classes.
-    """
-    figure, axes = _figure(4.6, 4.6, mini)
-    drawn = 0
-    for index, (label, samples) in enumerate(curves.items()):
-        try:
-            curve = roc_curve(samples.labels, samples.scores)
-            rate = equal_error(samples.labels, samples.scores).value
-        except UndefinedMetric:
-            continue
-        keep = np.unique(np.linspace(0, len(curve.fpr) - 1, _MAX_POINTS).round().astype(int))
-        colour, dash = style(index)
-        axes.plot(curve.fpr[keep], curve.tpr[keep], dash, color=colour, lw=2, label=_plain(label))
-        axes.plot([rate], [1 - rate], "o", color=colour, ms=7)
-        drawn += 1
-    if not drawn:
-        return None
-    axes.plot([0, 1], [0, 1], color=INK, lw=0.8, alpha=0.5)
-    axes.plot([0, 1], [1, 0], color=INK, lw=0.8, alpha=0.5, ls=":")
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.01)
-    axes.set_aspect("equal")
-    axes.set_xlabel("false positive rate (reals called fake)", color=INK)
-    axes.set_ylabel("true positive rate (fakes called fake)", color=INK)
-    axes.set_title(_plain(title), color=INK, fontsize=11)
-    _legend(axes, loc="lower right")
-    return to_svg(figure, name, f"ROC curves: {title}; dots mark the equal error rate")
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def histogram_figure(samples: Samples, threshold: float, title: str, name: str, mini: bool) -> str | None:
     """Scores of reals and fakes, as shares of their class; None where there is no sample."""
     if not len(samples.labels):
         return None
-    figure, axes = _figure(4.6, 3.0, mini)
+    figure, axes = new_figure(4.6, 3.0, mini)
     edges = np.linspace(0, 1, _BINS + 1).tolist()
     for label, word, colour, hatch in ((0, "real", REAL_COLOUR, ""), (1, "fake", FAKE_COLOUR, "///")):
         own = samples.scores[samples.labels == label]
@@ -98,10 +31,8 @@ def histogram_figure(samples: Samples, threshold: float, title: str, name: str, 
             axes.hist(own, edges, weights=weights, label=f"{word} ({len(own)})", histtype="stepfilled", **options)
     axes.axvline(threshold, color=INK, lw=0.8, ls="--")
     axes.set_xlim(0, 1)
-    axes.set_xlabel("score, P(fake)", color=INK)
-    axes.set_ylabel("% of the class", color=INK)
-    axes.set_title(_plain(title), color=INK, fontsize=11)
-    _legend(axes)
+    heads(axes, title, "score, P(fake)", "% of the class")
+    legend(axes)
     return to_svg(figure, name, f"Score histogram: {title}")
 
 
@@ -123,14 +54,14 @@ def bars_figure(rows: Sequence[Row], metric: str, title: str, name: str, mini: b
         return None
     methods = list(dict.fromkeys(r.manipulation for r in rows))
     models = list(dict.fromkeys(r.model for r in rows))
-    figure, axes = _figure(4.6, 1.1 + 0.32 * len(methods) * len(models) + 0.3 * len(methods), mini)
+    figure, axes = new_figure(4.6, _height(len(methods), len(models)), mini)
     step = 0.8 / len(models)
     for index, model in enumerate(models):
         colour, _ = style(index)
         own = [r for r in rows if r.model == model]
         at = [methods.index(r.manipulation) - 0.4 + step * (index + 0.5) for r in own]
         values = np.array([100 * float(r.values[metric].value or 0.0) for r in own])
-        axes.barh(at, values, step * 0.9, color=colour, alpha=0.75, label=_plain(model))
+        axes.barh(at, values, step * 0.9, color=colour, alpha=0.75, label=plain(model))
         for y, value, row in zip(at, values, own, strict=True):
             number = row.values[metric]
             right = value
@@ -140,14 +71,55 @@ def bars_figure(rows: Sequence[Row], metric: str, title: str, name: str, mini: b
             axes.annotate(
                 f"{value:.1f}", (max(right, value), y), (4, 0), textcoords="offset points", va="center", color=INK
             )
-    axes.set_yticks(range(len(methods)), [_plain(m) for m in methods])
+    axes.set_yticks(range(len(methods)), [plain(m) for m in methods])
     axes.invert_yaxis()
     axes.set_xlim(0, 112)
     axes.set_xticks(range(0, 101, 25))
     if metric == "auc":
         axes.axvline(50, color=INK, lw=0.8, ls=":")
-    axes.set_xlabel(f"{title_of(metric)}, %", color=INK)
-    axes.set_title(_plain(title), color=INK, fontsize=11)
+    heads(axes, title, f"{title_of(metric)}, %")
     if len(models) > 1:
         figure.legend(loc="outside upper center", ncols=min(len(models), 3), frameon=False, fontsize=10, labelcolor=INK)
     return to_svg(figure, name, f"{title_of(metric)} by manipulation: {title}")
+
+
+def spread_figure(videos: Mapping[str, pd.DataFrame], title: str, name: str, mini: bool) -> str | None:
+    """Scores of the videos of each manipulation: median, middle half, and the middle nine tenths.
+
+    Args:
+        videos: detector -> its rows of :func:`dfbench.metrics.video_table` of one data set, subset and condition.
+        title: what is drawn.
+        name: id prefix, unique on the page.
+        mini: whether the data are invented faces.
+
+    Returns:
+        SVG text; None where no video has a score.
+    """
+    scored = {label: table.dropna(subset="score") for label, table in videos.items()}
+    scored = {label: table for label, table in scored.items() if len(table)}
+    if not scored:
+        return None
+    both = pd.concat(scored.values())[["label", "manipulation"]].drop_duplicates()
+    methods = both.sort_values(["label", "manipulation"])["manipulation"].unique().tolist()
+    figure, axes = new_figure(4.6, _height(len(methods), len(scored)), mini)
+    step = 0.8 / len(scored)
+    for index, (label, table) in enumerate(scored.items()):
+        colour, _ = style(index)
+        for method, own in table.groupby("manipulation"):
+            y = methods.index(method) - 0.4 + step * (index + 0.5)
+            low, left, middle, right, high = np.quantile(own["score"], _QUANTILES)
+            axes.plot([low, high], [y, y], color=colour, lw=1.5)
+            axes.barh([y], [right - left], step * 0.7, [left], color=colour, alpha=0.6)
+            axes.plot([middle, middle], [y - step * 0.35, y + step * 0.35], color=INK, lw=2)
+        axes.barh([np.nan], [0], color=colour, alpha=0.6, label=plain(label))
+    axes.set_yticks(range(len(methods)), [plain(m) for m in methods])
+    axes.invert_yaxis()
+    axes.set_xlim(-0.01, 1.01)
+    heads(axes, title, "score, P(fake)")
+    if len(scored) > 1:
+        figure.legend(loc="outside upper center", ncols=min(len(scored), 3), frameon=False, fontsize=10, labelcolor=INK)
+    return to_svg(figure, name, f"Scores of the videos of each manipulation: {title}")
+
+
+def _height(methods: int, models: int) -> float:
+    return 1.1 + 0.32 * methods * models + 0.3 * methods

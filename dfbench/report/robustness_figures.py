@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dfbench.metrics import parse_metric
 from dfbench.report.robustness import Judged
 from dfbench.report.rules import MINI_NOTE
-from dfbench.report.svg import INK, style, to_svg
+from dfbench.report.svg import INK, plain, soften, style, to_svg
 
 COLUMNS = 5
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -56,12 +55,12 @@ def curves_figure(found: Sequence[Judged], name: str, mini: bool) -> str | None:
     for plot in plots[len(families) :]:
         plot.set_visible(False)
     for number, (family, plot) in enumerate(zip(families, plots, strict=False)):
-        _plain(plot)
+        soften(plot, 9)
         plot.set_title(family, fontsize=10, color=INK)
         for index, (one, values) in enumerate(zip(found, grids, strict=True)):
             colour, dash = style(index)
             clean = np.nan if one.found.value is None else one.found.value
-            label = one.label.replace("$", r"\$") if number == 0 else None
+            label = plain(one.label) if number == 0 else None
             plot.plot([0, *SEVERITIES], 100 * np.array([clean, *values[number]]), dash, color=colour, label=label)
     plots[0].set_xticks([0, *SEVERITIES])
     figure.supxlabel("severity" + (f" ({MINI_NOTE})" if mini else ""), fontsize=10, color=INK)
@@ -90,7 +89,7 @@ def heat_figure(one: Judged, name: str, mini: bool) -> str | None:
     figure = Figure(figsize=(4.6, 1.3 + 0.27 * len(families)), layout="constrained")
     figure.patch.set_alpha(0)
     plot = figure.add_subplot()
-    _plain(plot)
+    soften(plot, 9)
     low = 50.0 if parse_metric(one.found.name).metric == "auc" else 0.0
     plot.imshow(values, cmap=COLOURS, vmin=low, vmax=100, aspect="auto", interpolation="nearest")
     for (line, column), value in np.ndenumerate(values):
@@ -102,17 +101,8 @@ def heat_figure(one: Judged, name: str, mini: bool) -> str | None:
     plot.xaxis.tick_top()
     if mini:
         figure.supxlabel(MINI_NOTE, fontsize=9, color=INK, style="italic")
-    plot.set_title(f"{one.label}: {one.data}, {_title(one)}, %".replace("$", r"\$"), color=INK, fontsize=11)
+    plot.set_title(plain(f"{one.label}: {one.data}, {_title(one)}, %"), color=INK, fontsize=11)
     return to_svg(figure, name, f"{_title(one)} of {one.label} by degradation and severity: {one.data}")
-
-
-def _plain(plot: Axes) -> None:
-    plot.patch.set_alpha(0)
-    for side in ("top", "right"):
-        plot.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        plot.spines[side].set_color(INK)
-    plot.tick_params(colors=INK, labelsize=9)
 
 
 def _title(one: Judged) -> str:

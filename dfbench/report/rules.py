@@ -78,24 +78,41 @@ def notes(rows: Sequence[Row]) -> list[str]:
     lines += _reasons(rows)
     if any(row.coverage_differs for row in rows):
         lines.append("Coverage is the share of requested samples that were scored (of reals / of fakes).")
-    lines += dict.fromkeys(f"{row.model}: {warning}." for row in rows for warning in row.warnings)
+    lines += _doubts(rows)
     lines += [_BASELINES] if any(row.baseline and row.model != MAJORITY for row in rows) else []
-    others = {(r.model, r.crop_mismatch, r.profile, r.size) for r in rows if r.crop_mismatch}
-    lines += [
-        f"{CROP_MARK} {model}: weights trained on {trained} crops, scored on {profile} {size} px (crop mismatch)."
-        for model, trained, profile, size in sorted(others)
-    ]
+    lines += _mismatches(rows)
     for row in rows:
         number = row.values.get("acc")
         if number and number.ties and row.manipulation == "all" and not row.baseline:
             lines.append(
                 f"{row.model} {row.data} {row.condition} {row.level}: {number.ties} scores exactly on the threshold."
             )
-    cautions = dict.fromkeys((row.model, row.caution) for row in rows if row.caution)
-    lines += [f"Caution, {model}: {text}." for model, text in cautions]
+    lines += _cautions(rows)
     if any(row.mini for row in rows):
         lines.append(f"{MINI_NOTE}: no stand-in for real forgeries, no ground for ranking detectors.")
     return lines
+
+
+def warnings(rows: Sequence[Row]) -> list[str]:
+    """The notes that a reader must not miss: what makes runs differ, what looks wrong, what was trained otherwise."""
+    return [*differences(rows), *_doubts(rows), *_mismatches(rows), *_cautions(rows)]
+
+
+def _doubts(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(f"{row.model}: {warning}." for row in rows for warning in row.warnings))
+
+
+def _mismatches(rows: Sequence[Row]) -> list[str]:
+    others = {(r.model, r.crop_mismatch, r.profile, r.size) for r in rows if r.crop_mismatch}
+    return [
+        f"{CROP_MARK} {model}: weights trained on {trained} crops, scored on {profile} {size} px (crop mismatch)."
+        for model, trained, profile, size in sorted(others)
+    ]
+
+
+def _cautions(rows: Sequence[Row]) -> list[str]:
+    cautions = dict.fromkeys((row.model, row.caution) for row in rows if row.caution)
+    return [f"Caution, {model}: {text}." for model, text in cautions]
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:

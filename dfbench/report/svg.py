@@ -7,8 +7,11 @@ import re
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+
+from dfbench.report.rules import MINI_NOTE
 
 INK = "#010203"
 """Colour that stands for the page's own text colour; it becomes ``currentColor``."""
@@ -22,6 +25,44 @@ REAL_COLOUR, FAKE_COLOUR = COLOURS[0], COLOURS[1]
 def style(index: int) -> tuple[str, str]:
     """Colour and dash of the i-th curve; the dash changes when the colours are used up."""
     return COLOURS[index % len(COLOURS)], DASHES[(index // len(COLOURS)) % len(DASHES)]
+
+
+def new_figure(width: float, height: float, mini: bool) -> tuple[Figure, Axes]:
+    """A transparent figure of one plot, marked where the data are invented faces; sizes in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.patch.set_alpha(0)
+    axes = figure.add_subplot()
+    soften(axes)
+    if mini:
+        figure.supxlabel(MINI_NOTE, fontsize=9, color=INK, style="italic", x=0.99, ha="right")
+    return figure, axes
+
+
+def soften(axes: Axes, labelsize: int = 10) -> None:
+    """Transparent, without upper and right spine, in the page's text colour."""
+    axes.patch.set_alpha(0)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(INK)
+    axes.tick_params(colors=INK, labelsize=labelsize)
+
+
+def heads(axes: Axes, title: str, x: str, y: str = "") -> None:
+    """Title and axis labels in the page's text colour."""
+    axes.set_title(plain(title), color=INK, fontsize=11)
+    axes.set_xlabel(x, color=INK)
+    axes.set_ylabel(y, color=INK)
+
+
+def legend(axes: Axes, **where: Any) -> None:
+    """A legend without a frame."""
+    axes.legend(frameon=False, fontsize=10, labelcolor=INK, **where)
+
+
+def plain(text: str) -> str:
+    """The text as it stands: dollar signs in a name start no formula."""
+    return text.replace("$", r"\$")
 
 
 def to_svg(figure: Figure, name: str, title: str) -> str:

@@ -51,7 +51,7 @@ def html(report):
 
 def test_all_files_are_there_and_nothing_else(report):
     names = {f.name for f in report.parent.iterdir()}
-    assert names == {"index.html", "table.md", "table.csv", "table.tex", "table.txt"}
+    assert names == {"index.html", "table.md", "table.csv", "table.tex", "table.txt", "videos.csv"}
 
 
 def test_html_is_balanced_and_self_contained(html):
@@ -62,6 +62,8 @@ def test_html_is_balanced_and_self_contained(html):
             target = attributes.get(key, "#")
             assert target.startswith(("#", "data:image/png;base64,")), (tag, target)
         assert tag != "img" or attributes.get("alt")
+    policy = next(a["content"] for tag, a in page.elements if tag == "meta" and "http-equiv" in a)
+    assert policy.startswith("default-src 'none'; img-src data:;")
     assert "@import" not in html
     assert not re.search(r"url\((?!#)", html)
 
@@ -77,7 +79,8 @@ def test_ids_are_unique_and_references_resolve(html):
 def test_every_section_has_a_phone_and_a_dark_page(html):
     page = Page(html)
     ids = {a.get("id") for _, a in page.elements}
-    assert {"results", "roc", "scores", "manipulations", "examples", "coverage", "provenance", "cite", "mini"} <= ids
+    sections = "results roc det scores calibration manipulations videos examples coverage provenance cite mini"
+    assert set(sections.split()) <= ids
     assert ("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}) in page.elements
     assert "prefers-color-scheme: dark" in html
     assert "@media print" in html
@@ -85,7 +88,7 @@ def test_every_section_has_a_phone_and_a_dark_page(html):
 
 def test_every_figure_carries_the_mini_mark(html):
     figures = re.findall(r"<svg.*?</svg>", html, re.DOTALL)
-    assert len(figures) == 2 + 4 + 2  # ROC and bars of two subsets, histograms of two detectors on each
+    assert len(figures) == 2 * (5 + 2)  # two subsets: five figures of both detectors, a histogram of each
     for figure in figures:
         assert "mini: invented faces" in figure
         assert "viewBox" in figure

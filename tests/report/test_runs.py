@@ -95,7 +95,6 @@ def test_examples(run, two_runs):
     assert examples[0].truth == "real"
     assert examples[0].residual is None
     assert examples[0].residual_factor is None
-    assert examples[0].data == "mini/c23"
     assert load_examples(two_runs[1]) == []
 
 

@@ -1,26 +1,99 @@
 "use strict";
-// Sort a table by a column: numbers by their value before the interval, everything else as text.
-document.querySelectorAll("table.sortable").forEach(function (table) {
-  var body = table.tBodies[0];
-  Array.from(table.tHead.rows[0].cells).forEach(function (head, column) {
-    var button = document.createElement("button");
-    button.type = "button";
-    button.textContent = head.textContent;
-    head.textContent = "";
-    head.appendChild(button);
-    button.addEventListener("click", function () {
-      var down = head.getAttribute("aria-sort") === "ascending";
-      Array.from(table.tHead.rows[0].cells).forEach(function (other) { other.removeAttribute("aria-sort"); });
-      head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      var rows = Array.from(body.rows);
-      rows.sort(function (a, b) {
-        var x = a.cells[column].textContent, y = b.cells[column].textContent;
-        var p = parseFloat(x), q = parseFloat(y);
-        if (isNaN(p) !== isNaN(q)) { return isNaN(p) ? 1 : -1; }  // a number that does not exist stands last
-        var order = isNaN(p) ? x.localeCompare(y) : p - q;
-        return down ? -order : order;
+// Tables are sorted by a press on a column's head; those with data-filter get a field that keeps the rows holding all of
+// its words, and those with data-page show so many lines at a time, taken from the JSON element named by data-lines.
+(function () {
+  const collator = new Intl.Collator("en", { numeric: true });
+
+  function element(name, text, more) {
+    const made = Object.assign(document.createElement(name), more || {});
+    made.textContent = text;
+    return made;
+  }
+
+  // Numbers by their value before the interval, and one that does not exist last; everything else as text.
+  function order(column, numeric, down) {
+    return function (a, b) {
+      const x = a.cells[column], y = b.cells[column];
+      const p = numeric ? parseFloat(x) : NaN, q = numeric ? parseFloat(y) : NaN;
+      if (isNaN(p) !== isNaN(q)) { return isNaN(p) ? 1 : -1; }
+      const found = isNaN(p) ? collator.compare(x, y) : p - q;
+      return down ? -found : found;
+    };
+  }
+
+  function enhance(table) {
+    const body = table.tBodies[0], heads = Array.from(table.tHead.rows[0].cells);
+    const page = Number(table.dataset.page || 0);
+    const numeric = heads.map(function (head) { return head.classList.contains("number"); });
+    const lines = page
+      ? JSON.parse(document.getElementById(table.dataset.lines).textContent).map(function (cells) { return { cells: cells }; })
+      : Array.from(body.rows).map(function (row) {
+        return { row: row, cells: Array.from(row.cells).map(function (cell) { return cell.textContent; }) };
       });
-      rows.forEach(function (row) { body.appendChild(row); });
+    let sorted = lines, start = 0, words = [], told = function () {};
+
+    function rowOf(line) {
+      if (!line.row) {
+        line.row = document.createElement("tr");
+        line.cells.forEach(function (text, i) {
+          line.row.appendChild(element("td", text, { className: numeric[i] ? "number" : "" }));
+        });
+      }
+      return line.row;
+    }
+
+    function show() {
+      const found = sorted.filter(function (line) {
+        const text = line.cells.join(" ").toLowerCase();
+        return words.every(function (word) { return text.includes(word); });
+      });
+      if (start >= found.length) { start = 0; }
+      const end = page ? Math.min(start + page, found.length) : found.length;
+      body.replaceChildren(...found.slice(start, end).map(rowOf));
+      told(found.length, end);
+    }
+
+    heads.forEach(function (head, column) {
+      const button = element("button", head.textContent, { type: "button" });
+      head.replaceChildren(button);
+      button.addEventListener("click", function () {
+        const down = head.getAttribute("aria-sort") === "ascending";
+        heads.forEach(function (other) { other.removeAttribute("aria-sort"); });
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        sorted = lines.slice().sort(order(column, numeric[column], down));
+        start = 0;
+        show();
+      });
     });
-  });
-});
+
+    if (!table.dataset.filter) { return; }
+    const tools = element("div", "", { className: "tools" });
+    const label = element("label", "Filter " + table.dataset.filter + " ");
+    const field = element("input", "", { type: "search", placeholder: table.dataset.example });
+    const status = element("span", "");
+    status.setAttribute("role", "status");
+    label.appendChild(field);
+    tools.append(label, status);
+    field.addEventListener("input", function () {
+      words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+      start = 0;
+      show();
+    });
+    const turn = [["previous", -page], ["next", page]].map(function (entry) {
+      const button = element("button", entry[0], { type: "button" });
+      button.addEventListener("click", function () { start = Math.max(0, start + entry[1]); show(); });
+      if (page) { tools.appendChild(button); }
+      return button;
+    });
+    told = function (count, end) {
+      status.textContent = (page && count ? (start + 1) + "–" + end + " of " : "") + count
+        + (count < lines.length ? " (" + lines.length + " in all)" : "");
+      turn[0].disabled = start === 0;
+      turn[1].disabled = end >= count;
+    };
+    table.parentElement.before(tools);
+    show();
+  }
+
+  document.querySelectorAll("table.sortable").forEach(enhance);
+}());
