@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,5 +139,21 @@ def show(scores: Scores, quiet: bool) -> None:
     click.echo("")
     for line in (*marks(scores), *CAUTION):
         click.echo(line)
-    for path in scores.written:
-        click.echo(str(path))
+    for line in named(scores.written):
+        click.echo(line)
+
+
+def named(written: Sequence[Path]) -> list[str]:
+    """What was written, a line each; many files of one kind in one folder share a line.
+
+    >>> named([Path("s.csv"), *(Path(f"out/{n}.mp4") for n in range(4))])
+    ['s.csv', 'out/*.mp4 (4 files)']
+    """
+    kinds = Counter((path.parent, path.suffix) for path in written)
+    lines = [
+        f"{path.parent / '*'}{path.suffix} ({kinds[path.parent, path.suffix]} files)"
+        if kinds[path.parent, path.suffix] > MOST_NAMED
+        else str(path)
+        for path in written
+    ]
+    return list(dict.fromkeys(lines))

@@ -281,10 +281,14 @@ def _face(row: Row, track: int | None) -> FaceScore:
         reason=row["reason"],
         p_fake=row["p_fake"] if ok else None,
         logits=tuple(row["logits"]) if ok else (),
-        box=tuple(np.asarray(row["box"]).tolist()) if ok else (),
-        landmarks=tuple(np.asarray(row["landmarks"]).tolist()) if ok else (),
+        box=_pixels(row["box"]) if ok else (),
+        landmarks=_pixels(row["landmarks"]) if ok else (),
         face_score=float(row["face_score"]) if ok else None,
     )
+
+
+def _pixels(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(round(float(value), 2) for value in values)
 
 
 def _tracks(frames: Sequence[FrameScore], aggregation: str) -> Iterator[TrackScore]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +81,14 @@ class Faces:
         return found
 
 
-def write_overlay(path: Path, file: FileScore, out: Path, marks: Sequence[str], decoder: str = "pyav") -> None:
+def write_overlay(
+    path: Path,
+    file: FileScore,
+    out: Path,
+    marks: Sequence[str],
+    decoder: str = "pyav",
+    advance: Callable[[], None] = lambda: None,
+) -> None:
     """Write a clip (H.264, without sound) or picture with boxes and scores, whole or not at all.
 
     Args:
@@ -90,6 +97,7 @@ def write_overlay(path: Path, file: FileScore, out: Path, marks: Sequence[str], 
         out: ``*.png`` for a picture, else an mp4.
         marks: what must stand beside the scores.
         decoder: name of the video reader.
+        advance: called for every frame that is drawn.
 
     Raises:
         DataError: the clip does not decode any more.
@@ -97,18 +105,21 @@ def write_overlay(path: Path, file: FileScore, out: Path, marks: Sequence[str], 
     """
     faces, footer = Faces(file), (*marks, CAUTION_SHORT)
     if out.suffix.lower() == PICTURE:
-        (image,) = _drawn(path, faces, footer, decoder)
+        (image,) = _drawn(path, faces, footer, decoder, advance)
         with replacing(out) as temporary:
             temporary.write_bytes(encode_png(image))
         return
     fps = read(path, lambda _: [], decoder).fps or DEFAULT_FPS
     make_folder_of(out)
-    write_clip(out, _alike(_drawn(path, faces, footer, decoder)), fps, CRF)
+    write_clip(out, _alike(_drawn(path, faces, footer, decoder, advance)), fps, CRF)
 
 
-def _drawn(path: Path, faces: Faces, footer: Sequence[str], decoder: str) -> Iterator[Picture]:
+def _drawn(
+    path: Path, faces: Faces, footer: Sequence[str], decoder: str, advance: Callable[[], None]
+) -> Iterator[Picture]:
     for frame in stream_frames(path, decoder):
         yield draw(frame.image, faces.at(frame.index), footer)
+        advance()
 
 
 def draw(image: Picture, faces: Sequence[Drawn], footer: Sequence[str]) -> Picture:

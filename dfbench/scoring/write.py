@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dfbench.progress import progress
@@ -37,24 +37,25 @@ def write_outputs(
     if outputs.json is not None:
         write_json(scores, outputs.json)
         written.append(outputs.json)
-    beside = marks(scores)
-    scored = [(path, file) for path, file in zip(files, scores.files, strict=True) if file.status == "ok"]
-    drawn = [(outputs.timelines.get(path), outputs.overlays.get(path), path, file) for path, file in scored]
-    total = sum((timeline is not None) + (overlay is not None) for timeline, overlay, _, _ in drawn)
-    if not total:
-        return tuple(written)
+    if outputs.timelines or outputs.overlays:
+        written += _draw(scores, files, outputs, decoder, quiet)
+    return tuple(written)
+
+
+def _draw(scores: Scores, files: Sequence[Path], outputs: Outputs, decoder: str, quiet: bool) -> Iterator[Path]:
     # Imported here: most do without pictures.
     from dfbench.scoring.overlay import write_overlay
     from dfbench.scoring.timeline import write_timeline
 
-    with progress("draw", total, "pictures", quiet=quiet) as advance:
-        for timeline, overlay, path, file in drawn:
+    beside = marks(scores)
+    scored = [(path, file) for path, file in zip(files, scores.files, strict=True) if file.status == "ok"]
+    total = sum(file.frame_count or 1 for path, file in scored if path in outputs.overlays)
+    with progress("draw", total, "frames", quiet=quiet) as advance:
+        for path, file in scored:
+            timeline, overlay = outputs.timelines.get(path), outputs.overlays.get(path)
             if timeline is not None:
                 write_timeline(file, timeline, scores.how["model"], beside)
-                written.append(timeline)
-                advance()
+                yield timeline
             if overlay is not None:
-                write_overlay(path, file, overlay, beside, decoder)
-                written.append(overlay)
-                advance()
-    return tuple(written)
+                write_overlay(path, file, overlay, beside, decoder, advance)
+                yield overlay
