@@ -33,10 +33,10 @@ class Outputs:
 
 def plan_outputs(
     files: Sequence[Path],
-    csv: Path | None = None,
-    json: Path | None = None,
-    timeline: Path | None = None,
-    overlay: Path | None = None,
+    csv: str | Path | None = None,
+    json: str | Path | None = None,
+    timeline: str | Path | None = None,
+    overlay: str | Path | None = None,
 ) -> Outputs:
     """Give every output its name.
 
@@ -52,8 +52,13 @@ def plan_outputs(
             way round, or one overlay file is given for several files or another kind of file.
     """
     clips = [path for path in files if not is_picture(path)]
-    timelines = {} if timeline is None else _in_folder(timeline, clips, dict.fromkeys(clips, PICTURE), "--timeline")
-    outputs = Outputs(csv, json, timelines, {} if overlay is None else _overlays(overlay, files, set(clips)))
+    pictures = dict.fromkeys(clips, PICTURE)
+    outputs = Outputs(
+        None if csv is None else Path(csv),
+        None if json is None else Path(json),
+        {} if timeline is None else _in_folder(Path(timeline), clips, pictures, "--timeline"),
+        {} if overlay is None else _overlays(Path(overlay), files, set(clips)),
+    )
     _no_clash(outputs, files)
     return outputs
 

@@ -49,10 +49,10 @@ def score(
     batch_size: int = 64,
     precision: str = "fp32",
     jobs: int | None = None,
-    csv: Path | None = None,
-    json: Path | None = None,
-    timeline: Path | None = None,
-    overlay: Path | None = None,
+    csv: str | Path | None = None,
+    json: str | Path | None = None,
+    timeline: str | Path | None = None,
+    overlay: str | Path | None = None,
     quiet: bool = False,
 ) -> Scores:
     """P(fake) of images and clips of one's own.

@@ -188,6 +188,22 @@ def test_weights_must_fit(
         dfbench.score(one, "meso4")
 
 
+def test_faces_are_found_as_for_the_training(clips: Path, save: Callable[..., Path]) -> None:
+    from dfbench.schema.result import ManifestRef
+
+    def trained_on(detector: str) -> tuple[ManifestRef, ...]:
+        values = {"name": "m", "dataset": "folder", "hash": "0", "profile": "native", "sizes": (SIZE,)}
+        return (ManifestRef(**values, geometry="own", decoder="pyav", face_detector=detector),)
+
+    for detector, expected in (("centerface-full", "centerface-full"), ("none", "centerface")):
+        weights = save(manifests=trained_on(detector))
+        found = dfbench.score(clips / "photo.png", "meso4", weights, device="cpu", jobs=1, quiet=True)
+        assert found.how["face_detector"]["name"] == expected
+    forced = CropOptions(face_detector="centerface-full")
+    found = dfbench.score(clips / "photo.png", "meso4", weights, crops=forced, device="cpu", jobs=1, quiet=True)
+    assert found.how["face_detector"]["name"] == "centerface-full"
+
+
 def test_several_classes(clips: Path, save: Callable[..., Path]) -> None:
     options = {"frames": 1, "device": "cpu", "jobs": 1, "quiet": True}
     names = ("real", "swap", "gan")
