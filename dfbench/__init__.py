@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dfbench.models.importing import import_weights as import_weights
     from dfbench.preparation.prepare import prepare as prepare
     from dfbench.protocols.files import load_protocol as load_protocol
+    from dfbench.scoring.score import score as score
     from dfbench.training.train import train as train
 
 _LAZY = {
@@ -33,6 +34,7 @@ _LAZY = {
     "metrics": "dfbench.metrics",
     "open_manifest": "dfbench.manifest.manifest",
     "prepare": "dfbench.preparation.prepare",
+    "score": "dfbench.scoring.score",
     "train": "dfbench.training.train",
 }
 

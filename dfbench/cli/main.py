@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("dfbench.cli.manifests:verify", "Check a manifest's hashes, counts and identifiers."),
     "train": ("dfbench.cli.train:train", "Train a detector by a protocol's recipe."),
     "evaluate": ("dfbench.cli.evaluate:evaluate", "Score a protocol's test data and compute its metrics."),
+    "score": ("dfbench.cli.score:score", "P(fake) of images and clips of your own, with timeline and overlay."),
     "weights": ("dfbench.cli.weights:weights_group", "Import weights of other projects; show what weights are."),
     "table": ("dfbench.cli.table:table", "Print a paper's table: our numbers beside the published ones."),
     "report": ("dfbench.cli.report:report", "Write runs as one self-contained HTML page."),

@@ -76,7 +76,16 @@ def load_detector(model: str, protocol: Protocol, weights: str | Path | None, in
     if place is not None:
         network, card = load_weights(place, intended)
         return Loaded(network, card.sha256, card)
-    network = build_model(model, protocol.num_classes, protocol.crops.size)
+    return as_it_comes(model, protocol.num_classes, protocol.crops.size)
+
+
+def as_it_comes(model: str, num_classes: int, size: int) -> Loaded:
+    """A user's own detector with the weights that it brings itself.
+
+    Raises:
+        ModelError: it can not be built, or does not run on such crops.
+    """
+    network = build_model(model, num_classes, size)
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())

@@ -91,9 +91,8 @@ def evaluate(
         SetupError: a condition that was named itself needs an encoder that is missing.
         ModelError: the weights are missing, damaged or belong elsewhere.
     """
-    import torch
-
     from dfbench.evaluation.examples import examples_table
+    from dfbench.evaluation.pictures import put_on
     from dfbench.evaluation.scoring import score_images
     from dfbench.evaluation.table import scores_table
     from dfbench.models.device import device_label, resolve_device
@@ -132,7 +131,7 @@ def evaluate(
     data = role_data(rules, opened, "test", roots=roots)
     for condition in plan.conditions:  # what is missing is said before anything is scored
         data.degraders(condition)
-    network = ready.model.to(device=where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = put_on(ready.model, where)
     several = len(plan.conditions) > 1
 
     def score(condition: Condition) -> pa.Table:

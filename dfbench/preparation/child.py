@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import queue
 import signal
 import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import IO, Any
 
@@ -113,6 +115,25 @@ class Child:
         for stream in (process.stdin, process.stdout):
             _close(stream)
         return code
+
+
+@contextmanager
+def crew(count: int) -> Iterator[Callable[[], AbstractContextManager[Child]]]:
+    """Some processes for as many threads: what is yielded lends an idle one, waiting for it if need be."""
+    idle: queue.SimpleQueue[Child] = queue.SimpleQueue()
+
+    @contextmanager
+    def lend() -> Iterator[Child]:
+        child = idle.get()
+        try:
+            yield child
+        finally:
+            idle.put(child)
+
+    with ExitStack() as stack:
+        for _ in range(count):
+            idle.put(stack.enter_context(Child()))
+        yield lend
 
 
 def _close(stream: IO[bytes] | None) -> None:

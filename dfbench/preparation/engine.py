@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import queue
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 
 from joblib import Parallel, delayed, parallel_config
 
 from dfbench.errors import UsageError, unknown_name
-from dfbench.preparation.child import Child
+from dfbench.preparation.child import crew
 from dfbench.preparation.cluster import dask_backend, on_cluster, ray_backend, require
 from dfbench.preparation.guard import Done, Work, guarded, inline
 from dfbench.preparation.worker import ShardTask
@@ -94,9 +92,15 @@ def _results(
         for task in tasks:
             yield inline(work, task)
     elif engine == "local":
-        with _processes(min(job_count(jobs), len(tasks))) as (count, run):
+        count = min(job_count(jobs), len(tasks))
+        with crew(count) as lend:
+
+            def run(task: ShardTask) -> Done:
+                with lend() as child:  # a thread a process hands it one task after the other
+                    return guarded(child, work, task)
+
             pool = Parallel(n_jobs=count, backend="threading", batch_size=1, return_as="generator_unordered")
-            yield from pool(delayed(run)(work, task) for task in tasks)
+            yield from pool(delayed(run)(task) for task in tasks)
     elif engine == "dask":
         with dask_backend(address, job_count(jobs)) as arguments, parallel_config(**arguments):
             pool = Parallel(batch_size=1, return_as="generator_unordered")
@@ -105,21 +109,3 @@ def _results(
         # Its backend gives results only when all are there.
         with ray_backend(address, job_count(jobs)) as arguments, parallel_config(**arguments):
             yield from Parallel(batch_size=1)(delayed(on_cluster)(work, task) for task in tasks)
-
-
-@contextmanager
-def _processes(count: int) -> Iterator[tuple[int, Callable[[Work, ShardTask], Done]]]:
-    # A thread a process hands it one task after the other.
-    idle: queue.SimpleQueue[Child] = queue.SimpleQueue()
-    with ExitStack() as stack:
-        for _ in range(count):
-            idle.put(stack.enter_context(Child()))
-
-        def run(work: Work, task: ShardTask) -> Done:
-            child = idle.get()
-            try:
-                return guarded(child, work, task)
-            finally:
-                idle.put(child)
-
-        yield count, run

@@ -54,7 +54,7 @@ def run_shard(task: ShardTask) -> ShardInfo:
     Raises:
         SetupError: the file can not be written, or the command that started this worker is gone.
     """
-    with _one_thread():
+    with one_thread():
         path = task.out / task.shard.file
         rows = write_shard(path, _rows(task), task.recipe.sizes, task.stamp, task.recipe.extras)
         return ShardInfo(file=path.name, sha256=sha256_of(path), rows=rows)
@@ -62,7 +62,7 @@ def run_shard(task: ShardTask) -> ShardInfo:
 
 def _rows(task: ShardTask) -> Iterator[Row]:
     recipe = task.recipe
-    detector = _detector(recipe.local or DetectorChoice(recipe.face_detector))
+    detector = face_detector(recipe.local or DetectorChoice(recipe.face_detector))
     provider = _provider(recipe.landmarks) if recipe.landmarks else None
     cropper = Cropper(
         recipe.sizes,
@@ -97,8 +97,8 @@ def _degrader(recipe: Recipe, root: Path) -> Degrader:
 
 
 @lru_cache(maxsize=1)
-def _detector(choice: DetectorChoice) -> FaceDetector:
-    # Loading the networks takes longer than a clip: once a worker process, not once a shard.
+def face_detector(choice: DetectorChoice) -> FaceDetector:
+    """The face detector of this process; loading its networks takes longer than a clip, so it is done once."""
     return build_face_detector(choice.name, threads=1, model=choice.model, device=choice.device)
 
 
@@ -108,8 +108,8 @@ def _provider(name: str) -> LandmarkProvider:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    # OpenCV's own threads would fight with the other workers.
+def one_thread() -> Iterator[None]:
+    """Keep OpenCV to one thread: its own ones would fight with the other workers."""
     import cv2
 
     before = cv2.getNumThreads()

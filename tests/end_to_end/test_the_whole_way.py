@@ -181,3 +181,30 @@ def test_mini_weights_are_refused_elsewhere(workspace: Path) -> None:
     done = run(workspace, "evaluate", "--model", "meso4", "--protocol", "other.toml", "--weights", str(weights))
     assert done.code == 4
     assert "--allow-mini-weights" in done.err
+
+
+def test_score_gives_mini_clips_the_scores_of_the_run_and_says_mini(workspace: Path) -> None:
+    rows = open_manifest(workspace / "manifests" / "mini").to_pandas()
+    test = rows[(rows.split == "test") & (rows.subset == "c40")]
+    paths = sorted(set(test.media_path))[:3]
+    clips = [str(next((workspace / "data").rglob(path))) for path in paths]
+    words = ["score", *clips, "--model", "meso4", "--frames", "3", "--jobs", "1", "--json", "own.json"]
+    refused = run(workspace, *words)
+    assert refused.code == 4
+    assert "--allow-mini-weights" in refused.err
+    assert not (workspace / "own.json").exists()
+    done = good(workspace, *words, "--allow-mini-weights")  # the weights are found: there are no others of meso4
+    assert "invented faces" in done.out
+    own = json.loads((workspace / "own.json").read_text())
+    assert own["mini"] is True
+    scores = pq.read_table(runs(workspace)["meso4"] / "scores.parquet").to_pandas().set_index("sample_id").score
+    of_media = dict(zip(test.media_path, test.media_id, strict=True))
+    compared = 0
+    for path, file in zip(paths, own["files"], strict=True):
+        for frame in file["frames"]:
+            expected = scores[f"{of_media[path]}#{frame['frame']:06d}.0"]
+            assert (frame["p_fake"] is None) == bool(np.isnan(expected))
+            if frame["p_fake"] is not None:
+                assert frame["p_fake"] == pytest.approx(expected, abs=1e-5)
+                compared += 1
+    assert compared >= 6

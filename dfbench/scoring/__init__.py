@@ -1,0 +1,1 @@
+"""P(fake) of a user's own images and clips, and what is drawn of it."""

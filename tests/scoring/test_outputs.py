@@ -1,0 +1,277 @@
+"""What is written of scores: CSV, JSON, timelines, overlays; whole or not at all, and marked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import dfbench
+from dfbench.errors import SetupError, UsageError
+from dfbench.media.images import decode_image
+from dfbench.media.reader import read
+from dfbench.report.svg import COLOURS
+from dfbench.scoring.outcome import FaceScore, FileScore, FrameScore, Summary, TrackScore
+from dfbench.scoring.outputs import plan_outputs
+from dfbench.scoring.overlay import Drawn, Faces, draw
+from dfbench.scoring.tables import CSV_COLUMNS, HEAD, table_rows
+from dfbench.scoring.timeline import draw_timeline
+from dfbench.scoring.weights import CropOptions
+from dfbench.scoring.words import CAUTION, CAUTION_SHORT
+
+QUICK = {"device": "cpu", "jobs": 1, "quiet": True}
+
+
+def face(track: int, x: float, p_fake: float) -> FaceScore:
+    return FaceScore(track - 1, track, "ok", "", p_fake, (0.0, 0.0), (x, 10.0, x + 20, 40.0), (0.0,) * 10, 0.9)
+
+
+def clip_of(frames: dict[int, list[FaceScore]], asked: list[int]) -> FileScore:
+    shown = tuple(
+        FrameScore(
+            n,
+            n / 10,
+            "ok" if n in frames else "no_face",
+            "",
+            frames[n][0].p_fake if n in frames else None,
+            1,
+            tuple(frames.get(n, ())),
+        )
+        for n in asked
+    )
+    tracks = sorted({f.track or 0 for found in frames.values() for f in found})
+    summary = Summary(len(frames), 0.5, 0.1, 0.2, 0.8)
+    counts = {"ok": len(frames), "no_face": len(asked) - len(frames)}
+    return FileScore(
+        "a/clip.mp4",
+        "ok",
+        "",
+        summary,
+        len(asked),
+        counts,
+        1,
+        100,
+        80,
+        50,
+        tuple(TrackScore(t, summary) for t in tracks),
+        shown,
+    )
+
+
+@pytest.fixture(scope="module")
+def written(clips: Path, save: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of every output, of mini weights on other crops."""
+    out = tmp_path_factory.mktemp("out")
+    words = [clips / "two.mp4", clips / "photo.png", clips / "none.mp4"]
+    scores = dfbench.score(
+        words,
+        "meso4",
+        save(mini=True, profile="box"),
+        frames=3,
+        crops=CropOptions(profile="native"),
+        allow_mini_weights=True,
+        allow_crop_mismatch=True,
+        csv=out / "deep" / "s.csv",
+        json=out / "s.json",
+        timeline=out / "time",
+        overlay=out / "boxes",
+        **QUICK,
+    )
+    assert list(scores.written) == [
+        out / "deep" / "s.csv",
+        out / "s.json",
+        out / "time" / "two.png",
+        out / "boxes" / "two.mp4",
+        out / "boxes" / "photo.png",
+    ]
+    return out
+
+
+def test_everything_is_written_and_nothing_else(written: Path) -> None:
+    files = sorted(p.relative_to(written).as_posix() for p in written.rglob("*") if p.is_file())
+    assert files == ["boxes/photo.png", "boxes/two.mp4", "deep/s.csv", "s.json", "time/two.png"]
+
+
+def test_json_and_csv_tell_the_same(written: Path) -> None:
+    whole = json.loads((written / "s.json").read_text("utf-8"))
+    assert whole["caution"] == list(CAUTION)
+    assert whole["mini"] is True
+    assert whole["crop_mismatch"] == "box 64 px"
+    assert any("mini" in mark for mark in whole["marks"])
+    assert any("crop mismatch" in mark for mark in whole["marks"])
+    assert whole["weights"]["card"]["model"] == whole["model"] == "meso4"
+    assert {"torch", "av"} <= set(whole["versions"])
+    with (written / "deep" / "s.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == list(CSV_COLUMNS)
+    assert all("mini" in row["note"] and "crop mismatch" in row["note"] for row in rows)
+    expected = []
+    for file in whole["files"]:
+        assert file["asked"] == len(file["frames"])
+        for frame in file["frames"]:
+            faces = frame["faces"] or [{"face": None, "p_fake": None, "status": frame["status"], "box": []}]
+            expected += [(file["file"], frame["frame"], f["face"], f["p_fake"], f["status"], f["box"]) for f in faces]
+    found = [
+        (
+            r["file"],
+            int(r["frame"]),
+            int(r["face"]) if r["face"] else None,
+            float(r["p_fake"]) if r["p_fake"] else None,
+            r["status"],
+            [float(r[c]) for c in ("x1", "y1", "x2", "y2") if r[c]],
+        )
+        for r in rows
+    ]
+    assert found == expected
+    assert len(found) == 3 * 2 + 1 + 3
+
+
+def test_the_overlay_is_the_clip_with_boxes(written: Path, clips: Path) -> None:
+    source = read(clips / "two.mp4", range)
+    overlay = read(written / "boxes" / "two.mp4", range)
+    assert (overlay.frame_count, overlay.width, overlay.height) == (source.frame_count, source.width, source.height)
+    assert overlay.fps == source.fps
+    whole = json.loads((written / "s.json").read_text("utf-8"))
+    (first, *_) = whole["files"][0]["frames"]
+    changed = np.abs(overlay.frames[0].image.astype(int) - source.frames[0].image).max(axis=2) > 60
+    for found in first["faces"]:
+        x1, y1, x2, y2 = (round(v) for v in found["box"])
+        middle = (y1 + y2) // 2
+        assert changed[middle, x1 - 1 : x1 + 2].any()
+        assert changed[middle, x2 - 1 : x2 + 2].any()
+        assert not changed[middle - 5 : middle + 5, (x1 + x2) // 2 - 5 : (x1 + x2) // 2 + 5].any()
+
+
+def test_a_picture_with_odd_sides_keeps_its_size(written: Path, clips: Path) -> None:
+    picture = decode_image((written / "boxes" / "photo.png").read_bytes())
+    assert picture.shape == decode_image((clips / "photo.png").read_bytes()).shape == (239, 319, 3)
+
+
+def test_a_clip_with_odd_sides_is_padded(clips: Path, weights: Path, tmp_path: Path) -> None:
+    from dfbench.scoring.overlay import _alike
+
+    images = [np.full((5, 7, 3), 9, np.uint8), np.full((10, 14, 3), 9, np.uint8)]
+    assert [image.shape for image in _alike(iter(images))] == [(6, 8, 3), (6, 8, 3)]
+
+
+def test_boxes_between_scored_frames() -> None:
+    faces = Faces(clip_of({10: [face(1, 0, 0.2)], 20: [face(1, 40, 0.8), face(2, 80, 0.5)]}, [10, 20, 30]))
+    assert faces.at(9) == []
+    assert faces.at(10) == [Drawn(1, (0.0, 10.0, 20.0, 40.0), 0.2, True)]
+    assert faces.at(15) == [Drawn(1, (20.0, 10.0, 40.0, 40.0), 0.2, False)]
+    assert [(d.track, d.box[0], d.p_fake, d.fresh) for d in faces.at(20)] == [(1, 40, 0.8, True), (2, 80, 0.5, True)]
+    assert [d.box[0] for d in faces.at(29)] == [40, 80]
+    assert faces.at(30) == faces.at(45) == []
+
+
+def test_a_drawn_frame() -> None:
+    plain = np.full((200, 300, 3), 128, np.uint8)
+    drawn = draw(
+        plain,
+        [Drawn(2, (50.0, 60.0, 120.0, 150.0), 0.25, True), Drawn(1, (-20.0, -5.0, 30.0, 30.0), 1.0, False)],
+        ["foot"],
+    )
+    assert (plain == 128).all()
+    assert drawn.shape == plain.shape
+    colour = [int(COLOURS[1][i : i + 2], 16) for i in (1, 3, 5)]
+    assert np.abs(drawn[105, 50].astype(int) - colour).max() <= 3
+    assert (drawn[-8:, :20].min(axis=2) < 60).any()
+
+
+def test_the_timeline_has_a_line_a_face(written: Path) -> None:
+    file = clip_of(
+        {0: [face(1, 0, 0.2)], 10: [face(1, 0, 0.4), face(2, 50, 0.9)], 20: [face(1, 0, 0.6)]}, [0, 10, 20, 30]
+    )
+    figure = draw_timeline(file, "meso4", ["mini: invented faces"])
+    (axes,) = figure.axes
+    lines = {str(line.get_label()).split(":")[0]: line for line in axes.get_lines()}
+    assert set(lines) == {"face 1", "face 2", "no score", "file"}
+    assert np.asarray(lines["face 1"].get_xydata()).tolist() == [[0.0, 0.2], [1.0, 0.4], [2.0, 0.6]]
+    assert np.asarray(lines["face 2"].get_xydata()).tolist() == [[1.0, 0.9]]
+    assert np.asarray(lines["no score"].get_xydata()).tolist() == [[3.0, 0.0]]
+    assert axes.get_xlabel() == "time, s"
+    words = " ".join(text.get_text() for text in figure.texts) + str(figure._supxlabel.get_text())  # type: ignore[attr-defined]
+    assert CAUTION_SHORT in words
+    assert "mini" in words
+    untimed = replace(file, frames=tuple(replace(frame, time_s=None) for frame in file.frames))
+    assert draw_timeline(untimed, "meso4", []).axes[0].get_xlabel() == "frame"
+    drawn = decode_image((written / "time" / "two.png").read_bytes())
+    assert drawn.shape[1] > 800
+    assert drawn.std() > 5
+
+
+def test_the_table_names_each_of_several_faces(clips: Path, weights: Path) -> None:
+    scores = dfbench.score([clips / "two.mp4", clips / "none.mp4"], "meso4", weights, frames=2, **QUICK)
+    rows = [dict(zip(HEAD, row, strict=True)) for row in table_rows(scores)]
+    assert [row["file"].split("/")[-1] for row in rows] == ["two.mp4", "  face 1", "  face 2", "none.mp4"]
+    assert rows[0]["P(fake)"] == rows[1]["P(fake)"] == f"{scores.files[0].summary.p_fake:.3f}"
+    assert (rows[0]["frames"], rows[0]["faces"], rows[0]["status"]) == ("2/2", "2", "ok")
+    assert rows[3]["P(fake)"] == "-"
+    assert rows[3]["status"] == "no_face: no face found"
+
+
+def test_outputs_are_named_before_anything_is_scored(clips: Path, tmp_path: Path) -> None:
+    one, two, photo = clips / "one.mp4", clips / "two.mp4", clips / "photo.png"
+    same = tmp_path / "one.mp4"
+    shutil.copy(one, same)
+    plan = plan_outputs([one, same, photo], timeline=tmp_path / "t", overlay=tmp_path / "o")
+    assert [p.name for p in plan.timelines.values()] == ["one.png", "one-2.png"]
+    assert [p.name for p in plan.overlays.values()] == ["one.mp4", "one-2.mp4", "photo.png"]
+    assert plan_outputs([one], overlay=tmp_path / "x.mp4").overlays == {one: tmp_path / "x.mp4"}
+    for files, options, message in (
+        ([one, two], {"overlay": tmp_path / "x.mp4"}, "one file for 2 inputs"),
+        ([photo], {"overlay": tmp_path / "x.mp4"}, r"is a \.png file"),
+        ([one], {"overlay": clips}, "would replace an input"),
+        ([one], {"csv": one}, "would replace an input"),
+        ([one], {"csv": tmp_path}, "is a folder"),
+        ([one], {"timeline": same}, "must be a folder"),
+        ([one], {"csv": tmp_path / "a", "json": tmp_path / "a"}, "two outputs"),
+        (
+            [photo, one],
+            {"timeline": tmp_path / "p", "overlay": tmp_path / "p", "csv": tmp_path / "p" / "one.mp4"},
+            "two outputs",
+        ),
+    ):
+        with pytest.raises(UsageError, match=message):
+            plan_outputs(files, **options)
+
+
+def test_nothing_half_written_is_left(
+    clips: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dfbench.scoring import overlay
+
+    calls = []
+
+    def stops(*arguments: object) -> np.ndarray:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return draw(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(overlay, "draw", stops)
+    with pytest.raises(KeyboardInterrupt):
+        dfbench.score(
+            clips / "one.mp4", "meso4", weights, frames=1, csv=tmp_path / "s.csv", overlay=tmp_path / "o.mp4", **QUICK
+        )
+    assert [p.name for p in tmp_path.iterdir()] == ["s.csv"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SetupError, match="could not be written"):
+        dfbench.score(clips / "one.mp4", "meso4", weights, frames=1, json=tmp_path / "file" / "s.json", **QUICK)
+
+
+def test_a_name_in_another_script(clips: Path, weights: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    clip = tmp_path / "видео 影片 $x$.mp4"
+    shutil.copy(clips / "one.mp4", clip)
+    scores = dfbench.score(clip, "meso4", weights, frames=2, timeline=tmp_path / "t", csv=tmp_path / "s.csv", **QUICK)
+    assert scores.written[1].name == "видео 影片 $x$.png"
+    assert "видео" in (tmp_path / "s.csv").read_text("utf-8")
+    assert cv2.imdecode(np.fromfile(scores.written[1], np.uint8), cv2.IMREAD_COLOR) is not None
+    assert not [w for w in recwarn if "Glyph" in str(w.message)]
