@@ -55,7 +55,8 @@ samples_per_epoch = 48
 sampling = "balanced"
 
 [metrics]
-names = ["acc.frame", "auc.frame", "eer.frame", "acc.video.mean", "auc.video.mean", "eer.video.mean"]
+names = ["acc.frame", "auc.frame", "eer.frame", "acc.video.mean", "auc.video.mean", "eer.video.mean",
+         "auc.video.mean~dfb"]
 resamples = 200
 """
 
@@ -151,6 +152,23 @@ def test_metrics_follow_from_the_scores_file_alone(workspace: Path, model: str) 
     for metric in result["metrics"]:
         assert {"profile", "size", "coverage", "train_condition", "cluster", "n_clusters"} <= set(metric)
         assert metric["size"] == 64
+
+
+def test_the_collision_of_video_names_shows_in_one_table(workspace: Path) -> None:
+    """Four fakes of one name become one video by DeepfakeBench's rule: 20 videos are 8, beside our value."""
+    folder = runs(workspace)["grnet"]
+    metrics = json.loads((folder / "result.json").read_text())["metrics"]
+    found = {m["name"]: m for m in metrics if m["subset"] == "c23" and m["manipulation"] == "all"}
+    ours, theirs = found["auc.video.mean"], found["auc.video.mean~dfb"]
+    assert (ours["n"], theirs["n"]) == (20, 8)
+    rows = pq.read_table(folder / "scores.parquet").to_pandas()
+    rows = rows[(rows.subset == "c23") & (rows.status == "ok")]
+    by_name = rows.groupby(rows.media_id.str.rpartition("/")[2]).agg(score=("score", "mean"), label=("label", "mean"))
+    assert theirs["value"] == pytest.approx(roc_auc_score(by_name.label.astype(int), by_name.score), abs=1e-12)
+    printed = good(workspace, "report", str(folder), "--out", "collision").out
+    assert "AUC~dfb" in printed
+    values = [f"{100 * m['value']:.1f}" for m in (ours, theirs)]
+    assert any(all(value in line for value in values) for line in printed.splitlines())
 
 
 def test_the_same_evaluation_gives_the_same_numbers(workspace: Path) -> None:

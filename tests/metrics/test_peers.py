@@ -204,7 +204,14 @@ def test_rules_that_no_peer_has_are_refused(name):
     assert "auc.video.mean~dfb" in caught.value.hint
 
 
-def test_a_peers_video_metric_still_needs_its_aggregation():
+@pytest.mark.parametrize(
+    ("short", "whole"), [("auc.video~dfb", "auc.video.mean~dfb"), ("auc.video~sbi", "auc.video.mean~sbi")]
+)
+def test_a_peer_who_knows_one_way_to_form_videos_need_not_be_told(short, whole):
+    assert parse_metric(short) == parse_metric(whole)
+
+
+def test_other_video_metrics_of_peers_need_their_aggregation():
     with pytest.raises(UsageError, match="how frames become a video") as caught:
-        parse_metric("auc.video~dfb")
-    assert "auc.video.mean~dfb" in caught.value.hint
+        parse_metric("ap.video~real-positive")
+    assert "ap.video.mean~real-positive" in caught.value.hint
