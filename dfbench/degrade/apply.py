@@ -10,7 +10,7 @@ import numpy as np
 from dfbench.degrade.condition import Condition, Step
 from dfbench.degrade.degradation import Draw, Image
 from dfbench.degrade.parse import parse
-from dfbench.errors import DataError
+from dfbench.media.images import checked
 from dfbench.schema.ids import seed_from
 
 STILL_FPS = 25.0
@@ -118,15 +118,4 @@ def _with_purposes(steps: Sequence[Step]) -> Iterator[tuple[Step, str]]:
 
 
 def _checked(image: Image) -> Image:
-    if (
-        not isinstance(image, np.ndarray)
-        or image.dtype != np.uint8
-        or image.ndim != 3
-        or image.shape[2] != 3
-        or not image.size
-    ):
-        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise DataError(
-            f"a condition takes uint8 pictures (height, width, 3), not {what}", "convert it to RGB uint8 first"
-        )
-    return np.ascontiguousarray(image)  # OpenCV takes no mirrored views
+    return checked(image, "a condition takes uint8 pictures")

@@ -82,7 +82,7 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
         DataError: the array is not such an image.
     """
     settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
-    done, data = cv2.imencode(".png", cv2.cvtColor(_checked(image), cv2.COLOR_RGB2BGR), settings)
+    done, data = cv2.imencode(".png", cv2.cvtColor(checked(image), cv2.COLOR_RGB2BGR), settings)
     if not done:
         raise DataError(f"a picture of {image.shape[1]}x{image.shape[0]} does not fit into a PNG", "make it smaller")
     return bytes(data)
@@ -98,7 +98,7 @@ def encode_webp(image: NDArray[np.uint8]) -> bytes:
         DataError: the array is not such an image.
         SetupError: Pillow with WebP support is not installed.
     """
-    picture = _checked(image)
+    picture = checked(image)
     try:
         from PIL import Image, features
     except ImportError as error:
@@ -141,10 +141,19 @@ def pixel_hash(image: NDArray[np.uint8]) -> str:
     >>> pixel_hash(np.zeros((2, 2, 3), np.uint8))[:8]
     '15ec7bf0'
     """
-    return hashlib.sha256(_checked(image).tobytes()).hexdigest()
+    return hashlib.sha256(checked(image).tobytes()).hexdigest()
 
 
-def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def checked(image: NDArray[np.uint8], wanted: str = "a picture must be a uint8 array") -> NDArray[np.uint8]:
+    """The picture in one piece of memory, once it is known to be one.
+
+    Args:
+        image: uint8 array (height, width, 3).
+        wanted: how the error begins.
+
+    Raises:
+        DataError: the array is not such an image.
+    """
     if (
         not isinstance(image, np.ndarray)
         or image.dtype != np.uint8
@@ -153,7 +162,5 @@ def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         or not image.size
     ):
         what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise DataError(
-            f"a picture must be a uint8 array (height, width, 3), not {what}", "convert it to RGB uint8 first"
-        )
+        raise DataError(f"{wanted} (height, width, 3), not {what}", "convert it to RGB uint8 first")
     return np.ascontiguousarray(image)  # OpenCV takes no mirrored views

@@ -15,6 +15,18 @@ import trees
 from dfbench.manifest.manifest import Manifest
 from dfbench.protocols.protocol import Protocol
 
+DETECTOR = """
+import torch
+
+class Tiny(torch.nn.Module):
+    def __init__(self, num_classes=2):
+        super().__init__()
+        self.scale = torch.nn.Linear(1, num_classes)
+
+    def forward(self, images):
+        return self.scale(images.mean(dim=(1, 2, 3), keepdim=False)[:, None])
+"""
+
 
 @pytest.fixture(scope="session")
 def tree_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
@@ -40,3 +52,11 @@ def manifests_of(tree_of: Callable[[str], Path], tmp_path: Path) -> Callable[[Pr
         ]
 
     return make
+
+
+@pytest.fixture
+def detector(tmp_path: Path) -> str:
+    """A user's own detector of a handful of weights."""
+    file = tmp_path / "tiny.py"
+    file.write_text(DETECTOR)
+    return f"{file}:Tiny"

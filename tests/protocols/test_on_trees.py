@@ -22,24 +22,6 @@ OF_DLIB = {"deepfakebench/v1@exact"}
 # Its clips are encoded anew, so it needs some that decode: test_robustness_suite.py.
 OF_CLIPS = {"robustness/v1"}
 RUN = [n for n in NAMES if n not in OF_DLIB | OF_CLIPS]
-DETECTOR = """
-import torch
-
-class Tiny(torch.nn.Module):
-    def __init__(self, num_classes=2):
-        super().__init__()
-        self.scale = torch.nn.Linear(1, num_classes)
-
-    def forward(self, images):
-        return self.scale(images.mean(dim=(1, 2, 3), keepdim=False)[:, None])
-"""
-
-
-@pytest.fixture
-def detector(tmp_path: Path) -> str:
-    file = tmp_path / "tiny.py"
-    file.write_text(DETECTOR)
-    return f"{file}:Tiny"
 
 
 def ids(manifest: Manifest, protocol: Protocol, role: str, column: str = "scene_group") -> set[str]:

@@ -12,21 +12,9 @@ from dfbench.mini import MiniSettings, generate
 from dfbench.preparation.prepare import prepare
 from dfbench.protocols.files import load_protocol
 
-DETECTOR = """
-import torch
-
-class Tiny(torch.nn.Module):
-    def __init__(self, num_classes=2):
-        super().__init__()
-        self.scale = torch.nn.Linear(1, num_classes)
-
-    def forward(self, images):
-        return self.scale(images.std(dim=(1, 2, 3), keepdim=False)[:, None])
-"""
-
 
 @pytest.mark.slow
-def test_the_suite_runs_on_clips_in_the_layout_of_its_data_set(tmp_path: Path) -> None:
+def test_the_suite_runs_on_clips_in_the_layout_of_its_data_set(tmp_path: Path, detector: str) -> None:
     settings = MiniSettings(
         train_pairs=0,
         val_pairs=0,
@@ -37,9 +25,7 @@ def test_the_suite_runs_on_clips_in_the_layout_of_its_data_set(tmp_path: Path) -
     )
     root = generate(tmp_path / "tree", settings, jobs=1, quiet=True)
     manifest = prepare("ff++", root, tmp_path / "m", protocol="robustness/v1", jobs=1, quiet=True)
-    (tmp_path / "tiny.py").write_text(DETECTOR, "utf-8")
-    model = f"{tmp_path / 'tiny.py'}:Tiny"
-    run = evaluate(model, "robustness/v1", [manifest.path], out=tmp_path / "run", roots={"ff++": root}, quiet=True)
+    run = evaluate(detector, "robustness/v1", [manifest.path], out=tmp_path / "run", roots={"ff++": root}, quiet=True)
     conditions = {c.name for c in suite("robustness/v1")} | {"clean"}
     assert set(run.scores["condition"].unique().to_pylist()) == conditions - set(run.result.unavailable)
     assert {m.name for m in run.result.metrics} == set(load_protocol("robustness/v1").metrics.names)
