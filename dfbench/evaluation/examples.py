@@ -20,10 +20,11 @@ from dfbench.schema.scores import EXAMPLES
 RESIDUAL_FACTOR = 8.0
 WORST = 3  # samples of each data set, subset and manipulation, each of another video
 
-# Beside the contract's columns: where a sample is from, and how much its residual is amplified.
+# Beside the contract's columns: where a sample is from, what was done to it, and how its residual is amplified.
 EXTRA = (
     Column("dataset", pa.string(), "command-line name of the data set"),
     Column("subset", pa.string(), "compression, or 'all'"),
+    Column("condition", pa.string(), "'clean' or a degradation spec"),
     Column("residual_factor", pa.float64(), "amplification of the residual for display", nullable=True),
 )
 
@@ -58,7 +59,7 @@ def examples_table(
         device: where the detector is.
         images: the crops under that condition.
     """
-    names = ["sample_id", "media_id", "dataset", "subset", "manipulation", "label", "score"]
+    names = ["sample_id", "media_id", "dataset", "subset", "condition", "manipulation", "label", "score"]
     frame: pd.DataFrame = scores.select(names).take(data.ok).to_pandas()
     rows = []
     for place, kind in choose_examples(frame):

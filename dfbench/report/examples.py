@@ -33,6 +33,7 @@ class Example:
         crop: the crop, a PNG file.
         residual: the residual, a PNG file; None where the detector has none.
         residual_factor: how much the residual is amplified for display; None where that is not stored.
+        condition: under which it was seen; ``clean`` where that is not stored.
     """
 
     sample_id: str
@@ -43,6 +44,7 @@ class Example:
     crop: bytes
     residual: bytes | None
     residual_factor: float | None = None
+    condition: str = "clean"
 
     @property
     def truth(self) -> str:
@@ -107,7 +109,7 @@ def load_examples(folder: Path) -> list[Example]:
         ) from error
     EXAMPLES.check(table, str(file))
     names = ["sample_id", "manipulation", "label", "score", "kind", "crop", "residual"]
-    names += [name for name in ("residual_factor",) if name in table.column_names]
+    names += [name for name in ("residual_factor", "condition") if name in table.column_names]
     examples = [Example(**row) for row in table.select(names).to_pylist()]
     for example in examples:
         for picture in (example.crop, example.residual):

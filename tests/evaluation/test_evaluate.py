@@ -102,6 +102,7 @@ def test_examples_show_crop_and_residual(run: Run) -> None:
     for row in rows:
         assert decode_image(row["crop"]).shape == decode_image(row["residual"]).shape == (64, 64, 3)
         assert row["residual_factor"] > 1
+        assert row["condition"] == "clean"
     scores = dict(zip(run.scores["sample_id"].to_pylist(), run.scores["score"].to_pylist(), strict=True))
     worst = next(r for r in rows if r["kind"] == "worst" and r["label"] == 0)
     reals = [scores[s] for s, y in zip(scores, run.scores["label"].to_pylist(), strict=True) if y == 0 and scores[s]]

@@ -7,7 +7,7 @@ import pytest
 import run_folders
 
 from dfbench.errors import DataError, UsageError
-from dfbench.report import load_run, load_runs
+from dfbench.report import load_run, load_runs, write_report
 from dfbench.report.examples import load_examples
 from dfbench.schema.scores import EXAMPLES
 
@@ -95,13 +95,16 @@ def test_examples(run, two_runs):
     assert examples[0].truth == "real"
     assert examples[0].residual is None
     assert examples[0].residual_factor is None
+    assert {e.condition for e in examples} == {"clean"}
     assert load_examples(two_runs[1]) == []
 
 
-def test_examples_with_an_amplified_residual(run):
+def test_examples_with_an_amplified_residual_under_a_condition(run, tmp_path):
     table = pq.read_table(run / "examples.parquet")
-    pq.write_table(table.append_column("residual_factor", pa.array([8.0] * len(table))), run / "examples.parquet")
-    assert [e.residual_factor for e in load_examples(run)] == [8.0] * 4
+    table = table.append_column("residual_factor", pa.array([8.0] * len(table)))
+    pq.write_table(table.append_column("condition", pa.array(["JP60"] * len(table))), run / "examples.parquet")
+    assert [(e.residual_factor, e.condition) for e in load_examples(run)] == [(8.0, "JP60")] * 4
+    assert write_report([run], tmp_path / "page").read_text("utf-8").count(" under JP60") == 4
 
 
 def test_broken_examples(run):
