@@ -31,6 +31,7 @@ from dfbench.report.robustness import (
 from dfbench.report.robustness_figures import curves_figure
 from dfbench.report.runs import Run
 from dfbench.report.svg import INK
+from dfbench.schema.result import MetricValue
 from dfbench.training.train import train
 
 PROTOCOL = "robustness/mini"
@@ -74,6 +75,8 @@ def page(runs: Sequence[Run]) -> str:
         "",
         *_table(SUMMARY_HEAD, (summary_cells(one, "–") for one in found)),
         "",
+        *_what_it_says(runs),
+        "",
         "![curves](robustness.svg)",
         "",
         f"{SHOWN[0]} of every family, the mean over its severities and the hardest (severity 5 for most):",
@@ -88,6 +91,39 @@ def page(runs: Sequence[Run]) -> str:
         *(_origin(run) for run in runs),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _what_it_says(runs: Sequence[Run]) -> list[str]:
+    """What a reader should know before reading the tables; clean values with their intervals."""
+    clean = [(run.label, _clean_value(run)) for run in runs]
+    _, counts = clean[0]
+    real, fake = counts.n - counts.n_positive, counts.n_positive
+    majority = 100 * max(real, fake) / counts.n
+    values = ", ".join(f"{label} {_percent(m.value)} ({_percent(m.low)}–{_percent(m.high)})" for label, m in clean)
+    blind = [label for label, m in clean if m.low is not None and m.low <= 0.5]
+    return [
+        f"* The test has {real} real and {fake} fake videos: one answer for all has an accuracy of {majority:.1f} at "
+        "best and an AUC of 50. The accuracy is that of the threshold 0.5, which no detector was tuned to; under a "
+        "condition it moves with the bias of the scores as much as with what they tell apart, and can rise where the "
+        "AUC falls.",
+        f"* Clean {SHOWN[0]} with its 95 % interval: {values}. The recipe is short, and from random weights.",
+        *(
+            f"* {label} does not tell real from fake on clean crops to begin with: its flat curve is not robustness."
+            for label in blind
+        ),
+        "* What it shows: how far the suite's severities reach, and what detectors rest on that learnt from the same "
+        "invented forgeries. What it does not show: which detector is more robust on films.",
+    ]
+
+
+def _clean_value(run: Run) -> MetricValue:
+    found = [m for m in run.result.metrics if (m.name, m.condition, m.manipulation) == (SHOWN[0], "clean", "all")]
+    assert len(found) == 1
+    return found[0]
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
 
 
 def _families(found: Sequence[Judged]) -> tuple[list[str], Iterator[list[str]]]:

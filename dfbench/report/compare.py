@@ -163,7 +163,7 @@ def _line(d: Difference) -> list[str]:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
+    return "-" if value is None else f"{100 * value:z.1f}"
 
 
 def _p(value: float | None) -> str:

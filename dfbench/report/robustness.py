@@ -110,6 +110,6 @@ def _percent(value: float | None, low: float | None = None, high: float | None =
     if value is None:
         return DASH
     if low is None or high is None:
-        return f"{100 * value:.1f}"
+        return f"{100 * value:z.1f}"
     join = f" {span} " if low < 0 or high < 0 else span  # a minus sign beside a dash can not be read
-    return f"{100 * value:.1f} [{100 * low:.1f}{join}{100 * high:.1f}]"
+    return f"{100 * value:z.1f} [{100 * low:z.1f}{join}{100 * high:z.1f}]"

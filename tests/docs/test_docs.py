@@ -13,6 +13,7 @@ import click
 import pytest
 
 from dfbench.cli.main import COMMANDS
+from dfbench.protocols.files import load_protocol
 
 TOP = Path(__file__).resolve().parents[2]
 PAGES = sorted([TOP / "README.md", TOP / "CONTRIBUTING.md", *(TOP / "docs").rglob("*.md")])
@@ -75,3 +76,16 @@ def test_every_command_is_in_the_user_guide() -> None:
     text = "\n".join(page.read_text("utf-8") for page in PAGES)
     for name in COMMANDS:
         assert f"dfbench {name}" in text, name
+
+
+def test_results_are_those_of_the_protocols_as_they_are() -> None:
+    """A page of results whose protocol has changed since must be made anew."""
+    told = re.compile(r"rotocol `([^`]+)` \(?version (\d+)[, (]+(?:hash )?`?([0-9a-f]{12})")
+    pages = sorted((TOP / "docs" / "results").glob("*.md"))
+    assert pages
+    for page in pages:
+        found = told.findall(page.read_text("utf-8"))
+        assert found, page.name
+        for name, version, digest in found:
+            protocol = load_protocol(name)
+            assert (str(protocol.version), protocol.hash[:12]) == (version, digest), page.name

@@ -12,13 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from matplotlib.image import imsave
 
+from dfbench.degrade import severity_condition
 from dfbench.metrics import compute_metrics, coverage_rows
+from dfbench.metrics.robustness import Origin, robustness
 from dfbench.schema.ids import media_id, sample_id
 from dfbench.schema.result import ManifestRef, ProtocolRef, RunResult, WeightsRef
 from dfbench.schema.scores import EXAMPLES, SCORES
 
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 NAMES = tuple(f"{m}.{level}" for level in ("frame", "video.mean") for m in ("acc", "bacc", "auc", "eer"))
+FAMILIES = ("jpeg", "median", "gamma")
+CONDITIONS = [severity_condition(name, level) for name in FAMILIES for level in range(1, 6)]
 
 
 def scores_table(
@@ -109,3 +113,26 @@ def write_run(folder: Path, scores: pa.Table, result: RunResult, examples: bool 
         ]
         pq.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES.schema()), folder / "examples.parquet")
     return folder
+
+
+def suite_run(
+    folder: Path, model: str, run_id: str, strength: float, clean: pa.Table | None = None, **changes: object
+) -> Path:
+    """A run under :data:`CONDITIONS`: the higher the severity, the more of the fakes' scores is taken away."""
+    clean = scores_table(model, run_id, frames=1) if clean is None else clean
+    parts = [clean]
+    for condition in CONDITIONS:
+        score = clean["score"].to_numpy()
+        fake = clean["label"].to_numpy() == 1
+        moved = np.where(fake, score * (1 - strength * (condition.severity or 0) / 5), score)
+        columns = {name: clean[name] for name in clean.column_names} | {
+            "score": pa.array(moved, mask=np.isnan(moved)),
+            "condition": pa.array([condition.name] * len(clean)),
+        }
+        parts.append(pa.table(columns, schema=SCORES.schema()))
+    scores = pa.concat_tables(parts).combine_chunks()
+    origins = {c.name: Origin(c.family, c.severity) for c in CONDITIONS}
+    names = ("acc.video.mean", "auc.video.mean")
+    found = tuple(robustness(scores, names, origins, resamples=50))
+    result = result_of(scores, names=names, robustness=found, **changes)
+    return write_run(folder, scores, result, examples=False)

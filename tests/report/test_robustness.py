@@ -11,36 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import run_folders
+from run_folders import CONDITIONS, FAMILIES
 
-from dfbench.degrade import severity_condition
 from dfbench.metrics.robustness import Origin, robustness
 from dfbench.report import load_runs, result_rows, write_report
 from dfbench.report.robustness import SUMMARY_HEAD, cells_csv, judged, left_out, summary_cells, without_suite
 from dfbench.report.robustness_figures import curves_figure, grid, heat_figure, standard_families
 from dfbench.schema.scores import SCORES
-
-FAMILIES = ("jpeg", "median", "gamma")
-CONDITIONS = [severity_condition(name, level) for name in FAMILIES for level in range(1, 6)]
-
-
-def suite_run(folder: Path, model: str, run_id: str, strength: float, **changes: object) -> Path:
-    clean = run_folders.scores_table(model, run_id, frames=1)
-    parts = [clean]
-    for condition in CONDITIONS:
-        score = clean["score"].to_numpy()
-        fake = clean["label"].to_numpy() == 1
-        moved = np.where(fake, score * (1 - strength * (condition.severity or 0) / 5), score)
-        columns = {name: clean[name] for name in clean.column_names} | {
-            "score": pa.array(moved, mask=np.isnan(moved)),
-            "condition": pa.array([condition.name] * len(clean)),
-        }
-        parts.append(pa.table(columns, schema=SCORES.schema()))
-    scores = pa.concat_tables(parts).combine_chunks()
-    origins = {c.name: Origin(c.family, c.severity) for c in CONDITIONS}
-    names = ("acc.video.mean", "auc.video.mean")
-    found = tuple(robustness(scores, names, origins, resamples=50))
-    result = run_folders.result_of(scores, names=names, robustness=found, **changes)
-    return run_folders.write_run(folder, scores, result, examples=False)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +25,8 @@ def suite_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     root = tmp_path_factory.mktemp("suites")
     missing = {"av1:crf=55@clip": "there is no encoder", "av1:crf=60@clip": "there is no encoder"}
     return [
-        suite_run(root / "a", "grnet", "run-1", 0.9),
-        suite_run(root / "b", "meso4", "run-2", 0.3, unavailable=missing),
+        run_folders.suite_run(root / "a", "grnet", "run-1", 0.9),
+        run_folders.suite_run(root / "b", "meso4", "run-2", 0.3, unavailable=missing),
     ]
 
 
