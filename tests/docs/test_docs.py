@@ -78,6 +78,17 @@ def test_every_command_is_in_the_user_guide() -> None:
         assert f"dfbench {name}" in text, name
 
 
+def test_every_pitfall_is_held_by_tests_that_exist() -> None:
+    lines = [line for line in (TOP / "docs" / "pitfalls.md").read_text("utf-8").splitlines() if line.startswith("| ")]
+    rows = [line for line in lines if line.split("|")[1].strip().isdigit()]
+    assert [int(row.split("|")[1]) for row in rows] == [*range(1, 26), *range(1, 13)]
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row)
+        assert named, row
+        for file, test in named:
+            assert f"\ndef {test}(" in (TOP / file).read_text("utf-8"), f"{file}::{test}"
+
+
 def test_results_are_those_of_the_protocols_as_they_are() -> None:
     """A page of results whose protocol has changed since must be made anew."""
     told = re.compile(r"rotocol `([^`]+)` \(?version (\d+)[, (]+(?:hash )?`?([0-9a-f]{12})")

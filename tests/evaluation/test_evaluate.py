@@ -89,6 +89,8 @@ def test_result_follows_from_the_scores(run: Run) -> None:
     assert result.weights is not None
     assert result.weights.card["model"] == "grnet"
     assert result.manifests[0].name == "tiny"
+    assert {"dfbench", "torch", "numpy", "pyarrow", "av", "scipy"} <= set(result.versions)
+    assert any(name.startswith("opencv") for name in result.versions)
     assert not result.mini
 
 
