@@ -26,7 +26,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "tables.md"
 def columns_section(title: str, contract: TableContract, sizes: tuple[int, ...] = ()) -> str:
     """A Markdown section for an Arrow table."""
     rows = [
-        f"| `{c.name}` | {c.type} | {'yes' if c.nullable else ''} | {c.doc} |"
+        f"| `{c.name}` | {c.type}{f'[{c.length}]' if c.length else ''} | {'yes' if c.nullable else ''} | {c.doc} |"
         for c in (
             *contract.columns,
             *crop_columns(sizes),

@@ -47,9 +47,6 @@ def shard_schema(sizes: tuple[int, ...], stamp: Stamp, extras: Sequence[str] = (
 def _feature(field: pa.Field) -> dict[str, Any]:
     if pa.types.is_struct(field.type):
         return {"_type": "Image"}
-    if pa.types.is_fixed_size_list(field.type):
-        value = {"dtype": _dtype(field.type.value_type), "_type": "Value"}
-        return {"feature": value, "length": field.type.list_size, "_type": "Sequence"}
     if pa.types.is_list(field.type):
         value = {"dtype": _dtype(field.type.value_type), "_type": "Value"}
         return {"feature": value, "length": -1, "_type": "Sequence"}

@@ -13,12 +13,17 @@ from dfbench.errors import DataError
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, Arrow type, whether nulls are allowed, and what it means."""
+    """One column: its name, Arrow type, whether nulls are allowed, and what it means.
+
+    ``length`` is how many values every list of a list column has. It is checked here and not a part of the Arrow type:
+    before version 26 Arrow could not read null lists of a fixed size back from Parquet.
+    """
 
     name: str
     type: pa.DataType
     doc: str
     nullable: bool = False
+    length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,11 @@ class TableContract:
         )
 
     def check(self, table: pa.Table, where: str = "") -> None:
-        """Raise :class:`DataError` if columns are missing, mistyped, null where they must not be, or keys repeat."""
+        """Check the columns, their types and lengths, empty cells where there must be none, and that no key repeats.
+
+        Raises:
+            DataError: with the column, or the first repeated key.
+        """
         place = f" in {where}" if where else ""
         names = set(table.column_names)
         missing = [c.name for c in self.columns if c.name not in names]
@@ -60,6 +69,13 @@ class TableContract:
                 )
             if not column.nullable and table.column(column.name).null_count:
                 raise DataError(f"column {column.name!r} of the {self.name} table{place} has empty cells")
+            if column.length is not None:
+                lengths = set(pc.unique(pc.list_value_length(table.column(column.name))).to_pylist())
+                if other := sorted(lengths - {column.length, None}):
+                    raise DataError(
+                        f"column {column.name!r} of the {self.name} table{place} holds lists of "
+                        f"{', '.join(map(str, other))} values, expected {column.length}"
+                    )
         if self.key:
             counts = table.group_by(list(self.key)).aggregate([([], "count_all")])
             twice = counts.filter(pc.greater(counts["count_all"], 1))

@@ -12,14 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from dfbench.schema.columns import Column, TableContract
 from dfbench.schema.media import MEDIA
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 
 Status = Literal["ok", "no_face", "decode_error", "missing_media"]
 STATUSES: tuple[Status, ...] = ("ok", "no_face", "decode_error", "missing_media")
 
-_BOX = pa.list_(pa.float32(), 4)
-_LANDMARKS = pa.list_(pa.float32(), 10)
-_MATRIX = pa.list_(pa.float32(), 6)
+_NUMBERS = pa.list_(pa.float32())
 CROP_TYPE = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
 
 MANIFEST = TableContract(
@@ -37,19 +35,21 @@ MANIFEST = TableContract(
         Column("status", pa.string(), "ok, no_face, decode_error or missing_media"),
         Column("reason", pa.string(), "why the status is not ok; empty when it is"),
         Column("face_score", pa.float32(), "confidence of the face detector in [0,1]", nullable=True),
-        Column("box", _BOX, "x1 y1 x2 y2 of the face in source pixels", nullable=True),
+        Column("box", _NUMBERS, "x1 y1 x2 y2 of the face in source pixels", nullable=True, length=4),
         Column(
             "landmarks",
-            _LANDMARKS,
+            _NUMBERS,
             "x y of eyes (image left, right), nose, mouth corners, in source pixels",
             nullable=True,
+            length=10,
         ),
         Column("geometry_from", pa.string(), "media id of the clip in which the face was found", nullable=True),
         Column(
             "matrix",
-            _MATRIX,
+            _NUMBERS,
             "row-major 2x3 affine, source pixels to pixels of the largest crop",
             nullable=True,
+            length=6,
         ),
         Column("scale", pa.float32(), "crop pixels per source pixel, at the largest size", nullable=True),
     ),
@@ -79,17 +79,14 @@ EXTRA_COLUMNS: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("patch", CROP_TYPE, "the source around the face at its own resolution, lossless", nullable=True),
             Column(
                 "patch_box",
-                pa.list_(pa.int32(), 4),
+                pa.list_(pa.int32()),
                 "x1 y1 x2 y2 of the patch in whole source pixels, x2 and y2 left out",
                 nullable=True,
+                length=4,
             ),
             Column("sha256_patch", pa.string(), "SHA-256 of the decoded RGB bytes of patch", nullable=True),
         ),
-        "dense": (
-            Column(
-                "dense", pa.list_(pa.float32()), "x y of each dense landmark in turn, in source pixels", nullable=True
-            ),
-        ),
+        "dense": (Column("dense", _NUMBERS, "x y of each dense landmark in turn, in source pixels", nullable=True),),
     }
 )
 """Columns that a recipe can ask for, by the name of their group; they stand after those of the crops."""

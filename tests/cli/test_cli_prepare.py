@@ -15,6 +15,7 @@ import pytest
 
 from dfbench.cli.main import run_command
 from dfbench.media.encode import write_clip
+from dfbench.schema.manifest import MANIFEST_VERSION
 
 NO_TORCH = """
 import sys
@@ -173,11 +174,13 @@ def test_wrong_words_are_answered_before_anything_is_made(dfbench, tree, tmp_pat
 
 def test_manifest_of_another_version(dfbench, prepared):
     file = prepared[0] / "manifest.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"format_version": 2}))
+    other = MANIFEST_VERSION - 1
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format_version": other}))
     for words in (("inspect", prepared[0]), ("verify", prepared[0])):
         code, _, err = dfbench(*words)
         assert code == 3
-        assert "format version 2" in err
+        assert f"format version {other}, this dfbench reads version {MANIFEST_VERSION}" in err
+        assert "hint: " in err
     assert dfbench("inspect", "nosuch")[0] == 3
 
 

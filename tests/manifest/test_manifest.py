@@ -12,6 +12,7 @@ from dfbench.errors import DataError, UsageError
 from dfbench.manifest.manifest import open_manifest
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.protocol import DataPart, Protocol, Sampling
+from dfbench.schema.manifest import MANIFEST_VERSION
 
 
 def protocol(*parts: DataPart, **changes: object) -> Protocol:
@@ -189,7 +190,7 @@ def test_folders_that_are_no_manifest(tmp_path):
     file.write_text("[]")
     with pytest.raises(DataError, match="format version None"):
         open_manifest(tmp_path)
-    file.write_text('{"format_version": 1, "name": "x"}')
+    file.write_text(f'{{"format_version": {MANIFEST_VERSION}, "name": "x"}}')
     with pytest.raises(DataError, match="damaged"):
         open_manifest(tmp_path)
 

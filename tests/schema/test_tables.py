@@ -8,16 +8,17 @@ import pytest
 from dfbench.errors import DataError
 from dfbench.resources import facts_folder
 from dfbench.schema.columns import Column, TableContract
-from dfbench.schema.manifest import MANIFEST, crop_columns
+from dfbench.schema.manifest import EXTRA_COLUMNS, MANIFEST, crop_columns, extra_columns
 from dfbench.schema.media import MEDIA
 from dfbench.schema.published import load_published
-from dfbench.schema.scores import SCORES
+from dfbench.schema.scores import EXAMPLES, SCORES
 
 CONTRACT = TableContract(
     "toy",
     (Column("key", pa.string(), "a key"), Column("value", pa.int8(), "a value", nullable=True)),
     key=("key",),
 )
+PAIRS = TableContract("pairs", (Column("pair", pa.list_(pa.int8()), "two values", nullable=True, length=2),))
 
 
 def test_a_fitting_table_passes() -> None:
@@ -38,6 +39,20 @@ def test_a_fitting_table_passes() -> None:
 def test_what_does_not_fit_is_named(table: pa.Table, words: str) -> None:
     with pytest.raises(DataError, match=words):
         CONTRACT.check(table, "file.parquet")
+
+
+def test_lists_of_another_length_are_named() -> None:
+    PAIRS.check(pa.table({"pair": [[1, 2], None]}, schema=PAIRS.schema()))
+    with pytest.raises(DataError, match=r"'pair' of the pairs table in .* holds lists of 3 values, expected 2"):
+        PAIRS.check(pa.table({"pair": [[1, 2], None, [1, 2, 3]]}, schema=PAIRS.schema()), "file.parquet")
+
+
+def test_no_list_has_a_fixed_size() -> None:
+    """Arrow before version 26 can write null lists of a fixed size to Parquet, and not read them."""
+    sizes = (128,)
+    columns = (*MANIFEST.columns, *extra_columns((*EXTRA_COLUMNS, "masks"), sizes), *crop_columns(sizes))
+    for column in (*columns, *SCORES.columns, *EXAMPLES.columns):
+        assert not pa.types.is_fixed_size_list(column.type), column.name
 
 
 @pytest.mark.parametrize("contract", [MEDIA, MANIFEST, SCORES], ids=lambda c: c.name)
