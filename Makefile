@@ -2,6 +2,7 @@
 #              (others: make setup EXTRAS=models,dev,dask,ray,decord,dlib,insightface)
 # make demo    the whole way on the embedded data set, to an HTML report in demo/
 # make test    the test suite
+# make test-lowest   the test suite with the lowest versions that pyproject.toml allows
 # make lint    formatting, linting, types, import contracts
 # make bench   the quick speed measurements, as ratios; the long ones are in benchmarks/, see docs/speed.md
 
@@ -12,7 +13,9 @@ EXTRAS ?= models,dev
 comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 
-.PHONY: setup demo test lint bench clean
+LOWEST := .venv-lowest
+
+.PHONY: setup demo test test-lowest lint bench clean
 
 setup: $(STAMP)
 
@@ -27,6 +30,16 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+test-lowest: $(LOWEST)/.installed
+	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal
+
+# The tools of the tests by name: the extra `dev` has linters, whose lowest versions say nothing about dfbench.
+$(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-lowest.txt \
+	  --editable ".[models]" datasets duckdb hatchling hypothesis packaging playwright psutil pytest pytest-timeout pytest-xdist
+	touch $@
+
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -38,4 +51,4 @@ bench: setup
 	$(BIN)/python benchmarks/faces.py
 
 clean:
-	rm -rf $(VENV) demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
