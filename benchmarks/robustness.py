@@ -31,6 +31,7 @@ from dfbench.report.robustness import (
 from dfbench.report.robustness_figures import curves_figure
 from dfbench.report.runs import Run
 from dfbench.report.svg import INK
+from dfbench.report.tables import percent
 from dfbench.schema.result import MetricValue
 from dfbench.training.train import train
 
@@ -99,7 +100,7 @@ def _what_it_says(runs: Sequence[Run]) -> list[str]:
     _, counts = clean[0]
     real, fake = counts.n - counts.n_positive, counts.n_positive
     majority = 100 * max(real, fake) / counts.n
-    values = ", ".join(f"{label} {_percent(m.value)} ({_percent(m.low)}–{_percent(m.high)})" for label, m in clean)
+    values = ", ".join(f"{label} {percent(m, span='–')}" for label, m in clean)
     blind = [label for label, m in clean if m.low is not None and m.low <= 0.5]
     return [
         f"* The test has {real} real and {fake} fake videos: one answer for all has an accuracy of {majority:.1f} at "
@@ -120,10 +121,6 @@ def _clean_value(run: Run) -> MetricValue:
     found = [m for m in run.result.metrics if (m.name, m.condition, m.manipulation) == (SHOWN[0], "clean", "all")]
     assert len(found) == 1
     return found[0]
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"
 
 
 def _families(found: Sequence[Judged]) -> tuple[list[str], Iterator[list[str]]]:

@@ -15,6 +15,7 @@ from dfbench.metrics import parse_metric
 from dfbench.metrics.paired import Difference, paired_differences
 from dfbench.report.escape import markdown
 from dfbench.report.runs import Run, load_run
+from dfbench.report.tables import in_percent
 from dfbench.schema.result import RunResult
 
 FORMATS = ("text", "md", "csv")
@@ -158,12 +159,8 @@ def _line(d: Difference) -> list[str]:
     interval = "" if d.low is None or d.high is None else f" [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
     value = "-" if d.value is None else f"{100 * d.value:+.1f}{interval}"
     names = [d.name, f"{d.dataset}/{d.subset}", d.manipulation, d.condition, str(d.n)]
-    numbers = [_percent(d.first), _percent(d.second), value, _p(d.p), _p(d.holm)]
+    numbers = [in_percent(d.first, dash="-"), in_percent(d.second, dash="-"), value, _p(d.p), _p(d.holm)]
     return [*names, *numbers, d.video_test or "-", _p(d.video_p), _p(d.video_holm)]
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:z.1f}"
 
 
 def _p(value: float | None) -> str:

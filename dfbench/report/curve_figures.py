@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from dfbench.errors import UndefinedMetric
 from dfbench.metrics import brier, det_curve, ece, equal_error, reliability, roc_curve
 from dfbench.metrics.samples import Samples
 from dfbench.report.svg import INK, heads, legend, new_figure, plain, style, to_svg
@@ -44,20 +43,15 @@ def roc_figure(curves: Mapping[str, Samples], title: str, name: str, mini: bool)
         SVG text; None where no detector has both classes.
     """
     figure, axes = new_figure(4.6, 4.6, mini)
-    drawn = 0
-    for index, (label, samples) in enumerate(curves.items()):
-        try:
-            curve = roc_curve(samples.labels, samples.scores)
-        except UndefinedMetric:
-            continue
+    judged = list(_both_classes(curves))
+    if not judged:
+        return None
+    for label, samples, colour, dash in judged:
+        curve = roc_curve(samples.labels, samples.scores)
         rate = equal_error(samples.labels, samples.scores).value
         keep = thinned(curve.fpr, curve.tpr)
-        colour, dash = style(index)
         axes.plot(curve.fpr[keep], curve.tpr[keep], dash, color=colour, lw=2, label=plain(label))
         axes.plot([rate], [1 - rate], "o", color=colour, ms=7)
-        drawn += 1
-    if not drawn:
-        return None
     axes.plot([0, 1], [0, 1], color=INK, lw=0.8, alpha=0.5)
     axes.plot([0, 1], [1, 0], color=INK, lw=0.8, alpha=0.5, ls=":")
     axes.set_xlim(-0.01, 1.01)
@@ -76,21 +70,16 @@ def det_figure(curves: Mapping[str, Samples], title: str, name: str, mini: bool)
     figure, axes = new_figure(4.6, 4.6, mini)
     ticks = _ticks(curves)
     ends = norm.ppf(ticks[[0, -1]])
-    drawn = 0
-    for index, (label, samples) in enumerate(curves.items()):
-        try:
-            curve = det_curve(samples.labels, samples.scores)
-        except UndefinedMetric:
-            continue
+    judged = list(_both_classes(curves))
+    if not judged:
+        return None
+    for label, samples, colour, dash in judged:
+        curve = det_curve(samples.labels, samples.scores)
         rate = equal_error(samples.labels, samples.scores).value
         x, y = _deviates(curve.fpr), _deviates(curve.fnr)
         keep = thinned((x - ends[0]) / (ends[1] - ends[0]), (y - ends[0]) / (ends[1] - ends[0]))
-        colour, dash = style(index)
         axes.plot(x[keep], y[keep], dash, color=colour, lw=2, label=plain(label))
         axes.plot(_deviates(np.array([rate])), _deviates(np.array([rate])), "o", color=colour, ms=7)
-        drawn += 1
-    if not drawn:
-        return None
     axes.plot(ends, ends, color=INK, lw=0.8, alpha=0.5, ls=":")
     names = [f"{100 * tick:g}" for tick in ticks]
     axes.set_xticks(norm.ppf(ticks), names)
@@ -135,6 +124,13 @@ def calibration_figure(curves: Mapping[str, Samples], title: str, name: str, min
     heads(axes, title, "mean score of the bin, P(fake)", "share of fakes in the bin")
     figure.legend(loc="outside upper left", frameon=False, fontsize=10, labelcolor=INK)
     return to_svg(figure, name, f"Reliability diagram: {title}; ECE and Brier score in percent")
+
+
+def _both_classes(curves: Mapping[str, Samples]) -> Iterator[tuple[str, Samples, str, str]]:
+    """Label, samples, colour and dash of the detectors that have a curve: those judged on reals and fakes."""
+    for index, (label, samples) in enumerate(curves.items()):
+        if len(np.unique(samples.labels)) == 2:
+            yield label, samples, *style(index)
 
 
 def _ticks(curves: Mapping[str, Samples]) -> NDArray[np.float64]:

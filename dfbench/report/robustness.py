@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dfbench.report.rows import Row
 from dfbench.report.runs import Run
-from dfbench.report.tables import DASH
+from dfbench.report.tables import DASH, in_percent
 from dfbench.schema.result import ConditionDrop, Robustness
 
 MOST_CONDITIONS = 12
@@ -47,10 +47,10 @@ def summary_cells(one: Judged, span: str = "-") -> tuple[str, ...]:
         one.label,
         one.data,
         found.name,
-        _percent(found.value),
-        _percent(found.mean, found.mean_low, found.mean_high, span),
-        _percent(found.drop, found.drop_low, found.drop_high, span),
-        _percent(worst.value if worst else None),
+        in_percent(found.value),
+        in_percent(found.mean, found.mean_low, found.mean_high, span=span),
+        in_percent(found.drop, found.drop_low, found.drop_high, span=span),
+        in_percent(worst.value if worst else None),
         found.worst or DASH,
     )
 
@@ -64,8 +64,8 @@ def drop_cells(one: Judged, cell: ConditionDrop, span: str = "-") -> tuple[str, 
         cell.condition,
         cell.family,
         str(cell.severity or DASH),
-        _percent(cell.value),
-        _percent(cell.drop, cell.low, cell.high, span),
+        in_percent(cell.value),
+        in_percent(cell.drop, cell.low, cell.high, span=span),
     )
 
 
@@ -104,12 +104,3 @@ def without_suite(rows: Sequence[Row]) -> list[Row]:
         return list(rows)
     asked = {row.condition for row in rows if row.manipulation != "all"} | {"clean"}
     return [row for row in rows if row.condition in (asked & conditions or conditions)]
-
-
-def _percent(value: float | None, low: float | None = None, high: float | None = None, span: str = "-") -> str:
-    if value is None:
-        return DASH
-    if low is None or high is None:
-        return f"{100 * value:z.1f}"
-    join = f" {span} " if low < 0 or high < 0 else span  # a minus sign beside a dash can not be read
-    return f"{100 * value:z.1f} [{100 * low:z.1f}{join}{100 * high:z.1f}]"

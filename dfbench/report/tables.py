@@ -29,12 +29,26 @@ def percent(value: MetricValue | None, dash: str = DASH, span: str = "-", interv
         span: what stands between the ends of the interval.
         interval: whether to print it.
     """
-    if value is None or value.value is None:
+    if value is None:
         return dash
-    text = f"{100 * value.value:.1f}"
-    if not interval or value.low is None or value.high is None:
-        return text
-    return f"{text} [{100 * value.low:.1f}{span}{100 * value.high:.1f}]"
+    low, high = (value.low, value.high) if interval else (None, None)
+    return in_percent(value.value, low, high, dash, span)
+
+
+def in_percent(
+    value: float | None, low: float | None = None, high: float | None = None, dash: str = DASH, span: str = "-"
+) -> str:
+    """A fraction in percent with one decimal and its interval, where both ends are known.
+
+    >>> in_percent(0.058, -0.004, 0.1)
+    '5.8 [-0.4 - 10.0]'
+    """
+    if value is None:
+        return dash
+    if low is None or high is None:
+        return f"{100 * value:z.1f}"
+    join = f" {span} " if low < 0 or high < 0 else span  # a minus sign beside a dash can not be read
+    return f"{100 * value:z.1f} [{100 * low:z.1f}{join}{100 * high:z.1f}]"
 
 
 def render(rows: Sequence[Row], fmt: str = "text") -> str:

@@ -6,21 +6,16 @@ import json
 import re
 import shlex
 import shutil
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from loading import load_file
 
 from dfbench.cli.main import run_command
 from dfbench.scoring.words import CAUTION
 
-_FILE = Path(__file__).parents[1] / "scoring" / "conftest.py"
-_SPEC = spec_from_file_location("scoring_fixtures", _FILE)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-_MODULE = module_from_spec(_SPEC)
-_SPEC.loader.exec_module(_MODULE)
-clips, save, weights = _MODULE.clips, _MODULE.save, _MODULE.weights
+_FIXTURES = load_file("tests/scoring/conftest.py", "scoring_fixtures")
+clips, save, weights = _FIXTURES.clips, _FIXTURES.save, _FIXTURES.weights
 
 PAGE = Path(__file__).parents[2] / "docs" / "score.md"
 

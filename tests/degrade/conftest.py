@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import cv2
 import numpy as np
 import pytest
+from loading import load_file
 
 from dfbench.media.images import decode_image
 
@@ -20,14 +19,7 @@ HERE = Path(__file__).resolve().parent
 @pytest.fixture(scope="session")
 def tool() -> ModuleType:
     """The maintainers' program that measures degradations and writes the golden file."""
-    path = HERE.parents[1] / "tools" / "degradations.py"
-    spec = importlib.util.spec_from_file_location("degradations_tool", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_file("tools/degradations.py", "degradations_tool")
 
 
 @pytest.fixture(scope="session")

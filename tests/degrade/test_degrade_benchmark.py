@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from loading import load_file
 
 from dfbench.degrade import apply, psnr
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "degrade.py"
-    spec = importlib.util.spec_from_file_location("degrade_benchmark", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_file("benchmarks/degrade.py", "degrade_benchmark")
 
 
 def test_bare_opencv_gives_the_same_picture(benchmark: ModuleType) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import pytest
+from loading import load_file
 
 import dfbench
 from dfbench.errors import DataError
@@ -15,13 +15,7 @@ from dfbench.manifest import degraded as degraded_module
 from dfbench.manifest.manifest import Manifest
 from dfbench.preparation.degraded import degrade
 
-_FILE = Path(__file__).parents[1] / "preparation" / "conftest.py"
-_SPEC = spec_from_file_location("tiny_trees", _FILE)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-_MODULE = module_from_spec(_SPEC)
-_SPEC.loader.exec_module(_MODULE)
-tree = _MODULE.tree
+tree = load_file("tests/preparation/conftest.py", "tiny_trees").tree
 
 PROTOCOL = """
 name = "three"

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import csv
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pyarrow.compute as pc
 import pytest
 import run_folders
+from loading import load_file
 
 from dfbench.report import load_runs
-
-TOP = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = spec_from_file_location("robustness_results", TOP / "benchmarks" / "robustness.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_file("benchmarks/robustness.py", "robustness_results")
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from loading import load_file
 
 from dfbench.media.encode import write_clip
 from dfbench.models.build import build_model
@@ -20,18 +19,8 @@ from dfbench.models.weights import save_weights
 SIZE = 64
 
 
-def _of(room: str) -> ModuleType:
-    file = Path(__file__).parents[1] / room / "conftest.py"
-    spec = spec_from_file_location(f"scoring_{room}", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = _of("evaluation").tiny
-moving = _of("preparation").moving
+tiny = load_file("tests/evaluation/conftest.py", "scoring_evaluation").tiny
+moving = load_file("tests/preparation/conftest.py", "scoring_preparation").moving
 
 
 def two_people(frames: int) -> list[np.ndarray]:

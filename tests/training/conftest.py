@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
+from loading import load_file
 
-_FILE = Path(__file__).parents[1] / "evaluation" / "conftest.py"
-_SPEC = spec_from_file_location("tiny_manifest", _FILE)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-_MODULE = module_from_spec(_SPEC)
-_SPEC.loader.exec_module(_MODULE)
-tiny = _MODULE.tiny
+tiny = load_file("tests/evaluation/conftest.py", "tiny_manifest").tiny

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from loading import load_file
 
 from dfbench.manifest.manifest import open_manifest
 from dfbench.protocols.files import load_protocol
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "mini_detectors.py"
-
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = spec_from_file_location("mini_detectors", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules["mini_detectors"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_file("benchmarks/mini_detectors.py", "mini_detectors")
 
 
 @pytest.mark.slow
