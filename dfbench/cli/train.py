@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from dfbench.cli.options import compute_options, parse_media_roots, parse_model_options, root_option
+from dfbench.cli.options import (
+    compute_options,
+    manifest_option,
+    model_option,
+    parse_media_roots,
+    parse_model_options,
+    protocol_option,
+    root_option,
+)
 
 
 @click.command(
@@ -17,16 +25,9 @@ Examples:
   dfbench train --model grnet --condition JP60
   dfbench train --model grnet --option radius=4 --option eps=0.04 --out weights/grnet-r4.safetensors"""
 )
-@click.option("--model", required=True, metavar="M", help="A registered name, or your own path/to/file.py:ClassName.")
-@click.option("--protocol", default="mini", show_default=True, metavar="P", help="Name or file of the protocol.")
-@click.option(
-    "--manifest",
-    "manifests",
-    multiple=True,
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="A manifest the protocol needs; repeat  [default: those in manifests/].",
-)
+@model_option
+@protocol_option
+@manifest_option
 @click.option("--condition", metavar="C", help="Train under a degradation in place of the protocol's: JP60.")
 @root_option
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Weight file, *.safetensors.")

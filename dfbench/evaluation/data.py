@@ -23,6 +23,7 @@ from dfbench.progress import progress
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.protocol import Protocol
 from dfbench.schema.result import ManifestRef
+from dfbench.schema.scores import FROM_MANIFEST
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -123,19 +124,8 @@ class RoleData:
     @cached_property
     def table(self) -> pa.Table:
         """Every row, in the order of manifests and shards; without crops. Classes are merged as the protocol says."""
-        wanted = (
-            "sample_id",
-            "media_id",
-            "dataset",
-            "subset",
-            "manipulation",
-            "split",
-            "scene_group",
-            "label",
-            "class",
-            "base_media_id",
-        )
-        rows = pa.concat_tables([s.table.select([*wanted, "status"]) for _, s in self.parts]).combine_chunks()
+        wanted = [*FROM_MANIFEST, "base_media_id"]
+        rows = pa.concat_tables([s.table.select(wanted) for _, s in self.parts]).combine_chunks()
         merge = self.protocol.merge
         if not merge:
             return rows

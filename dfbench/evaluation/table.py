@@ -11,20 +11,7 @@ from dfbench.degrade import Condition
 from dfbench.errors import DataError
 from dfbench.evaluation.data import RoleData
 from dfbench.models.interface import fake_probability
-from dfbench.schema.scores import SCORES
-
-_COPIED = (
-    "sample_id",
-    "media_id",
-    "dataset",
-    "subset",
-    "manipulation",
-    "split",
-    "scene_group",
-    "label",
-    "class",
-    "status",
-)
+from dfbench.schema.scores import FROM_MANIFEST, SCORES
 
 
 def scores_table(
@@ -59,7 +46,7 @@ def scores_table(
     all_logits: list[list[float] | None] = [None] * rows
     for place, values in zip(data.ok, logits, strict=True):
         all_logits[place] = values.tolist()
-    columns = {name: data.table[name] for name in _COPIED} | {
+    columns = {name: data.table[name] for name in FROM_MANIFEST} | {
         "condition": pa.array(data.conditions(condition or data.condition), pa.string()),
         "model": pa.array([model] * rows, pa.string()),
         "run_id": pa.array([run_id] * rows, pa.string()),

@@ -14,22 +14,10 @@ from dfbench.interchange.score_file import refuse_rows, whole_numbers
 from dfbench.manifest.manifest import Manifest
 from dfbench.protocols.protocol import Protocol
 from dfbench.schema.ids import media_id, sample_id
+from dfbench.schema.scores import FROM_MANIFEST
 
 NO_SCORE = "no_score"
 """Status of a requested sample that a foreign file says nothing of."""
-
-_FROM_MANIFEST = [
-    "sample_id",
-    "media_id",
-    "dataset",
-    "subset",
-    "manipulation",
-    "split",
-    "scene_group",
-    "label",
-    "class",
-    "status",
-]
 
 
 def matched(rows: pd.DataFrame, manifests: Sequence[Manifest], protocol: Protocol | None) -> pd.DataFrame:
@@ -82,7 +70,7 @@ def matched(rows: pd.DataFrame, manifests: Sequence[Manifest], protocol: Protoco
             )
     unscored = found["status"].where(found["status"] != "ok", NO_SCORE)
     status = found["status_file"].where(~absent, unscored)
-    return found[[*_FROM_MANIFEST, "condition", "score"]].assign(status=status, logit=found.get("logit", np.nan))
+    return found[[*FROM_MANIFEST, "condition", "score"]].assign(status=status, logit=found.get("logit", np.nan))
 
 
 def self_contained(rows: pd.DataFrame) -> pd.DataFrame:
@@ -121,7 +109,7 @@ def self_contained(rows: pd.DataFrame) -> pd.DataFrame:
     rows["class"] = rows["manipulation"]
     if "logit" not in rows:
         rows["logit"] = np.nan
-    return rows[[*_FROM_MANIFEST, "condition", "score", "logit"]]
+    return rows[[*FROM_MANIFEST, "condition", "score", "logit"]]
 
 
 def _media_id(dataset: str, subset: str, manipulation: str, name: str) -> str:
@@ -154,6 +142,6 @@ def _with_sample_ids(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _samples_of(manifests: Sequence[Manifest], protocol: Protocol | None) -> pd.DataFrame:
     if protocol is None:
-        return pd.concat([m.to_pandas(_FROM_MANIFEST) for m in manifests], ignore_index=True)
-    known: pd.DataFrame = role_data(protocol, manifests, "test").table.select(_FROM_MANIFEST).to_pandas()
+        return pd.concat([m.to_pandas(FROM_MANIFEST) for m in manifests], ignore_index=True)
+    known: pd.DataFrame = role_data(protocol, manifests, "test").table.select(FROM_MANIFEST).to_pandas()
     return known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,14 +112,12 @@ def rows_of_clip(
         why_not: frame index -> why there is no face, where that is not plain.
     """
     out: list[Row] = []
-    for index in sorted({*clip.frames, *clip.errors}):
-        row = _base(media, index)
-        row |= {"frame_count": clip.frame_count, "width": clip.width, "height": clip.height}
-        seen = clip.frames.get(index)
+    for row, seen in _frames(media, clip):
         if seen is None:
-            out.append(row | {"status": "decode_error", "reason": clip.errors[index]})
+            out.append(row)
             continue
-        row |= {"time_s": seen.time_s, "width": seen.width, "height": seen.height, "face_count": seen.found}
+        index = row["frame_index"]
+        row |= {"face_count": seen.found}
         places = choice.get(index, ())
         if not places:
             reason = (why_not or {}).get(index) or (OTHER_FACES if seen.faces else NO_FACE)
@@ -147,18 +145,26 @@ def _face_columns(seen: Seen, place: int, geometry_from: str) -> Row:
 def rows_of_crops(media: Media, clip: SeenClip) -> list[Row]:
     """The rows of ready-made crops: the whole picture is the face, and nothing is known of where it was."""
     out: list[Row] = []
-    for index in sorted({*clip.frames, *clip.errors}):
-        row = _base(media, index)
-        row |= {"frame_count": clip.frame_count, "width": clip.width, "height": clip.height}
-        seen = clip.frames.get(index)
+    for row, seen in _frames(media, clip):
         if seen is None:
-            out.append(row | {"status": "decode_error", "reason": clip.errors[index]})
+            out.append(row)
             continue
         (crops,) = seen.crops
         assert not isinstance(crops, str)
-        row |= {"time_s": seen.time_s, "width": seen.width, "height": seen.height, "status": "ok", "reason": ""}
-        out.append(row | crops)
+        out.append(row | {"status": "ok", "reason": ""} | crops)
     return out
+
+
+def _frames(media: Media, clip: SeenClip) -> Iterator[tuple[Row, Seen | None]]:
+    """First columns and sight of each wanted frame; a row is whole where the frame does not decode."""
+    for index in sorted({*clip.frames, *clip.errors}):
+        row = _base(media, index) | {"frame_count": clip.frame_count}
+        seen = clip.frames.get(index)
+        if seen is None:
+            lost = {"status": "decode_error", "reason": clip.errors[index]}
+            yield row | {"width": clip.width, "height": clip.height} | lost, None
+        else:
+            yield row | {"time_s": seen.time_s, "width": seen.width, "height": seen.height}, seen
 
 
 def crops_of_faces(image: npt.NDArray[np.uint8], faces: Iterable[Face], cropper: Cropper) -> tuple[Row | str, ...]:

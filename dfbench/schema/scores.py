@@ -28,6 +28,20 @@ SCORES = TableContract(
     key=("sample_id", "condition", "model"),
 )
 
+FROM_MANIFEST = (
+    "sample_id",
+    "media_id",
+    "dataset",
+    "subset",
+    "manipulation",
+    "split",
+    "scene_group",
+    "label",
+    "class",
+    "status",
+)
+"""Columns of a score that are those of its row in the manifest."""
+
 EXAMPLES = TableContract(
     "examples",
     (

