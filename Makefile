@@ -33,11 +33,11 @@ test: setup
 test-lowest: $(LOWEST)/.installed
 	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal
 
-# The tools of the tests by name: the extra `dev` has linters, whose lowest versions say nothing about dfbench.
+# Without the linters of the extra `dev`, whose lowest versions say nothing about dfbench.
 $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-lowest.txt \
-	  --editable ".[models]" datasets duckdb hatchling hypothesis packaging playwright psutil pytest pytest-timeout pytest-xdist
+	  --editable ".[models,test]"
 	touch $@
 
 lint: setup
