@@ -194,7 +194,7 @@ def say_sampling(info: ManifestInfo) -> None:
         groups = info.geometry_groups
         click.echo(
             f"geometry: {groups.get('shared', 0)} scene groups (of one compression each) share that of their base "
-            f"clips, {groups.get('own', 0)} keep their own (a base missing or of another size)"
+            f"clips, {groups.get('own', 0)} keep their own (a base missing, or of another size or framing)"
         )
 
 

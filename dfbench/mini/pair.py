@@ -16,7 +16,7 @@ from dfbench.mini.forge.common import Job
 from dfbench.mini.forge.families import forge
 from dfbench.mini.original import Original, make_original
 from dfbench.mini.plan import Pair
-from dfbench.mini.publication import Place, draw_publication
+from dfbench.mini.publication import Place, draw_publication, plain_publication
 from dfbench.mini.settings import CRF, PRESET, MiniSettings
 from dfbench.mini.shape import Placed
 from dfbench.mini.tracks import FPS
@@ -88,7 +88,11 @@ def publish(
         truth: the file of the ground truth.
         settings: the data set's settings.
     """
-    public = draw_publication(name, place, settings.size, settings.seed)
+    public = (
+        draw_publication(name, place, settings.size, settings.seed)
+        if settings.republished
+        else plain_publication(name, settings.size, settings.seed)
+    )
     pictures = [public.picture(frame) for frame in frames]
     tree.write_truth(truth, [[None if at is None else public.points(at) for at in track] for track in people])
     for subset, file in zip(settings.subsets, files, strict=True):

@@ -108,6 +108,18 @@ def draw_publication(name: str, place: Place, size: tuple[int, int], seed: int) 
     )
 
 
+def plain_publication(name: str, size: tuple[int, int], seed: int) -> Publication:
+    """A file's way to the public where nothing is changed but the margin cut off; see :func:`draw_publication`."""
+    return Publication(
+        size=size,
+        matrix=_framing(size, 1.0, 0.0, np.zeros(2)),
+        curve=np.arange(256, dtype=np.float32),
+        grain=0.0,
+        noise=stream(f"file/{name}", "grain", seed),
+        keyframes=KEYFRAMES[0],
+    )
+
+
 def _framing(size: tuple[int, int], zoom: float, angle: float, shift: NDArray[np.float64]) -> NDArray[np.float64]:
     """The map (2, 3) from the master to the picture: a similarity about the middle, then a shift."""
     turn = zoom * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])

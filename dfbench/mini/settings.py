@@ -32,6 +32,8 @@ class MiniSettings:
         seed: another seed gives other people, scenes and forgeries.
         subsets: compression levels, out of ``raw``, ``c23``, ``c40``.
         manipulations: forging methods, out of FF++'s four.
+        republished: whether every file is published in a way of its own (framing, exposure, grain, keyframes). Without,
+            a fake is its original's twin outside the face, as in FF++; single numbers then tell them apart.
     """
 
     train_pairs: int = 12
@@ -42,6 +44,7 @@ class MiniSettings:
     seed: int = 0
     subsets: tuple[str, ...] = ("c23", "c40")
     manipulations: tuple[str, ...] = MANIPULATIONS
+    republished: bool = True
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -91,5 +94,8 @@ class MiniSettings:
 
     def hash(self, model_sha256: str) -> str:
         """Hash of everything that decides the pictures: settings, face model, version of the content."""
-        content = {"settings": self.to_json(), "face_model": model_sha256, "content_version": CONTENT_VERSION}
+        settings = self.to_json()
+        if self.republished:
+            del settings["republished"]  # data sets older than this setting keep their hash
+        content = {"settings": settings, "face_model": model_sha256, "content_version": CONTENT_VERSION}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

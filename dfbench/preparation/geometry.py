@@ -9,25 +9,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from dfbench.preparation.register import framed_apart
 from dfbench.schema.media import FAKE, Media, split_archive_path
 
+PROBES = (0, 10, 20)
+"""Frames whose framing is compared with that of the base, where the clips have them."""
+LARGEST_SHIFT = 0.0025
+"""Clips framed further apart than this share of the longer side do not share: 5 pixels of 1920, 1 of 320."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Extent:
-    """How long and how large a clip is.
+    """How long and how large a clip is, and what it shows.
 
     Attributes:
         frames: frames that decode.
         width: in pixels.
         height: in pixels.
+        probes: index of each of :data:`PROBES` that decodes -> the frame, shrunk for comparison.
     """
 
     frames: int
     width: int
     height: int
+    probes: Mapping[int, npt.NDArray[np.uint8]]
+
+    def fits(self, base: Extent) -> bool:
+        """Whether geometry found in ``base`` lies in the right place here: size and framing are the same."""
+        if (self.width, self.height) != (base.width, base.height):
+            return False
+        pairs = ((self.probes[i], base.probes[i]) for i in sorted(self.probes.keys() & base.probes.keys()))
+        # A stream may change its size on the way; such frames get no crop (BASE_SIZE).
+        shifts = [framed_apart(here, there) for here, there in pairs if here.shape == there.shape]
+        return not shifts or median(shifts) <= LARGEST_SHIFT
 
 
 @dataclass(frozen=True)
@@ -54,8 +74,8 @@ def families(media: Sequence[Media], extents: Mapping[str, Extent]) -> dict[str,
 
     Returns:
         For every clip that shares, its family. None of a subset's clips is in it where a fake's base is unknown, of
-        another subset or unreadable, or differs from it in size; where there is no fake; and where a clip is a
-        ready-made crop or lies in an archive.
+        another subset or unreadable, or differs from it in size or framing; where there is no fake; and where a clip
+        is a ready-made crop or lies in an archive.
     """
     out: dict[str, Family] = {}
     for subset in sorted({m.subset for m in media}):
@@ -78,7 +98,7 @@ def _families_of_subset(clips: Sequence[Media], extents: Mapping[str, Extent]) -
     out = []
     for base_id, family in members.items():
         readable = [extents[m.media_id] for m in family if m.media_id in extents]
-        if len({(e.width, e.height) for e in readable}) > 1:
+        if not all(extent.fits(extents[base_id]) for extent in readable[1:]):
             return []
         if readable:
             shortest = min(e.frames for e in readable)

@@ -15,6 +15,8 @@ SIDE = 240
 STEPS = 50
 LEAST_GAIN = 1e-4
 SMOOTHING = 5
+CLOSER = 0.9
+"""Pictures count as framed apart where laying them over each other leaves at most this share of their difference."""
 
 
 def registered(picture: Picture, like: Picture) -> Picture:
@@ -31,16 +33,42 @@ def registered(picture: Picture, like: Picture) -> Picture:
         uint8 (height, width, 3), of those tried the one with the least mean absolute difference: as it is, moved, or
         moved and lit.
     """
-    moved = _moved(picture, like)
+    motion = _motion(picture, like)
+    moved = picture if motion is None else _warped(picture, motion)
     tried = [picture, moved, _lit(moved, like)]
     return min(tried, key=_distance_to(like))
+
+
+def framed_apart(picture: Picture, like: Picture) -> float:
+    """How far apart two pictures of one scene are framed.
+
+    Args:
+        picture: uint8 (height, width, 3), not flat.
+        like: the other, of the same size.
+
+    Returns:
+        The longest way that a corner of the picture's middle half takes when it is laid over the other, as a share of
+        the longer side. 0 where that does not bring the pictures closer by a tenth, brightness aside: where only a
+        part differs, as a forged face does, and where they show different scenes.
+    """
+    motion = _motion(picture, like)
+    if motion is None:
+        return 0.0
+    distance = _distance_to(like)
+    if distance(_lit(_warped(picture, motion), like)) > CLOSER * distance(_lit(picture, like)):
+        return 0.0
+    height, width = like.shape[:2]
+    corners = np.array([[x * width, y * height, 1] for x in (0.25, 0.75) for y in (0.25, 0.75)])
+    ways = np.linalg.norm(corners @ motion.T.astype(np.float64) - corners[:, :2], axis=1)
+    return float(ways.max() / max(height, width))
 
 
 def _distance_to(like: Picture) -> Callable[[Picture], float]:
     return lambda picture: float(cv2.absdiff(picture, like).mean(dtype=np.float64))
 
 
-def _moved(picture: Picture, like: Picture) -> Picture:
+def _motion(picture: Picture, like: Picture) -> npt.NDArray[np.float32] | None:
+    """(2, 3), from pixels of ``like`` to those of ``picture``; None where the pictures do not fit together."""
     height, width = like.shape[:2]
     scale = min(1.0, SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -54,8 +82,13 @@ def _moved(picture: Picture, like: Picture) -> Picture:
             there, here, np.eye(2, 3, dtype=np.float32), cv2.MOTION_AFFINE, stop, everywhere, SMOOTHING
         )
     except cv2.error:  # it does not converge: flat pictures, or another scene
-        return picture
+        return None
     motion[:, 2] *= width / size[0], height / size[1]
+    return np.asarray(motion, np.float32)
+
+
+def _warped(picture: Picture, motion: npt.NDArray[np.float32]) -> Picture:
+    height, width = picture.shape[:2]
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(
         cv2.warpAffine(picture, motion, (width, height), flags=how, borderMode=cv2.BORDER_REPLICATE), np.uint8

@@ -15,7 +15,7 @@ from dfbench.faces.detectors import Face, FaceDetector
 from dfbench.media.reader import Chooser, Frame, Look, Reading, read
 from dfbench.preparation.changes import difference, reduced, track_changes
 from dfbench.preparation.choose import NO_FACE, OTHER_FACES, Candidates, Choice, choose, follow, most_changed
-from dfbench.preparation.geometry import Extent, Family, can_share, families
+from dfbench.preparation.geometry import PROBES, Extent, Family, can_share, families
 from dfbench.preparation.mask import with_masks
 from dfbench.preparation.register import registered
 from dfbench.preparation.rows import (
@@ -187,10 +187,11 @@ class Scene:
             if can_share(media):
                 try:
                     self._refuse_given_up(media)
-                    found = self._sources.read(media, lambda _: [])
+                    found = self._sources.read(media, _probes, lambda frames: [reduced(f.image) for f in frames])
                 except Unreadable:
                     continue
-                out[media.media_id] = Extent(found.frame_count, found.width, found.height)
+                probes = {index: glimpse.made for index, glimpse in found.seen.items()}
+                out[media.media_id] = Extent(found.frame_count, found.width, found.height, probes)
         return out
 
     def _shared_rows(self, job: MediaJob, family: Family) -> list[Row]:
@@ -254,6 +255,10 @@ class _Lent:
 
 def _maps(found: Reading) -> Iterable[tuple[int, Map]]:
     return ((index, glimpse.made) for index, glimpse in found.seen.items() if glimpse.made is not None)
+
+
+def _probes(count: int) -> list[int]:
+    return [index for index in PROBES if index < count]
 
 
 def _present(small: _Reduced) -> Chooser:

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -49,6 +50,26 @@ def test_tree_has_the_names_of_faceforensics(tree: Path) -> None:
             assert (tree / f"original_sequences/youtube/c40/videos/{a}.mp4").is_file()
             for method in ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"):
                 assert (tree / f"manipulated_sequences/{method}/raw/videos/{a}_{b}.mp4").is_file()
+
+
+def test_not_republished_a_fake_is_its_original_outside_the_face(tmp_path: Path) -> None:
+    chosen = MiniSettings(1, 0, 0, frames=(4, 6), size=(192, 144), subsets=("raw",), republished=False)
+    root = generate(tmp_path / "tree", chosen, jobs=1, quiet=True)
+    with np.load(root / truth_path("real", "071")) as truth:
+        boxes = truth["boxes"][:, 0]
+    originals = frames_of(root / original_path("raw", "071"))
+    for method in MANIPULATIONS:
+        fakes = frames_of(root / fake_path(method, "raw", "071", "054"))
+        assert len(fakes) == len(originals)
+        inside, outside = [], []
+        for fake, original, box in zip(fakes, originals, boxes, strict=True):
+            changed = cv2.absdiff(fake, original).mean(axis=2)
+            x0, y0, x1, y1 = (int(v) for v in np.clip(box + np.array([-12, -12, 12, 12]), 0, 192))
+            inside.append(changed[y0:y1, x0:x1].mean())
+            changed[y0:y1, x0:x1] = 0
+            outside.append(changed.max())
+        assert np.mean(inside) > 1
+        assert max(outside) <= 3, "codec noise at most: the raw subset is lossless but for its chroma"
 
 
 def test_marker_tells_what_it_is(tree: Path) -> None:

@@ -89,3 +89,4 @@ def test_hash_tells_settings_apart() -> None:
     assert MiniSettings().hash("x") == MiniSettings().hash("x")
     assert MiniSettings().hash("x") != MiniSettings(seed=1).hash("x")
     assert MiniSettings().hash("x") != MiniSettings().hash("y")
+    assert MiniSettings().hash("x") != MiniSettings(republished=False).hash("x")

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dfbench.preparation.register import registered
+from dfbench.preparation.register import framed_apart, registered
 
 
 @pytest.fixture
@@ -54,3 +54,29 @@ def test_flat_pictures_are_not_moved(value, scene):
     assert registered(scene, flat).dtype == np.uint8
     small = scene[:3, :2]
     assert registered(small, small).shape == small.shape
+
+
+@pytest.mark.parametrize("shift", [(2, 0), (-3, 4), (0, -12)])
+def test_a_shift_is_measured(scene, shift):
+    motion = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float64)
+    moved = cv2.warpAffine(scene, motion, (432, 320), borderMode=cv2.BORDER_REPLICATE)
+    assert framed_apart(moved, scene) == pytest.approx(np.hypot(*shift) / 432, abs=0.0015)
+
+
+def test_a_turn_and_a_zoom_are_measured_where_they_reach_furthest(scene):
+    motion = cv2.getRotationMatrix2D((216, 160), 1.5, 1.02)
+    moved = cv2.warpAffine(scene, motion, (432, 320), borderMode=cv2.BORDER_REPLICATE)
+    corners = np.array([[x, y, 1] for x in (108, 324) for y in (80, 240)])
+    ways = np.linalg.norm(corners @ motion.T - corners[:, :2], axis=1)
+    assert framed_apart(moved, scene) == pytest.approx(ways.max() / 432, abs=0.002)
+
+
+def test_what_lies_in_place_is_framed_alike(scene):
+    forged = np.clip(scene * 0.9 + 12, 0, 255).astype(np.uint8)
+    forged[60:260, 90:340] = forged[60:260, 90:340][:, ::-1]  # a face that fills a third of the picture, lit anew
+    assert framed_apart(forged, scene) == 0
+    assert framed_apart(scene, scene) == 0
+    flat = np.full_like(scene, 90)
+    assert framed_apart(flat, flat) == 0
+    assert framed_apart(flat, scene) == 0
+    assert framed_apart(scene, flat) == 0

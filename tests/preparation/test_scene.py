@@ -23,15 +23,14 @@ from dfbench.preparation.resolve import Request, resolve
 TWO = "original_sequences/youtube/c23/videos/974.mp4"  # a clip of two people, the smaller on the right
 FAKES = "manipulated_sequences/{}/c23/videos/974_953.mp4"
 METHODS = ("Deepfakes", "FaceSwap")
+PAIR = {"train_pairs": 0, "val_pairs": 0, "test_pairs": 1, "frames": (6, 8), "seed": 25}
+PAIR |= {"subsets": ("c23",), "manipulations": METHODS}
 
 
 @pytest.fixture(scope="session")
 def mini_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One pair of invented people whose second clip shows two; fakes change the larger."""
-    settings = MiniSettings(
-        train_pairs=0, val_pairs=0, test_pairs=1, frames=(6, 8), seed=25, subsets=("c23",), manipulations=METHODS
-    )
-    return generate(tmp_path_factory.mktemp("mini") / "tree", settings, jobs=1, quiet=True)
+    return generate(tmp_path_factory.mktemp("mini") / "tree", MiniSettings(**PAIR), jobs=1, quiet=True)
 
 
 @pytest.fixture
@@ -152,15 +151,27 @@ def test_a_followed_face_that_leaves_gives_rows_without_a_face(tree_copy, tmp_pa
 
 
 @pytest.fixture(scope="module")
-def shared(mini_tree, tmp_path_factory) -> pd.DataFrame:
-    return made(mini_tree, tmp_path_factory.mktemp("shared") / "m", geometry="shared")
+def twin_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same pair as FF++ has it: a fake equals its base outside the face."""
+    settings = MiniSettings(**PAIR, republished=False)
+    return generate(tmp_path_factory.mktemp("twins") / "tree", settings, jobs=1, quiet=True)
 
 
-def test_fakes_take_the_geometry_of_their_base(shared, mini_tree, tmp_path):
+@pytest.fixture
+def twin_copy(twin_tree: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(twin_tree, tmp_path / "tree"))
+
+
+@pytest.fixture(scope="module")
+def shared(twin_tree, tmp_path_factory) -> pd.DataFrame:
+    return made(twin_tree, tmp_path_factory.mktemp("shared") / "m", geometry="shared")
+
+
+def test_fakes_take_the_geometry_of_their_base(shared, twin_tree, tmp_path):
     info = shared.attrs["manifest"].info
     assert info.geometry == "shared"
     assert info.geometry_groups == {"shared": 1, "own": 0}
-    own = made(mini_tree, tmp_path / "own")
+    own = made(twin_tree, tmp_path / "own")
     geometry = ["frame_index", "status", "box", "landmarks", "matrix", "scale", "face_score", "face_count"]
     for base in ("953", "974"):
         real = shared[shared["media_id"] == f"ff++/c23/real/{base}"]
@@ -175,65 +186,73 @@ def test_fakes_take_the_geometry_of_their_base(shared, mini_tree, tmp_path):
     assert own.attrs["manifest"].info.geometry_groups == {}
 
 
-def test_the_crop_of_a_fake_is_cut_from_the_fake(shared, mini_tree):
+def test_the_crop_of_a_fake_is_cut_from_the_fake(shared, twin_tree):
     from dfbench.faces.crops import crop
 
     row = shared[shared["media_path"] == FAKES.format("FaceSwap")].iloc[2]
     index = int(row["frame_index"])
-    image = read(mini_tree / row["media_path"], lambda _: [index]).frames[index].image
+    image = read(twin_tree / row["media_path"], lambda _: [index]).frames[index].image
     again = crop(image, np.array(row["matrix"]).reshape(2, 3).astype(float), 64)
     (stored,) = shared.attrs["manifest"].crops([row["sample_id"]], 64)
     assert np.abs(stored.astype(int) - again).max() <= 1  # the matrix was rounded to float32
 
 
-def test_indices_come_from_the_shortest_clip(tree_copy, tmp_path):
-    fake = tree_copy / FAKES.format("FaceSwap")
+def test_indices_come_from_the_shortest_clip(twin_copy, tmp_path):
+    fake = twin_copy / FAKES.format("FaceSwap")
     write_clip(fake, frames_of(fake)[:5], 25, 23)
-    rows = made(tree_copy, tmp_path / "m", geometry="shared")
+    rows = made(twin_copy, tmp_path / "m", geometry="shared")
     family = rows[rows["identity_target"] == "974"]
     assert {tuple(r["frame_index"]) for _, r in family.groupby("media_id")} == {(0, 1, 3, 4)}
     assert rows.attrs["manifest"].info.geometry_groups == {"shared": 1, "own": 0}
 
 
-@pytest.mark.parametrize("trouble", ["size", "no base", "damaged base"])
-def test_all_or_nothing(tree_copy, tmp_path, trouble):
+@pytest.mark.parametrize("trouble", ["size", "framing", "no base", "damaged base"])
+def test_all_or_nothing(twin_copy, tmp_path, trouble):
     if trouble == "size":
-        fake = tree_copy / FAKES.format("FaceSwap")
+        fake = twin_copy / FAKES.format("FaceSwap")
         write_clip(fake, [f[:, :300] for f in frames_of(fake)], 25, 23)
+    elif trouble == "framing":
+        fake = twin_copy / FAKES.format("FaceSwap")
+        write_clip(fake, [np.roll(f, 2, axis=1) for f in frames_of(fake)], 25, 23)
     elif trouble == "no base":
-        (tree_copy / TWO).unlink()
+        (twin_copy / TWO).unlink()
     else:
-        (tree_copy / TWO).write_bytes(b"no clip")
-    rows = made(tree_copy, tmp_path / "m", geometry="shared")
+        (twin_copy / TWO).write_bytes(b"no clip")
+    rows = made(twin_copy, tmp_path / "m", geometry="shared")
     found = rows[rows["status"] == "ok"]
     assert (found["geometry_from"] == found["media_id"]).all()
     assert rows.attrs["manifest"].info.geometry_groups == {"shared": 0, "own": 1}
-    own = made(tree_copy, tmp_path / "own")
+    own = made(twin_copy, tmp_path / "own")
     assert rows["sha256_64"].tolist() == own["sha256_64"].tolist()
 
 
-def test_a_fake_that_does_not_open_hinders_nobody(tree_copy, tmp_path):
-    (tree_copy / FAKES.format("FaceSwap")).write_bytes(b"no clip")
-    rows = made(tree_copy, tmp_path / "m", geometry="shared")
+def test_the_mini_set_shares_nothing_since_every_file_is_framed_in_its_own_way(mini_tree, tmp_path):
+    rows = made(mini_tree, tmp_path / "m", geometry="shared")
+    assert rows.attrs["manifest"].info.geometry_groups == {"shared": 0, "own": 1}
+
+
+def test_a_fake_that_does_not_open_hinders_nobody(twin_copy, tmp_path):
+    (twin_copy / FAKES.format("FaceSwap")).write_bytes(b"no clip")
+    rows = made(twin_copy, tmp_path / "m", geometry="shared")
     bad = rows[rows["media_path"] == FAKES.format("FaceSwap")]
     assert bad["status"].tolist() == ["decode_error"] * 4
     assert bad["frame_index"].tolist() == [-1, -2, -3, -4]
     assert rows.attrs["manifest"].info.geometry_groups == {"shared": 1, "own": 0}
 
 
-def test_a_frame_without_a_face_in_the_base_has_none_in_the_fakes(tree_copy, tmp_path):
-    frames = frames_of(tree_copy / TWO)
+def test_a_frame_without_a_face_in_the_base_has_none_in_the_fakes(twin_copy, tmp_path):
+    frames = frames_of(twin_copy / TWO)
     frames[-1][:] = 80
-    write_clip(tree_copy / TWO, frames, 25, 23)
-    rows = made(tree_copy, tmp_path / "m", geometry="shared")
+    write_clip(twin_copy / TWO, frames, 25, 23)
+    rows = made(twin_copy, tmp_path / "m", geometry="shared")
     last = rows[(rows["identity_target"] == "974")].groupby("media_id").tail(1)
     assert set(last["status"]) == {"no_face"}
     assert set(last["reason"]) == {"no face found"}
 
 
-def test_shared_geometry_of_the_manipulated_face(tree_copy, tmp_path):
-    forge_the_smaller(tree_copy)
-    rows = made(tree_copy, tmp_path / "m", geometry="shared", face_rule="manipulated")
+def test_shared_geometry_of_the_manipulated_face(twin_copy, tmp_path):
+    forge_the_smaller(twin_copy)
+    rows = made(twin_copy, tmp_path / "m", geometry="shared", face_rule="manipulated")
     family = rows[rows["identity_target"] == "974"]
     assert set(sides(family)) == {"right"}
     assert family["matrix"].map(str).nunique() == 4
