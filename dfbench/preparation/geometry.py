@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ import pyarrow as pa
 from dfbench.preparation.register import framed_apart
 from dfbench.schema.media import FAKE, Media, split_archive_path
 
-PROBES = (0, 10, 20)
+PROBES = (0, 10)
 """Frames whose framing is compared with that of the base, where the clips have them."""
 LARGEST_SHIFT = 0.0025
 """Clips framed further apart than this share of the longer side do not share: 5 pixels of 1920, 1 of 320."""
@@ -46,8 +45,7 @@ class Extent:
             return False
         pairs = ((self.probes[i], base.probes[i]) for i in sorted(self.probes.keys() & base.probes.keys()))
         # A stream may change its size on the way; such frames get no crop (BASE_SIZE).
-        shifts = [framed_apart(here, there) for here, there in pairs if here.shape == there.shape]
-        return not shifts or median(shifts) <= LARGEST_SHIFT
+        return all(framed_apart(*pair) <= LARGEST_SHIFT for pair in pairs if pair[0].shape == pair[1].shape)
 
 
 @dataclass(frozen=True)
