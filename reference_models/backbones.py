@@ -9,7 +9,10 @@ from torch import nn
 from dfbench.errors import UsageError
 from dfbench.models import KeyMap
 from reference_models.common import IMAGENET_MEAN, IMAGENET_STD, timm_network
+from reference_models.efficientnet.keys import IMAGENET as EFFICIENTNET_FILES
+from reference_models.resnet.keys import DEEPER as DEEPER_RESNET_FILES
 from reference_models.resnet.keys import IMAGENET as RESNET18_FILES
+from reference_models.xception.keys import IMAGENET as XCEPTION_FILES
 
 _HALF = (0.5, 0.5, 0.5)
 
@@ -23,6 +26,7 @@ class Backbone:
         weights: timm's name with the tag of the ImageNet weights.
         mean, std: normalisation that those weights expect.
         files: namings of weight files of one's own that can be taken instead.
+        head: timm's name of the last layer, which is not taken from a file.
     """
 
     architecture: str
@@ -30,14 +34,17 @@ class Backbone:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     files: tuple[KeyMap, ...] = ()
+    head: str = "fc"
 
 
 BACKBONES = {
     "resnet18": Backbone("resnet18", "resnet18.tv_in1k", files=RESNET18_FILES),
-    "resnet34": Backbone("resnet34", "resnet34.tv_in1k"),
-    "resnet50": Backbone("resnet50", "resnet50.tv_in1k"),
-    "xception": Backbone("legacy_xception", "legacy_xception.tf_in1k", _HALF, _HALF),
-    "efficientnet-b4": Backbone("tf_efficientnet_b4", "tf_efficientnet_b4.ap_in1k", _HALF, _HALF),
+    "resnet34": Backbone("resnet34", "resnet34.tv_in1k", files=DEEPER_RESNET_FILES),
+    "resnet50": Backbone("resnet50", "resnet50.tv_in1k", files=DEEPER_RESNET_FILES),
+    "xception": Backbone("legacy_xception", "legacy_xception.tf_in1k", _HALF, _HALF, XCEPTION_FILES),
+    "efficientnet-b4": Backbone(
+        "tf_efficientnet_b4", "tf_efficientnet_b4.ap_in1k", _HALF, _HALF, EFFICIENTNET_FILES, head="classifier"
+    ),
 }
 
 
@@ -67,5 +74,13 @@ def feature_network(name: str, pretrained: bool | str = False) -> tuple[nn.Modul
         ModelError: the file can not be read, or is not of this backbone.
     """
     chosen = get_backbone(name)
-    network = timm_network(chosen.architecture, chosen.weights, pretrained, chosen.files, num_classes=0, global_pool="")
+    network = timm_network(
+        chosen.architecture,
+        chosen.weights,
+        pretrained,
+        chosen.files,
+        head=chosen.head,
+        num_classes=0,
+        global_pool="",
+    )
     return network, int(network.num_features)  # type: ignore[arg-type]

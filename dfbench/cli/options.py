@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,27 +73,18 @@ def parse_media_roots(words: Sequence[str], datasets: Sequence[str]) -> dict[str
     return found
 
 
-def parse_model_options(words: Sequence[str]) -> dict[str, Any]:
-    """``name=value`` words to a detector's options; numbers, true and false are recognised.
+def parse_model_options(words: Sequence[str], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """``name=value`` words to a detector's options, each read by the type of its default.
 
-    >>> parse_model_options(["radius=4", "eps=0.04", "fusion=sum", "residual_norm=false"])
+    >>> parse_model_options(["radius=4", "eps=0.04", "fusion=sum", "residual_norm=no"], {"residual_norm": True})
     {'radius': 4, 'eps': 0.04, 'fusion': 'sum', 'residual_norm': False}
     """
+    from dfbench.models.options import read_option
+
     found: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")
         if not equals or not name:
             raise UsageError(f"not an option of a detector: {word!r}", "write it as --option name=value")
-        found[name] = _value(text)
+        found[name] = read_option(text, defaults.get(name))
     return found
-
-
-def _value(text: str) -> Any:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

@@ -73,22 +73,33 @@ def train(
     A training that was interrupted or killed goes on where its state was last stored when the same command is given
     again. A batch is shared by all devices; --accumulate N makes one step of N batches.
     """
-    from dfbench.cli.steps import check_manifests, check_model, ensure_manifests
+    from dfbench.cli.steps import check_manifests, check_model, ensure_manifests, say
     from dfbench.evaluation.conditions import training_condition
     from dfbench.models.device import check_device_name, check_precision
+    from dfbench.models.registry import get_spec
     from dfbench.protocols.files import load_protocol
+    from dfbench.training.recipe import fill_recipe
 
     rules = load_protocol(protocol)
-    chosen = parse_model_options(options)
+    spec = get_spec(model)
+    chosen = parse_model_options(options, spec.options)
     training_condition(rules, condition)
     media = parse_media_roots(roots, rules.datasets())
     check_device_name(device)
     check_precision(precision)
     check_manifests(rules, manifests)
     check_model(model, rules, chosen)
+    fill_recipe(
+        rules.training, spec.recipe, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, accumulate=accumulate
+    )
     places = ensure_manifests(rules, manifests, quiet=quiet)
     from dfbench.training.train import train as run
 
+    if spec.published_pretrained and not chosen.get("pretrained"):
+        say(
+            f"{model} starts from random weights, the published detector from ImageNet's: --option pretrained=true",
+            quiet,
+        )
     weights = run(
         model,
         rules,

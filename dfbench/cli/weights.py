@@ -53,6 +53,7 @@ def import_file(
     its place. The last line is the weight file, to be given to --weights.
     """
     from dfbench.models.importing import import_weights
+    from dfbench.models.registry import get_spec
 
     done = import_weights(
         file,
@@ -62,7 +63,7 @@ def import_file(
         size=size,
         classes=tuple(name.strip() for name in classes.split(",")) if classes else (),
         source=source,
-        options=parse_model_options(options),
+        options=parse_model_options(options, get_spec(model).options),
         licence=licence,
         train_condition=train_condition,
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, cast
 
 from dfbench.errors import ModelError, UsageError
+from dfbench.models.options import check_options_of
 from dfbench.models.registry import get_spec, load_target
 from dfbench.models.spec import ModelSpec
 
@@ -24,18 +24,12 @@ def check_size(spec: ModelSpec, size: int) -> None:
 
 
 def check_options(spec: ModelSpec, num_classes: int, image_size: int, options: dict[str, Any]) -> None:
-    """Raise if a registered detector has no such option, class count or size. Needs no torch."""
+    """Raise if a registered detector can not take an option, the class count or the size. Needs no torch."""
     if num_classes < 1:
         raise UsageError(f"num_classes must be at least 1, not {num_classes}")
     if spec.provenance == "user":
         return
-    for name in options:
-        if name not in spec.options:
-            near = difflib.get_close_matches(name, list(spec.options), n=1, cutoff=0.5)
-            guess = f"did you mean {near[0]!r}? " if near else ""
-            raise UsageError(
-                f"{spec.name} has no option {name!r}", f"{guess}It has: {', '.join(spec.options) or 'none'}."
-            )
+    check_options_of(spec, options)
     if spec.classes and num_classes not in spec.classes:
         raise ModelError(
             f"{spec.name} is made for {', '.join(map(str, spec.classes))} classes, not {num_classes}",

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dfbench.errors import ModelError
-from dfbench.models.registry import get_spec
+from dfbench.models.registry import get_spec, model_names
 from dfbench.schema.result import ManifestRef, ProtocolRef
 
 CARD_VERSION = 1
@@ -163,7 +163,9 @@ def check_card(card: WeightCard, weights: Path, intended: Intended) -> None:
     if intended.model is not None and card.model != get_spec(intended.model).name:
         raise ModelError(
             f"the weights {weights} are of {card.model!r}, not of {intended.model!r}",
-            f"use them with --model {card.model}",
+            f"use them with --model {card.model}"
+            if card.model in model_names()
+            else "they are of a detector of one's own: give its file, --model path/to/file.py:ClassName",
         )
     if intended.num_classes is not None and card.num_classes not in _fitting(intended.num_classes):
         raise ModelError(

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from dfbench.errors import ModelError
 from dfbench.models.card import WeightCard
 
-_STARTS = {b"<": "an HTML page", b"PK\x03\x04": "a zip file (a pickle of torch.save)", b"\x80": "a pickle"}
+_HTML = re.compile(rb"(\xef\xbb\xbf)?\s*<[!?a-z]", re.IGNORECASE)
+_STARTS = {
+    b"{": "a JSON file (the card of some weights?)",
+    b"PK\x03\x04": "a zip file (a pickle of torch.save)",
+    b"\x80": "a pickle",
+}
 
 
 def file_sha256(path: Path) -> str:
@@ -39,16 +45,15 @@ def check_file(path: Path, card: WeightCard) -> None:
 def looks_like(path: Path) -> str:
     """What a file that is no whole safetensors file looks like, by its first bytes."""
     with path.open("rb") as stream:
-        start = stream.read(64).lstrip()
-    if not start:
+        start = stream.read(64)
+    if not start.strip():
         return "an empty file"
-    for head, name in _STARTS.items():
-        if start.startswith(head):
-            # A safetensors file starts with the length of its header, whose first byte can be any of these.
-            if b"{" in start[:16] and head != b"<":
-                break
-            return name
-    return "a damaged file"
+    # A safetensors file starts with eight bytes, the length of its header, which can be those of anything else.
+    if start[8:9] == b"{":
+        return "a damaged file"
+    if _HTML.match(start):
+        return "an HTML page"
+    return next((name for head, name in _STARTS.items() if start.startswith(head)), "a damaged file")
 
 
 def bad_file_hint(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,14 +72,16 @@ def read_foreign(path: Path) -> State:
         raise ModelError(f"{path} is an HTML page, not weights", "the download gave a web page; download it again")
     from dfbench.models.weights import read_state
 
-    return read_state(path)
+    return read_state(path, hint=_AGAIN)
 
 
 def _read_torch(path: Path) -> State:
     import torch
 
     try:
-        content: object = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of plain pickles, which are refused below
+            content: object = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refusal(path, str(error)) from error
     except _DAMAGE as error:
@@ -90,6 +93,11 @@ def _read_torch(path: Path) -> State:
 def _refusal(path: Path, reason: str) -> ModelError:
     """Why a pickle was not opened: it wants to run code, or it is damaged."""
     match = re.search(r"(?:GLOBAL|class) ([\w.]+\.[\w.]+)", reason)
+    if match is None and "Unsupported operand" in reason:
+        return ModelError(
+            f"{path} is a pickle that torch.save did not write; opening it could run any code",
+            "write the tensors with torch.save(model.state_dict(), 'weights.pth') or numpy.savez, where they come from",
+        )
     if match is None:
         return ModelError(f"{path} is a damaged or truncated pickle, or one that holds more than tensors", _AGAIN)
     return ModelError(

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
-from dfbench.errors import ModelError, UsageError, unknown_name
+from dfbench.errors import DfbenchError, ModelError, UsageError, unknown_name
 from dfbench.models.spec import ModelSpec
 
 GROUP = "dfbench.models"
-USERS_FAULTS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    NameError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What a user's own code raises when it has a fault; told as :class:`ModelError` with the fault's own words."""
 _REFERENCE = re.compile(r"^(?P<where>[^:]+(?:\.py)?):(?P<attr>[A-Za-z_]\w*)$")
+
+
+@contextmanager
+def users_code(what: str, hint: str) -> Iterator[None]:
+    """Tell a fault of a user's own code as :class:`ModelError`, with the fault's own words.
+
+    Args:
+        what: what went wrong, the beginning of the message.
+        hint: what to do about it.
+    """
+    try:
+        yield
+    except DfbenchError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{what}: {type(error).__name__}: {error}", hint) from error
 
 
 @cache
@@ -95,6 +103,7 @@ def _users_own(reference: str) -> ModelSpec:
 
 
 def _importable(module: str) -> bool:
+    _search(Path.cwd())
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):
@@ -108,28 +117,35 @@ def load_target(target: str) -> object:
         ModelError: importing fails, or the attribute is not there.
     """
     where, _, attribute = target.rpartition(":")
-    try:
-        module_dict = _run_file(Path(where)) if where.endswith(".py") else vars(import_module(where))
-    except (ImportError, SyntaxError) as error:
-        missing = getattr(error, "name", None)
-        hint = (
-            'pip install "deepfake-dfbench[models]"'
-            if missing in {"torch", "timm"}
-            else f"try: python -c 'import {missing}'"
-        )
-        raise ModelError(f"{where} can not be imported: {error}", hint if missing else "mend the file") from error
-    except USERS_FAULTS as error:
-        raise ModelError(f"{where} can not be imported: {type(error).__name__}: {error}", "mend the file") from error
+    with users_code(f"{where} can not be imported", "mend the file"):
+        module_dict = _imported(where)
     if attribute not in module_dict:
         near = [n for n, v in module_dict.items() if callable(v) and not n.startswith("_")]
         raise ModelError(f"{where} has no {attribute!r}", f"it has: {', '.join(sorted(near)) or 'nothing to call'}")
     return module_dict[attribute]
 
 
-def _run_file(path: Path) -> dict[str, object]:
-    import sys
-    from importlib.util import module_from_spec, spec_from_file_location
+def _imported(where: str) -> dict[str, object]:
+    try:
+        if not where.endswith(".py"):
+            return vars(import_module(where))
+        _search(Path(where).resolve().parent)
+        return _run_file(Path(where))
+    except ImportError as error:
+        missing = getattr(error, "name", None)
+        hint = f"try: python -c 'import {missing}'" if missing else "mend the file"
+        if missing in {"torch", "timm"}:
+            hint = 'pip install "deepfake-dfbench[models]"'
+        raise ModelError(f"{where} can not be imported: {error}", hint) from error
 
+
+def _search(folder: Path) -> None:
+    """Let modules beside a user's own be found, as Python does for a script; what is installed goes before."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+
+
+def _run_file(path: Path) -> dict[str, object]:
     name = f"dfbench_user_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}"
     found = spec_from_file_location(name, path)
     if found is None or found.loader is None:

@@ -100,6 +100,7 @@ class ModelSpec:
         open_points: what the sources leave open, with the reading chosen.
         recipe: how it is trained when a protocol does not say.
         pretrained: what ``pretrained=True`` would fetch; empty when the option does not exist.
+        published_pretrained: whether the published detector starts from such weights.
         foreign_keys: the namings in which other projects publish weights of it, the most particular first.
     """
 
@@ -119,4 +120,5 @@ class ModelSpec:
     open_points: tuple[OpenPoint, ...] = ()
     recipe: TrainingDefaults = TrainingDefaults()
     pretrained: str = ""
+    published_pretrained: bool = False
     foreign_keys: tuple[KeyMap, ...] = ()

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from dfbench.errors import ModelError, UsageError
-from dfbench.models.interface import HasEpochHooks, HasLogits, OwnsLoss, before_augmentation, logits_of, loss_of
-from dfbench.models.registry import USERS_FAULTS
+from dfbench.models.interface import HasEpochHooks, HasLogits, before_augmentation, logits_of, loss_of
+from dfbench.models.registry import users_code
 
 
 @dataclass(frozen=True)
@@ -37,34 +37,54 @@ class UserDetector(nn.Module):
 
     def forward(self, images: Tensor) -> HasLogits:
         """RGB in [0,1], N,3,H,W -> an object with ``.logits``."""
-        output = self.network(images)
+        count, _, height, width = images.shape
+        with users_code(
+            f"{self.name} does not run on RGB images of {height} x {width} pixels",
+            "it must take float images in [0,1] of shape (N, 3, H, W)",
+        ):
+            output = self.network(images)
         if not isinstance(output, Tensor):
-            logits_of(output, len(images), self.name)
+            logits_of(output, count, self.name)
             return cast(HasLogits, output)
         logits = output[:, None] if output.ndim == 1 else output
         wrapped = PlainOutput(logits)
-        logits_of(wrapped, len(images), self.name)
+        logits_of(wrapped, count, self.name)
         return wrapped
 
     def loss(self, output: Any, targets: Tensor) -> Tensor:
-        """The network's own loss, else cross-entropy."""
-        if isinstance(self.network, OwnsLoss):
-            return self.network.loss(output, targets)
-        return loss_of(self.network, output, targets)
+        """The network's own loss, else cross-entropy.
+
+        Raises:
+            ModelError: it is no scalar, or nothing can be learnt from it.
+        """
+        with users_code(f"the loss of {self.name} fails", "loss(output, targets) takes class numbers, int64 (N,)"):
+            found = loss_of(self.network, output, targets)
+        if not isinstance(found, Tensor) or found.ndim:
+            what = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+            raise ModelError(f"the loss of {self.name} is {what}, not a scalar", "return the mean over the samples")
+        if torch.is_grad_enabled() and not found.requires_grad:
+            raise ModelError(
+                f"the loss of {self.name} does not depend on any parameter that is trained",
+                "do not detach the logits, nor round them; parameters need requires_grad",
+            )
+        return found
 
     def before_augmentation(self, images: Tensor) -> Tensor:
         """Passed on."""
-        return before_augmentation(self.network, images)
+        with users_code(f"before_augmentation of {self.name} fails", "it takes images (N, 3, H, W) in [0,1]"):
+            return before_augmentation(self.network, images)
 
     def start_epoch(self, epoch: int) -> None:
         """Passed on."""
         if isinstance(self.network, HasEpochHooks):
-            self.network.start_epoch(epoch)
+            with users_code(f"start_epoch of {self.name} fails", "it takes the number of the epoch, from 0"):
+                self.network.start_epoch(epoch)
 
     def end_epoch(self, epoch: int) -> None:
         """Passed on."""
         if isinstance(self.network, HasEpochHooks):
-            self.network.end_epoch(epoch)
+            with users_code(f"end_epoch of {self.name} fails", "it takes the number of the epoch, from 0"):
+                self.network.end_epoch(epoch)
 
 
 def call_users(factory: object, name: str, num_classes: int, image_size: int, options: dict[str, Any]) -> UserDetector:
@@ -103,10 +123,8 @@ def _call(factory: Callable[..., object], name: str, offered: dict[str, Any], op
     ]
     if missing:
         raise UsageError(f"{name} needs {', '.join(missing)}", "give them a default, or pass them as options")
-    try:
+    with users_code(f"{name} can not be built", "mend its constructor"):
         return factory(**arguments)
-    except USERS_FAULTS as error:
-        raise ModelError(f"{name} can not be built: {type(error).__name__}: {error}", "mend its constructor") from error
 
 
 def _probe(detector: UserDetector, num_classes: int, image_size: int) -> None:
@@ -116,12 +134,6 @@ def _probe(detector: UserDetector, num_classes: int, image_size: int) -> None:
     try:
         with torch.no_grad():
             logits = detector(torch.zeros(2, 3, image_size, image_size)).logits
-    except USERS_FAULTS as error:
-        raise ModelError(
-            f"{detector.name} does not run on RGB images of {image_size} x {image_size} pixels: "
-            f"{type(error).__name__}: {error}",
-            "it must take float images in [0,1] of shape (N, 3, H, W)",
-        ) from error
     finally:
         detector.train(was_training)
     fitting = {1, 2} if num_classes <= 2 else {num_classes}

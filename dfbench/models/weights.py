@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,7 +62,16 @@ def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
 
     Returns:
         The card as written.
+
+    Raises:
+        ModelError: the detector gives scores that are not finite; nothing is written.
     """
+    golden = golden_scores(model, card.size)
+    if not all(map(math.isfinite, golden)):
+        raise ModelError(
+            f"the scores of {card.model} are not finite: its training has diverged",
+            "train again at a lower rate: dfbench train --lr",
+        )
     write_state(path, dict(model.state_dict()))
     options = dict(card.options)
     if isinstance(options.get("pretrained"), str):
@@ -71,7 +81,7 @@ def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
             "options": options,
             "sha256": file_sha256(path),
             "bytes": path.stat().st_size,
-            "golden": golden_scores(model, card.size),
+            "golden": golden,
         }
     )
     place = card_path(path)
@@ -81,8 +91,12 @@ def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
     return full
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path, hint: str = "") -> dict[str, Tensor]:
     """Read the tensors of a safetensors file; nothing in it is ever executed.
+
+    Args:
+        path: the file.
+        hint: what to do about one that can not be read; default: how weights are had.
 
     Raises:
         ModelError: it is not a whole safetensors file; the message says what it looks like.
@@ -94,7 +108,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = load_file(str(path))
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(
-            f"{path} is {looks_like(path)}, not a safetensors file: {error}", bad_file_hint(path)
+            f"{path} is {looks_like(path)}, not a safetensors file: {error}", hint or bad_file_hint(path)
         ) from error
     return tensors
 

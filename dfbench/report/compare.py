@@ -192,6 +192,13 @@ def _notes(a: Run, b: Run, labels: Sequence[str], differences: Sequence[Differen
         "the paired bootstrap over scene groups. p is two-sided; Holm is corrected for all tests of its column.",
         "DeLong and McNemar take videos as independent, which videos of one scene group are not.",
     ]
+    for label, run in zip(labels, (a, b), strict=True):
+        if run.result.crop_mismatch:
+            crops = run.result.metrics[0]
+            found.append(
+                f"{label}: weights trained on {run.result.crop_mismatch} crops, scored on {crops.profile} "
+                f"{crops.size} px (crop mismatch)."
+            )
     lost = len(_failed(a) | _failed(b))
     if lost and a.result.failure_policy == "exclude":
         found.append(f"{lost} samples that one of them has no score for are left out for both.")

@@ -121,7 +121,10 @@ def _with_baselines(group: Sequence[Row]) -> list[Row]:
 
 def _baseline_rows(result: RunResult) -> list[Row]:
     rows = [row for b in result.baselines for row in _rows_of(result, b.name, b.metrics)]
-    return [replace(row, baseline=True, selection="", protocol="", profile="", size=0, warnings=()) for row in rows]
+    return [
+        replace(row, baseline=True, selection="", protocol="", profile="", size=0, crop_mismatch="", warnings=())
+        for row in rows
+    ]
 
 
 def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> list[Row]:

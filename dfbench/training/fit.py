@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
+from dfbench.errors import DataError, ModelError
 from dfbench.evaluation.data import RoleData
 from dfbench.progress import progress
 from dfbench.protocols.protocol import Protocol
@@ -63,7 +65,8 @@ def fit(
             return
         value = None
         if "val" in data:
-            value = validate(detector, data["val"], module.device, batch_size=64, workers=compute.workers)
+            with diverged(epoch):
+                value = validate(detector, data["val"], module.device, batch_size=64, workers=compute.workers)
         metric = rules.selection.metric if "val" in data else ""
         loss = round(running.loss_sum / max(1, running.samples), 6)
         rate = recipe.rate(epoch, epoch * module.steps_per_epoch)
@@ -94,6 +97,17 @@ def fit(
         )
         run_epochs(module, recipe.epochs - done, compute)
     return state
+
+
+@contextmanager
+def diverged(epoch: int) -> Iterator[None]:
+    """Say of logits that are not finite that the last steps of an epoch made them so: no loss was taken after it."""
+    try:
+        yield
+    except ModelError as error:
+        raise DataError(
+            f"the training has diverged in epoch {epoch + 1}: {error.message}", "lower the learning rate (--lr)"
+        ) from error
 
 
 class Clock:

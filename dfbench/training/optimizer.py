@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
+from dfbench.errors import ModelError
 from dfbench.training.recipe import FullRecipe
 
 FACTOR = "lr_factor"
@@ -13,9 +14,15 @@ FACTOR = "lr_factor"
 
 
 def make_optimizer(model: nn.Module, recipe: FullRecipe) -> torch.optim.Optimizer:
-    """The optimiser over the parameters that are trained."""
+    """The optimiser over the parameters that are trained.
+
+    Raises:
+        ModelError: there are none.
+    """
     biases = {id(m.bias) for m in model.modules() if isinstance(m, nn.Linear | _ConvNd) and m.bias is not None}
     trained = [p for p in model.parameters() if p.requires_grad]
+    if not trained:
+        raise ModelError("the detector has no parameters to train", "evaluate it as it comes: dfbench evaluate --model")
     own = recipe.bias_lr_factor != 1.0 or not recipe.bias_weight_decay
     groups = [{"params": [p for p in trained if not own or id(p) not in biases], FACTOR: 1.0}]
     if own:

@@ -70,8 +70,8 @@ def fill_recipe(
         UsageError: an explicit value is out of range.
     """
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("lr", lr), ("accumulate", accumulate)):
-        if value is not None and value <= 0:
-            raise UsageError(f"{name} must be above 0, not {value}")
+        if value is not None and not 0 < value < float("inf"):
+            raise UsageError(f"{name} must be above 0 and finite, not {value}", "without it the recipe's own is taken")
     batch = _first(batch_size, protocol.batch_size, detector.batch_size)
     own = protocol.lr_decay is None
     steps = protocol.lr_decay_steps

@@ -32,6 +32,9 @@ CAPSULE = ModelSpec(
     measured="re-implementation, not yet measured",
     licence="Apache-2.0",
     open_points=(
+        OpenPoint(
+            "first weights (published: ImageNet)", "random, since nothing is fetched unless asked for", "pretrained"
+        ),
         OpenPoint("sizes other than 300", "taken as they are; the capsules see statistics of the maps"),
         OpenPoint("empty capsules (0/0 in the published squash)", "a tiny number under the root: they stay 0"),
         OpenPoint(
@@ -49,5 +52,6 @@ CAPSULE = ModelSpec(
         source="the authors' program: Adam, constant rate, no augmentation, ImageNet features (pretrained=True)",
     ),
     pretrained="ImageNet weights of VGG-19 (vgg19.tv_in1k, 575 MB, Hugging Face hub; its first eight layers are used)",
+    published_pretrained=True,
     foreign_keys=DETECTORS,
 )

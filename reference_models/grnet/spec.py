@@ -42,6 +42,9 @@ GRNET = ModelSpec(
     licence="Apache-2.0",
     open_points=(
         OpenPoint(
+            "first weights (published: ImageNet)", "random, since nothing is fetched unless asked for", "pretrained"
+        ),
+        OpenPoint(
             "window radius and eps of the guided filter", "radius 2 and eps 0.01 on images in [0,1]", "radius, eps"
         ),
         OpenPoint("grey or colour guide", "every RGB plane guides itself; the residual has 3 channels", "guide"),
@@ -98,4 +101,5 @@ GRNET = ModelSpec(
     ),
     pretrained="ImageNet weights of ResNet-18 (resnet18.tv_in1k, 47 MB, Hugging Face hub) for both streams; with "
     "another backbone, those of that",
+    published_pretrained=True,
 )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dfbench.errors import ModelError
+from dfbench.errors import ModelError, UsageError
 from reference_models.common import check_images, make_normalization
 
 STRIDE = 32  # the pools divide by 2, 2, 2 and 4
@@ -31,11 +31,21 @@ class Meso4(nn.Module):
     Args:
         num_classes: 1 is the published form (one logit, squared error on its sigmoid); more use cross-entropy.
         image_size: height and width in pixels, a multiple of 32; 256 was published.
+        binary_outputs: logits of a task of two classes: 2, or 1, the published form.
         normalization: ``none``, as published, ``half`` (to [-1,1], as the PyTorch ports have it) or ``imagenet``.
     """
 
-    def __init__(self, num_classes: int = 2, image_size: int | None = None, *, normalization: str = "none") -> None:
+    def __init__(
+        self,
+        num_classes: int = 2,
+        image_size: int | None = None,
+        *,
+        binary_outputs: int = 2,
+        normalization: str = "none",
+    ) -> None:
         super().__init__()
+        if binary_outputs not in (1, 2):
+            raise UsageError(f"option binary_outputs can not be {binary_outputs!r}", "choose from: 1, 2")
         size = 256 if image_size is None else image_size
         if size < STRIDE or size % STRIDE:
             near = max(STRIDE, round(size / STRIDE) * STRIDE)
@@ -59,7 +69,7 @@ class Meso4(nn.Module):
             nn.Linear(16 * (size // STRIDE) ** 2, 16),
             nn.LeakyReLU(0.1),
             nn.Dropout(0.5),
-            nn.Linear(16, num_classes),
+            nn.Linear(16, binary_outputs if num_classes == 2 else num_classes),
         )
         self.apply(_initialise_like_keras)
 

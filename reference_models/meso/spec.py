@@ -15,7 +15,7 @@ _BIBTEX = """@inproceedings{afchar2018mesonet,
 MESO4 = ModelSpec(
     name="meso4",
     target="reference_models.meso.network:Meso4",
-    options={"normalization": "none"},
+    options={"binary_outputs": 2, "normalization": "none"},
     sizes=(256, 128, 224),
     any_size=True,
     smallest=32,
@@ -27,6 +27,11 @@ MESO4 = ModelSpec(
     licence="Apache-2.0",
     open_points=(
         OpenPoint("more than one output", "the last dense layer is widened, the loss is cross-entropy"),
+        OpenPoint(
+            "a task of two classes (published: one output, squared error on its sigmoid)",
+            "two outputs with cross-entropy, as for all detectors; 1 is the published form",
+            "binary_outputs",
+        ),
         OpenPoint("sizes other than 256", "the first dense layer follows the last map"),
         OpenPoint("length of training", "20 epochs"),
         OpenPoint(

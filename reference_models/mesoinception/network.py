@@ -48,6 +48,7 @@ class MesoInception4(Meso4):
     Args:
         num_classes: 1 is the published form (one logit, squared error on its sigmoid); more use cross-entropy.
         image_size: height and width in pixels, a multiple of 32; 256 was published.
+        binary_outputs: as for Meso-4.
         inner_relu: whether a ReLU follows the convolutions of the inception blocks, as published; the PyTorch ports
             have none.
         normalization: as for Meso-4.
@@ -58,10 +59,11 @@ class MesoInception4(Meso4):
         num_classes: int = 2,
         image_size: int | None = None,
         *,
+        binary_outputs: int = 2,
         inner_relu: bool = True,
         normalization: str = "none",
     ) -> None:
-        super().__init__(num_classes, image_size, normalization=normalization)
+        super().__init__(num_classes, image_size, binary_outputs=binary_outputs, normalization=normalization)
         layers: list[nn.Module] = []
         for inside, widths in BLOCKS:
             layers += [Inception(inside, widths, inner_relu), _norm(sum(widths)), nn.MaxPool2d(2)]

@@ -11,6 +11,6 @@ MESOINCEPTION4 = replace(
     MESO4,
     name="mesoinception4",
     target="reference_models.mesoinception.network:MesoInception4",
-    options={"inner_relu": True, "normalization": "none"},
+    options={"binary_outputs": 2, "inner_relu": True, "normalization": "none"},
     foreign_keys=MESOINCEPTION4_FILES,
 )

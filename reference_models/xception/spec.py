@@ -32,6 +32,11 @@ XCEPTION = ModelSpec(
     measured="re-implementation, not yet measured",
     licence="Apache-2.0",
     open_points=(
+        OpenPoint(
+            "first weights (from memory of the paper: ImageNet)",
+            "random, since nothing is fetched unless asked for",
+            "pretrained",
+        ),
         OpenPoint("sizes other than 299", "taken as they are; the network is convolutional"),
         OpenPoint(
             "head alone for 3 epochs first (from memory of the paper)",
@@ -48,5 +53,6 @@ XCEPTION = ModelSpec(
         source="from memory of the paper, unverified: 3 epochs of the head, then 15 of all",
     ),
     pretrained="ImageNet weights of Xception (legacy_xception.tf_in1k, 91 MB, from timm's release page)",
+    published_pretrained=True,
     foreign_keys=DETECTORS,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,14 +40,17 @@ def test_the_page_as_printed(
     prepare("mini", "data", manifests_home() / "mini", protocol=load_protocol("mini"), mini=few, jobs=1, quiet=True)
     (block,) = re.findall(r"```console\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     commands = [shlex.split(line.removeprefix("$ ")) for line in block.splitlines()]
-    assert [words[:2] for words in commands] == [["dfbench", "train"], ["dfbench", "evaluate"]]
+    assert [words[:2] for words in commands] == [["dfbench", name] for name in ("train", "evaluate", "score")]
+    shutil.copy(next(Path("data").rglob("*.mp4")), "clip.mp4")
+    printed = []
     for words in commands:
         assert run_command(words[1:]) == 0
-    printed = capsys.readouterr().out
-    assert "mine.safetensors" in printed
-    assert "my-detector.mydetector" in printed
+        printed.append(capsys.readouterr().out)
+    assert "mine.safetensors" in printed[0]
+    assert "my-detector.mydetector" in printed[1]
     (result,) = (tmp_path / "runs").glob("*/result.json")
-    assert Path(printed.splitlines()[-1]).resolve() == result
+    assert Path(printed[1].splitlines()[-1]).resolve() == result
+    assert "clip.mp4" in printed[2]
 
 
 def test_train_and_evaluate(
@@ -82,6 +86,12 @@ def test_train_and_evaluate(
         (["evaluate", "--model", "grnet", "--manifest", "nowhere"], 3, "no manifest folder nowhere"),
         (["train", "--model", "grnet", "--option", "radus=3"], 2, "did you mean 'radius'"),
         (["train", "--model", "grnet", "--option", "radius"], 2, "name=value"),
+        (
+            ["train", "--model", "grnet", "--option", "stream_heads=maybe"],
+            2,
+            "stream_heads of grnet takes true",
+        ),
+        (["train", "--model", "grnet", "--lr", "nan"], 2, "lr must be above 0 and finite"),
         (["train", "--model", "nowhere.py:Net"], 2, "no file nowhere.py"),
     ],
 )

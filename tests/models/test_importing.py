@@ -117,6 +117,14 @@ def test_code_in_a_file_is_never_run(file: Path, writer: str) -> None:
     assert not target.exists()
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_pickle_of_arrays_is_explained(file: Path) -> None:
+    file.write_bytes(pickle.dumps({"conv1.weight": np.zeros((8, 3, 3, 3))}))
+    told = refused(file)
+    assert "torch.save did not write" in told or "asks for" in told
+    assert "could run any code" in told
+
+
 @pytest.mark.parametrize("start", ["<!DOCTYPE html>", "\n <html><head>"])
 def test_web_page(file: Path, start: str) -> None:
     file.write_text(start + "<title>Google Drive: virus scan warning</title>", "utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,19 @@ def factory(image_size):
 
 def not_a_module():
     return 3
+
+def stubborn():
+    raise Stubborn("not today")
+
+class Stubborn(Exception):
+    pass
+
+class Raises(Net):
+    def forward(self, images):
+        raise Stubborn("not these")
+
+def lacking():
+    import not_there_at_all
 
 number = 7
 """
@@ -118,11 +132,32 @@ def test_users_factory_gets_what_it_asks_for(net_file: Path) -> None:
         ("number", ModelError, "not an nn.Module class"),
         ("NeedsMore", UsageError, "depth"),
         ("Nett", ModelError, "has no 'Nett'"),
+        ("stubborn", ModelError, "can not be built: Stubborn: not today"),
+        ("Raises", ModelError, "32 x 32 pixels: Stubborn: not these"),
+        ("lacking", ModelError, "can not be built: ModuleNotFoundError: No module named 'not_there_at_all'"),
     ],
 )
 def test_users_faults(net_file: Path, attribute: str, error: type[Exception], word: str) -> None:
     with pytest.raises(error, match=word):
         build_model(f"{net_file}:{attribute}", 2, 32)
+
+
+def test_modules_beside_a_users_file_are_found(net_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    net_file.with_name("beside_my_net.py").write_text("WIDTH = 5\n", "utf-8")
+    file = net_file.with_name("larger_net.py")
+    file.write_text(NET + "from beside_my_net import WIDTH\ndef wide():\n    return Net(width=WIDTH)\n", "utf-8")
+    assert build_model(f"{file}:wide", 2, 32).network.conv.out_channels == 5
+
+
+def test_a_package_in_the_current_folder_is_found(net_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    package = net_file.parent / "package_of_nets"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "one.py").write_text(NET, "utf-8")
+    monkeypatch.chdir(net_file.parent)
+    assert build_model("package_of_nets.one:Net", 2, 32)(torch.rand(1, 3, 32, 32)).logits.shape == (1, 2)
 
 
 def test_users_wrong_class_count(net_file: Path) -> None:

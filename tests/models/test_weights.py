@@ -12,6 +12,7 @@ import torch
 from dfbench.errors import ModelError
 from dfbench.models.build import build_model
 from dfbench.models.card import Intended, SelectionRecord, WeightCard, card_path
+from dfbench.models.files import looks_like
 from dfbench.models.weights import load_weights, read_state, save_weights, write_state
 from dfbench.schema.result import ProtocolRef
 
@@ -29,6 +30,26 @@ def card(model: str = "meso4", **changes: object) -> WeightCard:
         "mini": True,
     }
     return WeightCard.model_validate(fields | changes)
+
+
+def test_weights_that_give_no_scores_are_not_written(tmp_path: Path) -> None:
+    model = build_model("meso4", 2, SIZE)
+    with torch.no_grad():
+        model.classifier[-1].bias.fill_(float("nan"))
+    with pytest.raises(ModelError, match="not finite"):
+        save_weights(tmp_path / "w.safetensors", model, card())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_header_whose_length_reads_like_a_web_page_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    file.write_bytes(bytes((0x20, 0x3C, 0x21, 0, 0, 0, 0, 0)) + b'{"a": ')
+    assert looks_like(file) == "a damaged file"
+    for page in (b"<!doctype html>", b"\xef\xbb\xbf\n<HTML>", b"<?xml "):
+        file.write_bytes(page)
+        assert looks_like(file) == "an HTML page"
+    file.write_bytes(b'{"model": "meso4"}')
+    assert "JSON" in looks_like(file)
 
 
 @pytest.fixture

@@ -356,6 +356,17 @@ def test_sizes_that_can_not_work_are_refused_before_building(name: str) -> None:
         ("capsule", {"dropout": 1.0}),
         ("xception", {"head_epochs": -1}),
         ("vit-b16", {"planes": "green"}),
+        ("meso4", {"binary_outputs": 3}),
+        ("grnet", {"radius": "abc"}),
+        ("grnet", {"radius": 2.5}),
+        ("grnet", {"radius": True}),
+        ("grnet", {"eps": float("nan")}),
+        ("grnet", {"gain": float("inf")}),
+        ("grnet", {"residual_norm": "no"}),
+        ("grnet", {"fusion": 3}),
+        ("capsule", {"noise": "abc"}),
+        ("efficientnet-b4", {"float32_scores": "maybe"}),
+        ("efficientnet-b4", {"pretrained": 1}),
     ],
 )
 def test_bad_options_are_refused_with_a_hint(name: str, options: dict[str, Any]) -> None:

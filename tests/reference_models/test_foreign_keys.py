@@ -145,6 +145,27 @@ def test_resnet18_from_a_file(tmp_path: Path, model: str, architecture: str) -> 
         assert torch.equal(found.get_submodule(stream).state_dict()["conv1.weight"], state["conv1.weight"])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backbone", "architecture", "tensor"),
+    [
+        ("resnet34", "resnet34", "layer4.2.bn2.weight"),
+        ("resnet50", "resnet50", "layer4.2.bn3.weight"),
+        ("xception", "legacy_xception", "conv4.pointwise.weight"),
+        ("efficientnet-b4", "tf_efficientnet_b4", "blocks.6.1.bn3.weight"),
+    ],
+)
+def test_other_backbones_of_grnet_from_a_file(tmp_path: Path, backbone: str, architecture: str, tensor: str) -> None:
+    torch.manual_seed(3)
+    state = {
+        n: t + 0.01 if t.is_floating_point() else t for n, t in timm.create_model(architecture).state_dict().items()
+    }
+    torch.save(state, tmp_path / "imagenet.pth")
+    found = build_model("grnet", 2, SIZE, backbone=backbone, pretrained=str(tmp_path / "imagenet.pth"))
+    for stream in ("rgb", "residual"):
+        assert torch.equal(found.get_submodule(stream).state_dict()[tensor], state[tensor])
+
+
 @pytest.mark.parametrize("head", ["fc", "last_linear"])
 def test_xception_from_an_imagenet_file(tmp_path: Path, head: str) -> None:
     torch.manual_seed(3)

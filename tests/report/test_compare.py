@@ -46,6 +46,15 @@ def test_two_runs(folders):
         render_comparison(found, "html")
 
 
+@pytest.mark.parametrize("fmt", ["text", "md"])
+def test_a_crop_mismatch_is_told(folders, fmt):
+    a, b = folders[0][0], folders[1][0]
+    assert "crop mismatch" not in render_comparison(compare_runs(a, b, resamples=100), fmt)
+    rewrite(folders[0], crop_mismatch="dfb256 256 px")
+    told = "a: weights trained on dfb256 256 px crops, scored on native 128 px (crop mismatch)"
+    assert told in render_comparison(compare_runs(a, b, resamples=100), fmt)
+
+
 def test_order_of_the_runs_turns_the_sign(folders):
     a, b = folders[0][0], folders[1][0]
     (one, *_), (other, *_) = (compare_runs(*pair, resamples=50).differences for pair in ((a, b), (b, a)))

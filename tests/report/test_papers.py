@@ -313,9 +313,21 @@ def test_empty_cells_name_commands_that_exist(name: str) -> None:
 
 def test_a_filled_cell_names_no_command(run: Path) -> None:
     before, after = grid("grnet-5"), grid("grnet-5", run)
-    assert line(before, "GRnet").cells[0].command == 1
+    number = line(before, "GRnet").cells[0].command
+    assert number is not None
+    assert before.commands[number - 1].endswith("(M = xception, capsule, grnet)")
     assert line(after, "GRnet").cells[0].command is None
-    assert "grnet)" not in after.commands[0]
+    assert after.commands[number - 1].endswith("(M = xception, capsule)")
+
+
+def test_what_was_published_with_imagenet_weights_is_trained_so_or_marked(run: Path) -> None:
+    for command in grid("grnet-5").commands:
+        names = re.findall(r"\(M = ([^)]*)\)", command)[0].split(", ")
+        asked = "train --model M" in command and "--option pretrained=true" in command.partition("&&")[0]
+        assert asked == any(name in ("grnet", "capsule", "xception") for name in names)
+    assert "of GRnet started from random weights, the published one from ImageNet's." in paper_table(
+        "grnet-5", load_runs([run])
+    )
 
 
 # Forms

@@ -11,7 +11,7 @@ from dfbench.report import render, result_rows
 from dfbench.report.escape import latex, markdown
 from dfbench.report.rules import differences, notes
 from dfbench.report.summary import summary
-from dfbench.schema.result import MetricValue, RunResult
+from dfbench.schema.result import Baseline, MetricValue, RunResult
 
 
 def value(name, number, low=None, high=None, **changes):
@@ -103,6 +103,15 @@ def test_a_crop_mismatch_is_marked_in_every_form(fmt, mark):
 def test_a_crop_mismatch_has_a_column_in_csv():
     rows = result_rows([SMALL.model_copy(update={"crop_mismatch": "dfb256 256 px"})])
     assert next(csv.DictReader(io.StringIO(render(rows, "csv"))))["crop_mismatch"] == "dfb256 256 px"
+
+
+def test_facts_alone_have_no_crops_and_no_crop_mismatch():
+    cheap = Baseline(name="length alone", metrics=SMALL.metrics[:1])
+    rows = result_rows([SMALL.model_copy(update={"crop_mismatch": "dfb256 256 px", "baselines": (cheap,)})])
+    (alone,) = [row for row in rows if row.model == "length alone"]
+    assert alone.crop_mismatch == ""
+    assert "length alone †" not in render(rows)
+    assert "† length alone" not in render(rows)
 
 
 def test_selection_that_is_not_known_is_said_so():

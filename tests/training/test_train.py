@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from dfbench.errors import DataError, ModelError, UsageError
+from dfbench.evaluation.run import evaluate
 from dfbench.models.card import read_card
 from dfbench.models.weights import load_weights, read_state
 from dfbench.protocols.files import load_protocol
@@ -193,6 +194,23 @@ class WrongWhenLearning(Base):
     def forward(self, x):
         logits = self.head(x.mean(dim=(2, 3)))
         return logits[:1] if self.training else logits
+class Detached(Base):
+    def forward(self, x):
+        return self.head(x.mean(dim=(2, 3))).detach()
+class Whole(Base):
+    def forward(self, x):
+        return self.head(x.mean(dim=(2, 3))).round().int()
+class LossOfEach(Base):
+    def forward(self, x):
+        return self.head(x.mean(dim=(2, 3)))
+    def loss(self, output, targets):
+        return nn.functional.cross_entropy(output.logits, targets, reduction="none")
+class LossFails(LossOfEach):
+    def loss(self, output, targets):
+        return output.logits["fake"]
+class Fixed(nn.Module):
+    def forward(self, x):
+        return x.mean(dim=(2, 3))[:, :2]
 class Broken(Base):
     def __init__(self):
         raise ValueError("no luck")
@@ -210,6 +228,10 @@ class Broken(Base):
         ("Typo", "AttributeError.*haed"),
         ("WrongWhenLearning", r"shape \(1, 2\) for 8 images"),
         ("Broken", "can not be built: ValueError: no luck"),
+        ("Detached", "Detached does not depend on any parameter"),
+        ("Whole", "Whole does not depend on any parameter"),
+        ("LossOfEach", r"LossOfEach is a tensor of shape \(8,\), not a scalar"),
+        ("LossFails", "the loss of .*LossFails fails: "),
     ],
 )
 def test_a_users_module_with_a_fault(tiny: SimpleNamespace, tmp_path: Path, name: str, says: str) -> None:
@@ -219,6 +241,30 @@ def test_a_users_module_with_a_fault(tiny: SimpleNamespace, tmp_path: Path, name
         run(tiny, tmp_path, f"{file}:{name}", out=tmp_path / "w.safetensors")
     assert name in caught.value.message
     assert [p.name for p in tmp_path.iterdir() if p.name != "__pycache__"] == ["wrong.py"]
+
+
+def test_a_users_module_without_parameters(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(WRONG, "utf-8")
+    with pytest.raises(ModelError, match="no parameters to train"):
+        run(tiny, tmp_path, f"{tmp_path / 'wrong.py'}:Fixed", out=tmp_path / "w.safetensors")
+
+
+def test_a_divergence_after_the_last_loss_of_an_epoch(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    """One step at such a rate leaves weights whose scores are no numbers, which no loss has seen."""
+    with pytest.raises(DataError, match="diverged in epoch 1: the detector gives logits that are not") as caught:
+        run(tiny, tmp_path, lr=1e37, batch_size=1000)
+    assert "--lr" in caught.value.hint
+    assert not (tmp_path / "meso4.safetensors").exists()
+
+
+def test_one_output_for_a_binary_task_as_meso_was_published(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    weights = run(tiny, tmp_path, options={"binary_outputs": 1})
+    card = read_card(weights)
+    assert (card.num_classes, card.options) == (1, {"binary_outputs": 1})
+    network = load_weights(weights)[0]
+    assert network(torch.rand(2, 3, tiny.size, tiny.size)).logits.shape == (2, 1)
+    done = evaluate("meso4", tiny.protocol, [tiny.manifest], weights, tmp_path / "run", device="cpu", quiet=True)
+    assert done.result.weights is not None
 
 
 def test_a_users_file_with_a_fault(tiny: SimpleNamespace, tmp_path: Path) -> None:

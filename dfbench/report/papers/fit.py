@@ -13,7 +13,7 @@ from dfbench.report.runs import Run
 from dfbench.schema.result import MetricValue
 
 FREE_OPTIONS = ("pretrained",)
-"""Options of a detector that papers seldom state: they may differ in a cell, and are printed under the table."""
+"""Options of a detector that not every paper states: they may differ in a cell, and are printed under the table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +102,11 @@ def same_options(row: Method, given: Mapping[str, Any]) -> bool:
     return {k: v for k, v in mine.items() if k not in FREE_OPTIONS} == {
         k: v for k, v in theirs.items() if k not in FREE_OPTIONS
     }
+
+
+def published_pretrained(model: str) -> bool:
+    """Whether a registered detector was published with a training that starts from ImageNet weights."""
+    return model in model_names() and get_spec(model).published_pretrained
 
 
 def described(model: str, options: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 
 from dfbench.metrics import majority, parse_metric
 from dfbench.report.papers.definition import Column, Method, Ours, PaperTable
-from dfbench.report.papers.fit import Fitting, fitting, options_of
+from dfbench.report.papers.fit import Fitting, fitting, options_of, published_pretrained
 from dfbench.report.papers.significance import differing
 from dfbench.report.runs import Run
 from dfbench.schema.published import PublishedNumber, rows_where
@@ -101,7 +101,10 @@ class Commands:
 
     def number(self, ours: Ours, row: Method) -> int:
         """The number of the command that fills a cell, counted from 1."""
-        options = " ".join(f"--option {shlex.quote(f'{k}={v}')}" for k, v in row.options.items())
+        chosen = dict(row.options)
+        if published_pretrained(row.model):
+            chosen.setdefault("pretrained", "true")
+        options = " ".join(f"--option {shlex.quote(f'{k}={v}')}" for k, v in chosen.items())
         models = self.models.setdefault((ours.protocol, options), [])
         if row.model not in models:
             models.append(row.model)

@@ -8,8 +8,9 @@ from dfbench.metrics import parse_metric
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.needs import prepare_commands
 from dfbench.protocols.protocol import Protocol
-from dfbench.report.papers.fit import options_of
+from dfbench.report.papers.fit import options_of, published_pretrained
 from dfbench.report.papers.grid import Cell, Grid
+from dfbench.report.runs import Run
 from dfbench.schema.published import PublishedNumber, rows_where
 
 
@@ -93,15 +94,23 @@ def _runs(grid: Grid) -> list[str]:
             if cell.reason:
                 lines[f"{line.name}: no value: {cell.reason}."] = None
             for fit in cell.fits:
-                given = options_of(fit.run)
-                if "pretrained" in given:
-                    lines[f"{line.name}: run {fit.run.result.run_id} with pretrained={given['pretrained']}."] = None
+                lines |= dict.fromkeys(_start(line.name, fit.run))
                 if fit.value.coverage < 1:
                     covered = f"{100 * fit.value.coverage:.1f} % of the samples have a score"
                     lines[f"{line.name}: run {fit.run.result.run_id}: {covered}."] = None
                 if fit.value.interval_note:
                     lines[f"No interval: {fit.value.interval_note}."] = None
     return list(lines)
+
+
+def _start(name: str, run: Run) -> list[str]:
+    """What the run's training started from, where it is said or the published detector started from ImageNet."""
+    given = options_of(run)
+    if "pretrained" in given:
+        return [f"{name}: run {run.result.run_id} with pretrained={given['pretrained']}."]
+    if published_pretrained(run.result.model):
+        return [f"Run {run.result.run_id} of {name} started from random weights, the published one from ImageNet's."]
+    return []
 
 
 def _empty(grid: Grid) -> list[str]:
