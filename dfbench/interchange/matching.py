@@ -87,6 +87,9 @@ def self_contained(rows: pd.DataFrame) -> pd.DataFrame:
     refuse_rows(rows, (rows["media_id"] == "").to_numpy(bool), "rows without a media_id", "name what each score is of")
     label = whole_numbers(rows, "label", (0, 1), "real is 0, fake is 1")
     rows = rows.assign(label=label)
+    if "manipulation" in rows:
+        named_real = (rows["manipulation"] == "real").to_numpy(bool)
+        refuse_rows(rows, named_real & (label == 1), "fakes whose manipulation is 'real'", "name the forging method")
     several = rows.groupby("media_id")["label"].transform("nunique").to_numpy() > 1
     refuse_rows(rows, several, "one media with two labels", "name reals and fakes differently")
     frame = np.zeros(len(rows), np.int64)

@@ -60,11 +60,14 @@ def read_score_file(file: Path, kind: str) -> pd.DataFrame:
         rows["logit"] = scores
         scores = expit(scores)
     else:
+        percent = bool((scores[ok] >= 0).all() and (scores[ok] <= 100).all())
         refuse_rows(
             rows,
             ok & ((scores < 0) | (scores > 1)),
             f"{file}: scores outside [0,1]",
-            "a probability of fake lies in [0,1]; if these are logits, say so: --kind logit",
+            "these look like percent: divide them by 100"
+            if percent
+            else "a probability of fake lies in [0,1]; if these are logits, say so: --kind logit",
         )
     return rows.assign(score=np.where(ok, scores, np.nan))
 

@@ -144,7 +144,7 @@ def import_scores(
                 train_condition="unknown",
             )
         ),
-        warnings=(*doubts(scores), *_remarks(frames_given, groups_given)),
+        warnings=(*doubts(scores), *_remarks(frames_given, groups_given), *_doubts_of_logits(rows)),
         mini="mini" in set(scores["dataset"].to_pylist()),
     )
     return Run(folder, write_run(folder, result, scores), scores)
@@ -177,6 +177,24 @@ def _table(rows: pd.DataFrame, model: str, run_id: str) -> pa.Table:
     table = pa.table(arrays, schema=schema)
     SCORES.check(table, "the file")
     return table
+
+
+def _doubts_of_logits(rows: pd.DataFrame) -> list[str]:
+    """What looks wrong about log-odds of a file, before they became probabilities."""
+    if "logit" not in rows:
+        return []
+    found = []
+    logits, scores = (rows.loc[rows["status"] == "ok", name] for name in ("logit", "score"))
+    if len(logits) and (logits.min() >= 0 or logits.max() <= 0):
+        side = "below" if logits.min() >= 0 else "above"
+        found.append(f"no logit lies {side} 0: percent or probabilities are no logits")
+    merged = logits.nunique() - scores.nunique()
+    if merged:
+        found.append(
+            f"{merged} logits have become equal to others as probabilities: AUC, EER and AP count them as ties; "
+            "the largest that stay apart are about 36"
+        )
+    return found
 
 
 def _remarks(frames_given: bool, groups_given: bool) -> list[str]:

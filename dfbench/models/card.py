@@ -65,6 +65,9 @@ class WeightCard(BaseModel):
     manifests: tuple[ManifestRef, ...] = ()
     train_condition: str = "clean"
     recipe: dict[str, Any] = Field(default_factory=dict, description="the training recipe as it was run")
+    overrides: dict[str, Any] = Field(
+        default_factory=dict, description="what of the recipe the call said otherwise than protocol and detector"
+    )
     seed: int | None = None
     selection: SelectionRecord
     licence: str = ""

@@ -42,6 +42,8 @@ class Row:
         baseline: whether it costs nothing: always the larger class, or one fact about the files alone.
         classes: of a multi-class task.
         warnings: what looks wrong about the run's scores.
+        training: by which protocol the weights were trained, and what of its recipe was changed.
+        geometry: whether faces were found in each clip (own) or in its base (shared).
         crop_mismatch: crops the weights were trained on, where they are not :attr:`profile` and :attr:`size`.
     """
 
@@ -72,6 +74,8 @@ class Row:
     baseline: bool = False
     classes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    training: str = ""
+    geometry: str = ""
     crop_mismatch: str = ""
 
     @property
@@ -129,6 +133,7 @@ def _baseline_rows(result: RunResult) -> list[Row]:
 
 def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> list[Row]:
     protocol = result.protocol
+    geometry = {manifest.dataset: manifest.geometry for manifest in result.manifests}
     cells: dict[tuple[object, ...], list[MetricValue]] = {}
     for value in metrics:
         key = (parse_metric(value.name).rule, value.dataset, value.subset, value.condition, value.manipulation)
@@ -168,10 +173,23 @@ def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> l
                 caution=result.caution,
                 classes=result.classes,
                 warnings=result.warnings,
+                training=_training(result),
+                geometry=geometry.get(first.dataset, "unknown"),
                 crop_mismatch=result.crop_mismatch,
             )
         )
     return rows
+
+
+def _training(result: RunResult) -> str:
+    card = result.weights.card if result.weights else {}
+    by = card.get("protocol")
+    if not by:
+        return "unknown"
+    here = result.protocol is not None and by["hash"] == result.protocol.hash
+    changed = ", ".join(f"{name}={value}" for name, value in (card.get("overrides") or {}).items())
+    who = "by the protocol" if here else f"by {by['name']} v{by['version']} ({by['hash'][:12]})"
+    return f"{who}, but {changed}" if changed else who
 
 
 def _selection(result: RunResult) -> str:

@@ -25,14 +25,17 @@ _RULES: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("level", lambda row: row.level),
     ("test condition", lambda row: row.condition),
     ("crop profile", lambda row: row.profile or "unknown"),
-    ("crop size", lambda row: f"{row.size} px"),
+    ("crop size", lambda row: f"{row.size} px" if row.size else "unknown"),
+    ("face geometry", lambda row: row.geometry or "unknown"),
+    ("training", lambda row: row.training or "unknown"),
     ("training condition", lambda row: row.train_condition),
     ("training seed", lambda row: "unknown" if row.seed is None else str(row.seed)),
     ("selection", lambda row: row.selection),
     ("samples without a score", lambda row: _POLICIES.get(row.failure_policy, row.failure_policy)),
     ("protocol", lambda row: row.protocol),
-    ("threshold", lambda row: "none" if row.threshold is None else f"fake from {row.threshold:g} on"),
+    ("threshold", lambda row: "" if row.threshold is None else f"fake from {row.threshold:g} on"),
 )
+# An empty value: the rule does not concern the row, as a threshold that of an AUC.
 _PER_ROW = {"level", "test condition"}
 
 
@@ -43,7 +46,7 @@ def rules(rows: Sequence[Row]) -> list[tuple[str, str]]:
         rows: rows of :func:`dfbench.report.rows.result_rows`.
     """
     ours = [row for row in rows if not row.baseline]
-    found = [(name, _listed(list(dict.fromkeys(map(read, ours))))) for name, read in _RULES]
+    found = [(name, _listed(list(dict.fromkeys(filter(None, map(read, ours)))) or ["none"])) for name, read in _RULES]
     units = ", ".join(dict.fromkeys(row.cluster.replace("_", " ") for row in ours))
     return [*found, ("intervals", f"95 %, bootstrap over {units}s")]
 
@@ -61,9 +64,9 @@ def differences(rows: Sequence[Row]) -> list[str]:
     for name, read in _RULES:
         by_value: dict[str, list[str]] = {}
         for row in ours:
-            models = by_value.setdefault(read(row), [])
-            if row.model not in models:
-                models.append(row.model)
+            value = read(row)
+            if value and row.model not in by_value.setdefault(value, []):
+                by_value[value].append(row.model)
         if name in _PER_ROW or len(by_value) < 2:
             continue
         who = "; ".join(f"{value}: {', '.join(models)}" for value, models in by_value.items())

@@ -172,6 +172,8 @@ def _csv(rows: Sequence[Row]) -> str:
     rule = [
         "profile",
         "size",
+        "geometry",
+        "training",
         "train_condition",
         "seed",
         "selection",

@@ -100,6 +100,12 @@ def fill_recipe(
     )
 
 
+def overridden(recipe: FullRecipe, protocol: Recipe, detector: TrainingDefaults) -> dict[str, Any]:
+    """Values of a recipe that are neither the protocol's nor the detector's own; the seed may be any."""
+    own = asdict(fill_recipe(protocol, detector, seed=recipe.seed))
+    return {name: value for name, value in asdict(recipe).items() if value != own[name]}
+
+
 def _augmentation(detector: TrainingDefaults) -> Augmentation:
     names = ("flip", "rotation", "perspective", "zoom", "brightness", "hue")
     return Augmentation(**{name: getattr(detector, name) for name in names})

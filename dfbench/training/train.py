@@ -21,7 +21,7 @@ from dfbench.models.versions import library_versions
 from dfbench.protocols.protocol import Protocol
 from dfbench.schema.ids import seed_from
 from dfbench.schema.result import ProtocolRef
-from dfbench.training.recipe import FullRecipe, fill_recipe
+from dfbench.training.recipe import FullRecipe, fill_recipe, overridden
 
 if TYPE_CHECKING:
     from torch import nn
@@ -127,6 +127,7 @@ def train(
         manifests=tuple(manifest_ref(m) for m in opened),
         train_condition=", ".join(dict.fromkeys(data["train"].conditions(under))),
         recipe=as_run,
+        overrides=overridden(recipe, rules.training, spec.recipe),
         seed=recipe.seed,
         selection=SelectionRecord(
             split=rules.selection.split,

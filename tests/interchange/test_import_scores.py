@@ -112,8 +112,29 @@ BAD = {
     "two labels": (changed(2, label=0), r"one media with two labels: row 3 \(0001\), row 4"),
     "twice": (changed(3, frame_index=0), r"media or frames that stand twice: row 3 .*, row 4"),
     "frame": (changed(3, frame_index=0.5), "values of 'frame_index' that are not whole numbers: row 4"),
+    "real fakes": (
+        [row | {"manipulation": "real"} for row in clips(20, 2)],
+        "fakes whose manipulation is 'real': row 3",
+    ),
     "no id": (changed(3, media_id=""), "rows without a media_id: row 4"),
 }
+
+
+def test_percent_is_recognised(tmp_path):
+    rows = [row | {"score": 100 * row["score"]} for row in clips(20, 2)]
+    with pytest.raises(DataError, match="outside") as caught:
+        import_scores(write(tmp_path / "f.csv", rows), tmp_path / "run", rules=QUICK)
+    assert "divide them by 100" in caught.value.hint
+    run = import_scores(write(tmp_path / "f.csv", rows), tmp_path / "run", kind="logit", rules=QUICK)
+    assert any("no logit lies below 0" in warning for warning in run.result.warnings)
+    assert any("count them as ties" in warning for warning in run.result.warnings)
+
+
+def test_logits_that_stay_apart_raise_no_doubt(tmp_path):
+    frame = pd.DataFrame(clips(20, 2))
+    file = write(tmp_path / "f.csv", frame.assign(score=logit(frame["score"])).to_dict("records"))
+    run = import_scores(file, tmp_path / "run", kind="logit", rules=QUICK)
+    assert not any("logit" in warning for warning in run.result.warnings)
 
 
 @pytest.mark.parametrize(("rows", "message"), BAD.values(), ids=BAD)

@@ -22,7 +22,7 @@ from dfbench.report.papers.fit import why_not
 from dfbench.report.papers.grid import Grid, Line, published_number
 from dfbench.resources import facts_folder
 from dfbench.schema.published import load_published, rows_where
-from dfbench.schema.result import Baseline, MetricValue, ProtocolRef
+from dfbench.schema.result import Baseline, ManifestRef, MetricValue, ProtocolRef
 
 PUBLISHED = load_published(facts_folder() / "published_results.csv")
 GRNET = [f"grnet-{n}" for n in range(1, 10)]
@@ -182,6 +182,18 @@ def test_of_one_seed_the_latest_run_counts(tmp_path: Path) -> None:
     assert fit.run.folder == new
 
 
+SHARED = ManifestRef(
+    name="hff",
+    dataset="hff",
+    hash="0",
+    profile="box",
+    sizes=(128,),
+    geometry="shared",
+    decoder="pyav",
+    face_detector="centerface",
+)
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -194,6 +206,13 @@ def test_of_one_seed_the_latest_run_counts(tmp_path: Path) -> None:
         ({"trained_by": "grnet/hff-binary@jp60"}, "weights were trained by grnet/hff-binary@jp60"),
         ({"card": False}, "trained by an unknown protocol"),
         ({"mini": True}, "invented faces"),
+        ({"card": {"overrides": {"epochs": 1, "lr": 0.1}}}, "weights were trained with epochs=1, lr=0.1, not by"),
+        ({"card": {"overrides": {"batch_size": 8, "accumulate": 2}}}, "with batch_size=8, accumulate=2"),
+        (
+            {"card": {"protocol": {"name": "grnet/hff-binary", "version": 1, "hash": "0" * 64}}},
+            "trained by another content of grnet/hff-binary",
+        ),
+        ({"manifests": (SHARED,)}, "shared geometry"),
         ({"protocol_ref": None}, "no protocol"),
     ],
 )
@@ -203,6 +222,13 @@ def test_runs_under_other_conditions_fill_nothing(tmp_path: Path, changes: dict[
     assert not any(cell.fits for one in table.lines for cell in one.cells)
     (loaded,) = load_runs([folder])
     assert reason in why_not(load_table("grnet-5"), loaded)
+
+
+def test_small_batches_whose_gradients_are_added_up_are_no_change(tmp_path: Path) -> None:
+    folder = write_paper_run(
+        tmp_path / "run", "grnet/hff-binary", card={"overrides": {"batch_size": 16, "accumulate": 4}}
+    )
+    assert line(grid("grnet-5", folder), "GRnet").cells[0].value is not None
 
 
 def test_another_content_of_the_protocol_fills_nothing(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from dfbench.report import render, result_rows
 from dfbench.report.escape import latex, markdown
 from dfbench.report.rules import differences, notes
 from dfbench.report.summary import summary
-from dfbench.schema.result import Baseline, MetricValue, RunResult
+from dfbench.schema.result import Baseline, ManifestRef, MetricValue, ProtocolRef, RunResult, WeightsRef
 
 
 def value(name, number, low=None, high=None, **changes):
@@ -43,7 +43,8 @@ def test_text_is_exact():
         "majority class  ff++/c23  all           clean      video.mean  80.0              -                 700  700    99.5\n"  # noqa: E501
         "\n"
         "Percent.\n"
-        "level: video.mean; test condition: clean; crop profile: native; crop size: 128 px; training condition: clean; "
+        "level: video.mean; test condition: clean; crop profile: native; crop size: 128 px; face geometry: unknown; "
+        "training: unknown; training condition: clean; "
         "training seed: 7; selection: auc.video.mean on val; samples without a score: left out; protocol: none; "
         "threshold: fake from 0.5 on; intervals: 95 %, bootstrap over scene groups.\n"
     )
@@ -154,6 +155,38 @@ def test_runs_with_other_selection_or_failure_rule_say_so():
     assert "differ in selection" in text
     assert "differ in samples without a score" in text
     assert differences(result_rows([SMALL])) == []
+
+
+def test_a_number_without_a_threshold_differs_from_none():
+    """Accuracy at one level and AUC at another is one run, whose AUC has no threshold."""
+    one = result([value("acc.frame", 0.7), value("auc.video.mean", 0.8)])
+    assert differences(result_rows([one])) == []
+    assert "threshold: fake from 0.5 on;" in render(result_rows([one]))
+
+
+def test_geometry_and_training_that_differ_are_told():
+    def run(name, geometry, **card):
+        manifest = ManifestRef(
+            name="ff++", dataset="ff++", hash="0", profile="native", sizes=(128,), geometry=geometry, decoder="pyav",
+            face_detector="centerface",
+        )  # fmt: skip
+        content = {"protocol": {"name": "p", "version": 2, "hash": "abcdef0123456789"}} | card
+        return result(
+            [value("auc.frame", 0.7)], model=name, manifests=(manifest,), weights=WeightsRef(sha256="0", card=content),
+            protocol=ProtocolRef(name="p", version=2, hash="abcdef0123456789"),
+        )  # fmt: skip
+
+    plain, shared = run("a", "own"), run("b", "shared")
+    short = run("c", "own", overrides={"epochs": 1})
+    old = run("d", "own", protocol={"name": "p", "version": 1, "hash": "1234567890abcdef"})
+    text = " ".join(differences(result_rows([plain, shared, short, old])))
+    assert "differ in face geometry (own: a, c, d; shared: b)" in text
+    assert (
+        "differ in training (by the protocol: a, b; by the protocol, but epochs=1: c; by p v1 (1234567890ab): d)"
+        in text
+    )
+    (line,) = csv.DictReader(io.StringIO(render(result_rows([short]), "csv")))
+    assert (line["geometry"], line["training"]) == ("own", "by the protocol, but epochs=1")
 
 
 def test_undefined_numbers_are_dashes_with_their_reason():

@@ -62,13 +62,13 @@ def write_paper_run(
     scores_seed: int | None = None,
     options: dict[str, Any] | None = None,
     trained_by: str | None = None,
-    card: bool = True,
+    card: bool | dict[str, Any] = True,
     rule: dict[str, Any] | None = None,
     protocol_ref: ProtocolRef | str | None = "",
     **changes: Any,
 ) -> Path:
     """Write a run of a detector that was trained and tested by a protocol; ``rule`` changes what its numbers say,
-    ``protocol_ref`` what the run says it followed."""
+    ``card`` what its weights' card says, ``protocol_ref`` what the run says it followed."""
     rules = load_protocol(protocol)
     run_id = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     under = condition or rules.conditions.test[0]
@@ -87,6 +87,7 @@ def write_paper_run(
         "train_condition": trained.conditions.train,
         "seed": seed,
     }
+    content |= card if isinstance(card, dict) else {}
     fields: dict[str, Any] = {
         "run_id": run_id,
         "model": model,

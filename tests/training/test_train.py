@@ -45,6 +45,7 @@ def test_writes_weights_card_and_curve_and_nothing_else(tiny: SimpleNamespace, t
     assert card.selection.split == "val"
     assert card.manifests[0].name == "tiny"
     assert not card.mini
+    assert card.overrides == {}
     curve = list(csv.DictReader((tmp_path / "meso4.curve.csv").open()))
     assert [row["epoch"] for row in curve] == ["1", "2"]
     assert max(float(row["value"]) for row in curve) == card.selection.value
@@ -296,6 +297,11 @@ def test_planes_made_before_the_augmentation_are_augmented_along(tiny: SimpleNam
     (tmp_path / "planes.py").write_text(PLANES, "utf-8")
     weights = run(tiny, tmp_path, f"{tmp_path / 'planes.py'}:Net", out=tmp_path / "w.safetensors")
     assert read_card(weights).recipe["augmentation"]["flip"] == 0.5
+
+
+def test_what_a_call_changes_of_the_recipe_stands_in_the_card(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    card = read_card(run(tiny, tmp_path, epochs=1, lr=1e-5, seed=9))
+    assert card.overrides == {"epochs": 1, "lr": 1e-5}
 
 
 def test_mixed_precision_is_another_training_and_in_the_card(tiny: SimpleNamespace, tmp_path: Path) -> None:

@@ -62,6 +62,15 @@ def refusal(table: PaperTable, ours: Ours, row: Method, run: Run) -> str:
     trained = (card.get("protocol") or {}).get("name")
     if trained not in (ours.protocol, *table.same_training.get(ours.protocol, ())):
         return f"its weights were trained by {trained or 'an unknown protocol'}, not by {ours.protocol}"
+    if card["protocol"].get("hash") != load_protocol(trained).hash:
+        return f"its weights were trained by another content of {trained}"
+    usual = get_spec(row.model).recipe.batch_size if row.model in model_names() else 0
+    own_batch = load_protocol(trained).training.batch_size or usual
+    changed = changes_of(card, own_batch)
+    if changed:
+        return f"its weights were trained with {changed}, not by the recipe"
+    if any(manifest.geometry != "own" for manifest in result.manifests):
+        return "its faces were not found in each clip itself (shared geometry)"
     made = (value.train_condition, value.profile, value.size)
     asked = (rules.conditions.train, rules.crops.profile, rules.crops.size)
     words = ("training condition", "crop profile", "crop size")
@@ -102,6 +111,14 @@ def same_options(row: Method, given: Mapping[str, Any]) -> bool:
     return {k: v for k, v in mine.items() if k not in FREE_OPTIONS} == {
         k: v for k, v in theirs.items() if k not in FREE_OPTIONS
     }
+
+
+def changes_of(card: Mapping[str, Any], own_batch: int) -> str:
+    """What a training changed of its recipe; small batches whose gradients are added up to one of its own are none."""
+    changed: dict[str, Any] = card.get("overrides") or {}
+    if changed.keys() == {"batch_size", "accumulate"} and changed["batch_size"] * changed["accumulate"] == own_batch:
+        return ""
+    return ", ".join(f"{name}={value}" for name, value in changed.items())
 
 
 def published_pretrained(model: str) -> bool:

@@ -99,7 +99,8 @@ def _runs(grid: Grid) -> list[str]:
                     covered = f"{100 * fit.value.coverage:.1f} % of the samples have a score"
                     lines[f"{line.name}: run {fit.run.result.run_id}: {covered}."] = None
                 if fit.value.interval_note:
-                    lines[f"No interval: {fit.value.interval_note}."] = None
+                    text = "No interval" if fit.value.low is None else "Interval without width"
+                    lines[f"{text}: {fit.value.interval_note}."] = None
     return list(lines)
 
 
