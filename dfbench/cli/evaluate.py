@@ -76,6 +76,7 @@ def evaluate(
     """
     from dfbench.cli.steps import check_manifests, check_model, ensure_manifests, ensure_weights, say
     from dfbench.evaluation.conditions import plan_conditions
+    from dfbench.evaluation.detector import default_weights
     from dfbench.models.build import check_options
     from dfbench.models.device import check_device_name, check_precision
     from dfbench.models.registry import get_spec
@@ -104,7 +105,13 @@ def evaluate(
         check_model(model, rules, {})
     places = ensure_manifests(rules, manifests, quiet=quiet)
     if own:
-        say(f"{model} is taken as it comes; to train it: dfbench train --model {model} --protocol {protocol}", quiet)
+        trained = default_weights(model, rules)
+        say(
+            f"{model} is taken as it comes; weights that were trained for it: --weights {trained}"
+            if trained.is_file()
+            else f"{model} is taken as it comes; to train it: dfbench train --model {model} --protocol {protocol}",
+            quiet,
+        )
     else:
         weights = ensure_weights(model, rules, places, weights, device=device, workers=workers, quiet=quiet)
     from dfbench.evaluation.run import evaluate as run

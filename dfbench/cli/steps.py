@@ -75,7 +75,7 @@ def check_manifests(protocol: Protocol, given: Sequence[Path]) -> dict[str, Path
         else:
             raise DataError(
                 f"protocol {protocol.name!r} needs a manifest of {name!r}, and there is none in {default}",
-                f"make it: dfbench prepare {name} --protocol {protocol.name} --root DIR; or give --manifest DIR",
+                f"make it: dfbench prepare {name} --protocol {protocol.typed} --root DIR; or give --manifest DIR",
             )
     return places
 
@@ -105,7 +105,7 @@ def check_weights(model: str, protocol: Protocol, weights: Path | None, out: Pat
         if not weights.is_file():
             raise ModelError(
                 f"there are no weights at {weights}",
-                f"train them: dfbench train --model {model} --protocol {protocol.name}",
+                f"train them: dfbench train --model {model} --protocol {protocol.typed}",
             )
         return weights
     from dfbench.evaluation.detector import default_weights
@@ -116,7 +116,7 @@ def check_weights(model: str, protocol: Protocol, weights: Path | None, out: Pat
     if protocol.name != "mini":
         raise ModelError(
             f"there are no weights of {model!r} for protocol {protocol.name!r} in {place}",
-            f"train them: dfbench train --model {model} --protocol {protocol.name}; or give --weights FILE",
+            f"train them: dfbench train --model {model} --protocol {protocol.typed}; or give --weights FILE",
         )
     return None
 

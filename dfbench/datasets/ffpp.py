@@ -60,6 +60,7 @@ class FaceForensicsTree:
         access: how to get it.
         citation: what to cite.
         load_pairs: the pairs, given the tree's root.
+        manipulations: the four methods of the paper, and FaceShifter, which was added later.
     """
 
     name: str
@@ -68,16 +69,12 @@ class FaceForensicsTree:
     access: str
     citation: str
     load_pairs: Callable[[Path], Pairs]
+    manipulations: tuple[str, ...] = CORE_METHODS + LATER_METHODS
 
     @property
     def subsets(self) -> tuple[str, ...]:
         """Compression levels; ``c0`` is read as ``raw``."""
         return SUBSETS
-
-    @property
-    def manipulations(self) -> tuple[str, ...]:
-        """The four methods of the paper, and FaceShifter, which was added later."""
-        return CORE_METHODS + LATER_METHODS
 
     def filters(
         self, subsets: Sequence[str] = (), splits: Sequence[str] = (), manipulations: Sequence[str] = ()

@@ -65,7 +65,7 @@ def open_manifests(protocol: Protocol, given: Sequence[str | Path], roles: Seque
             if not (place / "manifest.json").is_file():
                 raise DataError(
                     f"protocol {protocol.name!r} needs a manifest of {name!r}, and none was given nor is in {place}",
-                    f"make it: dfbench prepare {name} --protocol {protocol.name}",
+                    f"make it: dfbench prepare {name} --protocol {protocol.typed}",
                 )
             by_name[name] = open_manifest(place)
     return tuple(by_name[name] for name in wanted)

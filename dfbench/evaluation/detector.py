@@ -15,9 +15,13 @@ from dfbench.models.build import build_model, check_size
 from dfbench.models.card import Intended, WeightCard
 from dfbench.models.registry import get_spec
 from dfbench.protocols.protocol import Protocol
+from dfbench.schema.ids import seed_from
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+NO_WEIGHTS = "no weights were given: the detector was taken as its constructor made it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +61,7 @@ def find_weights(model: str, protocol: Protocol, weights: str | Path | None) -> 
     if not place.is_file():
         raise ModelError(
             f"there are no weights of {model!r} for protocol {protocol.name!r} in {place}",
-            f"train them: dfbench train --model {model} --protocol {protocol.name}; or give --weights FILE",
+            f"train them: dfbench train --model {model} --protocol {protocol.typed}; or give --weights FILE",
         )
     return place
 
@@ -85,7 +89,11 @@ def as_it_comes(model: str, num_classes: int, size: int) -> Loaded:
     Raises:
         ModelError: it can not be built, or does not run on such crops.
     """
-    network = build_model(model, num_classes, size)
+    import torch
+
+    with torch.random.fork_rng(devices=[]):  # what it draws at random is the same each time
+        torch.manual_seed(seed_from(get_spec(model).name, "as it comes"))
+        network = build_model(model, num_classes, size)
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())

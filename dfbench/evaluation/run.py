@@ -17,7 +17,7 @@ from dfbench.evaluation.cells import Cells, cell_key
 from dfbench.evaluation.cheap import cheap_baselines, media_facts
 from dfbench.evaluation.conditions import ConditionPlan, plan_conditions
 from dfbench.evaluation.data import as_protocol, crop_profile, manifest_ref, open_manifests, role_data
-from dfbench.evaluation.detector import load_detector
+from dfbench.evaluation.detector import NO_WEIGHTS, load_detector
 from dfbench.evaluation.store import make_run_id, published_rows, run_folder, write_run
 from dfbench.metrics import compute_metrics, coverage_rows, doubts, parse_metric
 from dfbench.metrics.robustness import robustness
@@ -181,7 +181,7 @@ def evaluate(
             rules.metrics.names,
             rules.classes,
         ),
-        warnings=tuple(doubts(looked_into)),
+        warnings=(*doubts(looked_into), *([] if ready.card else [NO_WEIGHTS])),
         robustness=tuple(protocol_robustness(scores, rules, plan)),
         unavailable=dict(plan.unavailable),
         mini="mini" in rules.datasets() or bool(ready.card and ready.card.mini),

@@ -156,7 +156,7 @@ def _rows_of_part(table: pa.Table, part: DataPart, manifest: Manifest, protocol:
 def _command(manifest: Manifest, protocol: Protocol) -> str:
     dataset = manifest.info.dataset
     out = manifest_beside(manifest.path, protocol.name)
-    return f"make one that does: dfbench prepare {dataset} --protocol {protocol.name} --out {out}"
+    return f"make one that does: dfbench prepare {dataset} --protocol {protocol.typed} --out {out}"
 
 
 def _equal(table: pa.Table, column: str, value: str) -> npt.NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from dfbench.datasets.registry import get_adapter
-from dfbench.errors import DataError, DfbenchError
+from dfbench.errors import DataError, DfbenchError, unknown_name
 from dfbench.faces.profiles import get_profile
 from dfbench.metrics import parse_metric
 from dfbench.protocols.protocol import Protocol
@@ -34,11 +34,18 @@ def _checks(protocol: Protocol) -> Iterator[tuple[str, Callable[[], object]]]:
         )
     yield "crops.profile", lambda: get_profile(protocol.crops.profile)
     for name in protocol.metrics.names:
-        yield "metrics.names", lambda n=name: parse_metric(n)  # type: ignore[misc]
+        yield "metrics.names", lambda n=name: _metric(n, protocol)  # type: ignore[misc]
     if protocol.selection.split != "none":
         yield "selection.metric", lambda: parse_metric(protocol.selection.metric)
     if protocol.published.where:
         yield "published.where", lambda: _published(protocol)
+
+
+def _metric(name: str, protocol: Protocol) -> None:
+    wanted = parse_metric(name).kind.of_class
+    classes = protocol.classes or ("real", "fake")
+    if wanted and wanted not in classes:
+        raise unknown_name("class", wanted, classes)
 
 
 def _problem(name: str, check: Callable[[], object]) -> str:

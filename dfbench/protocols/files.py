@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from dfbench.errors import DataError, UsageError, unknown_name
 from dfbench.protocols.compose import SIGN, compose, read_fields, split_name, variants_of
-from dfbench.protocols.protocol import Protocol
+from dfbench.protocols.protocol import PARTS, Protocol
 from dfbench.resources import protocols_folder
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 TABLES = "tables"
 """Folder beside the protocols that holds the definitions of the papers' tables."""
@@ -51,14 +55,24 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
     try:
         protocol = Protocol.model_validate(fields)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {_told(e)}" for e in error.errors())
         raise DataError(
             f"{path} is not a valid protocol: {problems}", "see docs/protocols.md for the fields"
         ) from error
     expected = next((name for name, file in shipped_protocols().items() if file == path), None)
     if expected is not None and split_name(protocol.name)[0] != expected:
         raise DataError(f"the protocol file {path.name} calls itself {protocol.name!r}", "file and name must agree")
+    if expected is None:
+        protocol._file = str(name_or_path)
     return protocol
+
+
+def _told(problem: ErrorDetails) -> str:
+    """What is wrong with a field; of one that there is not, which was meant."""
+    if problem["type"] != "extra_forbidden":
+        return problem["msg"].removeprefix("Value error, ")
+    near = get_close_matches(str(problem["loc"][-1]), [name for part in PARTS for name in part.model_fields], n=1)
+    return "there is no such field" + (f", did you mean {near[0]!r}?" if near else "")
 
 
 def variants(name_or_path: str | Path) -> tuple[str, ...]:

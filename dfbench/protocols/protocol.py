@@ -8,9 +8,11 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SerializerFunctionWrapHandler,
     ValidatorFunctionWrapHandler,
     field_validator,
@@ -232,10 +234,17 @@ class Selection(_Frozen):
     metric: str = "auc.video.mean"
 
 
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice!r} stands twice")
+    return names
+
+
 class Metrics(_Frozen):
     """Metric names (metric.level.aggregation), decision threshold and intervals."""
 
-    names: tuple[str, ...] = ("acc.frame", "auc.frame", "eer.frame")
+    names: Annotated[tuple[str, ...], AfterValidator(_each_once)] = ("acc.frame", "auc.frame", "eer.frame")
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     resamples: Annotated[int, Field(ge=0)] = 2000
     per_manipulation: bool = True
@@ -276,6 +285,7 @@ class Protocol(_Frozen):
     metrics: Metrics = Metrics()
     failure_policy: FailurePolicy = "exclude"
     published: Published = Published()
+    _file: str = PrivateAttr(default="")  # where a user's own was loaded from; it is no part of the content
 
     @model_validator(mode="before")
     @classmethod
@@ -298,6 +308,8 @@ class Protocol(_Frozen):
                 raise ValueError(f"data part {part.dataset} uses the test split as {part.role}")
         for number, part in enumerate(self.data):
             for other in self.data[:number]:
+                if part == other:
+                    raise ValueError(f"a data part of {part.dataset} stands twice")
                 self._agree(part, other)
                 self._apart(part, other)
         cut = next((p.share for p in self.data if p.share and p.share.by != "scene_group"), None)
@@ -343,6 +355,11 @@ class Protocol(_Frozen):
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
+    def typed(self) -> str:
+        """What to type for it on the command line: its name, or the file of a user's own."""
+        return self._file or self.name
+
+    @property
     def num_classes(self) -> int:
         """Outputs of a detector trained for this protocol."""
         return len(self.classes) if self.task == "multiclass" else 2
@@ -354,3 +371,7 @@ class Protocol(_Frozen):
     def datasets(self, role: str | None = None) -> tuple[str, ...]:
         """Names of the data sets that take part, in order, each once."""
         return tuple(dict.fromkeys(p.dataset for p in self.data if role is None or p.role == role))
+
+
+PARTS = (Protocol, DataPart, Sampling, Crops, Conditions, Augmentation, Recipe, Selection, Metrics, Published)
+"""The tables of a protocol file."""

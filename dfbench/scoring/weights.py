@@ -130,7 +130,7 @@ def _find(model: str, weights: str | Path | None) -> Path | None:
     if spec.provenance == "user":
         return None
     home = weights_home()
-    found = sorted(home.rglob(f"{spec.name}.safetensors"))
+    found = [path for path in sorted(home.rglob("*.safetensors")) if _model_of(path) == spec.name]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -141,6 +141,14 @@ def _find(model: str, weights: str | Path | None) -> Path | None:
     raise ModelError(
         f"there are {len(found)} weights of {model!r}: {', '.join(map(str, found))}", "choose with --weights FILE"
     )
+
+
+def _model_of(weights: Path) -> str:
+    """The detector that weights are of; empty where they have no card that can be read."""
+    try:
+        return read_card(weights).model
+    except ModelError:
+        return ""
 
 
 def _face_detector_of(card: WeightCard | None) -> str:

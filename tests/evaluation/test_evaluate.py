@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from dfbench.errors import DataError, ModelError, UsageError
 from dfbench.evaluation.data import open_manifests, role_data
+from dfbench.evaluation.detector import NO_WEIGHTS
 from dfbench.evaluation.run import Run, evaluate
 from dfbench.media.images import decode_image
 from dfbench.models.card import SelectionRecord, WeightCard
@@ -158,6 +159,26 @@ def test_users_model_as_it_comes(tiny: SimpleNamespace, tmp_path: Path) -> None:
     assert values["auc.frame"] == 1.0
     assert done.result.model == "checker.checker"
     assert done.result.options["code_sha256"]
+
+
+def test_a_users_model_that_draws_its_weights_is_the_same_each_time(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    file = tmp_path / "drawn.py"
+    file.write_text(
+        "from torch import nn\n"
+        "class Drawn(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.head = nn.Linear(3, 2)\n"
+        "    def forward(self, images):\n"
+        "        return self.head(images.mean(dim=(2, 3)))\n",
+        "utf-8",
+    )
+    runs = [
+        evaluate(f"{file}:Drawn", tiny.protocol, [tiny.manifest], out=tmp_path / name, device="cpu", quiet=True)
+        for name in ("a", "b")
+    ]
+    assert runs[0].result.run_id == runs[1].result.run_id
+    assert NO_WEIGHTS in runs[0].result.warnings
 
 
 def test_mini_weights_and_other_faults(tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import pickle
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from dfbench.cli.main import run_command
 from dfbench.errors import DataError, UsageError
+from dfbench.evaluation.data import open_manifests
 from dfbench.protocols.check import check_protocol
 from dfbench.protocols.files import load_protocol, protocol_names, variants
 from dfbench.protocols.needs import prepare_command, prepare_commands
@@ -255,6 +257,21 @@ def test_validate_a_file_of_ones_own(write: Callable[[str, str], Path], capsys: 
     assert capsys.readouterr().out.splitlines()[-1] == f"valid: p version 1, {load_protocol(file).hash}"
 
 
+def test_hints_name_the_file_of_ones_own(write: Callable[[str, str], Path]) -> None:
+    file = write("mine.toml", HEAD + part("test", "test") + "[variants.small]\ncrops = { size = 64 }\n")
+    assert load_protocol(file).typed == str(file)
+    assert load_protocol(f"{file}@small").typed == f"{file}@small"
+    assert load_protocol("mini").typed == "mini"
+    assert load_protocol("grnet/hff-binary@jp60").typed == "grnet/hff-binary@jp60"
+    assert pickle.loads(pickle.dumps(load_protocol(file))).typed == str(file)
+    copy = file.with_name("copy.toml")
+    copy.write_bytes(file.read_bytes())
+    assert load_protocol(copy).hash == load_protocol(file).hash
+    with pytest.raises(DataError) as caught:
+        open_manifests(load_protocol(file), [], ("test",))
+    assert f"--protocol {file}" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -263,6 +280,11 @@ def test_validate_a_file_of_ones_own(write: Callable[[str, str], Path], capsys: 
         (part("test", "test", 'manipulations = ["Deepfake"]', "ff++"), "did you mean 'Deepfakes'"),
         (part("test", "test") + '[metrics]\nnames = ["auk.frame"]\n', "auk.frame"),
         (part("test", "test") + '[crops]\nprofile = "nativ"\n', "nativ"),
+        (part("test", "test") + '[metrics]\nnames = ["recall@class=foo.frame"]\n', "unknown class 'foo'"),
+        (part("test", "test") + '[metrics]\nnames = ["acc.frame", "acc.frame"]\n', "'acc.frame' stands twice"),
+        (2 * part("test", "test"), "a data part of dfdc stands twice"),
+        (part("test", "test") + "[metrics]\ntreshold = 0.5\n", "did you mean 'threshold'"),
+        (part("test", "test") + "[crop]\nsize = 64\n", "crop: there is no such field, did you mean 'crops'"),
         (part("test", "test") + '[published.where]\nsource = "nobody"\n', "no published number"),
         (part("test", "test") + '[selection]\nsplit = "test"\n', "selects on the test split"),
         (part("test", "test") + "[variants.x]\ncrops = { size = 4 }\n", "crops.size"),

@@ -186,6 +186,12 @@ def test_weights_must_fit(
             assert dfbench.score(one, "meso4", **options).how["weights"]["file"] == "meso4.safetensors"
     with pytest.raises(ModelError, match="2 weights of 'meso4'"):
         dfbench.score(one, "meso4")
+    for suffix in ("safetensors", "json"):  # the card says whose weights they are, not the name
+        (tmp_path / "weights" / "a" / f"meso4.{suffix}").unlink()
+        file = tmp_path / "weights" / "b" / "c" / f"meso4.{suffix}"
+        file.rename(file.with_name(f"meso4-JP60.{suffix}"))
+    (tmp_path / "weights" / "a" / "meso4.safetensors").write_bytes(b"without a card")
+    assert dfbench.score(one, "meso4", **options).how["weights"]["file"] == "meso4-JP60.safetensors"
 
 
 def test_faces_are_found_as_for_the_training(clips: Path, save: Callable[..., Path]) -> None:
