@@ -94,6 +94,8 @@ def _read(file: Path) -> pa.Table:
         raise DataError(f"there is no file {file}", "give a CSV or Parquet file of scores")
     with file.open("rb") as stream:
         parquet = stream.read(4) == b"PAR1"
+    if file.suffix == ".parquet" and not parquet:
+        raise DataError(f"{file} is no Parquet file, whatever its name says", "call text .csv or .tsv")
     try:
         if parquet:
             return pq.read_table(file)

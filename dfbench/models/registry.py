@@ -31,7 +31,7 @@ def users_code(what: str, hint: str) -> Iterator[None]:
         yield
     except DfbenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a user's code can raise anything, and leave
         raise ModelError(f"{what}: {type(error).__name__}: {error}", hint) from error
 
 

@@ -28,7 +28,7 @@ class OpenPoint:
 
 @dataclass(frozen=True)
 class TrainingDefaults:
-    """A detector's own published recipe; a protocol may override every field.
+    """A detector's own published recipe; a protocol may override most fields (docs/protocols.md).
 
     Attributes:
         optimizer: ``adam``, ``adamw`` or ``sgd``.

@@ -152,6 +152,9 @@ def test_without_frames_a_second_row_of_a_media_is_refused(tmp_path):
 
 
 def test_files_that_are_none(tmp_path):
+    write(tmp_path / "text.parquet", clips(4, 2))
+    with pytest.raises(DataError, match="is no Parquet file"):
+        import_scores(tmp_path / "text.parquet", tmp_path / "run")
     with pytest.raises(DataError, match="there is no file"):
         import_scores(tmp_path / "none.csv", tmp_path / "run")
     (tmp_path / "x.csv").write_text("media_id,label\na,0\n")

@@ -64,6 +64,9 @@ class Raises(Net):
     def forward(self, images):
         raise Stubborn("not these")
 
+def leaves():
+    raise SystemExit(7)
+
 def lacking():
     import not_there_at_all
 
@@ -134,6 +137,7 @@ def test_users_factory_gets_what_it_asks_for(net_file: Path) -> None:
         ("Nett", ModelError, "has no 'Nett'"),
         ("stubborn", ModelError, "can not be built: Stubborn: not today"),
         ("Raises", ModelError, "32 x 32 pixels: Stubborn: not these"),
+        ("leaves", ModelError, "can not be built: SystemExit: 7"),
         ("lacking", ModelError, "can not be built: ModuleNotFoundError: No module named 'not_there_at_all'"),
     ],
 )
