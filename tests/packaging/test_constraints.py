@@ -30,3 +30,11 @@ def test_both_ends_were_tested(requirement: Requirement) -> None:
     # 4.12 is begun by 4.12.0.88: some projects never publish the bare number.
     padded = (*lowest.release, *(0,) * len(begin))
     assert padded[: len(begin)] == begin
+
+
+def test_extras_that_name_the_project_name_this_one() -> None:
+    """A mistyped name would be somebody else's project on the index."""
+    extras = PROJECT["optional-dependencies"]
+    inner = [r for lines in extras.values() for r in map(Requirement, lines) if r.extras & set(extras)]
+    assert inner
+    assert {r.name for r in inner} == {PROJECT["name"]}
