@@ -14,6 +14,7 @@ from dfbench.errors import DataError, UsageError, unknown_name
 from dfbench.metrics import parse_metric
 from dfbench.metrics.paired import Difference, paired_differences
 from dfbench.report.escape import markdown
+from dfbench.report.rows import training_of
 from dfbench.report.runs import Run, load_run
 from dfbench.report.tables import in_percent
 from dfbench.schema.result import RunResult
@@ -192,6 +193,9 @@ def _notes(a: Run, b: Run, labels: Sequence[str], differences: Sequence[Differen
         "the paired bootstrap over scene groups. p is two-sided; Holm is corrected for all tests of its column.",
         "DeLong and McNemar take videos as independent, which videos of one scene group are not.",
     ]
+    trained = [training_of(run.result) for run in (a, b)]
+    if trained[0] != trained[1]:
+        found.append("; ".join(f"{label}: training {text}" for label, text in zip(labels, trained, strict=True)) + ".")
     for label, run in zip(labels, (a, b), strict=True):
         if run.result.crop_mismatch:
             crops = run.result.metrics[0]

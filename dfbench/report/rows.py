@@ -173,7 +173,7 @@ def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> l
                 caution=result.caution,
                 classes=result.classes,
                 warnings=result.warnings,
-                training=_training(result),
+                training=training_of(result),
                 geometry=geometry.get(first.dataset, "unknown"),
                 crop_mismatch=result.crop_mismatch,
             )
@@ -181,7 +181,8 @@ def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> l
     return rows
 
 
-def _training(result: RunResult) -> str:
+def training_of(result: RunResult) -> str:
+    """By which protocol the weights of a run were trained, and what of its recipe was changed: ``by the protocol``."""
     card = result.weights.card if result.weights else {}
     by = card.get("protocol")
     if not by:

@@ -8,7 +8,7 @@ import run_folders
 
 from dfbench.errors import DataError, UsageError
 from dfbench.report.compare import compare_runs, render_comparison
-from dfbench.schema.result import ProtocolRef
+from dfbench.schema.result import ProtocolRef, WeightsRef
 
 
 @pytest.fixture
@@ -53,6 +53,15 @@ def test_a_crop_mismatch_is_told(folders, fmt):
     rewrite(folders[0], crop_mismatch="dfb256 256 px")
     told = "a: weights trained on dfb256 256 px crops, scored on native 128 px (crop mismatch)"
     assert told in render_comparison(compare_runs(a, b, resamples=100), fmt)
+
+
+def test_trainings_that_differ_are_told(folders):
+    a, b = folders[0][0], folders[1][0]
+    assert "training" not in render_comparison(compare_runs(a, b, resamples=100))
+    card = {"protocol": {"name": "p", "version": 2, "hash": "abcdef0123456789"}, "overrides": {"epochs": 1}}
+    rewrite(folders[0], weights=WeightsRef(sha256="0", card=card))
+    text = render_comparison(compare_runs(a, b, resamples=100))
+    assert "a: training by p v2 (abcdef012345), but epochs=1; b: training" in text
 
 
 def test_order_of_the_runs_turns_the_sign(folders):
