@@ -257,8 +257,9 @@ LEARNING: dict[str, tuple[int, int, type[torch.optim.Optimizer], float]] = {
 
 
 # A label's least probability to be learnt: capsules are at most 1 long, so their softmax ends at e / (1 + e) = 0.73.
-# A transformer from random weights needs far more steps to be as sure as the others.
-SURE = {"capsule": 0.65, "vit-b16": 0.8}
+# A transformer from random weights needs far more steps to be as sure as the others. GRnet has to be a little surer:
+# bfloat16 in old versions of torch rounds its residuals more than in new ones.
+SURE = {"grnet": 0.985, "capsule": 0.65, "vit-b16": 0.8}
 
 
 @pytest.mark.slow
