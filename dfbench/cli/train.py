@@ -89,7 +89,7 @@ def train(
     check_precision(precision)
     check_manifests(rules, manifests)
     check_model(model, rules, chosen)
-    fill_recipe(
+    fill_recipe(  # for its checks, before any data are made
         rules.training, spec.recipe, epochs=epochs, batch_size=batch_size, lr=lr, seed=seed, accumulate=accumulate
     )
     places = ensure_manifests(rules, manifests, quiet=quiet)

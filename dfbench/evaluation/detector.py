@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from dfbench.config import weights_home
 from dfbench.degrade import Condition, parse
 from dfbench.errors import ModelError
-from dfbench.models.build import build_model, check_size
+from dfbench.models.build import build_seeded, check_size
 from dfbench.models.card import Intended, WeightCard
 from dfbench.models.registry import get_spec
 from dfbench.protocols.protocol import Protocol
-from dfbench.schema.ids import seed_from
 
 if TYPE_CHECKING:
     from torch import nn
@@ -89,11 +88,7 @@ def as_it_comes(model: str, num_classes: int, size: int) -> Loaded:
     Raises:
         ModelError: it can not be built, or does not run on such crops.
     """
-    import torch
-
-    with torch.random.fork_rng(devices=[]):  # what it draws at random is the same each time
-        torch.manual_seed(seed_from(get_spec(model).name, "as it comes"))
-        network = build_model(model, num_classes, size)
+    network = build_seeded(model, "as it comes", 0, num_classes, size)
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())

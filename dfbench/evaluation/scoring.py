@@ -22,6 +22,10 @@ def to_input(images: Tensor, device: torch.device) -> Tensor:
     return (moved.float() / 255.0).contiguous(memory_format=torch.channels_last)
 
 
+class NotFiniteError(ModelError):
+    """The detector gives logits that are no numbers: its training has diverged, or its weights are damaged."""
+
+
 def score_images(
     model: nn.Module,
     images: Dataset[tuple[Tensor, int]],
@@ -35,7 +39,8 @@ def score_images(
     """Logits of every image, (N, C) float32, in the order of the dataset; the model's mode is left as it was.
 
     Raises:
-        ModelError: the logits are not (N, C) or not finite; the message names the first image by its place.
+        ModelError: the logits are not (N, C).
+        NotFiniteError: they are not finite; the message names the first image by its place.
     """
     loader: DataLoader[Any] = DataLoader(images, batch_size=batch_size, shuffle=False, num_workers=workers)
     was_training = model.training
@@ -50,7 +55,7 @@ def score_images(
                 finite = torch.isfinite(logits).all(dim=1)
                 if not bool(finite.all()):
                     place = int(places[int((~finite).nonzero()[0])])
-                    raise ModelError(
+                    raise NotFiniteError(
                         f"the detector gives logits that are not finite, first at image {place}", "train again"
                     )
                 found.append(logits.numpy())

@@ -8,6 +8,7 @@ from dfbench.errors import ModelError, UsageError
 from dfbench.models.options import check_options_of
 from dfbench.models.registry import get_spec, load_target
 from dfbench.models.spec import ModelSpec
+from dfbench.schema.ids import seed_from
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,6 +37,20 @@ def check_options(spec: ModelSpec, num_classes: int, image_size: int, options: d
             "choose another model for this task",
         )
     check_size(spec, image_size)
+
+
+def build_seeded(
+    name: str, purpose: str, seed: int, num_classes: int, image_size: int, options: dict[str, Any] | None = None
+) -> nn.Module:
+    """:func:`build_model` with random weights that depend on detector, purpose and seed alone.
+
+    torch's random state is left as it was.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_from(get_spec(name).name, purpose, seed))
+        return build_model(name, num_classes, image_size, **(options or {}))
 
 
 def build_model(name: str, num_classes: int = 2, image_size: int | None = None, **options: Any) -> nn.Module:

@@ -15,6 +15,7 @@ from dfbench.metrics import parse_metric
 from dfbench.metrics.paired import Difference, paired_differences
 from dfbench.report.escape import markdown
 from dfbench.report.rows import training_of
+from dfbench.report.rules import mismatch_sentence
 from dfbench.report.runs import Run, load_run
 from dfbench.report.tables import in_percent
 from dfbench.schema.result import RunResult
@@ -199,10 +200,7 @@ def _notes(a: Run, b: Run, labels: Sequence[str], differences: Sequence[Differen
     for label, run in zip(labels, (a, b), strict=True):
         if run.result.crop_mismatch:
             crops = run.result.metrics[0]
-            found.append(
-                f"{label}: weights trained on {run.result.crop_mismatch} crops, scored on {crops.profile} "
-                f"{crops.size} px (crop mismatch)."
-            )
+            found.append(mismatch_sentence(label, run.result.crop_mismatch, crops.profile, crops.size))
     lost = len(_failed(a) | _failed(b))
     if lost and a.result.failure_policy == "exclude":
         found.append(f"{lost} samples that one of them has no score for are left out for both.")

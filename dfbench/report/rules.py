@@ -107,10 +107,12 @@ def _doubts(rows: Sequence[Row]) -> list[str]:
 
 def _mismatches(rows: Sequence[Row]) -> list[str]:
     others = {(r.model, r.crop_mismatch, r.profile, r.size) for r in rows if r.crop_mismatch}
-    return [
-        f"{CROP_MARK} {model}: weights trained on {trained} crops, scored on {profile} {size} px (crop mismatch)."
-        for model, trained, profile, size in sorted(others)
-    ]
+    return [f"{CROP_MARK} {mismatch_sentence(*other)}" for other in sorted(others)]
+
+
+def mismatch_sentence(label: str, trained: str, profile: str, size: int) -> str:
+    """What is said of a run whose weights were trained on other crops than those it scored."""
+    return f"{label}: weights trained on {trained} crops, scored on {profile} {size} px (crop mismatch)."
 
 
 def _cautions(rows: Sequence[Row]) -> list[str]:

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from dfbench.errors import DataError, ModelError
+from dfbench.errors import DataError
 from dfbench.evaluation.data import RoleData
+from dfbench.evaluation.scoring import NotFiniteError
 from dfbench.progress import progress
 from dfbench.protocols.protocol import Protocol
 from dfbench.training.lightning import Compute, is_first_process, run_epochs
@@ -104,7 +105,7 @@ def diverged(epoch: int) -> Iterator[None]:
     """Say of logits that are not finite that the last steps of an epoch made them so: no loss was taken after it."""
     try:
         yield
-    except ModelError as error:
+    except NotFiniteError as error:
         raise DataError(
             f"the training has diverged in epoch {epoch + 1}: {error.message}", "lower the learning rate (--lr)"
         ) from error

@@ -13,15 +13,14 @@ from dfbench.errors import UsageError
 from dfbench.evaluation.conditions import training_condition
 from dfbench.evaluation.data import as_protocol, crop_profile, manifest_ref, open_manifests, role_data
 from dfbench.evaluation.detector import default_weights
-from dfbench.models.build import build_model, check_options
+from dfbench.models.build import build_seeded, check_options
 from dfbench.models.card import SelectionRecord, WeightCard
 from dfbench.models.files import file_sha256
 from dfbench.models.registry import get_spec
 from dfbench.models.versions import library_versions
 from dfbench.protocols.protocol import Protocol
-from dfbench.schema.ids import seed_from
 from dfbench.schema.result import ProtocolRef
-from dfbench.training.recipe import FullRecipe, fill_recipe, overridden
+from dfbench.training.recipe import fill_recipe, overridden
 
 if TYPE_CHECKING:
     from torch import nn
@@ -106,7 +105,7 @@ def train(
     data = {role: role_data(rules, opened, role, under, roots) for role in roles}
     for part in data.values():
         part.degraders(under)  # what is missing is said before anything is made
-    detector = _fresh(model, rules, recipe, chosen_options)
+    detector = build_seeded(model, "initial weights", recipe.seed, rules.num_classes, rules.crops.size, chosen_options)
     as_run = recipe.record() | compute.record()
     # Files that may change between two calls: a user's own detector, and weights that training begins with.
     files = [Path(spec.target.rpartition(":")[0]), *(Path(v) for v in chosen_options.values() if isinstance(v, str))]
@@ -147,15 +146,6 @@ def train(
     save_weights(place, detector.cpu(), card)
     folder.remove()
     return place
-
-
-def _fresh(model: str, rules: Protocol, recipe: FullRecipe, options: dict[str, Any]) -> nn.Module:
-    """A detector whose first weights depend on the seed alone; torch's random state is left as it was."""
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_from(get_spec(model).name, "initial weights", recipe.seed))
-        return build_model(model, rules.num_classes, rules.crops.size, **options)
 
 
 def _outputs(detector: nn.Module, rules: Protocol) -> int:

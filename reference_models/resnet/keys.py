@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dfbench.models import KeyMap
 
 IMAGENET = (
@@ -14,12 +16,11 @@ IMAGENET = (
     ),
 )
 
-DEEPER = (
-    KeyMap(
-        name="torchvision",
+DEEPER = tuple(
+    replace(
+        keymap,
         source="ResNet-34 or ResNet-50 of torchvision or timm",
         marks=("conv1.weight", "layer1.0.conv1.weight", "layer4.2.bn2.weight"),
-        unused=("fc.",),
-        options={"normalization": "imagenet"},
-    ),
+    )
+    for keymap in IMAGENET
 )

@@ -212,6 +212,11 @@ class LossFails(LossOfEach):
 class Fixed(nn.Module):
     def forward(self, x):
         return x.mean(dim=(2, 3))[:, :2]
+class WrongWhenJudged(Base):
+    def forward(self, x):
+        if not self.training and len(x) > 2:
+            raise ValueError("too many")
+        return self.head(x.mean(dim=(2, 3)))
 class Broken(Base):
     def __init__(self):
         raise ValueError("no luck")
@@ -228,6 +233,7 @@ class Broken(Base):
         ("Large", "does not run on RGB images of 64 x 64 pixels"),
         ("Typo", "AttributeError.*haed"),
         ("WrongWhenLearning", r"shape \(1, 2\) for 8 images"),
+        ("WrongWhenJudged", "does not run on RGB images of 64 x 64 pixels: ValueError: too many"),
         ("Broken", "can not be built: ValueError: no luck"),
         ("Detached", "Detached does not depend on any parameter"),
         ("Whole", "Whole does not depend on any parameter"),
