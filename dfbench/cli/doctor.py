@@ -48,7 +48,8 @@ def _installed(distribution: str) -> str | None:
 @click.command(epilog="Example: dfbench doctor")
 def doctor() -> None:
     """Show versions, the face detector, the GPU and the configured roots; exit 5 if something needed is missing."""
-    from dfbench import __version__, config
+    from dfbench import config
+    from dfbench._version import __version__
 
     missing: list[str] = []
     click.echo(f"dfbench        {__version__}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from dfbench import __version__
+from dfbench._version import __version__
 from dfbench.errors import DfbenchError
 
 # command -> "module:attribute", and the help line that `dfbench --help` shows without importing the module.

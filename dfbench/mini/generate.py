@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dfbench._version import __version__
 from dfbench.errors import DataError, UsageError
 from dfbench.mini import tree
 from dfbench.mini.facemodel import load_face_model, model_sha256
@@ -120,7 +121,7 @@ def _check_folder(root: Path, settings: MiniSettings) -> bool:
 
 
 def _write_marker(root: Path, settings: MiniSettings, complete: bool) -> None:
-    versions = {"dfbench": _version("deepfake-dfbench"), "numpy": np.__version__}
+    versions = {"dfbench": __version__, "numpy": np.__version__}
     versions |= {name: _version(name) for name in ("opencv-python", "av")}
     sha256 = model_sha256()
     marker = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from dfbench import __version__
+from dfbench._version import __version__
 
 _MODELS = ("torch", "timm", "lightning", "safetensors", "numpy", "pyarrow")
 _CONDITIONS = ("scipy", "av", "opencv-python", "opencv-python-headless")

@@ -13,7 +13,7 @@ def pixel_versions() -> dict[str, str]:
     import onnxruntime
     import pyarrow as pa
 
-    from dfbench import __version__
+    from dfbench._version import __version__
 
     return {
         "dfbench": __version__,

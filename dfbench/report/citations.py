@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dfbench import __version__
+from dfbench._version import __version__
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DfbenchError, UsageError
 from dfbench.models.registry import get_spec, model_names

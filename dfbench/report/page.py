@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jinja2
 
-from dfbench import __version__
+from dfbench._version import __version__
 from dfbench.errors import UsageError
 from dfbench.report.citations import citations
 from dfbench.report.examples import load_examples, pictures
