@@ -1,0 +1,421 @@
+"""Files written whole or not at all, hashes and locks: the only module that knows how.
+
+A file is written under a temporary name in its own folder, flushed to the disk and renamed. Whoever looks at the final
+name sees the old file or the complete new one, whatever happens in between. Operating system errors become
+:class:`~dfbench.errors.SetupError`, which names the path and the remedy.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from dfbench.errors import DataError, SetupError, UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "TEMPORARY",
+    "atomic_path",
+    "canonical_hash",
+    "canonical_json",
+    "check_output_file",
+    "check_output_folder",
+    "data_sha256",
+    "file_sha256",
+    "is_temporary",
+    "lock",
+    "make_folder",
+    "remove_temporaries",
+    "translate_os_errors",
+    "write_bytes",
+    "write_json",
+    "write_table",
+    "write_text",
+]
+
+TEMPORARY = ".tmp-"
+"""How the names of unfinished files begin: ``.tmp-NAME-PROCESS-RANDOM``. They never end like the finished file."""
+
+_LONGEST = 120  # characters of the final name that the temporary one repeats; names are limited to 255 bytes
+
+_FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_WRONG_PATH = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
+
+
+# --- writing -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def atomic_path(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
+    """Give a temporary path that replaces ``path`` when the block ends, or is removed when the block fails.
+
+    The folder is created if necessary. Close the file inside the block.
+
+    Args:
+        path: the final path.
+        sync: flush the file and its folder to the disk, so that the file survives a power failure; ``False`` for
+            files that can be made again.
+
+    Yields:
+        A path in the same folder. Its name begins with :data:`TEMPORARY` and has no suffix that a reader could
+        mistake for a finished file.
+
+    Raises:
+        SetupError: the file cannot be written: full disk, missing permission, a path below a file.
+    """
+    path = Path(path)
+    temporary = path.with_name(f"{TEMPORARY}{path.name[:_LONGEST]}-{os.getpid()}-{secrets.token_hex(4)}")
+    with translate_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            if sync:
+                _flush_file(temporary)
+            os.replace(temporary, path)
+            if sync:
+                _flush_folder(path.parent)
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def write_bytes(path: str | Path, data: bytes, *, sync: bool = True) -> None:
+    """Write a binary file atomically; see :func:`atomic_path`."""
+    with atomic_path(path, sync=sync) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: str | Path, text: str, *, sync: bool = True) -> None:
+    """Write a UTF-8 text file atomically, with the line ends as given; see :func:`atomic_path`."""
+    write_bytes(path, text.encode(), sync=sync)
+
+
+def write_json(path: str | Path, value: Any, *, indent: int | None = 2, sync: bool = True) -> None:
+    """Write a JSON file atomically, with a newline at its end; see :func:`atomic_path`."""
+    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n", sync=sync)
+
+
+def write_table(path: str | Path, table: pa.Table, *, compression: str = "zstd", sync: bool = True) -> None:
+    """Write a Parquet file atomically; see :func:`atomic_path`."""
+    import pyarrow.parquet as pq
+
+    with atomic_path(path, sync=sync) as temporary:
+        pq.write_table(table, temporary, compression=compression)
+
+
+def is_temporary(path: str | Path) -> bool:
+    """Whether the name is one of an unfinished file.
+
+    >>> is_temporary("run/.tmp-scores.parquet-71-0a1b2c3d"), is_temporary("run/scores.parquet")
+    (True, False)
+    """
+    return Path(path).name.startswith(TEMPORARY)
+
+
+def remove_temporaries(folder: Path, *, recursive: bool = False) -> None:
+    """Remove the unfinished files that a killed process left in a folder; call it with the folder's lock held."""
+    for path in (folder.rglob if recursive else folder.glob)(f"{TEMPORARY}*"):
+        with suppress(OSError):
+            path.unlink()
+
+
+def make_folder(path: str | Path) -> Path:
+    """Create a folder and its parents; it may exist already.
+
+    Raises:
+        SetupError: it cannot be created.
+    """
+    path = Path(path)
+    with translate_os_errors(path, "created"):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _flush_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _flush_folder(folder: Path) -> None:
+    # The rename itself. Windows cannot do this, and some network file systems refuse: the file is whole either way.
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+# --- errors of the operating system ------------------------------------------------------------------------------
+
+
+@contextmanager
+def translate_os_errors(path: str | Path, action: str = "written") -> Iterator[None]:
+    """Raise :class:`SetupError` in place of any ``OSError`` of the block.
+
+    Args:
+        path: what the block writes; the message names it.
+        action: completes "PATH could not be ...".
+
+    Raises:
+        SetupError: the block raised ``OSError``. The hint depends on the cause: full disk, missing permission, a
+            path that cannot exist.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _setup_error(Path(path), error, action) from error
+
+
+def _setup_error(path: Path, error: OSError, action: str) -> SetupError:
+    reason = error.strerror or str(error) or type(error).__name__
+    named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes | os.PathLike) else path
+    if named.parent != path.parent and named not in path.parents:
+        reason = f"{reason}: {named}"
+    return SetupError(f"{path} could not be {action}: {reason}", _remedy(path, error.errno))
+
+
+def _remedy(path: Path, code: int | None) -> str:
+    if code in _FULL:
+        folder = _nearest_existing(path)
+        free = ""
+        with suppress(OSError):
+            free = f" ({shutil.disk_usage(folder).free / 1e6:.0f} MB are free)"
+        return f"free some space on the disk of {folder}{free} and run the same command again; finished files are kept"
+    if code in _DENIED:
+        return f"check the permissions of {_nearest_existing(path)}, or choose another location"
+    if code in _WRONG_PATH:
+        return "choose another location: a part of this path is a file, or the path is too long"
+    if code == errno.EMFILE:
+        return "raise the limit of open files (ulimit -n), or use fewer workers"
+    return "check that its folder exists and is writable, and the free space on the disk"
+
+
+# --- output locations, checked before the work -------------------------------------------------------------------
+
+
+def check_output_folder(path: str | Path) -> Path:
+    """Check that files can be written to a folder that exists or can be created; nothing is left behind.
+
+    Call it before the work whose result goes there. What else may lie in the folder is the caller's concern.
+
+    Args:
+        path: the folder; it and its parents may be missing.
+
+    Returns:
+        The path.
+
+    Raises:
+        UsageError: it is a file or lies below one, or no folder can have that name.
+        SetupError: it is not writable: permissions, a read-only or a full disk.
+    """
+    path = Path(path)
+    with translate_os_errors(path, "used for output"):
+        _check_name(path)
+        folder = _nearest_existing(path)
+        if not folder.is_dir():
+            if folder == path:
+                raise UsageError(f"{path} is a file, not a folder", "name a folder for the output")
+            raise UsageError(
+                f"the folder {path} cannot be created: {folder} is not a folder", "choose another location"
+            )
+        # Permission bits say too little: root ignores them, read-only and quota-bound file systems do not show in them.
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=TEMPORARY) as trial:
+            trial.write(b"0")
+            trial.flush()
+    return path
+
+
+def check_output_file(path: str | Path) -> Path:
+    """Check that a file can be created or replaced; nothing is left behind. See :func:`check_output_folder`.
+
+    Returns:
+        The path.
+
+    Raises:
+        UsageError: it is a folder, or its folder is a file or lies below one.
+        SetupError: its folder is not writable.
+    """
+    path = Path(path)
+    with translate_os_errors(path, "used for output"):
+        _check_name(path)
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; the output is a file", f"name a file in it, as {path / 'NAME'}")
+        check_output_folder(path.parent)
+    return path
+
+
+def _check_name(path: Path) -> None:
+    """Refuse what the file system cannot have as a name; a name too long raises ``OSError``."""
+    if "\0" in str(path):
+        raise UsageError(f"not a path: {str(path)!r}", "name a file or folder for the output")
+    with suppress(FileNotFoundError, NotADirectoryError):
+        os.lstat(path)
+
+
+def _nearest_existing(path: Path) -> Path:
+    """The path itself or the first of its parents that exists; a broken link counts as existing."""
+    absolute = path if path.is_absolute() else Path.cwd() / path
+    for candidate in (absolute, *absolute.parents):
+        if os.path.lexists(candidate):
+            return path if candidate == absolute else candidate
+    return absolute
+
+
+# --- hashes ------------------------------------------------------------------------------------------------------
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from error
+
+
+def data_sha256(data: str | bytes | Iterable[bytes]) -> str:
+    """SHA-256 of a text (as UTF-8), of bytes, or of several pieces of bytes one after the other.
+
+    >>> data_sha256("ab") == data_sha256(b"ab") == data_sha256([b"a", b"b"])
+    True
+    """
+    if isinstance(data, str):
+        data = data.encode()
+    digest = hashlib.sha256()
+    for piece in (data,) if isinstance(data, bytes) else data:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def canonical_json(value: Any, *, compact: bool = True) -> str:
+    r"""JSON with sorted keys, in ASCII: equal values give equal text.
+
+    Args:
+        value: plain values.
+        compact: no spaces after commas and colons; ``False`` for one space, which identifiers of runs, trainings
+            and the mini data set have contained since 0.1.0.
+
+    >>> canonical_json({"b": [1, 2], "a": "é"})
+    '{"a":"\\u00e9","b":[1,2]}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":") if compact else None)
+
+
+def canonical_hash(value: Any, *, compact: bool = True) -> str:
+    """SHA-256 of :func:`canonical_json`, as 64 hexadecimal digits.
+
+    >>> canonical_hash({"b": 1, "a": 2}) == canonical_hash({"a": 2, "b": 1})
+    True
+    """
+    return data_sha256(canonical_json(value, compact=compact))
+
+
+# --- locks -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def lock(
+    path: str | Path,
+    *,
+    shared: bool = False,
+    wait_s: float = 0.0,
+    busy: str = "",
+    hint: str = "wait for it to end",
+) -> Iterator[None]:
+    """Hold a lock file, which is removed when its last holder ends.
+
+    The operating system releases the lock when the process dies, so a killed process leaves no lock behind. On a file
+    system without locks the block runs without one; the same holds for shared locks where they are not available
+    (Windows without pywin32).
+
+    Args:
+        path: the lock file; its folder is created if necessary.
+        shared: several holders of a shared lock may coexist, but none with an exclusive one.
+        wait_s: seconds to wait for the lock.
+        busy: the message while another process holds it; its process id is appended where it is known.
+        hint: the remedy in that case.
+
+    Raises:
+        SetupError: another process holds the lock, or the lock file cannot be written.
+    """
+    path = Path(path)
+    deadline = time.monotonic() + wait_s
+    with _locked_stream(path, shared, deadline, busy or f"another process uses {path.parent}", hint) as stream:
+        if not shared:
+            with suppress(OSError):  # for the message of others
+                stream.truncate(0)
+                stream.write(str(os.getpid()))
+                stream.flush()
+        try:
+            yield
+        finally:
+            if not shared or _acquire(stream, shared=False):
+                with suppress(OSError):
+                    path.unlink()
+
+
+@contextmanager
+def _locked_stream(path: Path, shared: bool, deadline: float, busy: str, hint: str) -> Iterator[IO[str]]:
+    while True:
+        with translate_os_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = path.open("a+", encoding="ascii")
+        with stream:
+            while not _acquire(stream, shared):
+                if time.monotonic() >= deadline:
+                    raise SetupError(busy + _holder(stream), hint)
+                time.sleep(0.05)
+            if not _is_file_of(path, stream):
+                continue  # its last holder removed it between opening and locking
+            yield stream
+            return
+
+
+def _holder(stream: IO[str]) -> str:
+    with suppress(OSError):  # Windows does not let others read a locked file
+        stream.seek(0)
+        if number := stream.read().strip():
+            return f" (process {number})"
+    return ""
+
+
+def _acquire(stream: IO[str], shared: bool) -> bool:
+    """Take the lock without waiting; ``False`` where another process holds it."""
+    import portalocker
+
+    kind = portalocker.LockFlags.SHARED if shared else portalocker.LockFlags.EXCLUSIVE
+    try:
+        portalocker.lock(stream, kind | portalocker.LockFlags.NON_BLOCKING)
+    except portalocker.exceptions.AlreadyLocked:
+        return False
+    except (portalocker.exceptions.LockException, ImportError):
+        return True  # no locks on this file system, or no shared ones on this platform
+    return True
+
+
+def _is_file_of(path: Path, stream: IO[str]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False
