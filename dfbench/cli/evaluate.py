@@ -157,6 +157,7 @@ def check_given_weights(
     from dfbench.faces.pairing import serves
     from dfbench.models.card import Intended, check_card, read_card
     from dfbench.models.files import check_file
+    from dfbench.protocols.reference import protocol_ref
 
     place = check_weights(model, rules, weights)
     if place is None:
@@ -178,7 +179,8 @@ def check_given_weights(
         ),
     )
     check_file(place, card)
-    if card.protocol is not None and card.protocol.name == rules.name and card.protocol.hash != rules.hash:
+    trained = card.protocol
+    if trained is not None and trained.name == rules.name and not trained.same_content(protocol_ref(rules)):
         return (
             f"note: {place} was trained by another version of protocol {rules.name!r}; "
             f"to train again: dfbench train --model {model} --protocol {rules.name}"

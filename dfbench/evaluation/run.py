@@ -27,7 +27,8 @@ from dfbench.models.registry import get_spec
 from dfbench.models.versions import library_versions
 from dfbench.progress import progress
 from dfbench.protocols.protocol import Protocol
-from dfbench.schema.result import MetricValue, ProtocolRef, Robustness, RunResult, WeightsRef
+from dfbench.protocols.reference import protocol_ref
+from dfbench.schema.result import MetricValue, Robustness, RunResult, WeightsRef
 
 UNSELECTED = {"split": "none", "note": "the weights come with the user's own model"}
 
@@ -158,7 +159,7 @@ def evaluate(
     result = RunResult(
         run_id=run_id,
         model=spec.name,
-        protocol=ProtocolRef(name=rules.name, version=rules.version, hash=rules.hash),
+        protocol=protocol_ref(rules),
         manifests=tuple(manifest_ref(m) for m in opened),
         weights=WeightsRef(sha256=ready.sha256, card=ready.card.model_dump(mode="json") if ready.card else {}),
         versions=library_versions(),

@@ -24,7 +24,8 @@ from dfbench.metrics import compute_metrics, coverage_rows, doubts, parse_metric
 from dfbench.models.files import file_sha256
 from dfbench.models.versions import library_versions
 from dfbench.protocols.protocol import Protocol
-from dfbench.schema.result import ProtocolRef, RunResult
+from dfbench.protocols.reference import protocol_ref
+from dfbench.schema.result import RunResult
 from dfbench.schema.scores import SCORES
 
 DEFAULT_METRICS = tuple(
@@ -119,7 +120,7 @@ def import_scores(
     result = RunResult(
         run_id=run_id,
         model=name,
-        protocol=ProtocolRef(name=loaded.name, version=loaded.version, hash=loaded.hash) if loaded else None,
+        protocol=protocol_ref(loaded) if loaded else None,
         manifests=tuple(manifest_ref(m) for m in opened),
         weights=None,
         versions=library_versions(),

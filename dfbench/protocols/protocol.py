@@ -258,6 +258,15 @@ class Metrics(_Frozen):
         return _spoken(self, plain, ("faces",))
 
 
+PROSE = ("summary", "unverified", "caution")
+"""Fields that explain a protocol and decide nothing. They can be reworded without a change of the hash."""
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 class Published(_Frozen):
     """Which published rows stand beside ours: filters on the columns of ``published_results.csv``."""
 
@@ -350,9 +359,13 @@ class Protocol(_Frozen):
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of the normalised content (defaults filled in, keys sorted)."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        """SHA-256 of the normalised content (defaults filled in, keys sorted), without the fields in ``PROSE``."""
+        return _digest(self.model_dump(mode="json", exclude=set(PROSE)))
+
+    @cached_property
+    def hash_with_prose(self) -> str:
+        """The hash that version 0.1.0 computed: that of the whole content, with the fields in ``PROSE``."""
+        return _digest(self.model_dump(mode="json"))
 
     @property
     def typed(self) -> str:

@@ -96,7 +96,7 @@ def check_comparable(a: Run, b: Run) -> None:
     one, other = a.result, b.result
     if one.run_id == other.run_id:
         raise UsageError(f"both are the run {one.run_id}", "name two different runs")
-    if one.protocol and other.protocol and one.protocol.hash != other.protocol.hash:
+    if one.protocol and other.protocol and not one.protocol.same_content(other.protocol):
         names = [f"{p.name!r} version {p.version} ({p.hash[:12]})" for p in (one.protocol, other.protocol)]
         raise DataError(
             f"the runs follow different protocols: {names[0]} and {names[1]}",

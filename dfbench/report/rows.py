@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from dfbench.errors import UndefinedMetric
 from dfbench.metrics import majority, parse_metric
-from dfbench.schema.result import MAJORITY, MetricValue, RunResult
+from dfbench.schema.result import MAJORITY, MetricValue, ProtocolRef, RunResult
 
 
 @dataclass(frozen=True)
@@ -184,12 +184,12 @@ def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> l
 def training_of(result: RunResult) -> str:
     """By which protocol the weights of a run were trained, and what of its recipe was changed: ``by the protocol``."""
     card = result.weights.card if result.weights else {}
-    by = card.get("protocol")
-    if not by:
+    if not card.get("protocol"):
         return "unknown"
-    here = result.protocol is not None and by["hash"] == result.protocol.hash
+    by = ProtocolRef.model_validate(card["protocol"])
+    here = result.protocol is not None and result.protocol.same_content(by)
     changed = ", ".join(f"{name}={value}" for name, value in (card.get("overrides") or {}).items())
-    who = "by the protocol" if here else f"by {by['name']} v{by['version']} ({by['hash'][:12]})"
+    who = "by the protocol" if here else f"by {by.name} v{by.version} ({by.hash[:12]})"
     return f"{who}, but {changed}" if changed else who
 
 

@@ -102,6 +102,19 @@ class ProtocolRef(_Frozen):
     name: str
     version: int
     hash: str
+    earlier: tuple[str, ...] = Field(
+        default=(), description="hashes of the same content by earlier versions of dfbench"
+    )
+
+    def same_content(self, other: ProtocolRef) -> bool:
+        """Whether both mean protocols of the same content, also when they were written by different dfbench versions.
+
+        >>> old = ProtocolRef(name="p", version=1, hash="a")
+        >>> new = ProtocolRef(name="p", version=2, hash="b", earlier=("a",))
+        >>> new.same_content(old), old.same_content(new), old.same_content(old)
+        (True, True, True)
+        """
+        return self.hash == other.hash or self.hash in other.earlier or other.hash in self.earlier
 
 
 class ManifestRef(_Frozen):

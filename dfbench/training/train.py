@@ -19,7 +19,7 @@ from dfbench.models.files import file_sha256
 from dfbench.models.registry import get_spec
 from dfbench.models.versions import library_versions
 from dfbench.protocols.protocol import Protocol
-from dfbench.schema.result import ProtocolRef
+from dfbench.protocols.reference import protocol_ref
 from dfbench.training.recipe import fill_recipe, overridden
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def train(
         classes=rules.classes,
         profile=profile,
         size=rules.crops.size,
-        protocol=ProtocolRef(name=rules.name, version=rules.version, hash=rules.hash),
+        protocol=protocol_ref(rules),
         manifests=tuple(manifest_ref(m) for m in opened),
         train_condition=", ".join(dict.fromkeys(data["train"].conditions(under))),
         recipe=as_run,

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import csv
+import json
 import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from dfbench.errors import DataError, UsageError
 from dfbench.protocols.files import load_protocol, shipped_protocols
-from dfbench.protocols.protocol import Protocol
+from dfbench.protocols.protocol import Protocol, Sampling
+from dfbench.protocols.reference import EARLIER, protocol_ref
+from dfbench.resources import protocols_folder
+from dfbench.schema.result import ProtocolRef
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+COMPAT = Path(__file__).resolve().parents[1] / "compat"
 
 
 def document_example() -> str:
@@ -47,6 +54,71 @@ def test_the_hash_is_of_the_content_not_of_the_spelling() -> None:
     other = Protocol.model_validate(raw(failure_policy="as-real"))
     assert one.hash == reordered.hash == explicit.hash
     assert one.hash != other.hash
+
+
+def full() -> Protocol:
+    """A protocol whose every field that is left out while it has its default would enter the content."""
+    return Protocol.model_validate(
+        raw(training={"augmentation": {"degradations": ["jpeg:q=60"]}}, unverified=["u"], caution="c")
+    )
+
+
+def fields_of(model: BaseModel, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Paths of all fields that are no tables themselves; of the data parts, those of the first."""
+    found = []
+    for name, value in model:
+        part = value[0] if name == "data" else value
+        found += fields_of(part, (*path, name)) if isinstance(part, BaseModel) else [(*path, name)]
+    return found
+
+
+def edited(model: BaseModel, path: tuple[str, ...]) -> Any:
+    """A copy with another value in one field; not validated, as a value need not fit the others for its hash."""
+    name, *rest = path
+    old = getattr(model, name)
+    if rest:
+        part = edited(old[0] if name == "data" else old, tuple(rest))
+        return model.model_copy(update={name: (part, *old[1:]) if name == "data" else part})
+    changed = {
+        bool: lambda: not old,
+        int: lambda: old + 1,
+        float: lambda: old + 0.25,
+        str: lambda: old + "x",
+        tuple: lambda: (*old, "x"),
+        dict: lambda: {**old, "x": "y"},
+        type(None): lambda: Sampling(frames=3) if name == "sampling" else 3,
+    }
+    return model.model_copy(update={name: changed[type(old)]()})
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize("path", fields_of(full()), ids=".".join)
+def test_every_field_but_the_prose_enters_the_hash(path: tuple[str, ...]) -> None:
+    before, after = full(), edited(full(), path)
+    assert (after.hash == before.hash) == (path in {("summary",), ("unverified",), ("caution",)})
+    assert after.hash_with_prose != before.hash_with_prose
+
+
+def test_shipped_protocols_know_their_hashes_in_version_0_1_0() -> None:
+    with (protocols_folder() / EARLIER).open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len({row["earlier_hash"] for row in rows}) == len(rows) == 35
+    for row in rows:
+        protocol = load_protocol(row["name"])
+        if protocol.version == int(row["version"]):
+            assert protocol.hash == row["hash"]
+            assert protocol_ref(protocol).earlier == (row["earlier_hash"],)
+
+
+def test_a_protocol_of_a_user_knows_its_hash_in_version_0_1_0(tmp_path: Path) -> None:
+    stored = COMPAT / "v0_1_0"
+    old = ProtocolRef.model_validate(json.loads((stored / "tiny.json").read_text())["protocol"])
+    new = protocol_ref(load_protocol(stored / "tiny.toml"))
+    assert new.hash != old.hash
+    assert new.same_content(old)
+    text = (stored / "tiny.toml").read_text()
+    (tmp_path / "tiny.toml").write_text(text.replace("frames = 2", "frames = 3"))
+    assert not protocol_ref(load_protocol(tmp_path / "tiny.toml")).same_content(old)
 
 
 @pytest.mark.parametrize(

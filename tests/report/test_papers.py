@@ -16,6 +16,7 @@ from dfbench.cli.main import COMMANDS, run_command
 from dfbench.errors import DataError, UsageError
 from dfbench.models.registry import get_spec, model_names
 from dfbench.protocols.files import load_protocol
+from dfbench.protocols.reference import protocol_ref
 from dfbench.report import load_runs
 from dfbench.report.papers import PAPER_FORMATS, build, load_table, paper_table, table_names
 from dfbench.report.papers.fit import why_not
@@ -231,6 +232,15 @@ def test_small_batches_whose_gradients_are_added_up_are_no_change(tmp_path: Path
     assert line(grid("grnet-5", folder), "GRnet").cells[0].value is not None
 
 
+def test_runs_and_weights_of_an_earlier_version_of_dfbench_fill_their_cells(tmp_path: Path) -> None:
+    new = protocol_ref(load_protocol("grnet/hff-binary"))
+    old = ProtocolRef(name=new.name, version=1, hash=new.earlier[0])
+    folder = write_paper_run(
+        tmp_path / "run", "grnet/hff-binary", protocol_ref=old, card={"protocol": old.model_dump(exclude={"earlier"})}
+    )
+    assert line(grid("grnet-5", folder), "GRnet").cells[0].value is not None
+
+
 def test_another_content_of_the_protocol_fills_nothing(tmp_path: Path) -> None:
     other = ProtocolRef(name="grnet/hff-binary", version=1, hash="0" * 64)
     folder = write_paper_run(tmp_path / "run", "grnet/hff-binary", protocol_ref=other)
@@ -363,7 +373,7 @@ def test_text_markdown_and_latex_say_the_rules(run: Path) -> None:
     loaded = load_runs([run])
     for fmt in ("text", "md", "tex"):
         text = paper_table("grnet-5", loaded, fmt).replace("\\", "")
-        assert "grnet/hff-binary version 1" in text
+        assert "grnet/hff-binary version 2" in text
         assert "box crops of 128 px" in text
         assert "weights by acc.frame on val" in text
         assert "The split of the images: not published" in text

@@ -8,9 +8,10 @@ from typing import Any
 
 from dfbench.models.registry import get_spec, model_names
 from dfbench.protocols.files import load_protocol
+from dfbench.protocols.reference import protocol_ref
 from dfbench.report.papers.definition import Method, Ours, PaperTable
 from dfbench.report.runs import Run
-from dfbench.schema.result import MetricValue
+from dfbench.schema.result import MetricValue, ProtocolRef
 
 FREE_OPTIONS = ("pretrained",)
 """Options of a detector that not every paper states: they may differ in a cell, and are printed under the table."""
@@ -50,7 +51,7 @@ def refusal(table: PaperTable, ours: Ours, row: Method, run: Run) -> str:
     if result.protocol is None or result.protocol.name != ours.protocol:
         return f"its protocol is {result.protocol.name if result.protocol else 'none'}, the cell's {ours.protocol}"
     rules = load_protocol(ours.protocol)
-    if result.protocol.hash != rules.hash:
+    if not result.protocol.same_content(protocol_ref(rules)):
         return f"its protocol {ours.protocol} (version {result.protocol.version}) had another content"
     if result.model != row.model or not same_options(row, options_of(run)):
         return f"it is of {described(result.model, options_of(run))}, not of {described(row.model, row.options)}"
@@ -62,7 +63,7 @@ def refusal(table: PaperTable, ours: Ours, row: Method, run: Run) -> str:
     trained = (card.get("protocol") or {}).get("name")
     if trained not in (ours.protocol, *table.same_training.get(ours.protocol, ())):
         return f"its weights were trained by {trained or 'an unknown protocol'}, not by {ours.protocol}"
-    if card["protocol"].get("hash") != load_protocol(trained).hash:
+    if not ProtocolRef.model_validate(card["protocol"]).same_content(protocol_ref(load_protocol(trained))):
         return f"its weights were trained by another content of {trained}"
     usual = get_spec(row.model).recipe.batch_size if row.model in model_names() else 0
     own_batch = load_protocol(trained).training.batch_size or usual
