@@ -52,7 +52,8 @@ class GRnet(nn.Module):
     Args:
         num_classes: outputs of each head; 1 gives one logit.
         image_size: not needed, any size of at least 32 pixels works.
-        radius, eps: the guided filter's window radius in pixels and regularisation on the [0,1] range.
+        radius: the guided filter's window radius in pixels.
+        eps: the guided filter's regularisation, on the [0,1] range.
         guide: ``channel``, every RGB plane guides itself; ``color``, all three guide each; ``gray``, the luma alone.
         gain: factor on the residual.
         residual_norm: whether the residual is normalised like the RGB.

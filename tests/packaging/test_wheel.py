@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,12 +14,10 @@ import pytest
 TOP = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    out = tmp_path_factory.mktemp("wheel")
+def build(source: Path, out: Path) -> zipfile.ZipFile:
     done = subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)],
-        cwd=TOP,
+        cwd=source,
         capture_output=True,
         text=True,
         check=False,
@@ -27,6 +26,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     (file,) = out.glob("*.whl")
     assert file.name.startswith("deepfake_dfbench-")
     return zipfile.ZipFile(file)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    return build(TOP, tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_wheel_ships_protocols_facts_and_the_face_model(wheel: zipfile.ZipFile) -> None:
@@ -69,3 +73,19 @@ def test_installed_files_find_their_resources(wheel: zipfile.ZipFile, tmp_path: 
     assert Path(folder) == tmp_path / "dfbench" / "_data" / "protocols"
     assert found == "True"
     assert Path(facts) == tmp_path / "dfbench" / "_data" / "manifests"
+
+
+def test_the_files_sent_to_a_container_build_make_the_same_wheel(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    patterns = (TOP / ".containerignore").read_text("utf-8").splitlines()
+    context = tmp_path / "context"
+    for pattern in (line.removeprefix("!") for line in patterns if line.startswith("!")):
+        sources = list(TOP.glob(pattern))
+        assert sources, pattern
+        for source in sources:
+            target = context / source.relative_to(TOP)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, target)
+    assert sorted(build(context, tmp_path / "dist").namelist()) == sorted(wheel.namelist())
