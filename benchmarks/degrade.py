@@ -99,8 +99,8 @@ def condition_overhead(manifest: Path, rounds: int, most: int = 128) -> dict[str
     import torch
     from torch.utils.data import Subset
 
-    from dfbench.evaluation.data import role_data
-    from dfbench.evaluation.scoring import score_images
+    from dfbench.evaluation.dataset import role_data
+    from dfbench.evaluation.inference import score_images
     from dfbench.manifest.manifest import open_manifest
     from dfbench.models.build import build_model
     from dfbench.protocols.files import load_protocol
@@ -136,7 +136,7 @@ def read_through(images: Any) -> Callable[[], None]:
 
 def suite_seconds(root: Path, manifest: Path, work: Path) -> float:
     """Wall-clock seconds of the whole suite."""
-    from dfbench.evaluation.run import evaluate
+    from dfbench.evaluation.evaluate import evaluate
     from dfbench.training.train import train
 
     weights = train(SUITE_DETECTOR, PROTOCOL, [manifest], work / "meso4.safetensors", device="cpu", quiet=True)

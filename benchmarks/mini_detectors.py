@@ -27,11 +27,11 @@ import numpy as np
 
 from dfbench.models.card import card_path, read_card
 from dfbench.models.registry import get_spec, model_names
-from dfbench.models.versions import library_versions
 from dfbench.preparation.prepare import prepare
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.protocol import Protocol
 from dfbench.schema.result import MetricValue, RunResult
+from dfbench.versions import library_versions
 
 SEEDS = (7, 8, 9)
 METRICS = {"auc": "auc.video.mean", "acc": "acc.video.mean", "bacc": "bacc.video.mean", "eer": "eer.video.mean"}

@@ -49,8 +49,8 @@ from dfbench.config import workspace
 from dfbench.faces.align import similarity
 from dfbench.media.encode import write_clip
 from dfbench.media.reader import read
+from dfbench.preparation.planning.sampling import FrameSampling
 from dfbench.preparation.prepare import prepare
-from dfbench.preparation.sampling import FrameSampling
 
 Image = NDArray[np.uint8]
 

@@ -16,10 +16,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dfbench.evaluation.run import evaluate
+from dfbench.evaluation.evaluate import evaluate
 from dfbench.preparation.prepare import prepare
 from dfbench.protocols.files import load_protocol
 from dfbench.report import load_runs
+from dfbench.report.figures.robustness import curves_figure
+from dfbench.report.figures.svg import INK
 from dfbench.report.robustness import (
     SUMMARY_HEAD,
     Judged,
@@ -28,9 +30,7 @@ from dfbench.report.robustness import (
     left_out,
     summary_cells,
 )
-from dfbench.report.robustness_figures import curves_figure
 from dfbench.report.runs import Run
-from dfbench.report.svg import INK
 from dfbench.report.tables import percent
 from dfbench.schema.result import MetricValue
 from dfbench.training.train import train

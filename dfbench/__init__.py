@@ -14,11 +14,11 @@ from dfbench._version import __version__
 if TYPE_CHECKING:
     from dfbench import degrade as degrade
     from dfbench import metrics as metrics
-    from dfbench.evaluation.run import evaluate as evaluate
+    from dfbench.evaluation.evaluate import evaluate as evaluate
     from dfbench.manifest.manifest import Manifest as Manifest
     from dfbench.manifest.manifest import open_manifest as open_manifest
     from dfbench.models.build import build_model as build_model
-    from dfbench.models.importing import import_weights as import_weights
+    from dfbench.models.convert.import_weights import import_weights as import_weights
     from dfbench.preparation.prepare import prepare as prepare
     from dfbench.protocols.files import load_protocol as load_protocol
     from dfbench.scoring.score import score as score
@@ -28,8 +28,8 @@ _LAZY = {
     "Manifest": "dfbench.manifest.manifest",
     "build_model": "dfbench.models.build",
     "degrade": "dfbench.degrade",
-    "evaluate": "dfbench.evaluation.run",
-    "import_weights": "dfbench.models.importing",
+    "evaluate": "dfbench.evaluation.evaluate",
+    "import_weights": "dfbench.models.convert.import_weights",
     "load_protocol": "dfbench.protocols.files",
     "metrics": "dfbench.metrics",
     "open_manifest": "dfbench.manifest.manifest",

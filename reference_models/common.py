@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from dfbench.errors import ModelError, SetupError, UsageError
 from dfbench.models import KeyMap
-from dfbench.models.foreign import read_foreign
-from dfbench.models.keymap import translate
+from dfbench.models.convert.checkpoint_files import read_foreign
+from dfbench.models.convert.keymap import translate
 from dfbench.models.weights import load_state
 from reference_models.resnet.keys import IMAGENET as RESNET18_FILES
 
@@ -131,7 +131,7 @@ def load_imagenet(
 
     Args:
         network: the backbone.
-        path: the file; see :func:`dfbench.models.foreign.read_foreign`.
+        path: the file; see :func:`dfbench.models.convert.checkpoint_files.read_foreign`.
         files: the namings that it may have.
         head: name of the last layer, which is left alone.
         normalization: the one in front of the network; empty: not asked.

@@ -23,7 +23,7 @@ def degrade(manifest: str, condition: str, out: str, root: str | None, jobs: int
     @crop degrades the stored crops. @source and @clip degrade whole frames or clips and cut them with the stored
     geometry, so that no face moves. Run again after an interruption, it goes on from there.
     """
-    from dfbench.preparation.degraded import degrade as run
+    from dfbench.preparation.derived.degrade import degrade as run
 
     made = run(manifest, condition, out, root=root, jobs=jobs, quiet=quiet)
     if not quiet:

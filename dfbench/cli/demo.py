@@ -31,7 +31,7 @@ def demo(out: Path, jobs: int | None, device: str, quiet: bool) -> None:
 
     from dfbench.cli.report import print_and_write
     from dfbench.cli.steps import ensure_weights, say
-    from dfbench.evaluation.run import evaluate
+    from dfbench.evaluation.evaluate import evaluate
     from dfbench.models.registry import get_spec
     from dfbench.preparation.prepare import prepare
     from dfbench.protocols.files import load_protocol

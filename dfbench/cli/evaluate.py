@@ -114,7 +114,7 @@ def evaluate(
         )
     else:
         weights = ensure_weights(model, rules, places, weights, device=device, workers=workers, quiet=quiet)
-    from dfbench.evaluation.run import evaluate as run
+    from dfbench.evaluation.evaluate import evaluate as run
 
     done = run(
         model,
@@ -154,7 +154,7 @@ def check_given_weights(
         ModelError: the file or its card is missing, damaged, or belongs elsewhere.
     """
     from dfbench.cli.steps import check_weights
-    from dfbench.faces.pairing import serves
+    from dfbench.faces.profile_match import serves
     from dfbench.models.card import Intended, check_card, read_card
     from dfbench.models.files import check_file
     from dfbench.protocols.reference import protocol_ref

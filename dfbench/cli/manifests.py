@@ -38,7 +38,7 @@ def inspect(manifest: Path, faces: Path | None, per_row: int) -> None:
     rows = breakdown(opened.table(SUMMARY_COLUMNS))
     print_table(("split", "subset", "label", "manipulation", "clips", *STATUSES), rows)
     if faces is not None:
-        from dfbench.manifest.contact import write_contact_sheet
+        from dfbench.manifest.contact_sheet import write_contact_sheet
 
         write_contact_sheet(opened, faces, per_row)
         click.echo(str(faces))

@@ -23,7 +23,7 @@ def merge(folders: tuple[Path, ...], out: str | None, quiet: bool) -> None:
     Parts may lie in one folder or in several. What is missing, unfinished or does not belong together is named.
     """
     from dfbench.cli.prepare import show_summary
-    from dfbench.preparation.merge import merge as join
+    from dfbench.preparation.derived.merge import merge as join
 
     manifest = join(folders, out, quiet)
     if not quiet:

@@ -12,8 +12,8 @@ from dfbench.cli.show import Cell, print_table
 
 if TYPE_CHECKING:
     from dfbench.datasets.adapter import Scan
-    from dfbench.preparation.portion import Portion
-    from dfbench.preparation.run import Plan
+    from dfbench.preparation.execution.run import Plan
+    from dfbench.preparation.planning.job_array import Portion
     from dfbench.schema.sampling import Rule
 
 COLUMNS = ("subset", "split", "label", "manipulation", "have", "missing", "extra", "expected")
@@ -54,7 +54,8 @@ def inventory(scan: Scan) -> list[tuple[Cell, ...]]:
 
 
 def _show_estimate(plan: Plan, out: Path, workers: int, portion: Portion | None) -> None:
-    from dfbench.preparation.estimate import (
+    from dfbench.preparation.execution.run import finished_shards
+    from dfbench.preparation.planning.estimate import (
         detected_rows,
         detector_seconds,
         duration,
@@ -62,7 +63,6 @@ def _show_estimate(plan: Plan, out: Path, workers: int, portion: Portion | None)
         planned_rows,
         volume,
     )
-    from dfbench.preparation.run import finished_shards
 
     recipe = plan.recipe
     shards = [shard for shard in plan.shards if portion is None or portion.takes(shard)]

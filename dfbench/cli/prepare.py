@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dfbench.manifest.manifest import Manifest
     from dfbench.mini.settings import MiniSettings
-    from dfbench.preparation.portion import Portion
+    from dfbench.preparation.planning.job_array import Portion
     from dfbench.schema.manifest import ManifestInfo
 
 MOST_NAMED = 3
@@ -133,8 +133,8 @@ def prepare(
 
 def _check_workers(options: dict[str, Any]) -> tuple[int, Portion | None]:
     # Takes out of the options what decides no row, and returns the number of workers and the part of an array job.
-    from dfbench.preparation.engine import check_engine, job_count
-    from dfbench.preparation.portion import parse_portion
+    from dfbench.preparation.execution.engine import check_engine, job_count
+    from dfbench.preparation.planning.job_array import parse_portion
 
     jobs, shards = options.pop("jobs"), options.pop("shards")
     check_engine(options.pop("engine"), options.pop("address"), jobs)

@@ -22,7 +22,7 @@ def recrop(manifest: str, profile: str | None, sizes: tuple[int, ...], out: str,
 
     The manifest must have been prepared with --patch. Run again after an interruption, it goes on from there.
     """
-    from dfbench.preparation.recrop import recrop as run
+    from dfbench.preparation.derived.recrop import recrop as run
 
     made = run(manifest, out, profile=profile, sizes=sizes or None, jobs=jobs, quiet=quiet)
     if not quiet:

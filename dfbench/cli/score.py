@@ -12,7 +12,7 @@ import click
 from dfbench.errors import DataError, DfbenchError
 
 if TYPE_CHECKING:
-    from dfbench.scoring.outcome import Scores
+    from dfbench.scoring.results import Scores
 
 MOST_NAMED = 3
 
@@ -121,8 +121,8 @@ def show(scores: Scores, quiet: bool) -> None:
     """Print the table, what a score is not, and what was written."""
     from dfbench.cli.show import print_table
     from dfbench.cli.steps import say
+    from dfbench.scoring.disclaimer import CAUTION
     from dfbench.scoring.tables import HEAD, marks, table_rows
-    from dfbench.scoring.words import CAUTION
 
     how, passed_over = scores.how, scores.how["passed_over"]
     say(

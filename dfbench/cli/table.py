@@ -51,7 +51,7 @@ def table(name: str, runs: tuple[Path, ...], fmt: str, out: Path | None) -> None
 def _given(definition: PaperTable, folders: tuple[Path, ...]) -> list[Run]:
     """The runs that were named; those that belong in no cell are named with the reason."""
     from dfbench.cli.steps import say
-    from dfbench.report.papers.fit import why_not
+    from dfbench.report.papers.matching import why_not
     from dfbench.report.runs import load_runs
 
     loaded = load_runs(folders)

@@ -52,7 +52,7 @@ def import_file(
     Reads safetensors, state dicts of torch.save and .npz; nothing in the file is ever executed. Every tensor must find
     its place. The last line is the weight file, to be given to --weights.
     """
-    from dfbench.models.importing import import_weights
+    from dfbench.models.convert.import_weights import import_weights
     from dfbench.models.registry import get_spec
 
     done = import_weights(

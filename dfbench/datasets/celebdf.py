@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from dfbench.datasets.gather import NOT_A_CLIP, DataSet, Finds, some
+from dfbench.datasets.base import NOT_A_CLIP, DataSet, Finds, some
 from dfbench.datasets.label_lists import posix, read_text
 from dfbench.datasets.layout import clips_first, find_file, find_tree, may_be_media, stem, with_videos
 from dfbench.datasets.tree import child, entries

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import cast
 
 from dfbench.datasets import celebdf, dfd, ffpp_names
+from dfbench.datasets.base import DataSet, Finds, some
 from dfbench.datasets.deepfakebench_json import Video, read_videos
-from dfbench.datasets.gather import DataSet, Finds, some
 from dfbench.datasets.label_lists import is_inside
 from dfbench.datasets.layout import extension, find_tree, is_image
 from dfbench.datasets.pairs import Pairs, official_pairs

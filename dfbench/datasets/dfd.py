@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfbench.datasets.gather import NOT_A_CLIP, DataSet, Finds
+from dfbench.datasets.base import NOT_A_CLIP, DataSet, Finds
 from dfbench.datasets.layout import clips_first, find_tree, may_be_media, with_videos
 from dfbench.datasets.tree import child, descend, entries
 from dfbench.schema.media import FAKE, REAL, Media

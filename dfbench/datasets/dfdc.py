@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from dfbench.datasets.gather import NOT_A_CLIP, NOT_LISTED, DataSet, Finds, some
+from dfbench.datasets.base import NOT_A_CLIP, NOT_LISTED, DataSet, Finds, some
 from dfbench.datasets.label_lists import csv_rows, json_object, place_in, posix, read_label
 from dfbench.datasets.layout import find_file, find_tree, may_be_media, split_of, stem, with_videos
 from dfbench.datasets.tree import entries, subfolders

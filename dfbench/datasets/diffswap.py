@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfbench.datasets.gather import DataSet, Finds
+from dfbench.datasets.base import DataSet, Finds
 from dfbench.datasets.label_lists import csv_rows, posix
 from dfbench.datasets.layout import find_file, find_tree, join, may_be_media, stem, walk
 from dfbench.datasets.tree import child

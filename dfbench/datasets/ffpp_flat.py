@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dfbench.datasets.base import some
 from dfbench.datasets.ffpp_names import Found, parse_name
-from dfbench.datasets.gather import some
 from dfbench.datasets.label_lists import csv_rows, posix, read_label
 from dfbench.datasets.layout import clips_first, extension, find_tree, stem, with_videos
 from dfbench.datasets.tree import child, entries, subfolders

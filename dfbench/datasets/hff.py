@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from dfbench.datasets.gather import NOT_LISTED, DataSet, Finds, some
+from dfbench.datasets.base import NOT_LISTED, DataSet, Finds, some
 from dfbench.datasets.label_lists import posix, read_text
 from dfbench.datasets.layout import find_file, find_tree, join, may_be_media, split_of, stem, walk
 from dfbench.datasets.tree import child, subfolders

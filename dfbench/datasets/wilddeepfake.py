@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfbench.datasets.archives import archive_stem, list_archive
-from dfbench.datasets.gather import DataSet, Finds
+from dfbench.datasets.base import DataSet, Finds
 from dfbench.datasets.layout import find_tree, is_image, join, split_of, walk
 from dfbench.datasets.tree import subfolders
 from dfbench.schema.media import FAKE, REAL, Media, Split, archive_path

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from dfbench.degrade.base import Draw, Image
 from dfbench.degrade.condition import Condition, Step
-from dfbench.degrade.degradation import Draw, Image
 from dfbench.degrade.parse import parse
 from dfbench.media.images import checked
 from dfbench.schema.ids import seed_from

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from dfbench.degrade.degradation import Degradation, Image, Parameter, Place, Values
+from dfbench.degrade.base import Degradation, Image, Parameter, Place, Values
 from dfbench.errors import DataError, SetupError
 from dfbench.media.encode import X264_PARAMS, frame_rate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from dfbench.degrade.degradation import Degradation, Draw, Image, Parameter, Place, Values
+from dfbench.degrade.base import Degradation, Draw, Image, Parameter, Place, Values
 from dfbench.errors import DataError
 
 _LEVELS = (90, 75, 60, 45, 30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from dfbench.degrade.degradation import PLACES, Degradation, Place, Value
+from dfbench.degrade.base import PLACES, Degradation, Place, Value
 from dfbench.degrade.registry import ALIASES, get_degradation
 from dfbench.errors import UsageError, unknown_name
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.degrade.degradation import Degradation, Draw, Image, Parameter, Values
+from dfbench.degrade.base import Degradation, Draw, Image, Parameter, Values
 
 _BORDER = cv2.BORDER_REFLECT_101
 _SHARE = 4096

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image as Pillow
 
-from dfbench.degrade.degradation import Degradation, Draw, Image, Parameter, Values
+from dfbench.degrade.base import Degradation, Draw, Image, Parameter, Values
 
 KERNELS = {
     "nearest": Pillow.Resampling.NEAREST,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import pdtr
 
-from dfbench.degrade.degradation import Degradation, Draw, Image, Parameter, Values
+from dfbench.degrade.base import Degradation, Draw, Image, Parameter, Values
 
 MOST_TABLED = 100
 """Photons at full white up to which tables of the Poisson distribution are faster than a generator's own numbers."""

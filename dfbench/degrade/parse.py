@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from dfbench.degrade.base import PLACES, Place, Value
 from dfbench.degrade.condition import CLEAN, Condition, Step, default_place
-from dfbench.degrade.degradation import PLACES, Place, Value
 from dfbench.degrade.registry import ALIASES, get_degradation
 from dfbench.errors import UsageError, unknown_name
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from dfbench.degrade.degradation import Image
+from dfbench.degrade.base import Image
 
 
 def psnr(image: Image, reference: Image) -> float:

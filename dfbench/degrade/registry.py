@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from dfbench.degrade import codecs, compression, filters, geometry, noise, social, tone
-from dfbench.degrade.degradation import Degradation
+from dfbench.degrade.base import Degradation
 from dfbench.errors import unknown_name
 
 DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType(

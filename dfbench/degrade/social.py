@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from dfbench.degrade.base import Degradation, Draw, Image, Parameter, Values
 from dfbench.degrade.codecs import X264, transcode
 from dfbench.degrade.compression import jpeg
-from dfbench.degrade.degradation import Degradation, Draw, Image, Parameter, Values
 from dfbench.degrade.geometry import resized
 
 

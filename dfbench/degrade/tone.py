@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.degrade.degradation import Degradation, Draw, Image, Parameter, Values
+from dfbench.degrade.base import Degradation, Draw, Image, Parameter, Values
 
 _GREYS = np.arange(256, dtype=np.float64)
 

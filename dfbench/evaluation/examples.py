@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from dfbench.evaluation.data import RoleData
-from dfbench.evaluation.scoring import to_input
+from dfbench.evaluation.dataset import RoleData
+from dfbench.evaluation.inference import to_input
 from dfbench.media.images import encode_png
 from dfbench.schema.columns import Column
 from dfbench.schema.scores import EXAMPLES

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from dfbench.evaluation.scoring import score_images
+from dfbench.evaluation.inference import score_images
 from dfbench.media.images import decode_image
 from dfbench.models.interface import fake_probability
 
@@ -60,7 +60,7 @@ def score_pictures(
         precision: ``fp32`` or ``bf16``.
 
     Raises:
-        ModelError: see :func:`dfbench.evaluation.scoring.score_images`.
+        ModelError: see :func:`dfbench.evaluation.inference.score_images`.
     """
     logits = score_images(model, Pictures(files), device, batch_size=batch_size, precision=precision)
     return fake_probability(torch.from_numpy(logits), real_classes).numpy(), logits

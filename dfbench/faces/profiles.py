@@ -18,7 +18,7 @@ from dfbench.faces.align import similarity
 from dfbench.faces.crops import Resampling
 from dfbench.faces.detectors import Face
 from dfbench.faces.geometry import TARGETS, check_size
-from dfbench.faces.peers import Dfb256, Dfb256Like, Dfb256NoDrop, Dfb256NoDropLike, Ffpp13, Ffpp13Like
+from dfbench.faces.reference_profiles import Dfb256, Dfb256Like, Dfb256NoDrop, Dfb256NoDropLike, Ffpp13, Ffpp13Like
 
 
 class CropProfile(Protocol):

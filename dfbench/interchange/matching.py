@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dfbench.errors import DataError
-from dfbench.evaluation.data import role_data
+from dfbench.evaluation.dataset import role_data
 from dfbench.interchange.score_file import refuse_rows, whole_numbers
 from dfbench.manifest.manifest import Manifest
 from dfbench.protocols.protocol import Protocol

@@ -14,19 +14,19 @@ import pandas as pd
 import pyarrow as pa
 
 from dfbench.errors import UsageError
-from dfbench.evaluation.data import as_protocol, manifest_ref
-from dfbench.evaluation.run import Run
-from dfbench.evaluation.store import free_folder, make_run_id, published_rows, write_run
+from dfbench.evaluation.dataset import as_protocol, manifest_ref
+from dfbench.evaluation.evaluate import Run
+from dfbench.evaluation.run_store import free_folder, make_run_id, published_rows, write_run
 from dfbench.interchange.matching import matched, self_contained
 from dfbench.interchange.score_file import read_score_file
 from dfbench.manifest.manifest import open_manifest
 from dfbench.metrics import compute_metrics, coverage_rows, doubts, parse_metric
 from dfbench.models.files import file_sha256
-from dfbench.models.versions import library_versions
 from dfbench.protocols.protocol import Protocol
 from dfbench.protocols.reference import protocol_ref
 from dfbench.schema.result import RunResult
 from dfbench.schema.scores import SCORES
+from dfbench.versions import library_versions
 
 DEFAULT_METRICS = tuple(
     f"{metric}.{level}" for level in ("frame", "video.mean") for metric in ("acc", "bacc", "auc", "eer", "ap")

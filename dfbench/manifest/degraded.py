@@ -14,10 +14,10 @@ import numpy as np
 from dfbench import degrade
 from dfbench.errors import DataError
 from dfbench.manifest.media import find_media_root
-from dfbench.manifest.recut import GEOMETRY, needs_media, recut
+from dfbench.manifest.recrop import GEOMETRY, needs_media, recut
 from dfbench.manifest.samples import Samples
 from dfbench.manifest.shards import open_shard
-from dfbench.manifest.torch_view import CropDataset, cached
+from dfbench.manifest.torch_dataset import CropDataset, cached
 from dfbench.media.images import decode_image, encode_png, pixel_hash
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from dfbench.schema.manifest import ManifestInfo
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dfbench.manifest.torch_view import CropDataset
+    from dfbench.manifest.torch_dataset import CropDataset
     from dfbench.manifest.verify import Problem
     from dfbench.protocols.protocol import Protocol
 
@@ -125,7 +125,7 @@ class Manifest:
         Returns:
             Items are (uint8 tensor 3, size, size in RGB; row in ``samples.table``).
         """
-        from dfbench.manifest.torch_view import make_dataset
+        from dfbench.manifest.torch_dataset import make_dataset
 
         self.check_size(size)
         return make_dataset(self, samples, size, memory_limit)

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 
 from dfbench.config import manifest_beside
 from dfbench.errors import DataError, UsageError, unknown_name
-from dfbench.faces.pairing import serves
-from dfbench.manifest.asked import asked_for, unserved
+from dfbench.faces.profile_match import serves
 from dfbench.manifest.drawn import drawn
+from dfbench.manifest.protocol_rows import asked_for, unserved
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,8 +1,7 @@
 """Pure functions on arrays: metrics, video aggregation, intervals, paired tests; and the metrics of a scores table."""
 
 from dfbench.metrics.aggregation import AGGREGATIONS, Videos, aggregate
-from dfbench.metrics.calibration import Reliability, brier, ece, log_loss, reliability
-from dfbench.metrics.classification import (
+from dfbench.metrics.binary import (
     DetCurve,
     EqualError,
     RocCurve,
@@ -21,15 +20,16 @@ from dfbench.metrics.classification import (
     ties_at,
     tpr_at_fpr,
 )
+from dfbench.metrics.calibration import Reliability, brier, ece, log_loss, reliability
 from dfbench.metrics.compute import compute_metrics
 from dfbench.metrics.confusion import confusion_matrix, macro_f1, multiclass_accuracy
 from dfbench.metrics.coverage import coverage_rows
 from dfbench.metrics.delong import Delong, DelongTest, delong, delong_test
-from dfbench.metrics.doubts import doubts
 from dfbench.metrics.names import MetricName, metric_names, parse_metric
+from dfbench.metrics.sanity_checks import doubts
 from dfbench.metrics.seeds import SeedSummary, combine_seeds
 from dfbench.metrics.significance import holm, mcnemar
-from dfbench.metrics.videos import video_table
+from dfbench.metrics.video_table import video_table
 
 __all__ = [
     "AGGREGATIONS",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dfbench.metrics.ranking import Values
+from dfbench.metrics.roc import Values
 from dfbench.metrics.validation import Labels, Scores, check
 
 BINS = 15

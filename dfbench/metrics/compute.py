@@ -9,9 +9,8 @@ import pandas as pd
 import pyarrow as pa
 
 from dfbench.errors import UndefinedMetric, unknown_name
-from dfbench.metrics.classification import equal_error, ties_at
-from dfbench.metrics.confusion import BINARY
-from dfbench.metrics.intervals import (
+from dfbench.metrics.binary import equal_error, ties_at
+from dfbench.metrics.bootstrap import (
     Draws,
     Interval,
     draw_groups,
@@ -20,9 +19,9 @@ from dfbench.metrics.intervals import (
     refusal,
     resample,
 )
+from dfbench.metrics.confusion import BINARY
 from dfbench.metrics.names import MetricName, parse_metric
-from dfbench.metrics.ranking import Values
-from dfbench.metrics.rows import Place, cells, checked_rows
+from dfbench.metrics.roc import Values
 from dfbench.metrics.samples import (
     FAILURE_POLICIES,
     FRAME_FACES,
@@ -31,6 +30,7 @@ from dfbench.metrics.samples import (
     one_face,
     samples_of,
 )
+from dfbench.metrics.score_rows import Place, cells, checked_rows
 from dfbench.metrics.validation import check_threshold
 from dfbench.schema.ids import seed_from
 from dfbench.schema.result import MetricValue

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dfbench.errors import DataError, UndefinedMetric
-from dfbench.metrics.ranking import Values
+from dfbench.metrics.roc import Values
 
 BINARY = ("real", "fake")
 """The classes of a real/fake decision, in the order of their labels."""

@@ -9,8 +9,8 @@ from typing import Literal
 
 from dfbench.errors import UsageError
 from dfbench.metrics.aggregation import AGGREGATIONS
-from dfbench.metrics.kinds import FAMILIES, KINDS, RECALL, Kind, kind_of
-from dfbench.metrics.peers import OF_MEANS, Variant, variant_names, variant_of
+from dfbench.metrics.definitions import FAMILIES, KINDS, RECALL, Kind, kind_of
+from dfbench.metrics.variants import OF_MEANS, Variant, variant_names, variant_of
 
 Level = Literal["frame", "video"]
 
@@ -20,7 +20,7 @@ class MetricName:
     """A parsed name.
 
     Attributes:
-        metric: of :func:`~dfbench.metrics.kinds.kind_of`: ``auc``, ``tpr@fpr=0.01``.
+        metric: of :func:`~dfbench.metrics.definitions.kind_of`: ``auc``, ``tpr@fpr=0.01``.
         level: what one sample is: a frame or a video.
         aggregation: how frames became a video; empty at frame level.
         peer: whose rule it follows; empty: ours.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.metrics.ranking import Values
+from dfbench.metrics.roc import Values
 from dfbench.metrics.validation import Labels, Scores
 
 

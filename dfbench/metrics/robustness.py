@@ -15,9 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError, UndefinedMetric
+from dfbench.metrics.bootstrap import draw_groups, estimate, percentile_interval, refusal, resample
 from dfbench.metrics.compute import Rules, samples_by_cell
 from dfbench.metrics.confusion import BINARY
-from dfbench.metrics.intervals import draw_groups, estimate, percentile_interval, refusal, resample
 from dfbench.metrics.names import MetricName, parse_metric
 from dfbench.metrics.samples import Samples
 from dfbench.schema.ids import seed_from

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dfbench.errors import DataError
-from dfbench.metrics.ranking import Values
+from dfbench.metrics.roc import Values
 
 
 def bootstrap_p(differences: Values) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dfbench.models.keymap import KeyMap as KeyMap
+from dfbench.models.convert.keymap import KeyMap as KeyMap
 from dfbench.models.spec import ModelSpec as ModelSpec
 from dfbench.models.spec import OpenPoint as OpenPoint
 from dfbench.models.spec import TrainingDefaults as TrainingDefaults

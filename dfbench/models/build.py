@@ -77,7 +77,7 @@ def build_model(name: str, num_classes: int = 2, image_size: int | None = None, 
     check_options(spec, num_classes, size, options)
     factory = load_target(spec.target)
     if spec.provenance == "user":
-        from dfbench.models.user import call_users
+        from dfbench.models.custom import call_users
 
         return call_users(factory, spec.target, num_classes, size, options)
     if not callable(factory):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dfbench.models.keymap import KeyMap
+from dfbench.models.convert.keymap import KeyMap
 
 Provenance = Literal["official weights", "re-implementation", "approximate", "user"]
 

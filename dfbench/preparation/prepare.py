@@ -12,16 +12,16 @@ from dfbench.datasets.adapter import Scan
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError
 from dfbench.manifest.manifest import Manifest
-from dfbench.preparation.draw import expected_of, taken_media, too_few
-from dfbench.preparation.engine import check_engine, job_count
-from dfbench.preparation.folder import check_folder
-from dfbench.preparation.mask import without_mask
-from dfbench.preparation.plan import Shard, cut, rows_per_shard
-from dfbench.preparation.portion import parse_portion
-from dfbench.preparation.recipe import Recipe
-from dfbench.preparation.resolve import MINI, Request, resolve
-from dfbench.preparation.run import Plan, Workers, run_plan
-from dfbench.preparation.sampling import FrameSampling, assign, without_base
+from dfbench.preparation.execution.engine import check_engine, job_count
+from dfbench.preparation.execution.output_folder import check_folder
+from dfbench.preparation.execution.run import Plan, Workers, run_plan
+from dfbench.preparation.extraction.masks import without_mask
+from dfbench.preparation.planning.job_array import parse_portion
+from dfbench.preparation.planning.recipe import Recipe
+from dfbench.preparation.planning.request import MINI, Request, resolve
+from dfbench.preparation.planning.sampling import FrameSampling, assign, without_base
+from dfbench.preparation.planning.sharding import Shard, cut, rows_per_shard
+from dfbench.preparation.planning.subset import expected_of, taken_media, too_few
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.protocol import Protocol
 from dfbench.schema.media import Media

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 
 from dfbench.errors import DataError, UsageError, unknown_name
 from dfbench.metrics import parse_metric
-from dfbench.metrics.paired import Difference, paired_differences
+from dfbench.metrics.paired_tests import Difference, paired_differences
 from dfbench.report.escape import markdown
 from dfbench.report.rows import training_of
-from dfbench.report.rules import mismatch_sentence
 from dfbench.report.runs import Run, load_run
+from dfbench.report.table_notes import mismatch_sentence
 from dfbench.report.tables import in_percent
 from dfbench.schema.result import RunResult
 

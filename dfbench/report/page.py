@@ -12,15 +12,15 @@ from dfbench._version import __version__
 from dfbench.errors import UsageError
 from dfbench.report.citations import citations
 from dfbench.report.examples import load_examples, pictures
-from dfbench.report.matrices import matrices
-from dfbench.report.panels import panels, robustness_panels
+from dfbench.report.figures.confusion import matrices
+from dfbench.report.figures.figure_data import Shown, look_into
+from dfbench.report.figures.panels import panels, robustness_panels
 from dfbench.report.robustness import cells_csv, judged, without_suite
 from dfbench.report.rows import Row, result_rows
-from dfbench.report.rules import MINI_NOTE, notes, warnings
 from dfbench.report.runs import Run, load_runs
 from dfbench.report.sections import DASH, coverage_table, provenance, result_tables, robustness_tables, table
-from dfbench.report.shown import Shown, look_into
 from dfbench.report.summary import summary
+from dfbench.report.table_notes import MINI_NOTE, notes, warnings
 from dfbench.report.tables import render
 from dfbench.report.videos import FIRST_LINES, NUMBERS, Video, lines, videos, videos_csv
 

@@ -11,7 +11,7 @@ from dfbench.errors import unknown_name
 from dfbench.metrics.names import title_of
 from dfbench.report.escape import latex, markdown
 from dfbench.report.rows import Row, metrics_of
-from dfbench.report.rules import CROP_MARK, notes
+from dfbench.report.table_notes import CROP_MARK, notes
 from dfbench.schema.result import MetricValue
 
 DASH = "-"

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dfbench.report.shown import Shown
+from dfbench.report.figures.figure_data import Shown
 from dfbench.report.tables import DASH
 
 MOST_LINES = 2000

@@ -14,7 +14,7 @@ from dfbench.schema.ids import seed_from
 
 FaceRule = Literal["largest", "track", "all", "manipulated"]
 FACE_RULES: tuple[FaceRule, ...] = ("largest", "track", "all", "manipulated")
-"""Which faces of a frame become rows; see :mod:`dfbench.preparation.choose`."""
+"""Which faces of a frame become rows; see :mod:`dfbench.preparation.extraction.face_selection`."""
 
 _RULES = ("frames", "every", "all", "random", "clips", "first")
 _HINT = (

@@ -15,10 +15,10 @@ from dfbench.media.encode import write_clip
 from dfbench.media.images import encode_png
 from dfbench.media.reader import read
 from dfbench.media.stream import stream_frames
-from dfbench.report.svg import COLOURS
-from dfbench.scoring.outcome import FaceScore, FileScore
+from dfbench.report.figures.svg import COLOURS
+from dfbench.scoring.disclaimer import CAUTION_SHORT
 from dfbench.scoring.outputs import PICTURE, make_folder_of, replacing
-from dfbench.scoring.words import CAUTION_SHORT
+from dfbench.scoring.results import FaceScore, FileScore
 
 Picture = NDArray[np.uint8]
 

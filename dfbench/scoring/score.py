@@ -13,19 +13,19 @@ from dfbench.media.reader import check_decoder
 from dfbench.metrics.aggregation import AGGREGATIONS
 from dfbench.metrics.samples import FRAME_FACES
 from dfbench.models.device import check_device_name, check_precision
-from dfbench.models.versions import library_versions
-from dfbench.preparation.engine import job_count
-from dfbench.preparation.resolve import DEFAULT_FRAMES
+from dfbench.preparation.execution.engine import job_count
+from dfbench.preparation.planning.request import DEFAULT_FRAMES
 from dfbench.preparation.versions import pixel_versions
 from dfbench.progress import progress
 from dfbench.schema.sampling import FrameSampling
+from dfbench.scoring.face_crops import Looking, check_face_rule, look_at_all, parse_condition
 from dfbench.scoring.inputs import find_files, label_of
-from dfbench.scoring.look import Looking, check_face_rule, look_at_all, parse_condition
-from dfbench.scoring.outcome import FileScore, Joining, Scores, outcome_of
 from dfbench.scoring.outputs import plan_outputs
-from dfbench.scoring.scorer import Scorer
+from dfbench.scoring.predictor import Scorer
+from dfbench.scoring.results import FileScore, Joining, Scores, outcome_of
 from dfbench.scoring.weights import AS_TRAINED, Chosen, CropOptions, choose_weights
-from dfbench.scoring.write import write_outputs
+from dfbench.scoring.write_outputs import write_outputs
+from dfbench.versions import library_versions
 
 
 def score(
@@ -58,7 +58,7 @@ def score(
     """P(fake) of images and clips of one's own.
 
     A score is one detector's answer. It is not the probability that a file is forged; see
-    :data:`dfbench.scoring.words.CAUTION`.
+    :data:`dfbench.scoring.disclaimer.CAUTION`.
 
     Args:
         files: files, folders (with all below them) and patterns; what a file is, its content says.

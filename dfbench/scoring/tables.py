@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dfbench.report.rules import MINI_NOTE
-from dfbench.scoring.outcome import FileScore, FrameScore, Scores, Summary
+from dfbench.report.table_notes import MINI_NOTE
+from dfbench.scoring.disclaimer import CAUTION, mismatch_note
 from dfbench.scoring.outputs import replacing
-from dfbench.scoring.words import CAUTION, mismatch_note
+from dfbench.scoring.results import FileScore, FrameScore, Scores, Summary
 
 FORMAT = 1
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dfbench.report.svg import style
-from dfbench.scoring.outcome import FileScore
+from dfbench.report.figures.svg import style
+from dfbench.scoring.disclaimer import CAUTION_SHORT
 from dfbench.scoring.outputs import replacing
-from dfbench.scoring.words import CAUTION_SHORT
+from dfbench.scoring.results import FileScore
 
 _DOTS_PER_INCH = 110
 _INK = "#333333"

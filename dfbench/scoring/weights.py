@@ -13,8 +13,8 @@ from dfbench.models.build import check_size
 from dfbench.models.card import Intended, WeightCard, check_card, crop_mismatch, read_card
 from dfbench.models.files import check_file
 from dfbench.models.registry import get_spec
-from dfbench.preparation.resolve import DEFAULT_PROFILE, check_sizes
-from dfbench.preparation.resolve_faces import FaceTools, resolve_faces
+from dfbench.preparation.planning.face_options import FaceTools, resolve_faces
+from dfbench.preparation.planning.request import DEFAULT_PROFILE, check_sizes
 
 
 @dataclass(frozen=True)

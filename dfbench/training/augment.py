@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from dfbench.degrade import parse
-from dfbench.evaluation.images import degraded
+from dfbench.evaluation.torch_datasets import degraded
 from dfbench.protocols.protocol import Augmentation
 from dfbench.schema.ids import seed_from
 

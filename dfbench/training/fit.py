@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from dfbench.errors import DataError
-from dfbench.evaluation.data import RoleData
-from dfbench.evaluation.scoring import NotFiniteError
+from dfbench.evaluation.dataset import RoleData
+from dfbench.evaluation.inference import NotFiniteError
 from dfbench.progress import progress
 from dfbench.protocols.protocol import Protocol
 from dfbench.training.lightning import Compute, is_first_process, run_epochs

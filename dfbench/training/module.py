@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from dfbench.errors import DataError
-from dfbench.evaluation.scoring import to_input
+from dfbench.evaluation.inference import to_input
 from dfbench.models.interface import HasEpochHooks, before_augmentation, logits_of
 from dfbench.progress import Advance
 from dfbench.schema.ids import seed_from

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from dfbench.evaluation.data import RoleData
-from dfbench.evaluation.scoring import score_images
-from dfbench.evaluation.table import scores_table
+from dfbench.evaluation.dataset import RoleData
+from dfbench.evaluation.inference import score_images
+from dfbench.evaluation.scores_table import scores_table
 from dfbench.metrics import compute_metrics, parse_metric
 from dfbench.protocols.protocol import Protocol
 from dfbench.training.store import EpochRecord

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from dfbench.degrade import Condition
 from dfbench.errors import UsageError
 from dfbench.evaluation.conditions import training_condition
-from dfbench.evaluation.data import as_protocol, crop_profile, manifest_ref, open_manifests, role_data
+from dfbench.evaluation.dataset import as_protocol, crop_profile, manifest_ref, open_manifests, role_data
 from dfbench.evaluation.detector import default_weights
 from dfbench.models.build import build_seeded, check_options
 from dfbench.models.card import SelectionRecord, WeightCard
 from dfbench.models.files import file_sha256
 from dfbench.models.registry import get_spec
-from dfbench.models.versions import library_versions
 from dfbench.protocols.protocol import Protocol
 from dfbench.protocols.reference import protocol_ref
 from dfbench.training.recipe import fill_recipe, overridden
+from dfbench.versions import library_versions
 
 if TYPE_CHECKING:
     from torch import nn

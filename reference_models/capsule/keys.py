@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dfbench.models import KeyMap
-from dfbench.models.keymap import State, rename
+from dfbench.models.convert.keymap import State, rename
 
 _OWN = ("fea_ext.capsules.0.0.weight", "fea_ext.capsules.9.9.weight", "routing_stats.route_weights")
 _FEATURES = 19  # layers of VGG-19 that are used

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 
 from dfbench.models import KeyMap
-from dfbench.models.keymap import Rule, State, rename
+from dfbench.models.convert.keymap import Rule, State, rename
 
 STAGES = (2, 4, 4, 6, 6, 8, 2)  # blocks of each stage; efficientnet_pytorch numbers them through
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from dfbench.models import KeyMap
-from dfbench.models.keymap import State
+from dfbench.models.convert.keymap import State
 
 CONVOLUTIONS = tuple(f"features.{index}" for index in (0, 4, 8, 12))
 NORMS = tuple(f"features.{index}" for index in (2, 6, 10, 14))

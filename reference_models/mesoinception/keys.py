@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dfbench.models.keymap import State
+from dfbench.models.convert.keymap import State
 from reference_models.meso.keys import DENSE, MESO4, from_keras, from_port
 
 # Our convolutions in the order of their creation: two blocks (1x1; 1x1 and three times 1x1, 3x3), then two.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dfbench.models import KeyMap
-from dfbench.models.keymap import Rule, State, rename
+from dfbench.models.convert.keymap import Rule, State, rename
 
 _BLOCK = r"^encoder\.layers\.encoder_layer_(\d+)\."
 _TORCHVISION: tuple[Rule, ...] = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dfbench.models import KeyMap
-from dfbench.models.keymap import State, rename
+from dfbench.models.convert.keymap import State, rename
 
 _BODY = ("block1.skip.weight", "block12.skip.weight", "conv4.pointwise.weight")
 

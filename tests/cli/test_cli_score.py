@@ -12,7 +12,7 @@ import pytest
 from loading import load_file
 
 from dfbench.cli.main import run_command
-from dfbench.scoring.words import CAUTION
+from dfbench.scoring.disclaimer import CAUTION
 
 _FIXTURES = load_file("tests/scoring/conftest.py", "scoring_fixtures")
 clips, save, weights = _FIXTURES.clips, _FIXTURES.save, _FIXTURES.weights
@@ -73,12 +73,12 @@ def test_errors_and_exit_codes(clips, weights, tmp_path, monkeypatch, capsys, wo
 
 
 def test_ctrl_c(clips, weights, tmp_path, monkeypatch, capsys):
-    from dfbench.scoring import scorer
+    from dfbench.scoring import predictor
 
     def stopped(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(scorer.Scorer, "_score", stopped)
+    monkeypatch.setattr(predictor.Scorer, "_score", stopped)
     words = [str(clips / "one.mp4"), "--model", "meso4", "--weights", str(weights), "--csv", str(tmp_path / "s.csv")]
     assert run_command(["score", *words]) == 130
     assert "begins anew" in capsys.readouterr().err

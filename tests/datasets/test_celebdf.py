@@ -7,7 +7,7 @@ import pytest
 from dfbench.datasets.celebdf import LIST_NAME
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError
-from dfbench.preparation.plan import cut
+from dfbench.preparation.planning.sharding import cut
 
 CLIPS = [
     "Celeb-real/id0_0000.mp4",

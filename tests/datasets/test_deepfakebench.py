@@ -9,7 +9,7 @@ import pytest
 from dfbench.datasets.deepfakebench_json import CLASSES, manipulation_of
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError, UsageError
-from dfbench.preparation.plan import cut
+from dfbench.preparation.planning.sharding import cut
 
 FF_REAL = "original_sequences/youtube/c23/frames"
 FF_FAKE = "manipulated_sequences/Deepfakes/c23/frames"

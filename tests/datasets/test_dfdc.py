@@ -182,7 +182,7 @@ PROGRAM = textwrap.dedent(
     import sys, time
     from pathlib import Path
     from dfbench.datasets.registry import get_adapter
-    from dfbench.preparation.plan import cut, rows_per_shard
+    from dfbench.preparation.planning.sharding import cut, rows_per_shard
     start = time.perf_counter()
     scan = get_adapter("dfdc").scan(Path(sys.argv[1]))
     shards = cut(scan.media, 32, rows_per_shard(32 * len(scan.media)))

@@ -23,7 +23,7 @@ from dfbench.degrade import (
     suite,
     suite_names,
 )
-from dfbench.degrade.degradation import PLACES, Parameter
+from dfbench.degrade.base import PLACES, Parameter
 from dfbench.errors import DataError, UsageError
 
 NAMES = """jpeg webp mean median gaussian-blur motion-blur gaussian-noise shot-noise salt-pepper resize brightness

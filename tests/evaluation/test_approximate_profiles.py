@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from dfbench.errors import DataError, ModelError
-from dfbench.evaluation.data import crop_profile, open_manifests
-from dfbench.evaluation.run import evaluate
+from dfbench.evaluation.dataset import crop_profile, open_manifests
+from dfbench.evaluation.evaluate import evaluate
 from dfbench.manifest.manifest import open_manifest
 from dfbench.models.card import read_card
 from dfbench.protocols.files import load_protocol

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from dfbench.evaluation.cheap import cheap_baselines, cross_fitted, majority_scores, media_facts
+from dfbench.evaluation.trivial_baselines import cheap_baselines, cross_fitted, majority_scores, media_facts
 from dfbench.metrics import compute_metrics
 from dfbench.report import result_rows
 from dfbench.schema.ids import media_id, sample_id

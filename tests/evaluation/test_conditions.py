@@ -14,11 +14,11 @@ import torch
 from dfbench import degrade
 from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.evaluation import conditions as conditions_module
-from dfbench.evaluation import scoring
+from dfbench.evaluation import inference
 from dfbench.evaluation.conditions import plan_conditions
-from dfbench.evaluation.data import open_manifests, role_data
-from dfbench.evaluation.run import Run, evaluate
-from dfbench.preparation.degraded import degrade as degrade_manifest
+from dfbench.evaluation.dataset import open_manifests, role_data
+from dfbench.evaluation.evaluate import Run, evaluate
+from dfbench.preparation.derived.degrade import degrade as degrade_manifest
 from dfbench.protocols.files import load_protocol
 from dfbench.report import write_report
 from dfbench.schema.result import RunResult
@@ -97,7 +97,7 @@ def test_order_workers_and_batches_change_nothing(
 def test_too_many_crops_to_hold_are_decoded_again(
     few: Run, checker: str, tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dfbench.evaluation.data.MOST_HELD", 0)
+    monkeypatch.setattr("dfbench.evaluation.dataset.MOST_HELD", 0)
     assert scores_by(run(checker, tiny, tmp_path / "r", conditions=FEW)) == scores_by(few)
 
 
@@ -123,7 +123,7 @@ def test_drops_means_and_the_worst_follow_from_the_metrics(few: Run) -> None:
 def test_a_killed_run_goes_on_with_what_is_missing(
     few: Run, checker: str, tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = scoring.score_images
+    real = inference.score_images
     calls: list[int] = []
 
     def killed(*arguments: Any, **options: Any) -> Any:
@@ -132,7 +132,7 @@ def test_a_killed_run_goes_on_with_what_is_missing(
             raise KeyboardInterrupt
         return real(*arguments, **options)
 
-    monkeypatch.setattr(scoring, "score_images", killed)
+    monkeypatch.setattr(inference, "score_images", killed)
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         run(checker, tiny, out, conditions=FEW)
@@ -149,14 +149,14 @@ def test_a_killed_run_goes_on_with_what_is_missing(
 def test_cells_of_another_run_are_not_used(
     checker: str, tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = scoring.score_images
+    real = inference.score_images
     calls: list[int] = []
-    monkeypatch.setattr(scoring, "score_images", lambda *a, **k: calls.append(1) or real(*a, **k))
-    monkeypatch.setattr("dfbench.evaluation.run.write_run", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(inference, "score_images", lambda *a, **k: calls.append(1) or real(*a, **k))
+    monkeypatch.setattr("dfbench.evaluation.evaluate.write_run", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
     for name in ("numpy", "torch"):
         with pytest.raises(KeyboardInterrupt):
             run(checker, tiny, tmp_path / "run", conditions=["JP60"])
-        monkeypatch.setattr("dfbench.evaluation.run.library_versions", lambda name=name: {name: "other"})
+        monkeypatch.setattr("dfbench.evaluation.evaluate.library_versions", lambda name=name: {name: "other"})
     assert len(calls) == 4  # other versions: everything anew
     half = sorted((tmp_path / "run" / "conditions").glob("*.parquet"))[0]
     half.write_bytes(half.read_bytes()[:100])

@@ -10,10 +10,10 @@ from loading import load_file
 
 import dfbench
 from dfbench.errors import DataError
-from dfbench.evaluation.run import Run, evaluate
+from dfbench.evaluation.evaluate import Run, evaluate
 from dfbench.manifest import degraded as degraded_module
 from dfbench.manifest.manifest import Manifest
-from dfbench.preparation.degraded import degrade
+from dfbench.preparation.derived.degrade import degrade
 
 tree = load_file("tests/preparation/conftest.py", "tiny_trees").tree
 

@@ -13,9 +13,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from dfbench.errors import DataError, ModelError, UsageError
-from dfbench.evaluation.data import open_manifests, role_data
+from dfbench.evaluation.dataset import open_manifests, role_data
 from dfbench.evaluation.detector import NO_WEIGHTS
-from dfbench.evaluation.run import Run, evaluate
+from dfbench.evaluation.evaluate import Run, evaluate
 from dfbench.media.images import decode_image
 from dfbench.models.card import SelectionRecord, WeightCard
 from dfbench.models.weights import save_weights

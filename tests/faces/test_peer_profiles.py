@@ -16,7 +16,7 @@ from dfbench.faces import pairing
 from dfbench.faces.crops import crop
 from dfbench.faces.detectors import DetectorChoice, Face, build_face_detector
 from dfbench.faces.files import find_model
-from dfbench.faces.pairing import pair, served_profile
+from dfbench.faces.profile_match import pair, served_profile
 from dfbench.faces.profiles import get_profile
 
 # Targets of DeepfakeBench's own code (skimage and its template), at its size and another.
@@ -266,7 +266,7 @@ def test_dlib_finds_what_the_others_find(
 
 
 def test_frames_without_a_second_sight_drop_out(predictor: Path, astronaut: np.ndarray) -> None:
-    from dfbench.preparation.extras import look_again
+    from dfbench.preparation.extraction.optional_columns import look_again
 
     class Blind:
         name = fingerprint = "blind"

@@ -115,7 +115,7 @@ def test_all_faces_serve_the_largest_and_nothing_else_serves_another(build, tmp_
 def test_clips_that_did_not_open_keep_the_rows_that_stand_for_them():
     import pandas as pd
 
-    from dfbench.manifest.asked import pick_frames
+    from dfbench.manifest.protocol_rows import pick_frames
 
     table = pd.DataFrame({"media_id": ["a"] * 4, "frame_index": [-1, -2, -3, -4], "frame_count": [float("nan")] * 4})
     assert pick_frames(table, Sampling(frames=2).rule).tolist() == [True, True, False, False]

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dfbench.errors import SetupError
-from dfbench.manifest.contact import choose, write_contact_sheet
+from dfbench.manifest.contact_sheet import choose, write_contact_sheet
 from dfbench.manifest.info import content_hash, read_info, write_info
 from dfbench.manifest.shards import sha256_of
 from dfbench.manifest.verify import verify

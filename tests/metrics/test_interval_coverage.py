@@ -8,8 +8,8 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from dfbench.metrics import aggregate
-from dfbench.metrics.intervals import draw_groups, percentile_interval, resample
-from dfbench.metrics.kinds import kind_of
+from dfbench.metrics.bootstrap import draw_groups, percentile_interval, resample
+from dfbench.metrics.definitions import kind_of
 from dfbench.metrics.samples import Samples
 
 GROUPS, FAKES, FRAMES, DRAWS, WORLDS = 120, 2, 4, 2000, 800

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from dfbench import metrics as m
-from dfbench.metrics.intervals import draw_groups, percentile_interval, refusal, resample
-from dfbench.metrics.kinds import KINDS, kind_of
+from dfbench.metrics.bootstrap import draw_groups, percentile_interval, refusal, resample
+from dfbench.metrics.definitions import KINDS, kind_of
 from dfbench.metrics.pairs import auc_of_groups
-from dfbench.metrics.ranking import auc_of, rank, vertices
+from dfbench.metrics.roc import auc_of, rank, vertices
 from dfbench.metrics.samples import Samples
 
 NAIVE = {
@@ -60,7 +60,7 @@ def test_chunks_do_not_matter(monkeypatch):
     labels, scores, groups = some_data(2)
     whole = draw_groups(labels, groups, 50, seed=1)
     values = resample(KINDS["eer"], samples(labels, scores, groups), whole)
-    monkeypatch.setattr("dfbench.metrics.intervals._CHUNK", 1000)
+    monkeypatch.setattr("dfbench.metrics.bootstrap._CHUNK", 1000)
     np.testing.assert_array_equal(draw_groups(labels, groups, 50, seed=1), whole)
     np.testing.assert_array_equal(resample(KINDS["eer"], samples(labels, scores, groups), whole), values)
 

@@ -5,7 +5,7 @@ import run_folders
 
 from dfbench import metrics as m
 from dfbench.errors import DataError
-from dfbench.metrics.paired import paired_differences
+from dfbench.metrics.paired_tests import paired_differences
 from dfbench.schema.scores import SCORES
 
 FIRST = run_folders.scores_table(model="a", run_id="a", pairs=24, frames=3, gap=1.5, seed=0)

@@ -11,8 +11,8 @@ from sklearn import metrics as sk
 from dfbench.errors import UsageError
 from dfbench.metrics import compute_metrics, eer, parse_metric
 from dfbench.metrics.names import title_of
-from dfbench.metrics.peers import dfb_eer, variant_names
-from dfbench.metrics.ranking import rank, vertices
+from dfbench.metrics.roc import rank, vertices
+from dfbench.metrics.variants import dfb_eer, variant_names
 from dfbench.schema.scores import SCORES
 
 FFPP = run_folders.scores_table(pairs=70, frames=2, gap=0.8, seed=3)

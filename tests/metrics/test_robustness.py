@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfbench.errors import DataError
+from dfbench.metrics.bootstrap import draw_groups
 from dfbench.metrics.compute import samples_by_cell
-from dfbench.metrics.intervals import draw_groups
 from dfbench.metrics.robustness import Origin, robustness
 from dfbench.schema.ids import seed_from
 from dfbench.schema.scores import SCORES

@@ -21,10 +21,10 @@ from dfbench.faces.profiles import get_profile
 from dfbench.manifest import degraded as degraded_module
 from dfbench.manifest.geometry import face_of, whole_picture
 from dfbench.manifest.manifest import Manifest
-from dfbench.manifest.recut import recut
+from dfbench.manifest.recrop import recut
 from dfbench.media.images import decode_image, encode_png
 from dfbench.media.reader import read
-from dfbench.preparation.degraded import degrade
+from dfbench.preparation.derived.degrade import degrade
 
 SIZES = (48, 64)
 NOTHING = "brightness:add=0"  # a condition that changes no pixel
@@ -127,7 +127,7 @@ def test_long_clips_are_read_in_blocks(
         arguments = (degradations.parse(spec), "native", [64], tree, "pyav")
         whole = [found[64] for found in recut(ok, *arguments)]
         with monkeypatch.context() as patch:
-            patch.setattr("dfbench.manifest.recut.MOST_FRAMES", blocks)
+            patch.setattr("dfbench.manifest.recrop.MOST_FRAMES", blocks)
             assert all(np.array_equal(a, b[64]) for a, b in zip(whole, recut(ok, *arguments), strict=True))
 
 
@@ -177,7 +177,7 @@ def test_what_can_not_be_made_is_said_first(
     jp60 = degrade(clean, "JP60", tmp_path / "jp60", jobs=1, quiet=True)
     with pytest.raises(DataError, match="degraded already, under JP60"):
         degrade(jp60, "ME5", out, quiet=True)
-    monkeypatch.setattr("dfbench.preparation.degraded.available", lambda condition: "there is no encoder")
+    monkeypatch.setattr("dfbench.preparation.derived.degrade.available", lambda condition: "there is no encoder")
     with pytest.raises(SetupError, match="h264:crf=30@clip can not run here: there is no encoder"):
         degrade(clean, "h264:crf=30", out, root=tree, quiet=True)
 

@@ -12,12 +12,12 @@ import pytest
 
 from dfbench.cli.main import run_command
 from dfbench.errors import DataError, SetupError
-from dfbench.preparation.folder import check_folder
-from dfbench.preparation.log import Log
-from dfbench.preparation.merge import merge
-from dfbench.preparation.portion import PartInfo, write_part
+from dfbench.preparation.derived.merge import merge
+from dfbench.preparation.execution.event_log import Log
+from dfbench.preparation.execution.output_folder import check_folder
+from dfbench.preparation.planning.job_array import PartInfo, write_part
+from dfbench.preparation.planning.request import Request, resolve
 from dfbench.preparation.prepare import prepare
-from dfbench.preparation.resolve import Request, resolve
 
 OPTIONS = {"frames": 4, "sizes": [64], "quiet": True, "jobs": 1}
 

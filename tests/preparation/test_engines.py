@@ -19,15 +19,15 @@ import pytest
 from dfbench.errors import SetupError, UsageError
 from dfbench.manifest.shards import Stamp
 from dfbench.media.encode import write_clip
-from dfbench.preparation import cluster, run
-from dfbench.preparation.child import Child, WorkerDied
-from dfbench.preparation.engine import check_engine, run_tasks
-from dfbench.preparation.guard import Death
-from dfbench.preparation.plan import Shard
+from dfbench.preparation.execution import cluster, run
+from dfbench.preparation.execution.engine import check_engine, run_tasks
+from dfbench.preparation.execution.retry import Death
+from dfbench.preparation.execution.shard_progress import Tally, clip_under_work
+from dfbench.preparation.execution.shard_worker import ShardTask
+from dfbench.preparation.execution.subprocess_worker import Child, WorkerDied
+from dfbench.preparation.planning.request import Request, resolve
+from dfbench.preparation.planning.sharding import Shard
 from dfbench.preparation.prepare import prepare
-from dfbench.preparation.resolve import Request, resolve
-from dfbench.preparation.tally import Tally, clip_under_work
-from dfbench.preparation.worker import ShardTask
 from dfbench.schema.manifest import ShardInfo
 from dfbench.schema.media import Media
 
@@ -134,7 +134,7 @@ def kills_on(clip: str):
 
     def work(given: ShardTask) -> ShardInfo:
         from dfbench.media import pyav_decoder
-        from dfbench.preparation.worker import run_shard
+        from dfbench.preparation.execution.shard_worker import run_shard
 
         read_clip = pyav_decoder.read_clip
 
@@ -176,7 +176,7 @@ def test_a_worker_killed_from_outside_is_tried_again(tree, tmp_path, monkeypatch
     killed = tmp_path / "killed"
 
     def work(given: ShardTask) -> ShardInfo:
-        from dfbench.preparation.worker import run_shard
+        from dfbench.preparation.execution.shard_worker import run_shard
 
         def kill() -> None:
             while clip_under_work(given.out, given.shard.number) != DEADLY_ID:
@@ -229,7 +229,7 @@ def test_names_of_engines():
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])
 def test_an_engine_that_is_not_installed(monkeypatch, engine):
-    monkeypatch.setattr("dfbench.preparation.cluster.find_spec", lambda name: None)
+    monkeypatch.setattr("dfbench.preparation.execution.cluster.find_spec", lambda name: None)
     with pytest.raises(SetupError, match=f"--engine {engine} needs") as error:
         check_engine(engine, None, 2)
     assert f"deepfake-dfbench[{engine}]" in error.value.hint
@@ -263,7 +263,7 @@ def test_dask_gives_the_same_bytes(tree, alone, tmp_path, monkeypatch):
 
 @pytest.mark.skipif(find_spec("distributed") is None, reason="dask and distributed are not installed")
 def test_a_scheduler_that_does_not_answer(tree, tmp_path, monkeypatch):
-    monkeypatch.setattr("dfbench.preparation.cluster.SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr("dfbench.preparation.execution.cluster.SECONDS_TO_CONNECT", 1)
     with pytest.raises(SetupError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9") as error:
         prepare("ff++", tree, tmp_path / "m", engine="dask", address="tcp://127.0.0.1:9", **OPTIONS)
     assert "--address" in error.value.hint

@@ -12,7 +12,7 @@ import pytest
 from dfbench.cli.main import run_command
 from dfbench.cli.plan import inventory
 from dfbench.datasets.adapter import Scan
-from dfbench.preparation.estimate import (
+from dfbench.preparation.planning.estimate import (
     DECODE_SECONDS_PER_CLIP,
     TRIAL_SECONDS,
     detected_rows,
@@ -21,9 +21,9 @@ from dfbench.preparation.estimate import (
     planned_rows,
     row_bytes,
 )
-from dfbench.preparation.plan import Shard
+from dfbench.preparation.planning.request import Request, resolve
+from dfbench.preparation.planning.sharding import Shard
 from dfbench.preparation.prepare import prepare
-from dfbench.preparation.resolve import Request, resolve
 from dfbench.schema.media import Media
 
 MANY = """
@@ -31,9 +31,9 @@ import sys, time
 from pathlib import Path
 from dfbench.datasets.adapter import Scan
 from dfbench.preparation import prepare as room
-from dfbench.preparation.estimate import estimate, planned_rows
-from dfbench.preparation.portion import plan_hash
-from dfbench.preparation.resolve import Request, resolve
+from dfbench.preparation.planning.estimate import estimate, planned_rows
+from dfbench.preparation.planning.job_array import plan_hash
+from dfbench.preparation.planning.request import Request, resolve
 from dfbench.schema.media import Media
 
 def scan(self, root, *filters):

@@ -15,7 +15,7 @@ from dfbench.faces.profiles import get_profile
 from dfbench.manifest.manifest import Manifest
 from dfbench.media.images import decode_image
 from dfbench.media.reader import read
-from dfbench.preparation.recrop import recrop
+from dfbench.preparation.derived.recrop import recrop
 
 
 def pictures(manifest: Manifest, column: str) -> list[np.ndarray]:

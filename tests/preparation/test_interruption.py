@@ -15,9 +15,9 @@ import pytest
 
 from dfbench.errors import DataError
 from dfbench.manifest.manifest import open_manifest
-from dfbench.preparation.engine import job_count
+from dfbench.preparation.execution.engine import job_count
+from dfbench.preparation.execution.shard_progress import Tally, clip_under_work, has_begun, read_tallies, watched
 from dfbench.preparation.prepare import prepare
-from dfbench.preparation.tally import Tally, clip_under_work, has_begun, read_tallies, watched
 
 # The slower face detector and large crops leave time to interrupt.
 OPTIONS = {"frames": 12, "sizes": [64, 384], "face_detector": "centerface-full", "quiet": True}

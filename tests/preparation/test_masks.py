@@ -14,9 +14,9 @@ from dfbench.manifest.geometry import face_of
 from dfbench.media.encode import write_clip
 from dfbench.media.images import decode_image
 from dfbench.media.reader import read
+from dfbench.preparation.derived.recrop import recrop
+from dfbench.preparation.planning.request import Request, resolve
 from dfbench.preparation.prepare import dry_run, prepare
-from dfbench.preparation.recrop import recrop
-from dfbench.preparation.resolve import Request, resolve
 
 OPTIONS = {"frames": 4, "sizes": [48, 64], "jobs": 1, "quiet": True}
 MASKS = ["mask_48", "mask_64", "sha256_mask_48", "sha256_mask_64"]

@@ -14,9 +14,9 @@ import pytest
 from dfbench.cli.main import run_command
 from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.manifest.manifest import open_manifest
-from dfbench.preparation.folder import locked
-from dfbench.preparation.merge import merge
-from dfbench.preparation.portion import Portion, parse_portion
+from dfbench.preparation.derived.merge import merge
+from dfbench.preparation.execution.output_folder import locked
+from dfbench.preparation.planning.job_array import Portion, parse_portion
 from dfbench.preparation.prepare import prepare
 
 OPTIONS = {"frames": 4, "sizes": [64], "quiet": True, "jobs": 1}

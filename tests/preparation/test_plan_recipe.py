@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfbench.errors import DataError, UsageError
-from dfbench.preparation.plan import cut, rows_per_shard
-from dfbench.preparation.recipe import Part, Recipe
-from dfbench.preparation.resolve import Request, resolve
-from dfbench.preparation.sampling import FrameSampling
+from dfbench.preparation.planning.recipe import Part, Recipe
+from dfbench.preparation.planning.request import Request, resolve
+from dfbench.preparation.planning.sampling import FrameSampling
+from dfbench.preparation.planning.sharding import cut, rows_per_shard
 from dfbench.protocols.protocol import DataPart, Protocol, Sampling
 from dfbench.schema.media import Media
 

@@ -15,9 +15,9 @@ import pytest
 from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.media.encode import write_clip
 from dfbench.media.reader import read
-from dfbench.preparation.folder import locked
+from dfbench.preparation.execution.output_folder import locked
+from dfbench.preparation.planning.request import Request, resolve
 from dfbench.preparation.prepare import make_plan, prepare, run_plan
-from dfbench.preparation.resolve import Request, resolve
 from dfbench.schema.manifest import MANIFEST
 
 FAKE = "manipulated_sequences/Deepfakes/c23/videos/000_003.mp4"

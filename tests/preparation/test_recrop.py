@@ -19,10 +19,10 @@ from dfbench.faces.profiles import get_profile
 from dfbench.manifest.manifest import Manifest
 from dfbench.media.images import decode_image
 from dfbench.media.reader import read
-from dfbench.preparation import derived
-from dfbench.preparation import recrop as recrop_module
-from dfbench.preparation.patch import patch_box, region
-from dfbench.preparation.recrop import recrop
+from dfbench.preparation.derived import derive
+from dfbench.preparation.derived import recrop as recrop_module
+from dfbench.preparation.derived.recrop import recrop
+from dfbench.preparation.extraction.patches import patch_box, region
 
 SHAPE = np.array([[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [41.5, 92.4], [70.7, 92.2]])
 
@@ -140,8 +140,8 @@ def test_recrop_tells_where_it_comes_from_and_goes_on(
     assert made.info.extras == ()
     before = {p.name: p.read_bytes() for p in out.iterdir()}
     worked: list[Path] = []
-    real = derived.make_shard
-    monkeypatch.setattr(derived, "make_shard", lambda task: worked.append(task.target) or real(task))
+    real = derive.make_shard
+    monkeypatch.setattr(derive, "make_shard", lambda task: worked.append(task.target) or real(task))
     recrop(with_patches.path, out, sizes=[80, 48], jobs=1, quiet=True)
     assert worked == []
     first = sorted(out.glob("shard-*"))[0]

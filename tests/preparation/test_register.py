@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dfbench.preparation.register import framed_apart, registered
+from dfbench.preparation.extraction.registration import framed_apart, registered
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dfbench.media.encode import write_clip
-from dfbench.preparation.merge import merge
+from dfbench.preparation.derived.merge import merge
 from dfbench.preparation.prepare import prepare
 
 PAIRS = (("071", "054"), ("720", "672"), ("000", "003"))
@@ -56,7 +56,9 @@ def two_people(tmp_path_factory, photo) -> Path:
 @pytest.mark.parametrize("case", CASES)
 def test_one_worker_two_workers_and_parts(two_people, tmp_path, monkeypatch, case):
     frame_rule, face_rule, geometry = CASES[case]
-    monkeypatch.setattr("dfbench.preparation.plan.LEAST_ROWS", 4)  # so that these few clips fill several shards
+    monkeypatch.setattr(
+        "dfbench.preparation.planning.sharding.LEAST_ROWS", 4
+    )  # so that these few clips fill several shards
     options = frame_rule | {"face_rule": face_rule, "geometry": geometry, "sizes": [32], "quiet": True}
     one = prepare("ff++", two_people, tmp_path / "one", jobs=1, **options)
     two = prepare("ff++", two_people, tmp_path / "two", jobs=2, **options)

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfbench.errors import UsageError
-from dfbench.preparation.recipe import Part
-from dfbench.preparation.resolve import Request, resolve
-from dfbench.preparation.resolve_sampling import by_split, parse_options
-from dfbench.preparation.sampling import FrameSampling, TotalSampling, assign, shortfall
+from dfbench.preparation.planning.recipe import Part
+from dfbench.preparation.planning.request import Request, resolve
+from dfbench.preparation.planning.sampling import FrameSampling, TotalSampling, assign, shortfall
+from dfbench.preparation.planning.sampling_options import by_split, parse_options
 from dfbench.schema.media import Media
 from dfbench.schema.sampling import draw, make_rule, parse_rule
 

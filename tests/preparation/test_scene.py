@@ -17,8 +17,8 @@ from dfbench.media.images import decode_image, encode_png
 from dfbench.media.keeper import AT_ONCE
 from dfbench.media.reader import read
 from dfbench.mini import MiniSettings, generate
+from dfbench.preparation.planning.request import Request, resolve
 from dfbench.preparation.prepare import make_plan, prepare
-from dfbench.preparation.resolve import Request, resolve
 
 TWO = "original_sequences/youtube/c23/videos/974.mp4"  # a clip of two people, the smaller on the right
 FAKES = "manipulated_sequences/{}/c23/videos/974_953.mp4"

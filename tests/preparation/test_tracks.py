@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfbench.faces.detectors import Face
-from dfbench.preparation.changes import LONGEST_SIDE, difference, reduced, track_changes
-from dfbench.preparation.choose import Candidates, choose, follow, most_changed
-from dfbench.preparation.tracks import build_tracks, overlap
+from dfbench.preparation.extraction.change_maps import LONGEST_SIDE, difference, reduced, track_changes
+from dfbench.preparation.extraction.face_selection import Candidates, choose, follow, most_changed
+from dfbench.preparation.extraction.face_tracks import build_tracks, overlap
 
 
 def face(x: float, y: float, side: float) -> Face:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from dfbench.cli.main import run_command
 from dfbench.errors import DataError, UsageError
-from dfbench.evaluation.data import open_manifests
+from dfbench.evaluation.dataset import open_manifests
 from dfbench.protocols.check import check_protocol
 from dfbench.protocols.files import load_protocol, protocol_names, variants
 from dfbench.protocols.needs import prepare_command, prepare_commands

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trees
 
-from dfbench.evaluation.run import evaluate
+from dfbench.evaluation.evaluate import evaluate
 from dfbench.manifest.manifest import Manifest
 from dfbench.protocols.files import load_protocol, protocol_names
 from dfbench.protocols.protocol import Protocol

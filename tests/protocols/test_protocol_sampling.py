@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dfbench.preparation.resolve import Request, resolve
+from dfbench.preparation.planning.request import Request, resolve
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.protocol import Protocol
 from dfbench.schema.sampling import FrameSampling, TotalSampling

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dfbench.degrade import suite
-from dfbench.evaluation.run import evaluate
+from dfbench.evaluation.evaluate import evaluate
 from dfbench.mini import MiniSettings, generate
 from dfbench.preparation.prepare import prepare
 from dfbench.protocols.files import load_protocol

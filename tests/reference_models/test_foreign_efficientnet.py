@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dfbench.models.build import build_model
-from dfbench.models.importing import import_weights
+from dfbench.models.convert.import_weights import import_weights
 from dfbench.models.weights import load_weights
 
 # blocks, planes out, kernel, stride of the first, expansion; padding (before, after) of the stride-2 ones at 380

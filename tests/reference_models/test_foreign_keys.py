@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dfbench.errors import ModelError, UsageError
 from dfbench.models.build import build_model
-from dfbench.models.importing import import_weights
+from dfbench.models.convert.import_weights import import_weights
 from dfbench.models.interface import fake_probability
 from dfbench.models.registry import get_spec, model_names
 from dfbench.models.weights import load_weights

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dfbench.models.importing import import_weights
+from dfbench.models.convert.import_weights import import_weights
 from dfbench.models.interface import fake_probability
 from dfbench.models.weights import load_weights
 

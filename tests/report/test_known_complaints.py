@@ -16,7 +16,7 @@ from dfbench.models.card import Intended, SelectionRecord, WeightCard, check_car
 from dfbench.protocols.files import load_protocol, protocol_names
 from dfbench.report import load_runs
 from dfbench.report.papers import build, load_table, paper_table
-from dfbench.report.papers.fit import why_not
+from dfbench.report.papers.matching import why_not
 from dfbench.resources import facts_folder
 from dfbench.schema.published import load_published
 

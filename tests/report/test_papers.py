@@ -19,8 +19,8 @@ from dfbench.protocols.files import load_protocol
 from dfbench.protocols.reference import protocol_ref
 from dfbench.report import load_runs
 from dfbench.report.papers import PAPER_FORMATS, build, load_table, paper_table, table_names
-from dfbench.report.papers.fit import why_not
-from dfbench.report.papers.grid import Grid, Line, published_number
+from dfbench.report.papers.build import Grid, Line, published_number
+from dfbench.report.papers.matching import why_not
 from dfbench.resources import facts_folder
 from dfbench.schema.published import load_published, rows_where
 from dfbench.schema.result import Baseline, ManifestRef, MetricValue, ProtocolRef

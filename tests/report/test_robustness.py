@@ -15,8 +15,8 @@ from run_folders import CONDITIONS, FAMILIES
 
 from dfbench.metrics.robustness import Origin, robustness
 from dfbench.report import load_runs, result_rows, write_report
+from dfbench.report.figures.robustness import curves_figure, grid, heat_figure, standard_families
 from dfbench.report.robustness import SUMMARY_HEAD, cells_csv, judged, left_out, summary_cells, without_suite
-from dfbench.report.robustness_figures import curves_figure, grid, heat_figure, standard_families
 from dfbench.schema.scores import SCORES
 
 

@@ -9,8 +9,8 @@ import run_folders
 from dfbench.errors import UsageError
 from dfbench.report import render, result_rows
 from dfbench.report.escape import latex, markdown
-from dfbench.report.rules import differences, notes
 from dfbench.report.summary import summary
+from dfbench.report.table_notes import differences, notes
 from dfbench.schema.result import Baseline, ManifestRef, MetricValue, ProtocolRef, RunResult, WeightsRef
 
 

@@ -21,12 +21,12 @@ from dfbench.metrics import aggregate, brier, compute_metrics, ece
 from dfbench.metrics.samples import Samples
 from dfbench.report import Run, load_runs, result_rows, write_report
 from dfbench.report.citations import citations
-from dfbench.report.curve_figures import calibration_figure, det_figure, thinned
 from dfbench.report.examples import MOST_ERRORS, load_examples, pictures
-from dfbench.report.figures import spread_figure
-from dfbench.report.matrices import matrices
-from dfbench.report.rules import notes, warnings
-from dfbench.report.shown import MOST_PLACES, look_into
+from dfbench.report.figures.confusion import matrices
+from dfbench.report.figures.curves import calibration_figure, det_figure, thinned
+from dfbench.report.figures.distributions import spread_figure
+from dfbench.report.figures.figure_data import MOST_PLACES, look_into
+from dfbench.report.table_notes import notes, warnings
 from dfbench.report.videos import FIRST_LINES, lines, videos, videos_csv
 from dfbench.schema.scores import EXAMPLES, SCORES
 

@@ -17,14 +17,14 @@ import dfbench
 from dfbench.errors import SetupError, UsageError
 from dfbench.media.images import decode_image
 from dfbench.media.reader import read
-from dfbench.report.svg import COLOURS
-from dfbench.scoring.outcome import FaceScore, FileScore, FrameScore, Summary, TrackScore
+from dfbench.report.figures.svg import COLOURS
+from dfbench.scoring.disclaimer import CAUTION, CAUTION_SHORT
 from dfbench.scoring.outputs import plan_outputs
 from dfbench.scoring.overlay import Drawn, Faces, draw
+from dfbench.scoring.results import FaceScore, FileScore, FrameScore, Summary, TrackScore
 from dfbench.scoring.tables import CSV_COLUMNS, HEAD, table_rows
 from dfbench.scoring.timeline import draw_timeline
 from dfbench.scoring.weights import CropOptions
-from dfbench.scoring.words import CAUTION, CAUTION_SHORT
 
 QUICK = {"device": "cpu", "jobs": 1, "quiet": True}
 

@@ -12,7 +12,7 @@ import pytest
 
 import dfbench
 from dfbench.errors import DataError, ModelError, UsageError
-from dfbench.evaluation.run import evaluate
+from dfbench.evaluation.evaluate import evaluate
 from dfbench.preparation.prepare import prepare
 from dfbench.scoring.weights import CropOptions
 
@@ -114,21 +114,21 @@ def test_every_file_is_accounted_for(clips: Path, weights: Path, tmp_path: Path)
 def test_several_processes_give_the_same_and_survive_a_crash(
     clips: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dfbench.scoring import look
+    from dfbench.scoring import face_crops
 
     plain = dfbench.score([clips / "one.mp4", clips / "photo.png"], "meso4", weights, frames=2, jobs=1, quiet=True)
 
-    def deadly(path: Path, how: look.Looking) -> object:
+    def deadly(path: Path, how: face_crops.Looking) -> object:
         import os
         import signal
 
-        from dfbench.scoring.look import look_at
+        from dfbench.scoring.face_crops import look_at
 
         if path.name == "two.mp4":
             os.kill(os.getpid(), signal.SIGKILL)
         return look_at(path, how)
 
-    monkeypatch.setattr(look, "look_at", deadly)
+    monkeypatch.setattr(face_crops, "look_at", deadly)
     words = [clips / "one.mp4", clips / "two.mp4", clips / "photo.png"]
     found = dfbench.score(words, "meso4", weights, frames=2, jobs=2, quiet=True)
     assert [f.status for f in found.files] == ["ok", "decode_error", "ok"]

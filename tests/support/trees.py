@@ -16,9 +16,9 @@ from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.shards import Stamp, sha256_of, write_shard
 from dfbench.manifest.summary import count_rows
 from dfbench.media.images import encode_png, pixel_hash
+from dfbench.preparation.execution.run import Plan
+from dfbench.preparation.planning.request import Request, resolve
 from dfbench.preparation.prepare import make_plan
-from dfbench.preparation.resolve import Request, resolve
-from dfbench.preparation.run import Plan
 from dfbench.protocols.protocol import Protocol
 from dfbench.resources import facts_folder
 from dfbench.schema.ids import sample_id, seed_from

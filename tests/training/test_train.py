@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dfbench.errors import DataError, ModelError, UsageError
-from dfbench.evaluation.run import evaluate
+from dfbench.evaluation.evaluate import evaluate
 from dfbench.models.card import read_card
 from dfbench.models.weights import load_weights, read_state
 from dfbench.protocols.files import load_protocol

@@ -12,11 +12,11 @@ import torch
 
 from dfbench import degrade
 from dfbench.errors import DataError, UsageError
-from dfbench.evaluation.data import open_manifests, role_data
-from dfbench.evaluation.run import evaluate
+from dfbench.evaluation.dataset import open_manifests, role_data
+from dfbench.evaluation.evaluate import evaluate
 from dfbench.models.card import read_card
 from dfbench.models.weights import read_state
-from dfbench.preparation.degraded import degrade as degrade_manifest
+from dfbench.preparation.derived.degrade import degrade as degrade_manifest
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.protocol import Protocol
 from dfbench.training import augment

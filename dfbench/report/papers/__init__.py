@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dfbench.report.papers.build import Grid, build
 from dfbench.report.papers.definition import PaperTable, load_table, table_names
-from dfbench.report.papers.grid import Grid, build
 from dfbench.report.papers.render import PAPER_FORMATS, render_paper
 from dfbench.report.runs import Run
 from dfbench.resources import facts_folder

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from dfbench.errors import unknown_name
 from dfbench.report.escape import latex, markdown
-from dfbench.report.papers.grid import Cell, Grid, Line
-from dfbench.report.papers.notes import filling, notes
+from dfbench.report.papers.build import Cell, Grid, Line
+from dfbench.report.papers.footnotes import filling, notes
 from dfbench.schema.published import PublishedNumber
 
 DIFFERS = "†"

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfbench.errors import DataError
-from dfbench.metrics.paired import paired_differences
+from dfbench.metrics.paired_tests import paired_differences
 from dfbench.metrics.significance import holm
 from dfbench.report.compare import check_comparable, declared_threshold
-from dfbench.report.papers.fit import Fitting
+from dfbench.report.papers.matching import Fitting
 
 LEVEL = 0.05
 

@@ -1,0 +1,99 @@
+"""The run folder: which one it is, what may lie in it, and how it is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dfbench.config import runs_home
+from dfbench.errors import UsageError
+from dfbench.evaluation.partial_results import CELLS
+from dfbench.models.files import file_sha256
+from dfbench.protocols.protocol import Protocol
+from dfbench.resources import facts_folder
+from dfbench.schema.published import load_published, rows_where
+from dfbench.schema.result import RunResult
+
+RUN_FILES = {"scores.parquet", "examples.parquet", "result.json", ".partial", CELLS}
+
+
+def make_run_id(
+    model: str, weights: str, protocol: Protocol | None, manifests: Sequence[str], options: dict[str, Any]
+) -> str:
+    """Identifies a run by its inputs: the same inputs give the same id, hence the same folder."""
+    inputs = [model, weights, protocol.hash if protocol else None, list(manifests), options]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def run_folder(out: str | Path | None, protocol: Protocol, model: str, run_id: str, overwrite: bool) -> Path:
+    """The folder of a run: the given one, see :func:`free_folder`, or its own in the workspace.
+
+    Raises:
+        UsageError: ``out`` holds another run, or files that are no run.
+    """
+    if out is None:
+        return runs_home() / f"{protocol.name.replace('/', '-')}-{model}-{run_id[:8]}"
+    return free_folder(Path(out), run_id, overwrite)
+
+
+def free_folder(folder: Path, run_id: str, overwrite: bool) -> Path:
+    """The folder, which may hold the same run already but no other.
+
+    Raises:
+        UsageError: it holds another run, or files that are no run.
+    """
+    if overwrite or not folder.is_dir() or not any(folder.iterdir()):
+        return folder
+    result = folder / "result.json"
+    try:
+        found = json.loads(result.read_text("utf-8")).get("run_id") if result.is_file() else None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        found = None
+    if found == run_id or (found is None and {p.name for p in folder.iterdir()} <= RUN_FILES):
+        return folder
+    what = f"another run ({found})" if found else "files that are no run"
+    raise UsageError(f"the folder {folder} holds {what}", "choose another --out, or remove the folder")
+
+
+def write_run(folder: Path, result: RunResult, scores: pa.Table, examples: pa.Table | None = None) -> RunResult:
+    """Write a run so that ``result.json`` is there only when everything else is.
+
+    Args:
+        folder: of the run; made where missing.
+        result: without the hash of the scores.
+        scores: a table of :data:`dfbench.schema.scores.SCORES`.
+        examples: crops to show; None: there are none, and those of an earlier run are removed.
+
+    Returns:
+        The result as written, with the hash of ``scores.parquet``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "result.json").unlink(missing_ok=True)
+    partial = folder / ".partial"
+    for name, table in (("scores.parquet", scores), ("examples.parquet", examples)):
+        if table is None:
+            (folder / name).unlink(missing_ok=True)
+            continue
+        pq.write_table(table, partial, compression="zstd")
+        os.replace(partial, folder / name)
+    complete = result.model_copy(update={"scores_sha256": file_sha256(folder / "scores.parquet")})
+    partial.write_text(complete.model_dump_json(indent=2) + "\n", "utf-8")
+    os.replace(partial, folder / "result.json")
+    return complete
+
+
+def published_rows(protocol: Protocol) -> tuple[dict[str, Any], ...]:
+    """The published numbers that a protocol puts beside its own."""
+    where = protocol.published.where
+    if not where:
+        return ()
+    return tuple(
+        row.model_dump() for row in rows_where(load_published(facts_folder() / "published_results.csv"), where)
+    )

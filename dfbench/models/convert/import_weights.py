@@ -1,0 +1,206 @@
+"""Weights of other projects become weights of ours: safetensors with a card that says where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dfbench.config import weights_home
+from dfbench.errors import ModelError, UsageError
+from dfbench.models.build import build_model, check_options
+from dfbench.models.card import Origin, SelectionRecord, WeightCard
+from dfbench.models.convert.checkpoint_files import read_foreign
+from dfbench.models.convert.keymap import KeyMap, State, Translated, translate
+from dfbench.models.files import file_sha256
+from dfbench.models.interface import logits_of
+from dfbench.models.registry import get_spec
+from dfbench.models.spec import ModelSpec
+from dfbench.versions import library_versions
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NATIVE = "native"
+_COUNTERS = "num_batches_tracked"  # of batch normalisation; older files lack it, and no score depends on it
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Imported weights: where they lie, and their card, whose ``origin`` says what was done."""
+
+    path: Path
+    card: WeightCard
+
+
+def import_weights(
+    file: str | Path,
+    model: str,
+    out: str | Path | None = None,
+    *,
+    profile: str | None = None,
+    size: int | None = None,
+    classes: Sequence[str] = (),
+    source: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    licence: str | None = None,
+    train_condition: str = "unknown",
+) -> Imported:
+    """Turn a weight file of another project into our own, with a card.
+
+    Args:
+        file: the foreign file; see :func:`dfbench.models.convert.checkpoint_files.read_foreign`.
+        model: the detector it belongs to; a user's own ``file.py:attr`` too.
+        out: the weight file to write, ``*.safetensors``; default: in the workspace, by the name of ``file``.
+        profile: crop profile the weights were trained on; default: that of the source, where it is known.
+        size: crop size in pixels; default: that of the source, where it is known.
+        classes: names of the classes in the order of the file's outputs, for more than two.
+        source: name of a :class:`KeyMap` of the detector, or ``native`` for a state dict of its own code; default:
+            recognised by the tensors' names, ``native`` for a detector without such sources.
+        options: options of the detector beyond those that the source needs.
+        licence: of the weights; default: that of the source, where it is known.
+        train_condition: condition the weights were trained under, as in ``clean``.
+
+    Raises:
+        UsageError: an unknown name or option, or a profile or size that is not known and was not given.
+        ModelError: the file can not be read, or does not fit the detector, tensor by tensor.
+    """
+    import torch
+
+    from dfbench.faces.profiles import get_profile
+    from dfbench.models.weights import load_state, save_weights
+
+    path, spec = Path(file), get_spec(model)
+    place = _place(path, out)
+    foreign = read_foreign(path)
+    found = _recognise(spec, foreign, source, path)
+    keymap = found.keymap
+    profile, size = profile or keymap.profile or None, size or keymap.size
+    if profile is None or size is None:
+        what = "crop profile" if profile is None else "crop size"
+        flag = "--profile" if profile is None else "--size"
+        raise UsageError(f"the {what} that {path.name} was trained on is not known", f"say it with {flag}")
+    get_profile(profile)
+    chosen = _options(keymap, dict(options or {}), path)
+    outputs = _outputs(found, classes, path)
+    check_options(spec, outputs, size, chosen)
+    network = build_model(model, outputs, size, **chosen)
+    if keymap.name == NATIVE:
+        found = _native(foreign, spec, network)
+    spare = _spare(found, network)
+    load_state(network, spare | found.state, str(path))
+    strange = [name for name, t in network.state_dict().items() if not torch.isfinite(t).all()]
+    if strange:
+        raise ModelError(f"{path} holds values that are not numbers in {strange[0]!r}", "its training has failed")
+    card = WeightCard(
+        model=spec.name,
+        options={name: value for name, value in chosen.items() if name != "pretrained"},
+        num_classes=_logits(network.eval(), size),
+        classes=tuple(classes) if outputs > 2 else (),
+        profile=profile,
+        size=size,
+        train_condition=train_condition,
+        selection=SelectionRecord(split="unknown", epoch=0, note=keymap.selection),
+        licence=licence or keymap.licence or "unknown: ask whoever made the weights",
+        versions=library_versions(),
+        mini=False,
+        origin=Origin(
+            source=keymap.name,
+            file=path.name,
+            sha256=file_sha256(path),
+            bytes=path.stat().st_size,
+            prefix=found.prefix,
+            tensors=len(foreign),
+            left_out=found.left_out,
+            filled=tuple(spare),
+        ),
+    )
+    return Imported(place, save_weights(place, network, card))
+
+
+def _recognise(spec: ModelSpec, state: State, source: str | None, path: Path) -> Translated:
+    known = {keymap.name: keymap for keymap in spec.foreign_keys}
+    if source == NATIVE or (source is None and not known):
+        return Translated(state, KeyMap(NATIVE, "a state dict of the detector's own code", ()), "", ())
+    if source is not None and source not in known:
+        names = ", ".join([*known, NATIVE])
+        raise UsageError(f"{spec.name} does not know the source {source!r}", f"choose from: {names}")
+    found = translate(state, [known[source]] if source else spec.foreign_keys)
+    if found is not None:
+        return found
+    wanted = source or " or ".join(known)
+    raise ModelError(
+        f"{path} does not have the names of {wanted} for {spec.name}: {len(state)} tensors, first {next(iter(state))}",
+        "another architecture? See: dfbench weights sources. A state dict of our own code: --source native",
+    )
+
+
+def _native(state: State, spec: ModelSpec, network: nn.Module) -> Translated:
+    """A state dict of the detector's own code without wrappers; a user's module lies one level deeper here."""
+    inside = "network." if spec.provenance == "user" else ""
+    first = next(iter(network.state_dict()), "").removeprefix(inside)
+    found = translate(state, [KeyMap(NATIVE, "", (first,))])
+    prefix = found.prefix if found else ""
+    named = {f"{inside}{name.removeprefix(prefix)}": tensor for name, tensor in state.items()}
+    return Translated(named, KeyMap(NATIVE, "", (first,)), prefix, ())
+
+
+def _logits(network: nn.Module, size: int) -> int:
+    """How many logits a picture gets; a user's module may give one for two classes."""
+    import torch
+
+    from dfbench.models.weights import golden_images
+
+    with torch.inference_mode():
+        return int(logits_of(network(golden_images(size)), 2).shape[1])
+
+
+def _options(keymap: KeyMap, given: dict[str, Any], path: Path) -> dict[str, Any]:
+    for name, value in keymap.options.items():
+        if given.get(name, value) != value:
+            raise UsageError(
+                f"the weights {path} of {keymap.name} need {name}={value}, not {given[name]}", "leave that option out"
+            )
+    if keymap.lacks and not given.get("pretrained"):
+        raise ModelError(
+            f"{path} stores no {', '.join(keymap.lacks)}*: these were ImageNet weights",
+            "give them with --option pretrained=FILE, or fetch them with --option pretrained=true",
+        )
+    return dict(keymap.options) | given
+
+
+def _outputs(found: Translated, classes: Sequence[str], path: Path) -> int:
+    """How many outputs the file has; refused where they are not those of the task."""
+    head = found.state.get(found.keymap.head)
+    wanted = len(classes) or 2
+    if head is None:
+        return wanted
+    outputs = int(head.shape[0])
+    if outputs == wanted or (wanted == 2 and outputs == 1):
+        return outputs
+    raise ModelError(
+        f"the weights {path} have {outputs} classes, not {wanted}",
+        "these are ImageNet weights: train with --option pretrained=FILE"
+        if outputs == 1000
+        else "name them in their order: --classes real,A,B",
+    )
+
+
+def _spare(found: Translated, network: nn.Module) -> State:
+    """What the file lacks and need not store: counters, and parts that came by the option ``pretrained``."""
+    lacks = found.keymap.lacks
+    return {
+        name: tensor
+        for name, tensor in network.state_dict().items()
+        if name not in found.state and (name.endswith(_COUNTERS) or (lacks and name.startswith(lacks)))
+    }
+
+
+def _place(path: Path, out: str | Path | None) -> Path:
+    place = Path(out) if out is not None else weights_home() / "imported" / f"{path.stem}.safetensors"
+    if place.suffix != ".safetensors":
+        raise UsageError(f"weights are written as *.safetensors, not {place.name!r}", f"--out {place.stem}.safetensors")
+    if place.resolve() == path.resolve():
+        raise UsageError(f"{place} is the file to import", "choose another name with --out")
+    return place

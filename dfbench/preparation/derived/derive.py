@@ -1,0 +1,157 @@
+"""A manifest made from another one, shard by shard, without looking for a face again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from joblib import Parallel, delayed, parallel_config
+
+from dfbench.errors import DataError, UsageError
+from dfbench.manifest.info import read_info, write_info
+from dfbench.manifest.manifest import Manifest, open_manifest
+from dfbench.manifest.shards import Stamp, open_shard, read_stamp, sha256_of, write_shard
+from dfbench.preparation.execution.engine import job_count
+from dfbench.preparation.execution.finalize import finished
+from dfbench.preparation.execution.output_folder import check_folder, clear_temporary, locked, remove_stale_shards
+from dfbench.preparation.extraction.rows import Row
+from dfbench.preparation.planning.recipe import canonical_hash
+from dfbench.preparation.versions import merged, pixel_versions
+from dfbench.progress import progress
+from dfbench.schema.manifest import ShardInfo
+
+MakeRows = Callable[[Path], Iterator[Row]]
+"""Shard of the manifest at hand -> the rows of the shard to make; goes to worker processes."""
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """How a manifest is made from another.
+
+    Attributes:
+        title: what the progress bar calls it.
+        recipe: of the manifest to make; names the one at hand by its content.
+        sizes: crop sizes in pixels, rising.
+        extras: groups of optional columns.
+        changes: further fields of ``manifest.json``.
+        make_rows: makes the rows of a shard.
+        at_end: fields of ``manifest.json`` that are known when all shards are there.
+    """
+
+    title: str
+    recipe: Mapping[str, Any]
+    sizes: tuple[int, ...]
+    extras: tuple[str, ...]
+    changes: Mapping[str, Any]
+    make_rows: MakeRows
+    at_end: Callable[[], Mapping[str, Any]] = dict
+
+
+@dataclass(frozen=True)
+class ShardCopy:
+    """One shard to make; see :class:`Derivation`."""
+
+    source: Path
+    target: Path
+    sizes: tuple[int, ...]
+    extras: tuple[str, ...]
+    stamp: Stamp
+    make_rows: MakeRows
+
+
+def derive(
+    source: Manifest, out: str | Path, how: Derivation, jobs: int | None = None, quiet: bool = False
+) -> Manifest:
+    """Make a manifest from another; finished shards are kept over kills, and the same bytes come out in any order.
+
+    Raises:
+        UsageError: ``out`` is the folder of the manifest at hand, or holds another one.
+        DataError: the manifest at hand is damaged.
+        SetupError: the disk is full, or another run is at work in ``out``.
+    """
+    folder = Path(out).expanduser()
+    if folder.resolve() == source.path.resolve():
+        raise UsageError("a manifest can not be made from itself in its own folder", "give --out DIR")
+    workers = job_count(jobs)
+    with locked(folder):
+        check_folder(folder, how.recipe)
+        clear_temporary(folder)
+        try:
+            return _run(source, folder, how, workers, quiet)
+        finally:
+            clear_temporary(folder)
+
+
+def _run(source: Manifest, out: Path, how: Derivation, jobs: int, quiet: bool) -> Manifest:
+    versions = merged([source.info.versions, pixel_versions()])
+    digest = canonical_hash(how.recipe)
+    tasks = [
+        ShardCopy(
+            source.path / shard.file,
+            out / shard.file,
+            how.sizes,
+            how.extras,
+            Stamp(recipe_hash=digest, plan_hash=shard.sha256, versions=versions),
+            how.make_rows,
+        )
+        for shard in source.info.shards
+    ]
+    todo = [task for task in tasks if not _is_finished(task)]
+    if not todo and _is_complete(out, digest):
+        return open_manifest(out)
+    info = source.info.model_copy(
+        update={
+            "name": out.resolve().name,
+            "complete": False,
+            "recipe": dict(how.recipe),
+            "recipe_hash": digest,
+            "sizes": how.sizes,
+            "extras": how.extras,
+            "shards": (),
+            "hash": "",
+        }
+        | dict(how.changes)
+    )
+    write_info(out, info)
+    remove_stale_shards(out, {task.target.name for task in tasks})
+    with progress(how.title, len(tasks), "shards", len(tasks) - len(todo), quiet) as advance:
+        for _ in _done(todo, jobs):
+            advance(1)
+    shards = [ShardInfo(file=t.target.name, sha256=sha256_of(t.target), rows=_rows_in(t.target)) for t in tasks]
+    write_info(out, finished(info.model_copy(update=dict(how.at_end())), out, shards))
+    return open_manifest(out)
+
+
+def _done(tasks: Sequence[ShardCopy], jobs: int) -> Iterator[Path]:
+    if jobs == 1 or len(tasks) < 2:
+        yield from map(make_shard, tasks)
+        return
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        run = Parallel(n_jobs=jobs, batch_size=1, pre_dispatch=jobs, return_as="generator_unordered")
+        yield from run(delayed(make_shard)(task) for task in tasks)
+
+
+def make_shard(task: ShardCopy) -> Path:
+    """Make one shard and return its file: the same bytes in whatever process and order it runs."""
+    write_shard(task.target, task.make_rows(task.source), task.sizes, task.stamp, task.extras)
+    return task.target
+
+
+def _is_finished(task: ShardCopy) -> bool:
+    stamp = read_stamp(task.target)
+    return stamp is not None and stamp == task.stamp.model_copy(update={"versions": stamp.versions})
+
+
+def _is_complete(out: Path, digest: str) -> bool:
+    try:
+        info = read_info(out)
+    except DataError:
+        return False
+    return info.complete and info.recipe_hash == digest
+
+
+def _rows_in(path: Path) -> int:
+    rows: int = open_shard(path).metadata.num_rows
+    return rows

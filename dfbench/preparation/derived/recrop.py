@@ -1,0 +1,152 @@
+"""``recrop``: a manifest with patches becomes one with other crops, without the videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dfbench.errors import DataError
+from dfbench.faces.crops import crop_region, source_rectangle
+from dfbench.faces.profile_match import served_profile
+from dfbench.faces.profiles import CropProfile, get_profile
+from dfbench.manifest.geometry import face_of
+from dfbench.manifest.manifest import Manifest, open_manifest
+from dfbench.manifest.shards import open_shard, read_shard
+from dfbench.media.images import decode_image, encode_png, pixel_hash
+from dfbench.preparation.derived.derive import Derivation, derive
+from dfbench.preparation.extraction.patches import region
+from dfbench.preparation.extraction.rows import Row
+from dfbench.preparation.planning.request import check_sizes
+from dfbench.schema.manifest import MANIFEST, extra_columns
+
+VERSION = 1  # raised when the same patches would give other crops
+BATCH = 32  # rows in memory at a time: a patch of a large face is some megabytes
+
+_PLAIN = [column.name for column in MANIFEST.columns]
+_GEOMETRY = ["sample_id", "status", "width", "height", "face_score", "box", "landmarks", "patch_box"]
+
+
+@dataclass(frozen=True)
+class Recropper:
+    """Makes the rows of a shard from one with patches.
+
+    Attributes:
+        profile: name of the crop profile.
+        sizes: crop sizes in pixels, rising.
+        extras: groups of optional columns that are carried over.
+    """
+
+    profile: str
+    sizes: tuple[int, ...]
+    extras: tuple[str, ...]
+
+    def __call__(self, shard: Path) -> Iterator[Row]:
+        """The rows in their order, those with a face with new crops."""
+        profile = get_profile(self.profile)
+        carried = [column.name for column in extra_columns(self.extras, self.sizes)]
+        columns = [*_PLAIN, *carried, "patch", "patch_box"]
+        for batch in open_shard(shard).iter_batches(batch_size=BATCH, columns=columns):
+            for row in batch.to_pylist():
+                kept = {name: row[name] for name in (*_PLAIN, *carried)}
+                yield kept | _crops(row, profile, self.sizes) if row["status"] == "ok" else kept
+
+
+def recrop(
+    manifest: Manifest | str | Path,
+    out: str | Path,
+    *,
+    profile: str | None = None,
+    sizes: Sequence[int] | None = None,
+    jobs: int | None = None,
+    quiet: bool = False,
+) -> Manifest:
+    """Cut new crops out of a manifest's patches.
+
+    Every row stays, with its status and its face; crops, matrix and scale are made anew, and are those that ``prepare``
+    would have made wherever the patch covers them. Where it does not, its border goes on, and
+    ``manifest.json`` counts such rows. Finished shards are kept over kills.
+
+    Args:
+        manifest: a manifest prepared with patches, or its folder.
+        out: folder of the new manifest.
+        profile: crop profile; default: the manifest's. A peer's profile whose face detector did not find these faces
+            is approximate, and its name ends in ``~``.
+        sizes: crop sizes in pixels; default: those usual with the profile.
+        jobs: worker processes; default: one a core.
+        quiet: no progress bar.
+
+    Raises:
+        UsageError: an unknown profile, a size out of range, or ``out`` holds another manifest.
+        DataError: the manifest has no patches, or is damaged.
+        SetupError: the disk is full, or another run is at work in ``out``.
+    """
+    source = manifest if isinstance(manifest, Manifest) else open_manifest(manifest)
+    info = source.info
+    if "patch" not in info.extras:
+        raise DataError(
+            f"the manifest {source.path} holds no patches",
+            f"prepare it with them: dfbench prepare {info.dataset} --patch --out DIR",
+        )
+    name = served_profile(profile or info.profile, info.profile, info.face_detector)
+    wanted = check_sizes(sizes or get_profile(name).usual_sizes)
+    # Masks were cut from videos that are not needed here.
+    extras = tuple(group for group in info.extras if group not in ("patch", "masks"))
+    recipe = _recipe(source, name, wanted)
+    how = Derivation(
+        title=f"recrop {source.name}",
+        recipe=recipe,
+        sizes=wanted,
+        extras=extras,
+        changes={"profile": name, "recrop": recipe["recrop"]},
+        make_rows=Recropper(name, wanted, extras),
+        at_end=lambda: {"recrop": recipe["recrop"] | {"uncovered": _uncovered(source, get_profile(name), wanted)}},
+    )
+    return derive(source, out, how, jobs, quiet)
+
+
+def _recipe(source: Manifest, profile: str, sizes: tuple[int, ...]) -> dict[str, Any]:
+    kept = {key: value for key, value in source.info.recipe.items() if key not in ("patch", "masks", "recrop")}
+    origin = {"version": VERSION, "manifest": source.info.name, "hash": source.info.hash}
+    return kept | {"profile": profile, "sizes": list(sizes), "recrop": origin}
+
+
+def _crops(row: Row, profile: CropProfile, sizes: tuple[int, ...]) -> Row:
+    if row["patch"] is None or row["box"] is None:
+        raise DataError(f"{row['sample_id']} has no patch: it was a ready-made crop", "prepare it at the sizes wanted")
+    width, height = row["width"], row["height"]
+    x1, y1, x2, y2 = row["patch_box"]
+    patch = region(decode_image(row["patch"]["bytes"]), (x1, y1, x2, y2), width, height)
+    out: Row = {}
+    for size in sizes:
+        matrix = profile.matrix(face_of(row), size, width, height)
+        picture, _ = crop_region(patch, matrix, size, profile.resampling)
+        out[f"crop_{size}"] = {"bytes": encode_png(picture), "path": None}
+        out[f"sha256_{size}"] = pixel_hash(picture)
+        out["matrix"] = matrix.astype(np.float32).reshape(-1)
+        out["scale"] = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    return out
+
+
+def _uncovered(source: Manifest, profile: CropProfile, sizes: tuple[int, ...]) -> dict[str, int]:
+    """Rows whose patch does not cover a crop, by its size."""
+    counts = dict.fromkeys(map(str, sizes), 0)
+    dense = ["dense"] if "dense" in source.info.extras else []
+    for shard in source.info.shards:
+        for row in read_shard(source.path / shard.file, [*_GEOMETRY, *dense]).to_pylist():
+            if row["status"] == "ok":
+                for size in sizes:
+                    counts[str(size)] += not _covers(row, profile, size)
+    return counts
+
+
+def _covers(row: Row, profile: CropProfile, size: int) -> bool:
+    width, height = row["width"], row["height"]
+    matrix: npt.NDArray[np.float64] = profile.matrix(face_of(row), size, width, height)
+    x1, y1, x2, y2 = source_rectangle(matrix, size, profile.resampling, width, height)
+    left, top, right, bottom = row["patch_box"]
+    return bool(left <= x1 and top <= y1 and x2 <= right and y2 <= bottom)

@@ -1,0 +1,1 @@
+"""Run a plan: workers, engines, retries, resume."""

@@ -1,0 +1,92 @@
+"""The description of a manifest or of a part of one: unfinished at the start of a run, with all counts at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+
+from dfbench.datasets.adapter import Scan
+from dfbench.datasets.registry import get_adapter
+from dfbench.errors import DataError
+from dfbench.manifest.info import content_hash
+from dfbench.manifest.shards import read_shard, read_stamp
+from dfbench.manifest.summary import count_rows
+from dfbench.preparation.extraction.shared_geometry import count_groups
+from dfbench.preparation.planning.recipe import Recipe, rule_in
+from dfbench.preparation.planning.sampling import shortfall
+from dfbench.preparation.versions import merged, pixel_versions
+from dfbench.schema.manifest import MANIFEST, ManifestInfo, ShardInfo
+
+_COUNTED = ["split", "label", "status"]
+_OF_CLIPS = ["split", "label", "subset", "manipulation", "scene_group", "media_id", "geometry_from", "face_index"]
+
+
+def describe(recipe: Recipe, scan: Scan, out: Path) -> ManifestInfo:
+    """An unfinished description, by which a folder says what it is going to be."""
+    return ManifestInfo(
+        name=out.resolve().name,
+        dataset=recipe.dataset,
+        complete=False,
+        recipe=recipe.to_json(),
+        recipe_hash=recipe.hash,
+        profile=recipe.profile,
+        sizes=recipe.sizes,
+        condition=recipe.degrade or "clean",
+        extras=recipe.extras,
+        geometry=recipe.geometry,
+        decoder=recipe.decoder,
+        face_detector=recipe.face_detector,
+        versions=pixel_versions(),
+        expected=dict(scan.expected),
+        missing=dict(scan.missing),
+        left_out={reason: list(paths) for reason, paths in scan.left_out.items()},
+        warnings=tuple(warning.replace(str(scan.root), "the tree") for warning in scan.warnings),
+        licence=get_adapter(recipe.dataset).licence,
+    )
+
+
+def finished(info: ManifestInfo, out: Path, shards: Sequence[ShardInfo]) -> ManifestInfo:
+    """The description with shards, counts and versions, after a check of the rows.
+
+    Shard after shard is looked at, so that the memory does not grow with the manifest: the ids of its rows begin with
+    those of its media, and no medium stands in two shards.
+
+    Args:
+        info: unfinished.
+        out: folder of the shards.
+        shards: all of them, in order.
+
+    Raises:
+        DataError: rows break the manifest's contract.
+    """
+    columns = [c.name for c in MANIFEST.columns]
+    counted: list[pa.Table] = []
+    clips: list[pa.Table] = []
+    seen: dict[str, str] = {}
+    for shard in shards:
+        table = read_shard(out / shard.file, columns)
+        MANIFEST.check(table, str(out / shard.file))
+        for media_id in table["media_id"].unique().to_pylist():
+            if seen.setdefault(media_id, shard.file) != shard.file:
+                raise DataError(
+                    f"{media_id} stands in two shards of {out}: {seen[media_id]} and {shard.file}",
+                    "delete both and run the same dfbench prepare command again",
+                )
+        counted.append(table.select(_COUNTED))
+        clips.append(table.select(_OF_CLIPS))
+    stamps = [read_stamp(out / s.file) for s in shards]
+    versions = merged([s.versions for s in stamps if s is not None])
+    return info.model_copy(
+        update={
+            "complete": True,
+            "shards": tuple(shards),
+            "versions": versions or info.versions,
+            "counts": count_rows(pa.concat_tables(counted)) if counted else {},
+            "shortfall": shortfall(clips, partial(rule_in, info.recipe)),
+            "geometry_groups": count_groups(clips) if info.geometry == "shared" else {},
+            "hash": content_hash(shards),
+        }
+    )

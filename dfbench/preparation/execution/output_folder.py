@@ -1,0 +1,196 @@
+"""The manifest's folder before and during a run: what may lie in it, and that one run at a time writes there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+from dfbench.errors import DataError, SetupError, UsageError
+from dfbench.manifest.info import MANIFEST_FILE, read_info
+from dfbench.manifest.shards import TEMPORARY
+from dfbench.preparation.planning.job_array import Portion, part_files, read_part
+from dfbench.preparation.planning.recipe import canonical_hash, differences
+from dfbench.schema.manifest import ManifestInfo
+
+LOCK_FILE = ".lock"
+_BUSY = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+_SHARD = re.compile(r"^shard-(\d{5,})\.parquet$")
+_OF_A_SHARD = re.compile(rf"^{re.escape(TEMPORARY)}(?:shard|tally|reading)-(\d{{5,}})")
+_OWN = re.compile(r"^(?:part-\d+-of-\d+\.json|prepare-log(?:-\d+-of-\d+)?\.jsonl)$")
+_TRIES_FOR_A_SHARED_LOCK = 20
+
+
+def check_folder(out: Path, recipe: Mapping[str, Any]) -> None:
+    """Refuse a folder that holds another manifest or somebody's files.
+
+    Raises:
+        UsageError: a manifest of another recipe lies there.
+        DataError: a manifest of another format version, or files that are not a manifest's.
+    """
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out} is a file, not a folder", "give --out DIR")
+    if not out.is_dir():
+        return
+    try:
+        foreign = sorted(p.name for p in out.iterdir() if not _own(p.name))
+    except OSError as error:
+        raise SetupError(
+            f"{out} can not be read: {error.strerror}", "mend its permissions, or give --out DIR"
+        ) from error
+    info = _description(out)
+    if foreign and info is None:
+        raise DataError(
+            f"the folder {out} holds files that are not a manifest's: {', '.join(foreign[:3])}",
+            "give --out DIR with an empty or new folder",
+        )
+    if info is not None and info.recipe_hash != canonical_hash(recipe):
+        differ = ", ".join(differences(recipe, info.recipe))
+        raise UsageError(
+            f"{out} holds a manifest made by another recipe (it differs in: {differ})",
+            f"give --out DIR for a second manifest, or delete {out} first",
+        )
+
+
+def _description(out: Path) -> ManifestInfo | None:
+    # Of the manifest, else of any part of it.
+    if (out / MANIFEST_FILE).is_file():
+        return read_info(out)
+    return next((read_part(file).manifest for file in part_files(out)), None)
+
+
+def _own(name: str) -> bool:
+    return (
+        name == MANIFEST_FILE
+        or name.startswith((LOCK_FILE, TEMPORARY))
+        or _SHARD.match(name) is not None
+        or _OWN.match(name) is not None
+    )
+
+
+def clear_temporary(out: Path, numbers: Collection[int] | None = None) -> None:
+    """Remove what a killed run left behind.
+
+    Args:
+        out: the folder.
+        numbers: only what belongs to these shards, since others may be at work on the rest; None: everything.
+    """
+    for path in out.glob(f"{TEMPORARY}*"):
+        match = _OF_A_SHARD.match(path.name)
+        if numbers is None or (match is not None and int(match[1]) in numbers):
+            path.unlink(missing_ok=True)
+
+
+def remove_stale_shards(out: Path, keep: Collection[str], portion: Portion | None = None) -> None:
+    """Remove shard files that the plan does not have; with a portion, only those that would be its own."""
+    for path in out.iterdir():
+        match = _SHARD.match(path.name)
+        if match is None or path.name in keep:
+            continue
+        if portion is None or int(match[1]) % portion.of == portion.number - 1:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(out: Path, portion: Portion | None = None) -> Iterator[None]:
+    """Hold the folder's lock. The system frees it when its process dies, so a killed run leaves no lock behind.
+
+    Args:
+        out: the folder, made if need be.
+        portion: hold only the lock of this part: other parts may be at work in the folder, a whole run may not.
+
+    Raises:
+        SetupError: another ``prepare`` is at work there, or the folder can not be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"{out} can not be made: {error.strerror}", "choose another folder with --out DIR") from error
+    with ExitStack() as stack:
+        if portion is None:
+            stack.enter_context(_held(out / LOCK_FILE, out))
+        else:
+            stack.enter_context(_held(out / LOCK_FILE, out, shared=True))
+            stack.enter_context(_held(out / f"{LOCK_FILE}-{portion.slug}", out))
+        yield
+
+
+@contextmanager
+def _held(path: Path, out: Path, shared: bool = False) -> Iterator[None]:
+    while True:
+        try:
+            stream = path.open("a+", encoding="ascii")
+        except OSError as error:
+            raise SetupError(
+                f"{out} can not be written: {error.strerror}", "choose another folder with --out DIR"
+            ) from error
+        with stream:
+            _take(stream, out, shared)
+            if not _still_there(path, stream):
+                continue  # its last holder removed it between our opening and our locking
+            if not shared:
+                stream.truncate(0)
+                stream.write(str(os.getpid()))
+                stream.flush()
+            try:
+                yield
+            finally:
+                if not shared or _is_last(stream):
+                    path.unlink(missing_ok=True)
+            return
+
+
+def _take(stream: IO[str], out: Path, shared: bool) -> None:
+    # A part that ends holds the shared lock for itself for a moment: worth waiting for.
+    for tries_left in reversed(range(_TRIES_FOR_A_SHARED_LOCK if shared else 1)):
+        try:
+            _lock(stream, shared)
+            return
+        except OSError as error:
+            if error.errno not in _BUSY:
+                return  # a file system without locks
+            if tries_left:
+                time.sleep(0.05)
+                continue
+            _refuse(stream, out, error)
+
+
+def _refuse(stream: IO[str], out: Path, error: OSError) -> NoReturn:
+    stream.seek(0)
+    holder = stream.read().strip()
+    raise SetupError(
+        f"another prepare is at work in {out}" + (f" (process {holder})" if holder else ""),
+        "wait for it to end, or give --out DIR",
+    ) from error
+
+
+def _is_last(stream: IO[str]) -> bool:
+    try:
+        _lock(stream, shared=False)
+    except OSError:
+        return False
+    return True
+
+
+def _lock(stream: IO[str], shared: bool) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows, which has no shared locks: parts there are kept apart by their own locks alone
+        import msvcrt
+
+        if not shared:
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    else:
+        fcntl.flock(stream.fileno(), (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
+
+def _still_there(path: Path, stream: IO[str]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,220 @@
+"""Make what is not yet made of a plan, or of one part of it, and describe it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from dfbench.datasets.adapter import Scan
+from dfbench.errors import DataError, DfbenchError, SetupError, UsageError
+from dfbench.manifest.info import MANIFEST_FILE, PART_FILES, read_info, write_info
+from dfbench.manifest.manifest import Manifest, open_manifest
+from dfbench.manifest.shards import Stamp, read_shard, read_stamp, sha256_of
+from dfbench.preparation.execution.engine import run_tasks
+from dfbench.preparation.execution.event_log import LOG_COLUMNS, Log, clip_problems, log_name
+from dfbench.preparation.execution.finalize import describe, finished
+from dfbench.preparation.execution.output_folder import check_folder, clear_temporary, locked, remove_stale_shards
+from dfbench.preparation.execution.retry import Done
+from dfbench.preparation.execution.shard_progress import watched
+from dfbench.preparation.execution.shard_worker import ShardTask, run_shard
+from dfbench.preparation.planning.job_array import PartInfo, Portion, part_files, plan_hash, read_part, write_part
+from dfbench.preparation.planning.recipe import Recipe
+from dfbench.preparation.planning.sharding import Shard
+from dfbench.preparation.versions import pixel_versions
+from dfbench.progress import progress
+from dfbench.schema.manifest import ManifestInfo, ShardInfo
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is going to do.
+
+    Attributes:
+        recipe: what decides rows and pixels.
+        root: the data set's tree.
+        scan: what lies there, within the recipe.
+        shards: the work.
+    """
+
+    recipe: Recipe
+    root: Path
+    scan: Scan
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work; changes no byte of the result.
+
+    Attributes:
+        jobs: how many; None: one a core.
+        engine: see :data:`dfbench.preparation.execution.engine.ENGINES`.
+        address: of a cluster's scheduler.
+    """
+
+    jobs: int | None = None
+    engine: str = "local"
+    address: str | None = None
+
+
+def run_plan(
+    plan: Plan, out: Path, jobs: int | Workers = 1, quiet: bool = False, portion: Portion | None = None
+) -> Manifest:
+    """Make what is not yet made of a plan, and finish the manifest.
+
+    Args:
+        plan: from :func:`dfbench.preparation.prepare.make_plan`.
+        out: the manifest's folder.
+        jobs: worker processes, or a full description of the workers; 1 works in this process.
+        quiet: no progress bar.
+        portion: make only this part. Its manifest has these shards alone and can not be opened from the folder:
+            ``dfbench merge`` makes one of all parts.
+    """
+    workers = jobs if isinstance(jobs, Workers) else Workers(jobs, "inline" if jobs == 1 else "local")
+    mine = [s for s in plan.shards if portion is None or portion.takes(s)]
+    numbers = None if portion is None else {s.number for s in mine}
+    with locked(out, portion):
+        check_folder(out, plan.recipe.to_json())
+        _check_kind(out, portion)
+        clear_temporary(out, numbers)
+        try:
+            return _run(plan, mine, out, workers, quiet, portion)
+        finally:
+            clear_temporary(out, numbers)
+
+
+def finished_shards(plan: Plan, out: Path) -> tuple[Shard, ...]:
+    """The shards of a plan that lie in the folder, made by its recipe."""
+    return tuple(shard for shard in plan.shards if _is_finished(out, shard, plan.recipe))
+
+
+def _check_kind(out: Path, portion: Portion | None) -> None:
+    if portion is None:
+        return
+    if (out / MANIFEST_FILE).is_file():
+        raise UsageError(f"{out} holds a whole manifest, not parts of one", "give --out DIR, or leave --shards away")
+    other = [file.name for file in part_files(out) if not file.name.endswith(f"-of-{portion.of}.json")]
+    if other:
+        raise UsageError(
+            f"{out} holds parts of another division: {', '.join(other[:3])}",
+            f"use its N, or give --out DIR for {portion.option}",
+        )
+
+
+def _run(
+    plan: Plan, mine: Sequence[Shard], out: Path, workers: Workers, quiet: bool, portion: Portion | None
+) -> Manifest:
+    done = [shard for shard in mine if _is_finished(out, shard, plan.recipe)]
+    known = _known_hashes(out, portion)
+    names = {shard.file for shard in done}
+    todo = [shard for shard in mine if shard.file not in names]
+    if not todo and known is not None and set(known) == names:
+        return _open(out, plan, portion)
+    info = describe(plan.recipe, plan.scan, out)
+    _write(out, info, plan, portion)
+    remove_stale_shards(out, {shard.file for shard in plan.shards}, portion)
+    log = Log(out / log_name(portion.slug if portion is not None else ""))
+    begun = time.monotonic()
+    log.write(
+        "start",
+        dataset=plan.recipe.dataset,
+        recipe_hash=plan.recipe.hash,
+        engine=workers.engine,
+        clips=sum(len(shard.media) for shard in mine),
+        shards=len(mine),
+        finished_shards=len(done),
+        warnings=info.warnings,
+    )
+    try:
+        made = _make(plan, todo, done, out, workers, quiet, log)
+    except (DfbenchError, KeyboardInterrupt) as error:
+        _log_end(log, error)
+        raise
+    kept = [_describe_shard(out, shard, known or {}) for shard in done]
+    info = finished(info, out, sorted([*made, *kept], key=lambda s: s.file))
+    _write(out, info, plan, portion)
+    if portion is None:
+        for file in out.glob(PART_FILES):  # what they described is in manifest.json now
+            file.unlink(missing_ok=True)
+    log.write("end", seconds=round(time.monotonic() - begun, 3), rows=info.counts)
+    return _open(out, plan, portion)
+
+
+def _make(
+    plan: Plan,
+    todo: Sequence[Shard],
+    done: Sequence[Shard],
+    out: Path,
+    workers: Workers,
+    quiet: bool,
+    log: Log,
+) -> list[ShardInfo]:
+    versions = pixel_versions()
+    # A worker elsewhere may have another working directory.
+    root, folder = Path(os.path.abspath(plan.root)), Path(os.path.abspath(out))
+    tasks = [ShardTask(shard, root, folder, plan.recipe, _stamp(plan.recipe, shard, versions)) for shard in todo]
+    clips = {shard.file: len(shard.media) for shard in todo}
+    before = sum(len(shard.media) for shard in done)
+
+    def note(made: Done) -> None:
+        for death in made.deaths:
+            log.write("death", made.at, shard=death.shard, media_id=death.media_id, exit_status=death.code)
+        for problem in clip_problems(read_shard(out / made.info.file, LOG_COLUMNS)):
+            log.write("clip", made.at, shard=made.info.file, **problem)
+        log.write("shard", made.at, shard=made.info.file, clips=clips[made.info.file], rows=made.info.rows)
+
+    total = before + sum(clips.values())
+    with progress(f"prepare {plan.recipe.dataset}", total, "clips", before, quiet) as advance, watched(out, advance):
+        results = run_tasks(run_shard, tasks, workers.jobs, workers.engine, workers.address, note)
+    return [result.info for result in results]
+
+
+def _log_end(log: Log, error: BaseException) -> None:
+    reason = error.message if isinstance(error, DfbenchError) else "interrupted"
+    with contextlib.suppress(SetupError):  # a full disk is what stopped it, and that is what shall be told
+        log.write("stopped", reason=reason)
+
+
+def _write(out: Path, info: ManifestInfo, plan: Plan, portion: Portion | None) -> None:
+    if portion is None:
+        write_info(out, info)
+        return
+    whole = plan_hash(plan.shards)
+    part = PartInfo(number=portion.number, of=portion.of, plan=whole, plan_shards=len(plan.shards), manifest=info)
+    write_part(out, part)
+
+
+def _open(out: Path, plan: Plan, portion: Portion | None) -> Manifest:
+    return open_manifest(out) if portion is None else Manifest(out, read_part(out / portion.file).manifest)
+
+
+def _stamp(recipe: Recipe, shard: Shard, versions: dict[str, str]) -> Stamp:
+    return Stamp(recipe_hash=recipe.hash, plan_hash=shard.hash, versions=versions)
+
+
+def _is_finished(out: Path, shard: Shard, recipe: Recipe) -> bool:
+    # Versions may differ: a finished shard is kept, and manifest.json names all versions that took part.
+    stamp = read_stamp(out / shard.file)
+    return stamp is not None and stamp == _stamp(recipe, shard, stamp.versions)
+
+
+def _known_hashes(out: Path, portion: Portion | None) -> dict[str, ShardInfo] | None:
+    # None: there is no finished description.
+    try:
+        info = read_info(out) if portion is None else read_part(out / portion.file).manifest
+    except DataError:
+        return None
+    return {s.file: s for s in info.shards} if info.complete else None
+
+
+def _describe_shard(out: Path, shard: Shard, known: dict[str, ShardInfo]) -> ShardInfo:
+    if shard.file in known:
+        return known[shard.file]
+    path = out / shard.file
+    return ShardInfo(file=shard.file, sha256=sha256_of(path), rows=pq.read_metadata(path).num_rows)

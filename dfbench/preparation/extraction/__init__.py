@@ -1,0 +1,1 @@
+"""From one clip to its manifest rows."""

@@ -1,0 +1,75 @@
+"""From the options on faces to a crop profile, a face detector and a landmark provider, checked and fingerprinted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfbench.errors import UsageError
+from dfbench.faces.detectors import DetectorChoice, build_face_detector
+from dfbench.faces.landmarks import build_landmark_provider
+from dfbench.faces.profile_match import pair
+
+
+@dataclass(frozen=True)
+class FaceTools:
+    """What finds and cuts faces.
+
+    Attributes:
+        profile: crop profile; ends in ``~`` where its own face detector is not used.
+        detector: the face detector, with paths of this machine.
+        fingerprint: of the face detector.
+        landmarks: name of the provider of dense landmarks; empty: none.
+        landmarks_fingerprint: of the provider.
+        note: what to do for the exact profile, where it is not; else empty.
+    """
+
+    profile: str
+    detector: DetectorChoice
+    fingerprint: str
+    landmarks: str = ""
+    landmarks_fingerprint: str = ""
+    note: str = ""
+
+
+def resolve_faces(
+    profile: str,
+    face_detector: str = "centerface",
+    face_model: str | Path | None = None,
+    device: str = "cpu",
+    dlib_predictor: str | Path | None = None,
+    landmarks: str | None = None,
+) -> FaceTools:
+    """Settle what finds and cuts faces.
+
+    Args:
+        profile: crop profile asked for.
+        face_detector: face detector asked for.
+        face_model: model pack for ``insightface``.
+        device: ``cpu``, ``auto``, ``cuda`` or ``cuda:N``.
+        dlib_predictor: landmark file for ``dlib``.
+        landmarks: provider of dense landmarks.
+
+    Raises:
+        UsageError: an unknown name, or options that exclude each other.
+        SetupError: something is not installed, or a model file is missing or damaged.
+    """
+    if face_model is not None and face_detector != "insightface":
+        raise UsageError("a face model goes with the face detector insightface", "add --face-detector insightface")
+    asked = DetectorChoice(face_detector, None if face_model is None else str(face_model), device)
+    pairing = pair(profile, asked, dlib_predictor)
+    choice = pairing.detector
+    if landmarks and choice.name == "dlib":
+        raise UsageError(
+            "the face detector dlib stores its own dense landmarks", "leave --landmarks away, or use another detector"
+        )
+    detector = build_face_detector(choice.name, threads=1, model=choice.model, device=choice.device)
+    provider = build_landmark_provider(landmarks) if landmarks else None
+    return FaceTools(
+        pairing.profile,
+        choice,
+        detector.fingerprint,
+        landmarks or "",
+        provider.fingerprint if provider is not None else "",
+        pairing.note,
+    )
