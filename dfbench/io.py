@@ -25,25 +25,13 @@ from dfbench.errors import DataError, SetupError, UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# fmt: off
 __all__ = [
-    "TEMPORARY",
-    "atomic_path",
-    "canonical_hash",
-    "canonical_json",
-    "check_output_file",
-    "check_output_folder",
-    "data_sha256",
-    "file_sha256",
-    "is_temporary",
-    "lock",
-    "make_folder",
-    "remove_temporaries",
-    "translate_os_errors",
-    "write_bytes",
-    "write_json",
-    "write_table",
-    "write_text",
+    "TEMPORARY", "atomic_path", "canonical_hash", "canonical_json", "check_output_file", "check_output_folder",
+    "data_sha256", "file_sha256", "is_temporary", "lock", "make_folder", "remove_temporaries", "translate_os_errors",
+    "write_bytes", "write_json", "write_table", "write_text",
 ]
+# fmt: on
 
 TEMPORARY = ".tmp-"
 """How the names of unfinished files begin: ``.tmp-NAME-PROCESS-RANDOM``. They never end like the finished file."""
@@ -53,9 +41,6 @@ _LONGEST = 120  # characters of the final name that the temporary one repeats; n
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _WRONG_PATH = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
-
-
-# --- writing -----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -92,7 +77,7 @@ def atomic_path(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
                 temporary.unlink()
 
 
-def write_bytes(path: str | Path, data: bytes, *, sync: bool = True) -> None:
+def write_bytes(path: str | Path, data: bytes | memoryview, *, sync: bool = True) -> None:
     """Write a binary file atomically; see :func:`atomic_path`."""
     with atomic_path(path, sync=sync) as temporary:
         temporary.write_bytes(data)
@@ -162,9 +147,6 @@ def _flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-# --- errors of the operating system ------------------------------------------------------------------------------
-
-
 @contextmanager
 def translate_os_errors(path: str | Path, action: str = "written") -> Iterator[None]:
     """Raise :class:`SetupError` in place of any ``OSError`` of the block.
@@ -205,9 +187,6 @@ def _remedy(path: Path, code: int | None) -> str:
     if code == errno.EMFILE:
         return "raise the limit of open files (ulimit -n), or use fewer workers"
     return "check that its folder exists and is writable, and the free space on the disk"
-
-
-# --- output locations, checked before the work -------------------------------------------------------------------
 
 
 def check_output_folder(path: str | Path) -> Path:
@@ -278,9 +257,6 @@ def _nearest_existing(path: Path) -> Path:
     return absolute
 
 
-# --- hashes ------------------------------------------------------------------------------------------------------
-
-
 def file_sha256(path: str | Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits.
 
@@ -329,9 +305,6 @@ def canonical_hash(value: Any, *, compact: bool = True) -> str:
     True
     """
     return data_sha256(canonical_json(value, compact=compact))
-
-
-# --- locks -------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
