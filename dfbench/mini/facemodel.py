@@ -5,7 +5,6 @@ Fitted by ``tools/fit_face_model.py``; see docs/mini.md for its origin.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dfbench import io
 from dfbench.errors import SetupError
 from dfbench.mini.coefficients import coefficients
 
@@ -152,4 +152,4 @@ def load_face_model(path: Path = MODEL_FILE) -> FaceModel:
 
 def model_sha256(path: Path = MODEL_FILE) -> str:
     """SHA-256 of the model file, for the marker of a generated tree."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return io.file_sha256(path)

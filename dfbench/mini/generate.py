@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dfbench import io
 from dfbench._version import __version__
 from dfbench.errors import DataError, UsageError
 from dfbench.mini import tree
@@ -50,27 +51,24 @@ def generate(out: Path, settings: MiniSettings | None = None, jobs: int | None =
 
     Raises:
         UsageError: the folder holds a mini data set with other settings, or ``jobs`` is below 1.
-        DataError: the folder holds something else, or can not be written.
+        DataError: the folder holds something else.
+        SetupError: the folder cannot be written, or its disk is full.
     """
     settings = settings if settings is not None else MiniSettings()
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs must be at least 1, not {jobs}", "leave it out to use every free core")
     root = Path(out)
     pairs = official_pairs(settings)
-    try:
+    with io.translate_os_errors(root):
         if _check_folder(root, settings) and all(pair_is_complete(root, pair, settings) for pair in pairs):
             return root
-        root.mkdir(parents=True, exist_ok=True)
+        io.check_output_folder(root)
         _write_marker(root, settings, complete=False)
-        _remove_leftovers(root)
+        io.remove_temporaries(root, recursive=True)
         tree.make_folders(root, settings)
         tree.write_splits(root, pairs)
         _make_pairs(root, settings, pairs, min(jobs or free_cores(), len(pairs)), quiet)
         _write_marker(root, settings, complete=True)
-    except OSError as error:
-        raise DataError(
-            f"can not write the mini data set to {root}: {error}", "choose another folder or free some room"
-        ) from error
     return root
 
 
@@ -104,7 +102,7 @@ def _check_folder(root: Path, settings: MiniSettings) -> bool:
         raise DataError(f"{root} is not a folder", "choose another place for the mini data set")
     if not marker.is_file():
         # A leftover of a marker that was being written when the process was killed does not count as content.
-        if any(not entry.name.endswith(".tmp") for entry in root.iterdir()):
+        if any(not io.is_temporary(entry) for entry in root.iterdir()):
             raise DataError(f"{root} is not empty and holds no mini data set", "choose an empty or new folder")
         return False
     try:
@@ -135,7 +133,7 @@ def _write_marker(root: Path, settings: MiniSettings, complete: bool) -> None:
         "versions": versions,
         "notice": NOTICE,
     }
-    tree.write_text(root / tree.MARKER, json.dumps(marker, indent=2, sort_keys=True) + "\n")
+    io.write_text(root / tree.MARKER, json.dumps(marker, indent=2, sort_keys=True) + "\n")
 
 
 def _version(distribution: str) -> str:
@@ -143,10 +141,3 @@ def _version(distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:
         return "unknown"
-
-
-def _remove_leftovers(root: Path) -> None:
-    """Remove temporary files that a killed run left behind."""
-    for file in root.rglob(".*.tmp"):
-        if file.is_file():
-            file.unlink(missing_ok=True)

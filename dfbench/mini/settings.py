@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 
+from dfbench import io
 from dfbench.errors import UsageError, unknown_name
 
 MANIPULATIONS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
@@ -98,4 +98,4 @@ class MiniSettings:
         if self.republished:
             del settings["republished"]  # data sets older than this setting keep their hash
         content = {"settings": settings, "face_model": model_sha256, "content_version": CONTENT_VERSION}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return io.canonical_hash(content, compact=False)

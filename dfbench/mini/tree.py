@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from dfbench import io
 from dfbench.mini.facemodel import Floats
 from dfbench.mini.plan import Pair
 from dfbench.mini.settings import MiniSettings
@@ -54,14 +53,7 @@ def write_splits(root: Path, pairs: Sequence[Pair]) -> None:
     """Write ``train.json``, ``val.json``, ``test.json`` as FF++ publishes them: lists of pairs of ids."""
     for split in ("train", "val", "test"):
         chosen = [[pair.a, pair.b] for pair in pairs if pair.split == split]
-        write_text(root / f"{split}.json", json.dumps(chosen, indent=2) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file that is complete or not there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+        io.write_json(root / f"{split}.json", chosen)
 
 
 def write_truth(path: Path, people: Sequence[Sequence[Placed | None]]) -> None:
@@ -80,7 +72,5 @@ def write_truth(path: Path, people: Sequence[Sequence[Placed | None]]) -> None:
             if points is not None:
                 xy: Floats = points.xy
                 landmarks[n, p], boxes[n, p], visible[n, p] = five_points(xy), face_box(xy), True
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
+    with io.atomic_path(path, sync=False) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, landmarks=landmarks, boxes=boxes, visible=visible)
-    os.replace(temporary, path)

@@ -1,7 +1,7 @@
 """Training methods: how a batch becomes a loss. The contract, and the registry of the names.
 
-``supervised`` feeds the batch to the detector and takes its loss. A method by another package changes the batch (mixing,
-blending), adds terms to the loss, or runs the detector twice. Importing this module does not import torch.
+``supervised`` feeds the batch to the detector and takes its loss. A method of another package changes the batch
+(mixing, blending), adds terms to the loss, or runs the detector twice. Importing this module does not import torch.
 """
 
 from __future__ import annotations

@@ -158,11 +158,11 @@ def test_only_what_is_missing_is_made_again(tree: Path) -> None:
     kept = tree / fake_path("Deepfakes", "raw", "071", "054")
     stamp = kept.stat().st_mtime_ns
     lost.unlink()
-    (lost.parent / ".071_054.mp4.123.tmp").write_bytes(b"half")
+    (lost.parent / ".tmp-071_054.mp4-123-0").write_bytes(b"half")
     generate(tree, SMALL, jobs=1, quiet=True)
     assert all(np.array_equal(a, b) for a, b in zip(frames_of(lost), content, strict=True))
     assert kept.stat().st_mtime_ns == stamp
-    assert not list(tree.rglob("*.tmp"))
+    assert not list(tree.rglob(".tmp-*"))
 
 
 def test_other_settings_in_the_same_folder_are_refused(tree: Path) -> None:
