@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dfbench.evaluation.evaluate import evaluate
+from dfbench.evaluation.run import Run, open_runs
 from dfbench.preparation.prepare import prepare
 from dfbench.protocols.files import load_protocol
-from dfbench.report import load_runs
 from dfbench.report.figures.robustness import curves_figure
 from dfbench.report.figures.svg import INK
 from dfbench.report.robustness import (
@@ -30,7 +30,6 @@ from dfbench.report.robustness import (
     left_out,
     summary_cells,
 )
-from dfbench.report.runs import Run
 from dfbench.report.tables import percent
 from dfbench.schema.result import MetricValue
 from dfbench.training.train import train
@@ -183,7 +182,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, help="worker processes of prepare; default: one a core")
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
-    write(arguments.results, load_runs(make_runs(arguments.work, arguments.jobs, arguments.device)))
+    write(arguments.results, open_runs(make_runs(arguments.work, arguments.jobs, arguments.device)))
 
 
 if __name__ == "__main__":

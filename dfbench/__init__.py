@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from dfbench import degrade as degrade
     from dfbench import metrics as metrics
     from dfbench.evaluation.evaluate import evaluate as evaluate
+    from dfbench.evaluation.run import Run as Run
+    from dfbench.evaluation.run import open_run as open_run
+    from dfbench.interchange.scores import import_scores as import_scores
     from dfbench.manifest.manifest import Manifest as Manifest
     from dfbench.manifest.manifest import open_manifest as open_manifest
     from dfbench.models.build import build_model as build_model
@@ -26,13 +29,16 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "Manifest": "dfbench.manifest.manifest",
+    "Run": "dfbench.evaluation.run",
     "build_model": "dfbench.models.build",
     "degrade": "dfbench.degrade",
     "evaluate": "dfbench.evaluation.evaluate",
+    "import_scores": "dfbench.interchange.scores",
     "import_weights": "dfbench.models.convert.import_weights",
     "load_protocol": "dfbench.protocols.files",
     "metrics": "dfbench.metrics",
     "open_manifest": "dfbench.manifest.manifest",
+    "open_run": "dfbench.evaluation.run",
     "prepare": "dfbench.preparation.prepare",
     "score": "dfbench.scoring.score",
     "train": "dfbench.training.train",

@@ -18,7 +18,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from dfbench.report import load_runs, write_report
+from dfbench.evaluation.run import open_runs
+from dfbench.report import write_report
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "report.png"
 WIDTH = 1200  # CSS pixels
@@ -67,7 +68,7 @@ def main() -> int:
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, default=PICTURE)
     options = parser.parse_args()
-    strangers = [run.folder.name for run in load_runs(options.runs) if not run.result.mini]
+    strangers = [run.folder.name for run in open_runs(options.runs) if not run.result.mini]
     if strangers:
         print(f"error: not on invented faces: {', '.join(strangers)}", file=sys.stderr)
         return 2

@@ -193,10 +193,11 @@ def show_result(folder: Path) -> None:
     import sys
 
     from dfbench.cli.show import print_table
-    from dfbench.report import load_runs, render, result_rows
+    from dfbench.evaluation.run import open_runs
+    from dfbench.report import render, result_rows
     from dfbench.report.robustness import SUMMARY_HEAD, judged, left_out, summary_cells, without_suite
 
-    runs = load_runs([folder])
+    runs = open_runs([folder])
     rows = result_rows([run.result for run in runs], [run.label for run in runs])
     click.echo(render(without_suite(rows), "terminal" if sys.stdout.isatty() else "text"))
     found = judged(runs)

@@ -25,11 +25,12 @@ def print_and_write(runs: Sequence[Path], out: Path, title: str | None = None, *
     """Write the report of some runs and print their table over all manipulations; the last line is the page's path."""
     import sys
 
-    from dfbench.report import load_runs, render, result_rows, write_report
+    from dfbench.evaluation.run import open_runs
+    from dfbench.report import render, result_rows, write_report
     from dfbench.report.robustness import without_suite
 
     page = write_report(runs, out, title, faces=faces)
-    loaded = load_runs(runs)
+    loaded = open_runs(runs)
     rows = result_rows([run.result for run in loaded], [run.label for run in loaded])
     overall = [row for row in without_suite(rows) if row.manipulation == "all"]
     click.echo(render(overall, "terminal" if sys.stdout.isatty() else "text"))

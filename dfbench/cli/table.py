@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from dfbench.evaluation.run import Run
     from dfbench.report.papers import PaperTable
-    from dfbench.report.runs import Run
 
 FORMATS = ("text", "md", "tex", "csv")
 
@@ -51,10 +51,10 @@ def table(name: str, runs: tuple[Path, ...], fmt: str, out: Path | None) -> None
 def _given(definition: PaperTable, folders: tuple[Path, ...]) -> list[Run]:
     """The runs that were named; those that belong in no cell are named with the reason."""
     from dfbench.cli.steps import say
+    from dfbench.evaluation.run import open_runs
     from dfbench.report.papers.matching import why_not
-    from dfbench.report.runs import load_runs
 
-    loaded = load_runs(folders)
+    loaded = open_runs(folders)
     for run in loaded:
         reason = why_not(definition, run)
         if reason:
@@ -65,11 +65,11 @@ def _given(definition: PaperTable, folders: tuple[Path, ...]) -> list[Run]:
 def _of_workspace(definition: PaperTable) -> list[Run]:
     """The runs of the workspace that were made by one of the table's protocols."""
     from dfbench.config import runs_home
-    from dfbench.report.runs import RESULT_FILE, load_runs
+    from dfbench.evaluation.run import RESULT_FILE, open_runs
 
     wanted = set(definition.protocols())
     folders = [file.parent for file in sorted(runs_home().glob(f"*/{RESULT_FILE}")) if _protocol_of(file) in wanted]
-    return load_runs(folders) if folders else []
+    return open_runs(folders) if folders else []
 
 
 def _protocol_of(file: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from dfbench.evaluation.conditions import ConditionPlan, plan_conditions
 from dfbench.evaluation.dataset import as_protocol, crop_profile, manifest_ref, open_manifests, role_data
 from dfbench.evaluation.detector import NO_WEIGHTS, load_detector
 from dfbench.evaluation.partial_results import Cells, cell_key
+from dfbench.evaluation.run import Run
 from dfbench.evaluation.run_store import make_run_id, published_rows, run_folder, write_run
 from dfbench.evaluation.trivial_baselines import cheap_baselines, media_facts
 from dfbench.metrics import compute_metrics, coverage_rows, doubts, parse_metric
@@ -31,15 +31,6 @@ from dfbench.schema.result import MetricValue, Robustness, RunResult, WeightsRef
 from dfbench.versions import library_versions
 
 UNSELECTED = {"split": "none", "note": "the weights come with the user's own model"}
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """A finished run: its folder, its ``result.json`` and its scores (see :data:`dfbench.schema.scores.SCORES`)."""
-
-    folder: Path
-    result: RunResult
-    scores: pa.Table
 
 
 def evaluate(

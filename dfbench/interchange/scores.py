@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from dfbench.errors import UsageError
 from dfbench.evaluation.dataset import as_protocol, manifest_ref
-from dfbench.evaluation.evaluate import Run
+from dfbench.evaluation.run import Run
 from dfbench.evaluation.run_store import free_folder, make_run_id, published_rows, write_run
 from dfbench.interchange.matching import matched, self_contained
 from dfbench.interchange.score_file import read_score_file

@@ -25,6 +25,7 @@ from dfbench.metrics.compute import compute_metrics
 from dfbench.metrics.confusion import confusion_matrix, macro_f1, multiclass_accuracy
 from dfbench.metrics.coverage import coverage_rows
 from dfbench.metrics.delong import Delong, DelongTest, delong, delong_test
+from dfbench.metrics.intervals import IntervalEstimate
 from dfbench.metrics.names import MetricName, metric_names, parse_metric
 from dfbench.metrics.sanity_checks import doubts
 from dfbench.metrics.seeds import SeedSummary, combine_seeds
@@ -37,6 +38,7 @@ __all__ = [
     "DelongTest",
     "DetCurve",
     "EqualError",
+    "IntervalEstimate",
     "MetricName",
     "Reliability",
     "RocCurve",

@@ -2,7 +2,6 @@
 
 from dfbench.report.page import write_report
 from dfbench.report.rows import Row, result_rows
-from dfbench.report.runs import Run, load_run, load_runs
 from dfbench.report.tables import FORMATS, render
 
-__all__ = ["FORMATS", "Row", "Run", "load_run", "load_runs", "render", "result_rows", "write_report"]
+__all__ = ["FORMATS", "Row", "render", "result_rows", "write_report"]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dfbench._version import __version__
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DfbenchError, UsageError
+from dfbench.evaluation.run import Run
 from dfbench.models.registry import get_spec, model_names
-from dfbench.report.runs import Run
 
 _DFBENCH = f"""@software{{dfbench,
   title = {{dfbench: dataset preparation and fixed-protocol benchmarks for face-forgery detection}},

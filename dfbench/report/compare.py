@@ -11,11 +11,11 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from dfbench.errors import DataError, UsageError, unknown_name
+from dfbench.evaluation.run import Run, open_run
 from dfbench.metrics import parse_metric
 from dfbench.metrics.paired_tests import Difference, paired_differences
 from dfbench.report.escape import markdown
 from dfbench.report.rows import training_of
-from dfbench.report.runs import Run, load_run
 from dfbench.report.table_notes import mismatch_sentence
 from dfbench.report.tables import in_percent
 from dfbench.schema.result import RunResult
@@ -65,7 +65,7 @@ def compare_runs(
         UsageError: a run is compared with itself, or an unknown metric.
         DataError: the runs follow different protocols or rules, read different manifests, or are of other samples.
     """
-    a, b = load_run(Path(first)), load_run(Path(second))
+    a, b = open_run(Path(first)), open_run(Path(second))
     check_comparable(a, b)
     common = [v.name for v in a.result.metrics if v.name in {w.name for w in b.result.metrics}]
     wanted = list(names) or [n for n in dict.fromkeys(common) if not parse_metric(n).peer]
@@ -73,8 +73,8 @@ def compare_runs(
         raise DataError("the runs have no metric in common", "name some: --metric auc.video.mean")
     rules = a.result
     differences = paired_differences(
-        a.scores,
-        b.scores,
+        a.scores_table,
+        b.scores_table,
         wanted,
         threshold=declared_threshold(rules),
         resamples=resamples,
@@ -184,7 +184,7 @@ def _csv(comparison: Comparison) -> str:
 
 
 def _failed(run: Run) -> set[tuple[str, str]]:
-    rows = run.scores.filter(pc.not_equal(run.scores["status"], "ok"))
+    rows = run.scores_table.filter(pc.not_equal(run.scores_table["status"], "ok"))
     return set(zip(rows["sample_id"].to_pylist(), rows["condition"].to_pylist(), strict=True))
 
 

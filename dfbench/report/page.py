@@ -10,6 +10,7 @@ import jinja2
 
 from dfbench._version import __version__
 from dfbench.errors import UsageError
+from dfbench.evaluation.run import Run, open_runs
 from dfbench.report.citations import citations
 from dfbench.report.examples import load_examples, pictures
 from dfbench.report.figures.confusion import matrices
@@ -17,7 +18,6 @@ from dfbench.report.figures.figure_data import Shown, look_into
 from dfbench.report.figures.panels import panels, robustness_panels
 from dfbench.report.robustness import cells_csv, judged, without_suite
 from dfbench.report.rows import Row, result_rows
-from dfbench.report.runs import Run, load_runs
 from dfbench.report.sections import DASH, coverage_table, provenance, result_tables, robustness_tables, table
 from dfbench.report.summary import summary
 from dfbench.report.table_notes import MINI_NOTE, notes, warnings
@@ -47,7 +47,7 @@ def write_report(runs: Sequence[Path], out: Path, title: str | None = None, *, f
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file", "name a folder for the report: --out DIR")
-    loaded = load_runs([Path(run) for run in runs])
+    loaded = open_runs([Path(run) for run in runs])
     rows = result_rows([run.result for run in loaded], [run.label for run in loaded])
     shown = look_into(loaded, rows)
     listed = videos(shown)

@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dfbench.evaluation.run import Run
 from dfbench.report.rows import Row
-from dfbench.report.runs import Run
 from dfbench.report.tables import DASH, in_percent
 from dfbench.schema.result import ConditionDrop, Robustness
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dfbench.evaluation.run import Run
 from dfbench.report.robustness import CELL_HEAD, SUMMARY_HEAD, drop_cells, judged, left_out, summary_cells
 from dfbench.report.rows import Row, metrics_of
-from dfbench.report.runs import Run
 from dfbench.report.tables import NAME_COLUMNS, cells, header
 from dfbench.schema.result import Coverage
 

@@ -17,7 +17,8 @@ from dfbench.evaluation import conditions as conditions_module
 from dfbench.evaluation import inference
 from dfbench.evaluation.conditions import plan_conditions
 from dfbench.evaluation.dataset import open_manifests, role_data
-from dfbench.evaluation.evaluate import Run, evaluate
+from dfbench.evaluation.evaluate import evaluate
+from dfbench.evaluation.run import Run
 from dfbench.preparation.derived.degrade import degrade as degrade_manifest
 from dfbench.protocols.files import load_protocol
 from dfbench.report import write_report
@@ -52,18 +53,18 @@ def few(checker: str, tiny: SimpleNamespace, tmp_path_factory: pytest.TempPathFa
 
 
 def scores_by(run: Run) -> dict[tuple[str, str], float | None]:
-    table = run.scores.select(["sample_id", "condition", "score"]).to_pylist()
+    table = run.scores_table.select(["sample_id", "condition", "score"]).to_pylist()
     return {(row["sample_id"], row["condition"]): row["score"] for row in table}
 
 
 def test_every_sample_has_a_row_under_every_condition(few: Run) -> None:
-    frame = few.scores.to_pandas()
+    frame = few.scores_table.to_pandas()
     names = list(dict.fromkeys(frame["condition"]))
     assert names == ["clean", "JP60", "ME5", "gaussian-noise:sigma=8"]
     ids = frame.groupby("condition")["sample_id"].apply(frozenset)
     assert len(set(ids)) == 1
     assert len(frame) == len(names) * len(ids.iloc[0])
-    assert pq.read_table(few.folder / "scores.parquet").equals(few.scores)
+    assert pq.read_table(few.folder / "scores.parquet").equals(few.scores_table)
     assert sorted(p.name for p in few.folder.iterdir()) == ["examples.parquet", "result.json", "scores.parquet"]
     assert {m.condition for m in few.result.metrics} == set(names)
     assert {c.condition for c in few.result.coverage} == set(names)
@@ -140,7 +141,7 @@ def test_a_killed_run_goes_on_with_what_is_missing(
     assert len(list((out / "conditions").glob("*.parquet"))) == 2
     again = run(checker, tiny, out, conditions=FEW)
     assert len(calls) == 5  # the two that were missing
-    assert again.scores.equals(few.scores)
+    assert again.scores_table.equals(few.scores_table)
     assert again.result.metrics == few.result.metrics
     assert again.result.robustness == few.result.robustness
     assert not (out / "conditions").exists()
@@ -173,7 +174,7 @@ def test_a_suite_says_what_it_left_out(
     monkeypatch.setattr(conditions_module, "available", lambda c: "there is no encoder" if c.where == "clip" else None)
     done = run(checker, tiny, tmp_path / "run", conditions=["suite:robustness/v1", "JP60"])
     assert done.result.unavailable == dict.fromkeys((c.name for c in some[6:]), "there is no encoder")
-    assert set(done.scores["condition"].to_pylist()) == {"clean", *(c.name for c in some[:6])}
+    assert set(done.scores_table["condition"].to_pylist()) == {"clean", *(c.name for c in some[:6])}
     # Of a suite, manipulations are not computed apart; of what was named itself, they are.
     apart = {m.condition for m in done.result.metrics if m.manipulation == "Checker"}
     assert apart == {"clean", "JP60"}
@@ -196,7 +197,7 @@ def test_a_degraded_manifest_says_its_condition(checker: str, tiny: SimpleNamesp
     made = degrade_manifest(tiny.manifest, "ME5", tmp_path / "me5", jobs=1, quiet=True)
     arguments: dict[str, Any] = {"device": "cpu", "quiet": True}
     done = evaluate(checker, tiny.protocol, [made.path], out=tmp_path / "run", **arguments)
-    assert set(done.scores["condition"].to_pylist()) == {"ME5"} == {m.condition for m in done.result.metrics}
+    assert set(done.scores_table["condition"].to_pylist()) == {"ME5"} == {m.condition for m in done.result.metrics}
     mine = scores_by(few)
     assert scores_by(done) == {key: score for key, score in mine.items() if key[1] == "ME5"}
     with pytest.raises(DataError, match="degraded already, under ME5"):
@@ -207,7 +208,7 @@ def test_the_protocol_names_conditions_too(checker: str, tiny: SimpleNamespace, 
     protocol = load_protocol(tiny.protocol)
     under = protocol.model_copy(update={"conditions": type(protocol.conditions)(test=("ME5",))})
     done = evaluate(checker, under, [tiny.manifest], out=tmp_path / "run", device="cpu", quiet=True)
-    assert set(done.scores["condition"].to_pylist()) == {"ME5"}
+    assert set(done.scores_table["condition"].to_pylist()) == {"ME5"}
     assert done.result.robustness == ()
     assert plan_conditions(under, ["JP60"]).names == ("clean", "ME5", "JP60")
     assert plan_conditions(protocol).names == ("clean",)

@@ -10,7 +10,8 @@ from loading import load_file
 
 import dfbench
 from dfbench.errors import DataError
-from dfbench.evaluation.evaluate import Run, evaluate
+from dfbench.evaluation.evaluate import evaluate
+from dfbench.evaluation.run import Run
 from dfbench.manifest import degraded as degraded_module
 from dfbench.manifest.manifest import Manifest
 from dfbench.preparation.derived.degrade import degrade
@@ -86,7 +87,7 @@ def run(places: tuple[str, Path], manifest: Path, out: Path, **options: Any) -> 
 
 
 def scores(run: Run, condition: str) -> dict[str, float]:
-    rows = run.scores.select(["sample_id", "condition", "score"]).to_pylist()
+    rows = run.scores_table.select(["sample_id", "condition", "score"]).to_pylist()
     return {row["sample_id"]: row["score"] for row in rows if row["condition"] == condition}
 
 
@@ -129,7 +130,7 @@ def test_roots_come_from_the_configuration(
         run(places, manifest.path, tmp_path / "run", conditions=["JP60@source"], roots={"ff++": tmp_path / "empty"})
     monkeypatch.setenv("DFBENCH_ROOTS", f"ff++={tree}")
     done = run(places, manifest.path, tmp_path / "run", conditions=["median:k=5@source"])
-    assert set(done.scores["condition"].to_pylist()) == {"clean", "median:k=5@source"}
+    assert set(done.scores_table["condition"].to_pylist()) == {"clean", "median:k=5@source"}
 
 
 def test_training_under_a_clip_condition(

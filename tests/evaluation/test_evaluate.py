@@ -15,7 +15,8 @@ from sklearn.metrics import roc_auc_score
 from dfbench.errors import DataError, ModelError, UsageError
 from dfbench.evaluation.dataset import open_manifests, role_data
 from dfbench.evaluation.detector import NO_WEIGHTS
-from dfbench.evaluation.evaluate import Run, evaluate
+from dfbench.evaluation.evaluate import evaluate
+from dfbench.evaluation.run import Run
 from dfbench.media.images import decode_image
 from dfbench.models.card import SelectionRecord, WeightCard
 from dfbench.models.weights import save_weights
@@ -70,14 +71,14 @@ def test_scores_are_the_models(tiny: SimpleNamespace, run: Run) -> None:
     images = torch.stack([data.images[i][0] for i in range(len(data.ok))]).float() / 255
     with torch.inference_mode():
         expected = torch.softmax(model(images).logits, 1)[:, 1].numpy()
-    found = np.array([s for s in run.scores["score"].to_pylist() if s is not None])
+    found = np.array([s for s in run.scores_table["score"].to_pylist() if s is not None])
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_result_follows_from_the_scores(run: Run) -> None:
     result = RunResult.model_validate_json((run.folder / "result.json").read_text("utf-8"))
     assert result == run.result
-    frame = run.scores.to_pandas()
+    frame = run.scores_table.to_pandas()
     ok = frame[frame["status"] == "ok"]
     values = {m.name: m for m in result.metrics if m.manipulation == "all"}
     assert values["auc.frame"].value == pytest.approx(roc_auc_score(ok["label"], ok["score"]))
@@ -106,9 +107,11 @@ def test_examples_show_crop_and_residual(run: Run) -> None:
         assert decode_image(row["crop"]).shape == decode_image(row["residual"]).shape == (64, 64, 3)
         assert row["residual_factor"] > 1
         assert row["condition"] == "clean"
-    scores = dict(zip(run.scores["sample_id"].to_pylist(), run.scores["score"].to_pylist(), strict=True))
+    scores = dict(zip(run.scores_table["sample_id"].to_pylist(), run.scores_table["score"].to_pylist(), strict=True))
     worst = next(r for r in rows if r["kind"] == "worst" and r["label"] == 0)
-    reals = [scores[s] for s, y in zip(scores, run.scores["label"].to_pylist(), strict=True) if y == 0 and scores[s]]
+    reals = [
+        scores[s] for s, y in zip(scores, run.scores_table["label"].to_pylist(), strict=True) if y == 0 and scores[s]
+    ]
     assert worst["score"] == max(reals)
 
 
@@ -127,8 +130,8 @@ def test_same_inputs_same_folder_and_scores(
     assert all(r["residual"] is None for r in pq.read_table(second.folder / "examples.parquet").to_pylist())
     rough = evaluate("meso4", tiny.protocol, [tiny.manifest], weights, device="cpu", quiet=True, precision="bf16")
     assert rough.folder != first.folder
-    exact = np.array([s or 0.0 for s in first.scores["score"].to_pylist()])
-    assert np.abs(exact - np.array([s or 0.0 for s in rough.scores["score"].to_pylist()])).max() <= 0.02
+    exact = np.array([s or 0.0 for s in first.scores_table["score"].to_pylist()])
+    assert np.abs(exact - np.array([s or 0.0 for s in rough.scores_table["score"].to_pylist()])).max() <= 0.02
 
 
 def test_another_run_is_not_overwritten(tiny: SimpleNamespace, run: Run) -> None:

@@ -10,9 +10,9 @@ from scipy.special import logit
 from sklearn import metrics as sk
 
 from dfbench.errors import DataError, UsageError
+from dfbench.evaluation.run import open_run
 from dfbench.interchange.scores import ImportRules, import_scores
 from dfbench.manifest.manifest import open_manifest
-from dfbench.report import load_run
 from dfbench.schema.result import RunResult
 
 QUICK = ImportRules(resamples=50)
@@ -50,9 +50,9 @@ def test_self_contained_csv(tmp_path):
     assert found["auc.video.mean"].value == pytest.approx(sk.roc_auc_score(videos["label"], videos["score"]))
     assert found["ap.frame"].value == pytest.approx(sk.average_precision_score(frame["label"], frame["score"]))
     assert (run.result.model, run.result.protocol, run.result.manifests) == ("theirs", None, ())
-    again = load_run(tmp_path / "run")
+    again = open_run(tmp_path / "run")
     assert again.result == RunResult.model_validate_json((tmp_path / "run" / "result.json").read_text())
-    assert again.scores["media_id"][0].as_py() == "imported/all/real/0000"
+    assert again.scores_table["media_id"][0].as_py() == "imported/all/real/0000"
     assert any("no scene groups" in w for w in run.result.warnings)
 
 
@@ -64,7 +64,7 @@ def test_parquet_gives_the_same_and_logits_are_turned(tmp_path):
     run = import_scores(tmp_path / "b.parquet", tmp_path / "b", kind="logit", rules=QUICK)
     for name, value in values(csv_run).items():
         assert values(run)[name].value == pytest.approx(value.value, abs=1e-9)
-    assert run.scores["logits"][0].as_py() == pytest.approx([turned["score"][0]], rel=1e-6)
+    assert run.scores_table["logits"][0].as_py() == pytest.approx([turned["score"][0]], rel=1e-6)
 
 
 def test_names_reused_by_manipulations_stay_apart(tmp_path):
@@ -75,8 +75,8 @@ def test_names_reused_by_manipulations_stay_apart(tmp_path):
     ]
     run = import_scores(write(tmp_path / "f.csv", rows), tmp_path / "run", rules=ImportRules(resamples=0))
     assert values(run)["acc.video.mean"].n == 4
-    assert run.scores["media_id"].to_pylist()[2:] == ["ff++/c23/Deepfakes/000_003", "ff++/c23/FaceSwap/000_003"]
-    assert set(run.scores["scene_group"].to_pylist()[2:]) == {"000_003"}
+    assert run.scores_table["media_id"].to_pylist()[2:] == ["ff++/c23/Deepfakes/000_003", "ff++/c23/FaceSwap/000_003"]
+    assert set(run.scores_table["scene_group"].to_pylist()[2:]) == {"000_003"}
     assert any("one score a medium" in w for w in run.result.warnings)
 
 

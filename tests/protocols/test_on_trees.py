@@ -68,7 +68,7 @@ def test_every_protocol_runs_end_to_end_with_a_tiny_detector(
     assert {v.name for v in run.result.metrics} == set(protocol.metrics.names)
     assert all(v.value is not None for v in run.result.metrics if v.manipulation == "all")
     assert all((v.profile, v.size) == (protocol.crops.profile, protocol.crops.size) for v in run.result.metrics)
-    assert set(run.scores["split"].unique().to_pylist()) == {p.split for p in protocol.data if p.role == "test"}
+    assert set(run.scores_table["split"].unique().to_pylist()) == {p.split for p in protocol.data if p.role == "test"}
 
 
 @pytest.mark.slow
@@ -83,7 +83,7 @@ def test_training_selection_and_test_by_a_paper_protocol(
     assert run.result.selection["split"] == "val"
     assert run.result.weights is not None
     assert run.result.weights.card["protocol"]["hash"] == protocol.hash
-    assert set(run.scores["class"].unique().to_pylist()) <= set(
+    assert set(run.scores_table["class"].unique().to_pylist()) <= set(
         protocol.classes or ("real", "fake", *trees.FFPP_METHODS)
     )
 

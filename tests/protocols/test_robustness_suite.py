@@ -27,7 +27,7 @@ def test_the_suite_runs_on_clips_in_the_layout_of_its_data_set(tmp_path: Path, d
     manifest = prepare("ff++", root, tmp_path / "m", protocol="robustness/v1", jobs=1, quiet=True)
     run = evaluate(detector, "robustness/v1", [manifest.path], out=tmp_path / "run", roots={"ff++": root}, quiet=True)
     conditions = {c.name for c in suite("robustness/v1")} | {"clean"}
-    assert set(run.scores["condition"].unique().to_pylist()) == conditions - set(run.result.unavailable)
+    assert set(run.scores_table["condition"].unique().to_pylist()) == conditions - set(run.result.unavailable)
     assert {m.name for m in run.result.metrics} == set(load_protocol("robustness/v1").metrics.names)
     assert all(m.value is not None for m in run.result.metrics)
     assert {r.name for r in run.result.robustness} == set(load_protocol("robustness/v1").metrics.names)

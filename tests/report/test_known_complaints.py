@@ -12,9 +12,9 @@ from paper_runs import write_paper_run
 
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError, ModelError
+from dfbench.evaluation.run import open_runs
 from dfbench.models.card import Intended, SelectionRecord, WeightCard, check_card
 from dfbench.protocols.files import load_protocol, protocol_names
-from dfbench.report import load_runs
 from dfbench.report.papers import build, load_table, paper_table
 from dfbench.report.papers.matching import why_not
 from dfbench.resources import facts_folder
@@ -26,7 +26,7 @@ PUBLISHED = load_published(facts_folder() / "published_results.csv")
 def test_complaint_01_a_table_can_not_be_reproduced(tmp_path: Path) -> None:
     """The printed number stands beside ours, with the rules of both and what differs."""
     run = write_paper_run(tmp_path / "run", "deepfakebench/v1", "xception", "celeb-df-v2")
-    text = paper_table("deepfakebench", load_runs([run]))
+    text = paper_table("deepfakebench", open_runs([run]))
     published, ours = [x for x in text.splitlines() if x.startswith("Xception")]
     assert "73.65" in published
     assert "[" in ours
@@ -85,7 +85,7 @@ def test_complaint_14_another_crop_breaks_a_detector_without_a_word(tmp_path: Pa
     with pytest.raises(ModelError, match="trained on 'native' crops of 128 pixels, the data are 'box' crops"):
         check_card(card, tmp_path / "w.safetensors", Intended(profile=rules.crops.profile, size=rules.crops.size))
     run = write_paper_run(tmp_path / "run", "grnet/hff-binary", rule={"profile": "native"})
-    (loaded,) = load_runs([run])
+    (loaded,) = open_runs([run])
     assert "crop profile is native, the cell's box" in why_not(load_table("grnet-5"), loaded)
 
 
@@ -108,7 +108,7 @@ def test_complaint_17_frame_level_or_video_level(
 ) -> None:
     """A cell takes the number of its own level, of its own data set: DFDC preview is not DFDC."""
     run = write_paper_run(tmp_path / "run", protocol, "xception", dataset)
-    grid = build(load_table(table), PUBLISHED, load_runs([run]))
+    grid = build(load_table(table), PUBLISHED, open_runs([run]))
     (ours,) = [line for line in grid.lines if line.name == "Xception" and line.whose == "dfbench"]
     filled = {c.head: cell for c, cell in zip(grid.table.column, ours.cells, strict=True) if cell.fits}
     assert column in filled
@@ -122,7 +122,7 @@ def test_complaint_19_compressions_are_mixed_up(tmp_path: Path) -> None:
     light = write_paper_run(tmp_path / "light", "grnet/ffpp-binary", dataset="ff++", subset="c23")
     heavy = write_paper_run(tmp_path / "heavy", "grnet/ffpp-binary@c40", dataset="ff++", subset="c40", gap=0.5)
     mixed = write_paper_run(tmp_path / "mixed", "grnet/ffpp-binary", "meso4", "ff++", subset="c40")
-    grid = build(load_table("grnet-7"), PUBLISHED, load_runs([light, heavy, mixed]))
+    grid = build(load_table("grnet-7"), PUBLISHED, open_runs([light, heavy, mixed]))
     found = {
         line.name: [[fit.run.folder.name for fit in cell.fits] for cell in line.cells[:2]]
         for line in grid.lines

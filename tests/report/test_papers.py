@@ -14,10 +14,10 @@ from paper_runs import write_paper_run
 
 from dfbench.cli.main import COMMANDS, run_command
 from dfbench.errors import DataError, UsageError
+from dfbench.evaluation.run import open_runs
 from dfbench.models.registry import get_spec, model_names
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.reference import protocol_ref
-from dfbench.report import load_runs
 from dfbench.report.papers import PAPER_FORMATS, build, load_table, paper_table, table_names
 from dfbench.report.papers.build import Grid, Line, published_number
 from dfbench.report.papers.matching import why_not
@@ -30,7 +30,7 @@ GRNET = [f"grnet-{n}" for n in range(1, 10)]
 
 
 def grid(name: str, *folders: Path) -> Grid:
-    return build(load_table(name), PUBLISHED, load_runs(folders) if folders else [])
+    return build(load_table(name), PUBLISHED, open_runs(folders) if folders else [])
 
 
 def line(table: Grid, name: str, whose: str = "dfbench") -> Line:
@@ -141,7 +141,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_a_run_fills_its_own_cell_and_no_other(run: Path) -> None:
-    (loaded,) = load_runs([run])
+    (loaded,) = open_runs([run])
     value = next(v for v in loaded.result.metrics if v.name == "acc.frame" and v.manipulation == "all")
     cells = line(grid("grnet-5", run), "GRnet").cells
     assert value.value is not None
@@ -168,12 +168,12 @@ def test_the_average_needs_all_its_columns(tmp_path: Path) -> None:
 
 def test_seeds_are_combined_with_their_spread(tmp_path: Path) -> None:
     folders = [write_paper_run(tmp_path / str(s), "grnet/hff-binary", seed=s) for s in (1, 2, 3)]
-    values = [100 * (next(v for v in r.result.metrics if v.name == "acc.frame").value or 0) for r in load_runs(folders)]
+    values = [100 * (next(v for v in r.result.metrics if v.name == "acc.frame").value or 0) for r in open_runs(folders)]
     found = line(grid("grnet-5", *folders), "GRnet")
     assert found.cells[0].value == pytest.approx(fmean(values))
     assert found.cells[0].spread == pytest.approx(stdev(values))
     assert (found.cells[0].low, found.seeds) == (None, (1, 2, 3))
-    assert f"±{stdev(values):.2f}" in paper_table("grnet-5", load_runs(folders))
+    assert f"±{stdev(values):.2f}" in paper_table("grnet-5", open_runs(folders))
 
 
 def test_of_one_seed_the_latest_run_counts(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_runs_under_other_conditions_fill_nothing(tmp_path: Path, changes: dict[
     folder = write_paper_run(tmp_path / "run", "grnet/hff-binary", **changes)  # type: ignore[arg-type]
     table = grid("grnet-5", folder)
     assert not any(cell.fits for one in table.lines for cell in one.cells)
-    (loaded,) = load_runs([folder])
+    (loaded,) = open_runs([folder])
     assert reason in why_not(load_table("grnet-5"), loaded)
 
 
@@ -244,7 +244,7 @@ def test_runs_and_weights_of_an_earlier_version_of_dfbench_fill_their_cells(tmp_
 def test_another_content_of_the_protocol_fills_nothing(tmp_path: Path) -> None:
     other = ProtocolRef(name="grnet/hff-binary", version=1, hash="0" * 64)
     folder = write_paper_run(tmp_path / "run", "grnet/hff-binary", protocol_ref=other)
-    (loaded,) = load_runs([folder])
+    (loaded,) = open_runs([folder])
     assert "had another content" in why_not(load_table("grnet-5"), loaded)
     assert line(grid("grnet-5", folder), "GRnet").cells[0].value is None
 
@@ -258,7 +258,7 @@ def test_options_tell_the_rows_of_one_detector_apart(tmp_path: Path) -> None:
     assert line(table, "GRnet AFM only (no MTE)").cells[0].value is None
     fetched = write_paper_run(tmp_path / "fetched", "grnet/components", options={"pretrained": True}, seed=8)
     assert len(line(grid("grnet-1", plain, fetched), "GRnet").cells[0].fits) == 2
-    assert "pretrained=True" in paper_table("grnet-1", load_runs([fetched]))
+    assert "pretrained=True" in paper_table("grnet-1", open_runs([fetched]))
 
 
 def test_weights_trained_alike_serve_the_generalisation_table(tmp_path: Path) -> None:
@@ -304,12 +304,12 @@ def test_what_differs_from_the_best_beyond_chance_is_marked(tmp_path: Path) -> N
     table = grid("grnet-5", best, alike, worse)
     marks = {name: line(table, name).cells[0].differs for name in ("GRnet", "XceptionNet", "Meso-4", "Capsule")}
     assert marks == {"GRnet": None, "XceptionNet": False, "Meso-4": True, "Capsule": None}
-    text = paper_table("grnet-5", load_runs([best, alike, worse]))
+    text = paper_table("grnet-5", open_runs([best, alike, worse]))
     assert re.search(r"^Meso-4 +dfbench +[\d.]+† \[", text, re.MULTILINE)
     assert "Holm's correction within the column" in text
-    few = load_runs([best, worse])[1]
-    kept = few.scores.slice(0, 100)
-    other = build(load_table("grnet-5"), PUBLISHED, [load_runs([best])[0], replace(few, scores=kept)])
+    few = open_runs([best, worse])[1]
+    kept = few.scores_table.slice(0, 100)
+    other = build(load_table("grnet-5"), PUBLISHED, [open_runs([best])[0], replace(few, scores_table=kept)])
     assert line(other, "Meso-4").cells[0].differs is None
 
 
@@ -362,7 +362,7 @@ def test_what_was_published_with_imagenet_weights_is_trained_so_or_marked(run: P
         asked = "train --model M" in command and "--option pretrained=true" in command.partition("&&")[0]
         assert asked == any(name in ("grnet", "capsule", "xception") for name in names)
     assert "of GRnet started from random weights, the published one from ImageNet's." in paper_table(
-        "grnet-5", load_runs([run])
+        "grnet-5", open_runs([run])
     )
 
 
@@ -370,7 +370,7 @@ def test_what_was_published_with_imagenet_weights_is_trained_so_or_marked(run: P
 
 
 def test_text_markdown_and_latex_say_the_rules(run: Path) -> None:
-    loaded = load_runs([run])
+    loaded = open_runs([run])
     for fmt in ("text", "md", "tex"):
         text = paper_table("grnet-5", loaded, fmt).replace("\\", "")
         assert "grnet/hff-binary version 2" in text
@@ -386,7 +386,7 @@ def test_text_markdown_and_latex_say_the_rules(run: Path) -> None:
 
 
 def test_csv_keeps_every_number_with_its_rule(run: Path) -> None:
-    loaded = load_runs([run])
+    loaded = open_runs([run])
     rows = list(csv.DictReader(io.StringIO(paper_table("grnet-5", loaded, "csv"))))
     (ours,) = [r for r in rows if (r["method"], r["whose"], r["column"]) == ("GRnet", "dfbench", "Raw")]
     assert (ours["protocol"], ours["metric"]) == ("grnet/hff-binary", "acc.frame")
@@ -435,7 +435,7 @@ def test_a_given_run_that_fits_nowhere_is_named_with_the_reason(
     [
         (["grnet-55"], 2, "grnet-5"),
         (["grnet-5", "--format", "html"], 2, "unknown table format"),
-        (["grnet-5", "nowhere"], 3, "no run folder nowhere"),
+        (["grnet-5", "nowhere"], 3, "run folder not found: nowhere"),
     ],
 )
 def test_mistakes(words: list[str], code: int, says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,9 @@ import pytest
 import run_folders
 from run_folders import CONDITIONS, FAMILIES
 
+from dfbench.evaluation.run import open_runs
 from dfbench.metrics.robustness import Origin, robustness
-from dfbench.report import load_runs, result_rows, write_report
+from dfbench.report import result_rows, write_report
 from dfbench.report.figures.robustness import curves_figure, grid, heat_figure, standard_families
 from dfbench.report.robustness import SUMMARY_HEAD, cells_csv, judged, left_out, summary_cells, without_suite
 from dfbench.schema.scores import SCORES
@@ -31,7 +32,7 @@ def suite_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_lines_come_by_data_and_metric(suite_runs: list[Path]) -> None:
-    found = judged(load_runs(suite_runs))
+    found = judged(open_runs(suite_runs))
     assert [(j.data, j.found.name, j.label) for j in found] == [
         (data, name, label)
         for data in ("mini/c23", "mini/c40")
@@ -45,7 +46,7 @@ def test_lines_come_by_data_and_metric(suite_runs: list[Path]) -> None:
 
 
 def test_every_cell_is_in_the_csv(suite_runs: list[Path]) -> None:
-    runs = load_runs(suite_runs)
+    runs = open_runs(suite_runs)
     rows = list(csv.DictReader(io.StringIO(cells_csv(judged(runs)))))
     assert len(rows) == 2 * 2 * 2 * len(CONDITIONS)
     for row in rows:
@@ -54,7 +55,7 @@ def test_every_cell_is_in_the_csv(suite_runs: list[Path]) -> None:
 
 
 def test_curves_and_heat_maps_show_every_family(suite_runs: list[Path]) -> None:
-    found = [j for j in judged(load_runs(suite_runs)) if j.found.name == "auc.video.mean" and j.data == "mini/c23"]
+    found = [j for j in judged(open_runs(suite_runs)) if j.found.name == "auc.video.mean" and j.data == "mini/c23"]
     assert standard_families(found) == list(FAMILIES)
     values = grid(found[0], FAMILIES)
     assert values.shape == (3, 5)
@@ -81,7 +82,7 @@ def test_a_run_of_two_conditions_has_no_curves_but_cells(tmp_path: Path) -> None
     run = run_folders.write_run(
         tmp_path / "r", scores, run_folders.result_of(scores, names=("auc.frame",), robustness=found), examples=False
     )
-    (first, _) = judged(load_runs([run]))
+    (first, _) = judged(open_runs([run]))
     assert curves_figure([first], "c", mini=False) is None
     assert heat_figure(first, "h", mini=False) is None
     page = write_report([run], tmp_path / "out").read_text("utf-8")
@@ -106,7 +107,7 @@ def test_the_page_and_its_tables(suite_runs: list[Path], tmp_path: Path) -> None
 
 
 def test_a_table_of_many_conditions_shows_those_asked_for(suite_runs: list[Path]) -> None:
-    runs = load_runs(suite_runs)
+    runs = open_runs(suite_runs)
     rows = result_rows([run.result for run in runs], [run.label for run in runs])
     assert len({row.condition for row in rows}) == 1 + len(CONDITIONS)
     few = [row for row in rows if row.condition in ("clean", "JP60")]

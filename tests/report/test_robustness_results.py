@@ -11,7 +11,7 @@ import pytest
 import run_folders
 from loading import load_file
 
-from dfbench.report import load_runs
+from dfbench.evaluation.run import open_runs
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_files_hold_every_detector_and_condition(script: ModuleType, folders: list[Path], tmp_path: Path) -> None:
-    runs = load_runs(folders)
+    runs = open_runs(folders)
     script.write(tmp_path, runs)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["robustness.csv", "robustness.md", "robustness.svg"]
     lines = list(csv.DictReader((tmp_path / "robustness.csv").open(encoding="utf-8")))
@@ -49,7 +49,7 @@ def test_files_hold_every_detector_and_condition(script: ModuleType, folders: li
 
 
 def test_the_page_says_who_has_nothing_to_lose(script: ModuleType, folders: list[Path]) -> None:
-    page = script.page(load_runs(folders))
+    page = script.page(open_runs(folders))
     assert "meso4 does not tell real from fake on clean crops" in page
     assert "grnet does not tell" not in page
     assert "40 real and 160 fake videos" in page

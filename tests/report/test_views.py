@@ -17,9 +17,10 @@ import run_folders
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dfbench.evaluation.run import Run, open_runs
 from dfbench.metrics import aggregate, brier, compute_metrics, ece
 from dfbench.metrics.samples import Samples
-from dfbench.report import Run, load_runs, result_rows, write_report
+from dfbench.report import result_rows, write_report
 from dfbench.report.citations import citations
 from dfbench.report.examples import MOST_ERRORS, load_examples, pictures
 from dfbench.report.figures.confusion import matrices
@@ -112,15 +113,15 @@ def test_reliability_diagrams_name_their_numbers() -> None:
 
 
 def test_videos_are_sorted_by_error_and_complete(two_runs: tuple[Path, Path]) -> None:
-    runs = load_runs(list(two_runs))
+    runs = open_runs(list(two_runs))
     shown = look_into(runs, result_rows([r.result for r in runs], [r.label for r in runs]))
     found = videos(shown)
-    assert len(found) == sum(len(set(r.scores["media_id"].to_pylist())) for r in runs)
+    assert len(found) == sum(len(set(r.scores_table["media_id"].to_pylist())) for r in runs)
     away = [v.off_by for v in found if v.off_by is not None]
     assert away == sorted(away, reverse=True)
     rows = list(csv.DictReader(io.StringIO(videos_csv(found))))
     assert len(rows) == len(found)
-    frame = runs[0].scores.to_pandas()
+    frame = runs[0].scores_table.to_pandas()
     ok = frame[frame["status"] == "ok"]
     means = aggregate(ok["media_id"].to_numpy(str), ok["label"].to_numpy(), ok["score"].to_numpy(), "mean")
     expected = dict(zip(means.media_ids.tolist(), means.scores.tolist(), strict=True))
@@ -180,7 +181,7 @@ def test_many_conditions_are_drawn_for_untouched_samples_alone(tmp_path: Path) -
     scores = pa.concat_tables([p.cast(SCORES.schema()) for p in parts]).combine_chunks()
     result = run_folders.result_of(scores, names=("auc.frame",))
     run = run_folders.write_run(tmp_path / "run", scores, result, examples=False)
-    runs = load_runs([run])
+    runs = open_runs([run])
     shown = look_into(runs, result_rows([runs[0].result], [runs[0].label]))
     assert shown.rule == "frame"
     assert shown.places == (("mini", "c23", "clean"), ("mini", "c40", "clean"))
@@ -196,7 +197,7 @@ def test_many_conditions_are_drawn_for_untouched_samples_alone(tmp_path: Path) -
 
 
 def test_confusion_matrices_of_several_classes(classes_run: Path, tmp_path: Path) -> None:
-    runs = load_runs([classes_run])
+    runs = open_runs([classes_run])
     rows = result_rows([runs[0].result], [runs[0].label])
     found = matrices(look_into(runs, rows))
     assert len(found) == 2  # two compressions
@@ -220,7 +221,7 @@ def test_two_classes_have_no_matrix(two_runs: tuple[Path, Path], tmp_path: Path)
 
 
 def test_spread_shows_every_method_that_has_a_score(two_runs: tuple[Path, Path]) -> None:
-    runs = load_runs(list(two_runs))
+    runs = open_runs(list(two_runs))
     shown = look_into(runs, result_rows([r.result for r in runs], [r.label for r in runs]))
     tables = {seen.label: seen.videos for seen in shown.detectors}
     svg = spread_figure(tables, "t", "s", False)
@@ -274,7 +275,7 @@ def test_warnings_stand_at_the_top_and_only_there(two_runs: tuple[Path, Path], t
         caution="the split is not the authors'",
     )
     run = run_folders.write_run(tmp_path / "run", scores, result, examples=False)
-    runs = load_runs([run])
+    runs = open_runs([run])
     rows = result_rows([runs[0].result], [runs[0].label])
     told = warnings(rows)
     assert len(told) == 3
@@ -288,10 +289,10 @@ def test_warnings_stand_at_the_top_and_only_there(two_runs: tuple[Path, Path], t
 
 
 def test_detectors_data_sets_and_dfbench_are_cited(two_runs: tuple[Path, Path]) -> None:
-    runs = load_runs(list(two_runs))
+    runs = open_runs(list(two_runs))
     first = runs[0].result
     named = [m.model_copy(update={"dataset": name}) for m, name in zip(first.metrics, ("ff++", "own"), strict=False)]
-    changed = Run(runs[0].folder, "m", first.model_copy(update={"metrics": tuple(named)}), runs[0].scores)
+    changed = Run(runs[0].folder, first.model_copy(update={"metrics": tuple(named)}), runs[0].scores_table, "m")
     entries = citations([changed, *runs])
     assert sum("guo2023" in e for e in entries) == 1
     assert sum(e.startswith("@misc{ffpp,") and "FaceForensics++" in e for e in entries) == 1

@@ -38,7 +38,7 @@ def test_scores_are_those_of_prepare_and_evaluate(
         text.replace("[metrics]\n", '[metrics]\nfaces = "largest"\n' if rule == "all" else "[metrics]\n")
     )
     run = evaluate("meso4", protocol, [manifest.path], weights, tmp_path / "run", device="cpu", quiet=True)
-    expected = dict(zip(run.scores["sample_id"].to_pylist(), run.scores["score"].to_pylist(), strict=True))
+    expected = dict(zip(run.scores_table["sample_id"].to_pylist(), run.scores_table["score"].to_pylist(), strict=True))
 
     found = dfbench.score(root, "meso4", weights, frames=2, faces=rule, device="cpu", jobs=1, quiet=True)
     mine: dict[str, float | None] = {}

@@ -9,12 +9,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dfbench.evaluation.run import Run
 from dfbench.metrics import parse_metric, video_table
 from dfbench.metrics.compute import samples_by_cell
 from dfbench.metrics.samples import Samples
 from dfbench.metrics.score_rows import Place
 from dfbench.report.rows import Row
-from dfbench.report.runs import Run
 
 MOST_PLACES = 12
 """Data sets x subsets x conditions that get figures of their own; beyond it, untouched samples alone."""
@@ -97,7 +97,9 @@ def _see(run: Run, rows: Sequence[Row], rule: str, places: Sequence[Place]) -> S
     declared = next((r.threshold for r in rows if r.model == run.label and r.threshold is not None), 0.5)
     result, name = run.result, f"auc.{rule}"
     aggregation = parse_metric(name).aggregation or "mean"
-    scores = run.scores.filter(pc.is_in(run.scores["condition"], pa.array(sorted({p[2] for p in places}), pa.string())))
+    scores = run.scores_table.filter(
+        pc.is_in(run.scores_table["condition"], pa.array(sorted({p[2] for p in places}), pa.string()))
+    )
     samples = samples_by_cell(
         scores,
         name,

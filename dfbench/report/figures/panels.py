@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from dfbench.evaluation.run import Run
 from dfbench.metrics.names import title_of
 from dfbench.metrics.score_rows import Place
 from dfbench.report.figures.curves import calibration_figure, det_figure, roc_figure
@@ -15,7 +16,6 @@ from dfbench.report.figures.figure_data import Seen, Shown
 from dfbench.report.figures.robustness import curves_figure, heat_figure
 from dfbench.report.robustness import judged
 from dfbench.report.rows import Row, metrics_of
-from dfbench.report.runs import Run
 
 Figures = tuple[str, ...]
 

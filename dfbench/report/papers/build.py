@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
+from dfbench.evaluation.run import Run
 from dfbench.metrics import majority, parse_metric
 from dfbench.report.papers.definition import Column, Method, Ours, PaperTable
 from dfbench.report.papers.matching import Fitting, fitting, options_of, published_pretrained
 from dfbench.report.papers.significance import differing
-from dfbench.report.runs import Run
 from dfbench.schema.published import PublishedNumber, rows_where
 from dfbench.schema.result import MAJORITY
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dfbench.evaluation.run import Run
 from dfbench.metrics import parse_metric
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.needs import prepare_commands
 from dfbench.protocols.protocol import Protocol
 from dfbench.report.papers.build import Cell, Grid
 from dfbench.report.papers.matching import options_of, published_pretrained
-from dfbench.report.runs import Run
 from dfbench.schema.published import PublishedNumber, rows_where
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dfbench.evaluation.run import Run
 from dfbench.models.registry import get_spec, model_names
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.reference import protocol_ref
 from dfbench.report.papers.definition import Method, Ours, PaperTable
-from dfbench.report.runs import Run
 from dfbench.schema.result import MetricValue, ProtocolRef
 
 FREE_OPTIONS = ("pretrained",)

@@ -48,7 +48,7 @@ def _p_value(best: Fitting, other: Fitting) -> float | None:
 
 def _cell(fit: Fitting) -> pa.Table:
     """The scores of the number's data set, subset and condition."""
-    value, scores = fit.value, fit.run.scores
+    value, scores = fit.value, fit.run.scores_table
     keep = pc.and_(
         pc.equal(scores["dataset"], value.dataset),
         pc.and_(pc.equal(scores["subset"], value.subset), pc.equal(scores["condition"], value.condition)),
