@@ -38,7 +38,7 @@ def test_import_then_compare(files, capsys):
         (["import", "scores", "weak.csv", "--out", "r", "--failure-policy", "drop"], 2, "unknown failure policy"),
         (["import", "scores", "weak.csv"], 2, "--out"),
         (["compare", "weak", "weak", "--format", "html"], 2, "unknown table format"),
-        (["compare", "weak", "strong"], 3, "no run folder"),
+        (["compare", "weak", "strong"], 3, "run folder not found"),
     ],
 )
 def test_errors_and_exit_codes(files, monkeypatch, capsys, words, code, message):

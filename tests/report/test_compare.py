@@ -125,5 +125,5 @@ def test_imported_scores_name_no_protocol(folders):
 
 
 def test_a_folder_that_is_no_run(tmp_path, folders):
-    with pytest.raises(DataError, match="no run folder"):
+    with pytest.raises(DataError, match="run folder not found"):
         compare_runs(tmp_path / "none", folders[0][0])

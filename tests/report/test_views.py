@@ -137,7 +137,7 @@ def test_a_video_without_a_score_stands_last() -> None:
     rows = scores.to_pylist()
     rows[0] |= {"status": "no_face", "score": None, "logits": None}
     table = pa.Table.from_pylist(rows, schema=SCORES.schema())
-    run = Run(Path("x"), "m", run_folders.result_of(table), table)
+    run = Run(Path("x"), run_folders.result_of(table), table, "m")
     last = videos(look_into([run], result_rows([run.result], ["m"])))[-1]
     assert (last.media_id, last.call, last.score, last.frames, last.requested) == (
         rows[0]["media_id"], "no score", None, 0, 1,
@@ -192,7 +192,7 @@ def test_many_conditions_are_drawn_for_untouched_samples_alone(tmp_path: Path) -
     assert "judgements of videos and images under clean, the mean over their frames" in html
     touched = scores.filter(pa.compute.not_equal(scores["condition"], "clean"))
     found = run_folders.result_of(touched, names=("auc.frame",))
-    shown = look_into([Run(run, "m", found, touched)], result_rows([found], ["m"]))
+    shown = look_into([Run(run, found, touched, "m")], result_rows([found], ["m"]))
     assert len(shown.places) == MOST_PLACES  # nothing is untouched: the first ones
 
 
