@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -158,3 +159,9 @@ def test_views_and_reprs(folder):
     page = run._repr_html_()
     assert "<table" in page
     assert "auc.video.mean" in page
+
+
+def test_a_run_of_version_0_1_0_opens():
+    run = open_run(Path(__file__).resolve().parents[1] / "compat" / "v0_1_0" / "run")
+    assert run.result.versions["dfbench"] == "0.1.0"
+    assert run.get("auc.frame").value == run.metrics.query("name == 'auc.frame'")["value"].iloc[0]
