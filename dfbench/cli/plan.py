@@ -31,16 +31,16 @@ def show_plan(plan: Plan, out: Path, workers: int, portion: Portion | None = Non
     from dfbench.cli.prepare import say_left_out, say_warnings
 
     print_table(COLUMNS, inventory(plan.scan))
-    say_left_out({k: list(v) for k, v in plan.scan.left_out.items()})
+    say_left_out({k: list(v) for k, v in plan.scan.excluded.items()})
     say_warnings(plan.scan.warnings)
     _show_estimate(plan, out, workers, portion)
 
 
 def inventory(scan: Scan) -> list[tuple[Cell, ...]]:
     """Rows of :data:`COLUMNS`; where nothing says how many there should be, the last three cells are ``-``."""
-    from dfbench.datasets.counts import flat, media_cell
+    from dfbench.datasets.adapter import count_key, flat
 
-    have = Counter(media_cell(media) for media in scan.media)
+    have = Counter(count_key(media) for media in scan.media)
     expected, missing = dict(flat(scan.expected)), dict(flat(scan.missing))
     rows: list[tuple[Cell, ...]] = []
     for cell in sorted({*expected, *have}):

@@ -158,7 +158,7 @@ def _mini_settings(pairs: str | None, seed: int | None) -> MiniSettings:
 
 def show_summary(manifest: Manifest) -> None:
     """Print what became of the requested frames, with examples of what went wrong."""
-    from dfbench.datasets.counts import total
+    from dfbench.datasets.adapter import total
     from dfbench.manifest.summary import SUMMARY_COLUMNS, statuses
     from dfbench.schema.manifest import STATUSES
 
@@ -185,7 +185,7 @@ def show_summary(manifest: Manifest) -> None:
 
 def say_sampling(info: ManifestInfo) -> None:
     """Print what totals asked for and the clips did not have, and which scene groups share their geometry."""
-    from dfbench.datasets.counts import flat
+    from dfbench.datasets.adapter import flat
 
     for (subset, split, label, method), number in flat(info.shortfall):
         name = method if method == label else f"{label} {method}"

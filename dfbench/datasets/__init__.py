@@ -1,1 +1,10 @@
-"""One adapter a data set: a tree on disk becomes a media table, from names and lists alone."""
+"""Data set adapters: each reads one layout and turns a tree on disk into a media table, from names and lists alone.
+
+An adapter never opens media. It applies the official split, inverts foreign label conventions, and compares what it
+found with the published numbers. See :class:`Adapter` for the interface and docs/datasets.md for the layouts.
+"""
+
+from dfbench.datasets.adapter import Adapter, Filters, Scan
+from dfbench.datasets.registry import get_adapter, list_datasets
+
+__all__ = ["Adapter", "Filters", "Scan", "get_adapter", "list_datasets"]

@@ -1,4 +1,4 @@
-"""What adapters share: gather media, keep account of what is not used, apply filters, make the scan."""
+"""The common part of all adapters: collect media, record what is excluded, apply filters, build the scan."""
 
 from __future__ import annotations
 
@@ -9,76 +9,74 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from dfbench.datasets.adapter import Scan
-from dfbench.datasets.counts import Cell, missing_of, nested
-from dfbench.datasets.filters import Filters, make_filters
+from dfbench.datasets.adapter import CountKey, Filters, Scan, count_key, make_filters, missing_of, nested
 from dfbench.errors import DataError, unknown_name
 from dfbench.schema.media import Media
 
-NOT_A_CLIP = "a name that is not a clip's"
+NOT_A_CLIP = "not the name of a clip"
 SECOND_FILE = "a second file of the same clip"
-BAD_NAME = "a name with '#', a backslash or bytes that are no text, which ids can not hold"
+BAD_NAME = "a name with '#', a backslash or bytes that are not text, which ids cannot contain"
 NOT_LISTED = "not named in the label file"
-_NO_TEXT = re.compile("[\udc80-\udcff]")  # what Python makes of bytes in names that are no text
+_NOT_TEXT = re.compile("[\udc80-\udcff]")  # how Python represents bytes of names that are not valid text
 _BAD = re.compile("[#\\\\\udc80-\udcff]")
 
 
 @dataclass
-class Finds:
-    """What one reading of a tree has gathered so far.
+class Findings:
+    """What has been collected while a tree is read.
 
     Attributes:
         tree: the folder that paths are relative to.
         media: media id -> media.
-        expected: published counts, unfiltered.
-        left_out: reason -> paths found but not used.
-        warnings: sentences for people.
+        expected: published counts, before filters.
+        excluded: reason -> paths found but not used.
+        warnings: sentences for the user.
     """
 
     tree: Path
     media: dict[str, Media] = field(default_factory=dict)
-    expected: dict[Cell, int] = field(default_factory=dict)
-    left_out: dict[str, list[str]] = field(default_factory=dict)
+    expected: dict[CountKey, int] = field(default_factory=dict)
+    excluded: dict[str, list[str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def add(self, media: Media) -> bool:
-        """Take a medium; False, and named among what is left out, if its name is unfit or taken already."""
-        if _BAD.search(f"{media.subset}{media.manipulation}{media.name}") or _NO_TEXT.search(media.path):
-            self.leave_out(BAD_NAME, media.path)
+        """Add a medium; if its name is unsuitable or already used, record it as excluded and return False."""
+        if _BAD.search(f"{media.subset}{media.manipulation}{media.name}") or _NOT_TEXT.search(media.path):
+            self.exclude(BAD_NAME, media.path)
             return False
         if self.media.setdefault(media.media_id, media) is not media:
-            self.leave_out(SECOND_FILE, media.path)
+            self.exclude(SECOND_FILE, media.path)
             return False
         return True
 
-    def leave_out(self, reason: str, path: str) -> None:
-        """Name something that was found but is not used."""
-        # Names on disk may be no valid text; the list of them must be.
+    def exclude(self, reason: str, path: str) -> None:
+        """Record a file that was found but is not used."""
+        # Names on disk need not be valid text, but the record of them must be.
         shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        self.left_out.setdefault(reason, []).append(shown)
+        self.excluded.setdefault(reason, []).append(shown)
 
-    def expect(self, cell: Cell, number: int) -> None:
+    def expect(self, key: CountKey, number: int) -> None:
         """Add to the published counts."""
-        self.expected[cell] = self.expected.get(cell, 0) + number
+        self.expected[key] = self.expected.get(key, 0) + number
 
     def warn(self, sentence: str) -> None:
-        """Tell people something."""
+        """Add a warning."""
         self.warnings.append(sentence)
 
 
 @dataclass(frozen=True)
-class DataSet(ABC):
-    """Base of the adapters: everything around the reading of the tree.
+class DataSetAdapter(ABC):
+    """Base class of the adapters: everything except the reading of the tree.
 
     Attributes:
-        name: command-line name, first part of every media id.
+        name: command-line name, the first part of every media id.
         title: full name.
         licence: licence note.
-        access: how to get it.
-        citation: what to cite.
-        layout: what the tree looks like, for hints.
-        subsets: subsets it can have; empty: any, as found.
-        manipulations: methods it can have; empty: any, as found.
+        access: how to get the data.
+        citation: the publication to cite.
+        layout: description of the tree, for hints.
+        subsets: subsets it can have; empty: any that are found.
+        manipulations: methods it can have; empty: any that are found.
         subset_aliases: other spellings of subsets.
     """
 
@@ -93,17 +91,20 @@ class DataSet(ABC):
     subset_aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @abstractmethod
-    def read(self, root: Path) -> Finds:
-        """Everything that lies below ``root``, unfiltered.
+    def read(self, root: Path) -> Findings:
+        """Collect everything below ``root``, without filters.
 
         Raises:
-            DataError: no tree of this data set, or one that contradicts itself.
+            DataError: there is no tree of this data set, or it is inconsistent.
         """
+
+    def expect_requested(self, findings: Findings, filters: Filters) -> None:  # noqa: B027
+        """Add published counts that apply only if a filter names them; by default none."""
 
     def filters(
         self, subsets: Sequence[str] = (), splits: Sequence[str] = (), manipulations: Sequence[str] = ()
     ) -> Filters:
-        """Check filter values; where any name may occur, what is there is checked by :meth:`scan`."""
+        """Check filter values; if a data set can have any names, :meth:`scan` checks them against those found."""
         known_subsets = self.subsets or tuple(subsets)
         known_methods = self.manipulations or tuple(manipulations)
         return make_filters(
@@ -122,49 +123,45 @@ class DataSet(ABC):
         root = Path(root)
         if not root.is_dir():
             raise DataError(f"no folder {root}", self.layout)
-        finds = self.read(root)
-        self._check_names(filters, finds)
-        kept = [m for m in finds.media.values() if _keeps(filters, (m.subset, m.split, "", m.manipulation))]
+        findings = self.read(root)
+        self._check_names(filters, findings)
+        kept = [m for m in findings.media.values() if filters.keeps(count_key(m))]
         if not kept:
-            raise self._nothing(filters, finds)
-        expected = nested((cell, n) for cell, n in finds.expected.items() if _keeps(filters, cell))
+            raise self._nothing(filters, findings)
+        self.expect_requested(findings, filters)
+        expected = nested((key, n) for key, n in findings.expected.items() if filters.keeps(key))
         media = tuple(sorted(kept, key=lambda m: (m.scene_group, m.media_id)))
         return Scan(
-            root=finds.tree,
+            root=findings.tree,
             media=media,
             expected=expected,
             missing=missing_of(expected, media),
-            left_out={reason: tuple(sorted(paths)) for reason, paths in sorted(finds.left_out.items())},
-            warnings=tuple(finds.warnings),
+            excluded={reason: tuple(sorted(paths)) for reason, paths in sorted(findings.excluded.items())},
+            warnings=tuple(findings.warnings),
         )
 
     def no_tree(self, root: Path) -> DataError:
-        """The error for a root below which this data set does not lie."""
+        """Return the error for a root that does not contain this data set."""
         return DataError(f"no {self.title} tree in {root}", self.layout)
 
-    def _check_names(self, filters: Filters, finds: Finds) -> None:
-        asked = (("subset", filters.subsets), ("manipulation", filters.manipulations))
-        for kind, names in asked:
-            if finds.media and not getattr(self, f"{kind}s"):
-                there = {getattr(m, kind) for m in finds.media.values()}
+    def _check_names(self, filters: Filters, findings: Findings) -> None:
+        requested = (("subset", filters.subsets), ("manipulation", filters.manipulations))
+        for kind, names in requested:
+            if findings.media and not getattr(self, f"{kind}s"):
+                found = {getattr(m, kind) for m in findings.media.values()}
                 for name in names:
-                    if name not in there and name != "real":
-                        raise unknown_name(f"{kind} in {finds.tree}", name, there)
+                    if name not in found and name != "real":
+                        raise unknown_name(f"{kind} in {findings.tree}", name, found)
 
-    def _nothing(self, filters: Filters, finds: Finds) -> DataError:
+    def _nothing(self, filters: Filters, findings: Findings) -> DataError:
         chosen = ", ".join((*filters.subsets, *filters.splits, *filters.manipulations))
-        message = f"no media of {self.title} found in {finds.tree}" + (f" for {chosen}" if chosen else "")
-        reasons = "; ".join(f"{len(paths)} left out: {reason}" for reason, paths in sorted(finds.left_out.items()))
+        message = f"no media of {self.title} found in {findings.tree}" + (f" for {chosen}" if chosen else "")
+        reasons = "; ".join(f"{len(paths)} excluded: {reason}" for reason, paths in sorted(findings.excluded.items()))
         return DataError(message + (f" ({reasons})" if reasons else ""), self.layout)
 
 
-def _keeps(filters: Filters, cell: Cell) -> bool:
-    subset, split, _, manipulation = cell
-    return filters.keeps_subset(subset) and filters.keeps_split(split) and filters.keeps_manipulation(manipulation)
-
-
 def some(names: Sequence[str], most: int = 3) -> str:
-    """The first few of many names.
+    """Return the first few of many names as text.
 
     >>> some(["a", "b", "c", "d"])
     'a, b, c and 1 more'

@@ -1,8 +1,8 @@
 """Celeb-DF, version 1 and version 2.
 
 Sources: the README files of the repository celeb-deepfakeforensics (tree, numbers, meaning of the names) and
-``List_of_testing_videos.txt``, whose flag is **1 for real, 0 for fake**. What is not on that list is train. The
-parts share people: most fakes of the test list are made from real clips that are not on it.
+``List_of_testing_videos.txt``, whose flag is **1 for real, 0 for fake**. Clips that are not on that list are train. The
+splits share people: most fakes on the test list are made from real clips that are not on it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from dfbench.datasets.base import NOT_A_CLIP, DataSet, Finds, some
+from dfbench.datasets.base import NOT_A_CLIP, DataSetAdapter, Findings, some
 from dfbench.datasets.label_lists import posix, read_text
 from dfbench.datasets.layout import clips_first, find_file, find_tree, may_be_media, stem, with_videos
 from dfbench.datasets.tree import child, entries
@@ -35,11 +35,11 @@ V2_TEST = {CELEB: 108, YOUTUBE: 70, SYNTHESIS: 340}
 
 @dataclass(frozen=True)
 class People:
-    """What the name of a clip of Celeb-real or Celeb-synthesis tells.
+    """The people in the name of a clip of Celeb-real or Celeb-synthesis.
 
     Attributes:
-        target: who is seen, ``id0``.
-        source: whose face was put in; None for a real clip.
+        target: the person shown, ``id0``.
+        source: the person whose face was inserted; None for a real clip.
         base: name of the real clip.
     """
 
@@ -49,7 +49,7 @@ class People:
 
 
 def parse_name(name: str, folder: str) -> People | None:
-    """Take the name of a clip (without extension) apart; None if it names nobody.
+    """Parse the name of a clip (without extension); return None if it names no person.
 
     >>> parse_name("id2_id37_0001", SYNTHESIS)
     People(target='id2', source='id37', base='id2_0001')
@@ -64,58 +64,56 @@ def parse_name(name: str, folder: str) -> People | None:
 
 
 @dataclass(frozen=True)
-class CelebDF(DataSet):
+class CelebDF(DataSetAdapter):
     """Adapter for one version of Celeb-DF.
 
     Attributes:
-        clips: published number of clips a folder.
-        test_clips: of those, how many the test list names; None where that is not published.
+        clips: published number of clips per folder.
+        test_clips: number of these on the test list; None if it is not published.
     """
 
     clips: dict[str, int] = field(default_factory=dict)
     test_clips: dict[str, int] | None = None
 
-    def read(self, root: Path) -> Finds:
-        """Read the three folders, and the split from the list of testing videos."""
+    def read(self, root: Path) -> Findings:
+        """Read the three folders, and the split from the list of test videos."""
         tree = find_tree(root, lambda folder: any(child(folder, name) for name in FOLDERS), self.title)
         if tree is None:
             raise self.no_tree(root)
-        finds = Finds(tree)
+        findings = Findings(tree)
         file = find_file(tree, LIST_NAME)
         if file is None:
             raise DataError(
-                f"{tree} has no {LIST_NAME}, so that train and test can not be told apart",
-                "the list ships with the data set; copy it beside the three folders",
+                f"{tree} has no {LIST_NAME}, so train and test cannot be distinguished",
+                "the list is a part of the data set; copy it beside the three folders",
             )
-        tested = _read_list(file, finds)
-        seen: dict[str, int] = {}
-        for folder in FOLDERS:
-            seen[folder] = self._folder(finds, folder, tested)
-        self._expect(finds, tested)
-        self._compare(finds, file.name, tested, seen)
-        return finds
+        tested = _read_list(file, findings)
+        found = {folder: self._folder(findings, folder, tested) for folder in FOLDERS}
+        self._expect(findings, tested)
+        self._compare(findings, file.name, tested, found)
+        return findings
 
-    def _folder(self, finds: Finds, folder: str, tested: dict[tuple[str, str], int]) -> int:
-        place = child(finds.tree, folder)
-        if place is None:
+    def _folder(self, findings: Findings, folder: str, tested: dict[tuple[str, str], int]) -> int:
+        location = child(findings.tree, folder)
+        if location is None:
             return 0
-        place = with_videos(place)
-        where = place.relative_to(finds.tree).as_posix()
+        location = with_videos(location)
+        where = location.relative_to(findings.tree).as_posix()
         number = 0
-        for entry in clips_first(entries(place)):
+        for entry in clips_first(entries(location)):
             path, name = f"{where}/{entry.name}", stem(entry.name)
             usable = entry.is_file() and may_be_media(entry.name)
             if not usable or not _NAMES[folder].match(name):
-                finds.leave_out(NOT_A_CLIP, path)
+                findings.exclude(NOT_A_CLIP, path)
                 continue
             split: Split = "test" if (folder, name) in tested else "train"
-            number += finds.add(self._media(name, folder, split, path))
+            number += findings.add(self._media(name, folder, split, path))
         return number
 
     def _media(self, name: str, folder: str, split: Split, path: str) -> Media:
         fake = folder == SYNTHESIS
         people = parse_name(name, folder)
-        # A person's clips stand on both sides of the official split, so that the split is part of the group.
+        # The official split separates clips of the same person, so the split is a part of the group.
         group = name if people is None else f"{split}/{people.target}"
         return Media(
             dataset=self.name,
@@ -131,37 +129,39 @@ class CelebDF(DataSet):
             base_media_id=f"{self.name}/all/real/{people.base}" if people and fake else None,
         )
 
-    def _expect(self, finds: Finds, tested: dict[tuple[str, str], int]) -> None:
+    def _expect(self, findings: Findings, tested: dict[tuple[str, str], int]) -> None:
         for folder, number in self.clips.items():
             label = ("fake", SYNTHESIS) if folder == SYNTHESIS else ("real", "real")
-            listed = sum(place == folder for place, _ in tested)
+            listed = sum(name == folder for name, _ in tested)
             test = listed if self.test_clips is None else self.test_clips[folder]
-            finds.expect(("all", "test", *label), test)
-            finds.expect(("all", "train", *label), max(0, number - test))
+            findings.expect(("all", "test", *label), test)
+            findings.expect(("all", "train", *label), max(0, number - test))
 
-    def _compare(self, finds: Finds, file: str, tested: dict[tuple[str, str], int], seen: dict[str, int]) -> None:
-        listed = {folder: sum(place == folder for place, _ in tested) for folder in FOLDERS}
+    def _compare(
+        self, findings: Findings, file: str, tested: dict[tuple[str, str], int], found: dict[str, int]
+    ) -> None:
+        listed = {folder: sum(name == folder for name, _ in tested) for folder in FOLDERS}
         if self.test_clips is not None and listed != self.test_clips:
-            finds.warn(_about_list(file, listed, self.test_clips))
+            findings.warn(_about_list(file, listed, self.test_clips))
         other = V2_CLIPS if self.clips == V1_CLIPS else V1_CLIPS
-        if seen == other or any(seen[f] > self.clips[f] for f in FOLDERS):
-            numbers = ", ".join(f"{f} {seen[f]} (has {self.clips[f]})" for f in FOLDERS)
-            finds.warn(
-                f"these are not the numbers of {self.title}: {numbers}; is it the other version? "
-                "Nothing in the tree says which one it is"
+        if found == other or any(found[f] > self.clips[f] for f in FOLDERS):
+            numbers = ", ".join(f"{f} {found[f]} (published {self.clips[f]})" for f in FOLDERS)
+            findings.warn(
+                f"the numbers of clips are not those of {self.title}: {numbers}; it may be the other version, which "
+                "the tree itself does not name"
             )
-        paths = {(m.split, m.name) for m in finds.media.values() if m.label == REAL}
-        fakes = [m for m in finds.media.values() if m.label == FAKE and m.split == "test"]
+        paths = {(m.split, m.name) for m in findings.media.values() if m.label == REAL}
+        fakes = [m for m in findings.media.values() if m.label == FAKE and m.split == "test"]
         shared = sum(("train", cast(str, m.base_media_id).rsplit("/", 1)[1]) in paths for m in fakes)
         if shared:
-            finds.warn(
-                f"{shared} of {len(fakes)} fakes of the test part were made from real clips of the train part: "
-                "training and testing on this data set over-estimates"
+            findings.warn(
+                f"{shared} of {len(fakes)} fakes of the test split were made from real clips of the train split: "
+                "results of training and testing on this data set are too optimistic"
             )
-        there = {(_folder_of(m), m.name) for m in finds.media.values()}
-        absent = sorted(f"{folder}/{name}" for folder, name in tested if (folder, name) not in there)
+        names = {(_folder_of(m), m.name) for m in findings.media.values()}
+        absent = sorted(f"{folder}/{name}" for folder, name in tested if (folder, name) not in names)
         if absent:
-            finds.warn(f"{len(absent)} clips of {file} are not there: {some(absent)}")
+            findings.warn(f"{len(absent)} clips of {file} were not found: {some(absent)}")
 
 
 def _folder_of(media: Media) -> str:
@@ -170,8 +170,8 @@ def _folder_of(media: Media) -> str:
     return CELEB if media.identity_target else YOUTUBE
 
 
-def _read_list(file: Path, finds: Finds) -> dict[tuple[str, str], int]:
-    """(folder, clip name) -> line number of everything on the test list."""
+def _read_list(file: Path, findings: Findings) -> dict[tuple[str, str], int]:
+    """Return (folder, clip name) -> line number of all clips on the test list."""
     by_case = {name.casefold(): name for name in FOLDERS}
     tested: dict[tuple[str, str], int] = {}
     for number, line in enumerate(read_text(file).splitlines(), start=1):
@@ -183,32 +183,32 @@ def _read_list(file: Path, finds: Finds) -> dict[tuple[str, str], int]:
         if match is None or folder is None or not _NAMES[folder].match(stem(parts[-1])):
             raise DataError(
                 f"{file}, line {number}: not an entry of the list: {line.strip()!r}",
-                "a line reads: 1 YouTube-real/00170.mp4, with 1 = real and 0 = fake",
+                "the format is: 1 YouTube-real/00170.mp4, with 1 = real and 0 = fake",
             )
         if (match["flag"] == _REAL_FLAG) != (folder != SYNTHESIS):
             raise DataError(
                 f"{file}, line {number}: the flag contradicts the folder: {line.strip()!r}",
-                "in this list 1 is real and 0 is fake; take the list that ships with the data set",
+                "in this list 1 is real and 0 is fake; use the list of the original download",
             )
         key = folder, stem(parts[-1])
         if key in tested:
-            finds.warn(f"{file.name}, line {number}: {folder}/{key[1]} stands in line {tested[key]} already")
+            findings.warn(f"{file.name}, line {number}: {folder}/{key[1]} is a duplicate of line {tested[key]}")
         else:
             tested[key] = number
     if not tested:
-        raise DataError(f"{file} is empty", "take the list that ships with the data set")
+        raise DataError(f"{file} is empty", "use the list of the original download")
     return tested
 
 
 def _about_list(file: str, listed: dict[str, int], published: dict[str, int]) -> str:
-    total, should = sum(listed.values()), sum(published.values())
+    total, official = sum(listed.values()), sum(published.values())
     real, fake = listed[CELEB] + listed[YOUTUBE], listed[SYNTHESIS]
-    text = f"{file} names {total} clips ({real} real, {fake} fake), the published list has {should}"
+    text = f"{file} names {total} clips ({real} real, {fake} fake), the published list names {official}"
     if listed == {**published, YOUTUBE: 0}:
         return f"{text}: this is the edited copy without the {published[YOUTUBE]} YouTube-real clips"
     if real == 178 and fake == 5240:
         return f"{text}: this looks like the list of a later version"
-    return f"{text}; results will not compare with others'"
+    return f"{text}; results are not comparable with published ones"
 
 
 _LICENCE = "Terms to Use Celeb-DF (research, no redistribution); the crops fall under the same terms"
@@ -216,7 +216,7 @@ _ACCESS = "request form at https://github.com/yuezunli/celeb-deepfakeforensics"
 _CITATION = "Li et al., Celeb-DF: A Large-scale Challenging Dataset for DeepFake Forensics, CVPR 2020"
 _LAYOUT = (
     "the layout is Celeb-real/id0_0000.mp4, YouTube-real/00000.mp4, Celeb-synthesis/id0_id1_0000.mp4 "
-    f"and {LIST_NAME}; a folder videos/ in each of the three is fine"
+    f"and {LIST_NAME}; each of the three folders may have its clips in a subfolder videos/"
 )
 CELEB_DF_V1 = CelebDF(
     "celeb-df-v1", "Celeb-DF v1", _LICENCE, _ACCESS, _CITATION, _LAYOUT,

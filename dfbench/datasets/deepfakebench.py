@@ -1,7 +1,7 @@
-"""Crops and JSON files that DeepfakeBench made: folders of PNG face crops, one folder a video.
+"""Crops and JSON files that DeepfakeBench made: folders of PNG face crops, one folder per video.
 
-What is known to be lost or doubled there is told: ``val`` is never used (it repeats train or test), a video in train
-and test counts as test, Celeb-DF's JSON lacks one of its two folders of reals in train.
+Known losses and duplicates are reported: ``val`` is never used (it repeats train or test), a video in train and test
+counts as test, and Celeb-DF's JSON lacks one of its two folders of reals in train.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from functools import cache
 from pathlib import Path
 from typing import cast
 
-from dfbench.datasets import celebdf, dfd, ffpp_names
-from dfbench.datasets.base import DataSet, Finds, some
-from dfbench.datasets.deepfakebench_json import Video, read_videos
+from dfbench.datasets import celebdf, dfd, ffpp_pairs
+from dfbench.datasets.base import DataSetAdapter, Findings, some
+from dfbench.datasets.deepfakebench_json import JsonVideo, read_videos
+from dfbench.datasets.ffpp_pairs import ClipPairs, official_pairs
 from dfbench.datasets.label_lists import is_inside
 from dfbench.datasets.layout import extension, find_tree, is_image
-from dfbench.datasets.pairs import Pairs, official_pairs
 from dfbench.datasets.tree import descend, entries, subfolders
 from dfbench.schema.media import REAL, Media, Split
 
-JSON_PLACES = ((), ("dataset_json",), ("preprocessing", "dataset_json"), ("datasets", "dataset_json"))
-IMAGE_PLACES = (("datasets", "rgb"), ("rgb",), ("datasets",), ())
+JSON_FOLDERS = ((), ("dataset_json",), ("preprocessing", "dataset_json"), ("datasets", "dataset_json"))
+IMAGE_FOLDERS = (("datasets", "rgb"), ("rgb",), ("datasets",), ())
 OTHER_JSON = "a JSON file that is not DeepfakeBench's"
-ONLY_VAL = "only in the val part of a JSON file, which is not to be trusted"
+ONLY_VAL = "only in the val split of a JSON file, which repeats other splits"
 NO_FRAMES = "a video without frames"
 OUTSIDE = "frames whose path leads outside, or into several folders"
-# Videos as DeepfakeBench's README counts them; 890 as the data set itself does.
+# Numbers of videos in DeepfakeBench's README; 890 is that of the data set itself.
 PUBLISHED = {
     "FaceForensics++": (1000, None),
     "DeepFakeDetection": (363, 3068),
@@ -41,8 +41,8 @@ PUBLISHED_TEST = {"DFDC": 5000, "Celeb-DF-v2": 518}
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What a video's name tells; empty and None where it tells nothing."""
+class VideoOrigin:
+    """Scene group and people in a video's name; empty or None if the name does not contain them."""
 
     group: str = ""
     target: str | None = None
@@ -52,18 +52,18 @@ class Origin:
 
 @dataclass
 class _Locator:
-    """Finds the folders that JSON files mean: they hold the folders of the machine they were made on."""
+    """Finds the folders that JSON files name with the absolute paths of the machine they were made on."""
 
     tree: Path
     bases: list[tuple[str, frozenset[str]]] = field(default_factory=list)
 
     @classmethod
     def of(cls, tree: Path) -> _Locator:
-        places = [p for names in IMAGE_PLACES if (p := descend(tree, *names)) is not None]
-        return cls(tree, [(p.relative_to(tree).as_posix(), frozenset(subfolders(p))) for p in places])
+        folders = [f for names in IMAGE_FOLDERS if (f := descend(tree, *names)) is not None]
+        return cls(tree, [(f.relative_to(tree).as_posix(), frozenset(subfolders(f))) for f in folders])
 
     def find(self, folder: str) -> tuple[str, int] | None:
-        """Path relative to the tree, and number of images; None if there is no such folder with images."""
+        """Return the path relative to the tree and the number of images; None if no such folder has images."""
         parts = folder.split("/")
         for base, names in self.bases:
             for n, part in enumerate(parts):
@@ -75,47 +75,50 @@ class _Locator:
         return None
 
 
-class DeepfakeBench(DataSet):
+class DeepfakeBench(DataSetAdapter):
     """Adapter for DeepfakeBench's crops; a subset is a data set with its compression: ``FaceForensics++_c23``."""
 
-    def read(self, root: Path) -> Finds:
-        """Read all JSON files, then look for the folders that they name."""
+    def read(self, root: Path) -> Findings:
+        """Read all JSON files, then find the folders that they name."""
         tree = find_tree(root, lambda folder: bool(_json_files(folder)), self.title)
         if tree is None:
             raise self.no_tree(root)
-        finds = Finds(tree)
-        videos: list[Video] = []
+        findings = Findings(tree)
+        videos: list[JsonVideo] = []
         for file in _json_files(tree):
             found = read_videos(file)
             if found is None:
-                finds.leave_out(OTHER_JSON, file.relative_to(tree).as_posix())
+                findings.exclude(OTHER_JSON, file.relative_to(tree).as_posix())
             else:
                 videos += found
-        chosen = _choose(finds, videos)
+        chosen = _choose(findings, videos)
         locator = _Locator.of(tree)
         absent, shorter = [], []
         for video in chosen:
             label = "real" if video.label == REAL else "fake"
-            finds.expect((video.subset, video.split, label, video.manipulation), 1)
+            findings.expect((video.subset, video.split, label, video.manipulation), 1)
             folder = _folder(video)
             if not video.frames:
-                finds.leave_out(NO_FRAMES, _shown(video))
+                findings.exclude(NO_FRAMES, _shown(video))
             elif folder is None:
-                finds.leave_out(OUTSIDE, _shown(video))
-            elif (place := locator.find(folder)) is None:
+                findings.exclude(OUTSIDE, _shown(video))
+            elif (found_folder := locator.find(folder)) is None:
                 absent.append(_shown(video))
             else:
-                if place[1] != len(video.frames):
-                    shorter.append(f"{_shown(video)} ({place[1]} for {len(video.frames)})")
-                finds.add(self._media(video, place[0]))
+                path, number = found_folder
+                if number != len(video.frames):
+                    shorter.append(f"{_shown(video)} ({number} for {len(video.frames)})")
+                findings.add(self._media(video, path))
         if absent:
-            finds.warn(f"{len(absent)} videos have no folder with images: {some(absent)}")
+            findings.warn(f"{len(absent)} videos have no folder with images: {some(absent)}")
         if shorter:
-            finds.warn(f"{len(shorter)} folders hold another number of images than their JSON file: {some(shorter)}")
-        _tell_losses(finds, chosen)
-        return finds
+            findings.warn(
+                f"{len(shorter)} folders have another number of images than in the JSON file: {some(shorter)}"
+            )
+        _warn_about_losses(findings, chosen)
+        return findings
 
-    def _media(self, video: Video, path: str) -> Media:
+    def _media(self, video: JsonVideo, path: str) -> Media:
         origin = _origin(video)
         real = f"{self.name}/{video.subset}/real"
         own = f"{video.manipulation}/{video.name}"
@@ -138,13 +141,13 @@ class DeepfakeBench(DataSet):
 
 def _json_files(tree: Path) -> list[Path]:
     out = []
-    for names in JSON_PLACES:
-        place = descend(tree, *names)
-        if place is not None:
-            # train.json and the like are FaceForensics++'s lists of pairs.
+    for names in JSON_FOLDERS:
+        folder = descend(tree, *names)
+        if folder is not None:
+            # train.json, val.json and test.json are FaceForensics++'s lists of pairs.
             out += [
                 Path(e.path)
-                for e in entries(place)
+                for e in entries(folder)
                 if e.is_file() and extension(e.name) == "json" and e.name not in _SPLIT_FILES
             ]
     return out
@@ -153,67 +156,69 @@ def _json_files(tree: Path) -> list[Path]:
 _SPLIT_FILES = ("train.json", "val.json", "test.json")
 
 
-def _choose(finds: Finds, videos: Iterable[Video]) -> list[Video]:
-    """One entry a video: test before train, ``val`` not at all."""
+def _choose(findings: Findings, videos: Iterable[JsonVideo]) -> list[JsonVideo]:
+    """Return one entry per video: test takes precedence over train, and ``val`` is not used."""
     ordered = sorted(videos, key=lambda v: ("test", "train", "val").index(v.split))
-    chosen: dict[tuple[str, str, str], Video] = {}
+    chosen: dict[tuple[str, str, str], JsonVideo] = {}
     doubled: Counter[str] = Counter()
     for video in ordered:
         if video.split == "val":
             if video.key not in chosen:
-                finds.leave_out(ONLY_VAL, _shown(video))
+                findings.exclude(ONLY_VAL, _shown(video))
             continue
         first = chosen.setdefault(video.key, video)
         if first.split != video.split:
             doubled[video.subset] += 1
     for subset, number in sorted(doubled.items()):
-        finds.warn(
-            f"{subset}: {number} videos stand in train and in test; they were taken as test "
+        findings.warn(
+            f"{subset}: {number} videos are in both train and test; they were assigned to test "
             "(DeepfakeBench trains on them)"
         )
     return list(chosen.values())
 
 
-def _folder(video: Video) -> str | None:
+def _folder(video: JsonVideo) -> str | None:
     folders = {frame.rpartition("/")[0] for frame in video.frames}
     if len(folders) != 1:
         return None
-    # Folders of other machines are dropped, so that an absolute path is no danger, but '..' is.
+    # Leading folders are dropped, so an absolute path is harmless, but '..' is not.
     (folder,) = folders
     parts = folder.strip("/").split("/")
     inside = "/".join(parts[1:] if parts[0].endswith(":") else parts)
     return inside if is_inside(inside) else None
 
 
-def _shown(video: Video) -> str:
+def _shown(video: JsonVideo) -> str:
     return f"{video.file}: {video.subset}/{video.manipulation}/{video.split}/{video.name}"
 
 
 @cache
-def _pairs() -> Pairs:
+def _pairs() -> ClipPairs:
     return official_pairs()
 
 
-def _origin(video: Video) -> Origin:
+def _origin(video: JsonVideo) -> VideoOrigin:
     real = video.label == REAL
     if video.family == "FaceForensics++":
-        clip = ffpp_names.parse_name(f"{video.name}.png", real)
+        clip = ffpp_pairs.parse_name(f"{video.name}.png", real)
         if clip is None:
-            return Origin()
+            return VideoOrigin()
         pair = _pairs().by_clip.get(clip.target) if real else _pairs().of_fake(clip.target, clip.source or "")
-        return Origin(pair.group if pair else "", clip.target, clip.source, clip.target)
+        return VideoOrigin(pair.group if pair else "", clip.target, clip.source, clip.target)
     if video.family == "DeepFakeDetection":
         name = dfd.parse_name(f"{video.name}.png", real)
-        return Origin() if name is None else Origin(name.base, name.target, name.source, name.base)
+        return VideoOrigin() if name is None else VideoOrigin(name.base, name.target, name.source, name.base)
     if video.family.startswith("Celeb-DF"):
         folder = celebdf.CELEB if real else celebdf.SYNTHESIS
         people = celebdf.parse_name(video.name, folder)
-        return Origin() if people is None else Origin(people.target, people.target, people.source, people.base)
-    return Origin()
+        return (
+            VideoOrigin() if people is None else VideoOrigin(people.target, people.target, people.source, people.base)
+        )
+    return VideoOrigin()
 
 
-def _tell_losses(finds: Finds, chosen: Iterable[Video]) -> None:
-    by_family: dict[tuple[str, str], list[Video]] = {}
+def _warn_about_losses(findings: Findings, chosen: Iterable[JsonVideo]) -> None:
+    by_family: dict[tuple[str, str], list[JsonVideo]] = {}
     for video in chosen:
         by_family.setdefault((video.subset, video.family), []).append(video)
     for (subset, family), videos in sorted(by_family.items()):
@@ -223,14 +228,14 @@ def _tell_losses(finds: Finds, chosen: Iterable[Video]) -> None:
         published = (("real", real), ("fake", fake), ("test", PUBLISHED_TEST.get(family)))
         short = [f"{counts[word]} of {n} {word} videos" for word, n in published if n is not None and counts[word] < n]
         if short:
-            finds.warn(f"{subset}: the JSON files name {', '.join(short)}")
+            findings.warn(f"{subset}: the JSON files name {', '.join(short)}")
         if family.startswith("Celeb-DF"):
             reals = [v.name.isdigit() for v in videos if v.label == REAL and v.split == "train"]
             lost = [name for name, digits in (("Celeb-real", False), ("YouTube-real", True)) if digits not in reals]
             if lost:
-                finds.warn(
-                    f"{subset}: train has nothing of {' and '.join(lost)}: DeepfakeBench overwrites one folder of "
-                    "reals with the other, so that those clips are in no train part made from this file"
+                findings.warn(
+                    f"{subset}: train contains no clips of {' and '.join(lost)}: DeepfakeBench overwrites one folder "
+                    "of reals with the other, so these clips are missing from every train split of this file"
                 )
 
 
@@ -242,7 +247,7 @@ DEEPFAKEBENCH = DeepfakeBench(
     citation="Yan et al., DeepfakeBench: A Comprehensive Benchmark of Deepfake Detection, NeurIPS 2023",
     layout=(
         "the layout is dataset_json/NAME.json (or in the root, or in preprocessing/) beside rgb/NAME/... "
-        "(or datasets/rgb/NAME/...), as DeepfakeBench has it"
+        "(or datasets/rgb/NAME/...), as in DeepfakeBench"
     ),
     subsets=(),
 )

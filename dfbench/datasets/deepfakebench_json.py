@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dfbench.datasets.label_lists import json_object, place_in, posix
+from dfbench.datasets.label_lists import json_object, location_in, posix
 from dfbench.errors import DataError
 from dfbench.schema.media import FAKE, REAL
 
-# Class -> manipulation; "real" where the class is one of reals. This is DeepfakeBench's label_dict.
+# Class -> manipulation, or "real": DeepfakeBench's label_dict.
 CLASSES: dict[str, str] = {
     "FF-real": "real",
     "FF-DF": "Deepfakes",
@@ -43,26 +43,26 @@ CLASSES: dict[str, str] = {
     "roop_Real": "real",
     "roop_Fake": "roop",
 }
-# Data sets that later files of the same shape add name their classes METHOD_Real and METHOD_Fake.
+# Later data sets of the same format name their classes METHOD_Real and METHOD_Fake.
 _OTHER_CLASS = re.compile(r"^(?P<method>.+)_(?P<word>real|fake)$", re.IGNORECASE)
-_REAL_PLACES = frozenset({"original_sequences", "celeb-real", "youtube-real", "original_videos"})
-_FAKE_PLACES = frozenset({"manipulated_sequences", "celeb-synthesis", "method_a", "method_b"})
+_REAL_FOLDERS = frozenset({"original_sequences", "celeb-real", "youtube-real", "original_videos"})
+_FAKE_FOLDERS = frozenset({"manipulated_sequences", "celeb-synthesis", "method_a", "method_b"})
 _FF_FAMILY = re.compile(r"^(FaceForensics\+\+|FF-(DF|F2F|FS|NT|FH|SH)|FaceShifter)$")
 SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
-class Video:
-    """One entry.
+class JsonVideo:
+    """One video of a JSON file.
 
     Attributes:
         file: the JSON file's name.
-        family: name of the data set; files on one method of FaceForensics++ count as FaceForensics++.
-        compression: ``c23``, ...; empty where the file has no such level.
+        family: name of the data set; files of one method of FaceForensics++ count as FaceForensics++.
+        compression: ``c23``, ...; empty if the file has no such level.
         manipulation: ``real`` or the method.
-        split: as the file says, ``val`` included.
+        split: the split in the file, possibly ``val``.
         name: key of the video.
-        frames: paths with forward slashes, as the file has them.
+        frames: paths as in the file, with forward slashes.
     """
 
     file: str
@@ -85,12 +85,12 @@ class Video:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What makes a video one."""
+        """The values that identify a video."""
         return self.subset, self.manipulation, self.name
 
 
 def manipulation_of(label: str) -> str | None:
-    """The manipulation that a class stands for, ``real`` for reals; None for a class of unknown polarity.
+    """Return the manipulation of a class, ``real`` for reals; None for a class of unknown polarity.
 
     >>> manipulation_of("CelebDFv2_real"), manipulation_of("simswap_Fake"), manipulation_of("FF-XX")
     ('real', 'simswap', None)
@@ -104,7 +104,7 @@ def manipulation_of(label: str) -> str | None:
 
 
 def is_benchmark_json(content: Mapping[str, Any]) -> bool:
-    """Whether an object has the shape NAME -> class -> split."""
+    """Whether an object has the structure NAME -> class -> split."""
     if len(content) != 1:
         return False
     (classes,) = content.values()
@@ -113,11 +113,11 @@ def is_benchmark_json(content: Mapping[str, Any]) -> bool:
     )
 
 
-def read_videos(file: Path) -> list[Video] | None:
-    """All entries of a file, those of ``val`` included; None if the file is something else.
+def read_videos(file: Path) -> list[JsonVideo] | None:
+    """Return all videos of a file, including ``val``; None if the file has another structure.
 
     Raises:
-        DataError: no JSON, an unknown class, or an entry whose label or folder contradicts its class.
+        DataError: not JSON, an unknown class, or a video whose label or folder contradicts its class.
     """
     content = json_object(file)
     if not is_benchmark_json(content):
@@ -129,32 +129,32 @@ def read_videos(file: Path) -> list[Video] | None:
         manipulation = manipulation_of(label)
         if manipulation is None:
             raise DataError(
-                f"{place_in(file, label)}: class {label!r} is not in DeepfakeBench's label_dict, so that nothing says "
+                f"{location_in(file, label)}: class {label!r} is not in DeepfakeBench's label_dict, so it is unknown "
                 "whether it is real or fake",
-                "name the class METHOD_Real or METHOD_Fake, or leave the file away",
+                "name the class METHOD_Real or METHOD_Fake, or remove the file",
             )
         for split in SPLITS:
             for compression, name, entry in _entries(file, label, splits.get(split, {})):
                 frames = _frames(file, label, name, entry)
-                _check_place(file, label, name, manipulation, frames)
-                out.append(Video(file.name, family, compression, manipulation, split, name, frames))
+                _check_folder(file, label, name, manipulation, frames)
+                out.append(JsonVideo(file.name, family, compression, manipulation, split, name, frames))
     return out
 
 
 def _entries(file: Path, label: str, videos: object) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """(compression, video, entry); both depths of nesting."""
+    """Yield (compression, video, entry) for either depth of nesting."""
     if not isinstance(videos, Mapping):
-        raise DataError(f"{place_in(file, label)}: a split of class {label!r} is no object")
+        raise DataError(f"{location_in(file, label)}: a split of class {label!r} is not an object")
     for key, value in videos.items():
         if not isinstance(value, Mapping):
-            raise DataError(f"{place_in(file, key)}: {key!r} of class {label!r} is no object")
+            raise DataError(f"{location_in(file, key)}: {key!r} of class {label!r} is not an object")
         if not value or "frames" in value or "label" in value:
             if value:
                 yield "", key, value
             continue
         for name, entry in value.items():
             if not isinstance(entry, Mapping):
-                # What DeepfakeBench's DFDC test branch writes into val: a list in place of an entry.
+                # DeepfakeBench's DFDC test branch writes lists instead of objects into val.
                 continue
             yield key, name, entry
 
@@ -162,22 +162,22 @@ def _entries(file: Path, label: str, videos: object) -> Iterator[tuple[str, str,
 def _frames(file: Path, label: str, name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
     if entry.get("label", label) != label:
         raise DataError(
-            f"{place_in(file, name)}: video {name!r} has label {entry['label']!r}, but stands in class {label!r}",
-            "make the file again with DeepfakeBench's rearrange.py",
+            f"{location_in(file, name)}: video {name!r} has label {entry['label']!r}, but is in class {label!r}",
+            "recreate the file with DeepfakeBench's rearrange.py",
         )
     frames = entry.get("frames")
     if not isinstance(frames, list) or not all(isinstance(f, str) for f in frames):
-        raise DataError(f"{place_in(file, name)}: video {name!r} has no list of frames")
+        raise DataError(f"{location_in(file, name)}: video {name!r} has no list of frames")
     return tuple(posix(f) for f in frames)
 
 
-def _check_place(file: Path, label: str, name: str, manipulation: str, frames: tuple[str, ...]) -> None:
+def _check_folder(file: Path, label: str, name: str, manipulation: str, frames: tuple[str, ...]) -> None:
     if not frames:
         return
     folders = set(frames[0].casefold().split("/"))
-    wrong = folders & (_FAKE_PLACES if manipulation == "real" else _REAL_PLACES)
+    wrong = folders & (_FAKE_FOLDERS if manipulation == "real" else _REAL_FOLDERS)
     if wrong:
         raise DataError(
-            f"{place_in(file, name)}: video {name!r} of class {label!r} lies in {', '.join(sorted(wrong))}",
-            "make the file again with DeepfakeBench's rearrange.py",
+            f"{location_in(file, name)}: video {name!r} of class {label!r} is in the folder {', '.join(sorted(wrong))}",
+            "recreate the file with DeepfakeBench's rearrange.py",
         )

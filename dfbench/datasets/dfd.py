@@ -1,7 +1,7 @@
 """DeepFakeDetection (Google and Jigsaw), which is distributed in FaceForensics++'s tree.
 
 Source: the FaceForensics repository's ``dataset/README.md``: a real clip is ``ACTOR__SCENE``, a fake
-``TARGET_SOURCE__SCENE__ID`` with a double underscore between the parts; the id tells repeated recordings apart.
+``TARGET_SOURCE__SCENE__ID`` with a double underscore between the parts; the id distinguishes repeated recordings.
 There is no official split.
 """
 
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfbench.datasets.base import NOT_A_CLIP, DataSet, Finds
+from dfbench.datasets.base import NOT_A_CLIP, DataSetAdapter, Findings
 from dfbench.datasets.layout import clips_first, find_tree, may_be_media, with_videos
 from dfbench.datasets.tree import child, descend, entries
 from dfbench.schema.media import FAKE, REAL, Media
@@ -28,14 +28,14 @@ _FAKES = ("manipulated_sequences", METHOD)
 
 
 @dataclass(frozen=True)
-class Name:
-    """A file name that parses.
+class DfdName:
+    """A parsed file name.
 
     Attributes:
-        target: the actor who is seen.
+        target: the actor shown.
         scene: what the actor does.
-        source: the actor whose face was put in; None for a real clip.
-        take: tells apart several recordings of one pair; None for a real clip.
+        source: the actor whose face was inserted; None for a real clip.
+        take: distinguishes several recordings of one pair; None for a real clip.
     """
 
     target: str
@@ -45,7 +45,7 @@ class Name:
 
     @property
     def base(self) -> str:
-        """Name of the real clip."""
+        """DfdName of the real clip."""
         return f"{self.target}__{self.scene}"
 
     @property
@@ -54,65 +54,65 @@ class Name:
         return self.base if self.source is None else f"{self.target}_{self.source}__{self.scene}__{self.take}"
 
 
-def parse_name(file_name: str, real: bool) -> Name | None:
-    """Parse a file name, of a real clip or of a fake; None if it is not one.
+def parse_name(file_name: str, real: bool) -> DfdName | None:
+    """Parse the file name of a real clip or of a fake; return None if it is not one.
 
     >>> parse_name("01_02__exit_phone_room__YVGY8LOK.mp4", real=False)
-    Name(target='01', scene='exit_phone_room', source='02', take='YVGY8LOK')
+    DfdName(target='01', scene='exit_phone_room', source='02', take='YVGY8LOK')
     """
     match = (_REAL if real else _FAKE).match(file_name)
-    return None if match is None else Name(**match.groupdict())
+    return None if match is None else DfdName(**match.groupdict())
 
 
-class DeepFakeDetection(DataSet):
-    """Adapter for DFD: all clips are ``test``; a scene group is an actor in a scene, with everything made of it."""
+class DeepFakeDetection(DataSetAdapter):
+    """Adapter for DFD: all clips are ``test``; a scene group is an actor in a scene and everything made from it."""
 
-    def read(self, root: Path) -> Finds:
-        """Read the official tree, or the fakes that the flat copy of FaceForensics++ holds."""
+    def read(self, root: Path) -> Findings:
+        """Read the official tree, or the fakes in the flat copy of FaceForensics++."""
         tree = find_tree(root, _is_official, self.title)
         if tree is not None:
             return self._official(tree)
         tree = find_tree(root, lambda folder: child(folder, METHOD) is not None, self.title)
         if tree is None:
             raise self.no_tree(root)
-        finds = Finds(tree)
-        self._folder(finds, child(tree, METHOD), "c23", FAKE)
-        _expect(finds, "c23")
-        finds.warn(
-            f"{tree} is the flat copy of FaceForensics++: it has part of {self.title}'s fakes and none of its reals; "
-            "AUC and the like have no value on one class"
+        findings = Findings(tree)
+        self._folder(findings, child(tree, METHOD), "c23", FAKE)
+        _expect(findings, "c23")
+        findings.warn(
+            f"{tree} is the flat copy of FaceForensics++: it contains some of {self.title}'s fakes and none of its "
+            "reals; AUC and similar metrics are undefined for a single class"
         )
-        return finds
+        return findings
 
-    def _official(self, tree: Path) -> Finds:
-        finds = Finds(tree)
+    def _official(self, tree: Path) -> Findings:
+        findings = Findings(tree)
         for subset in self.subsets:
             for folder in _FOLDERS[subset]:
                 real, fake = descend(tree, *_REALS, folder), descend(tree, *_FAKES, folder)
-                self._folder(finds, real, subset, REAL)
-                self._folder(finds, fake, subset, FAKE)
-        for subset in sorted({m.subset for m in finds.media.values()}):
-            _expect(finds, subset)
-            labels = {m.label for m in finds.media.values() if m.subset == subset}
+                self._folder(findings, real, subset, REAL)
+                self._folder(findings, fake, subset, FAKE)
+        for subset in sorted({m.subset for m in findings.media.values()}):
+            _expect(findings, subset)
+            labels = {m.label for m in findings.media.values() if m.subset == subset}
             if len(labels) == 1:
-                finds.warn(f"subset {subset} has {'fakes' if FAKE in labels else 'reals'} only")
-        return finds
+                findings.warn(f"subset {subset} contains only {'fakes' if FAKE in labels else 'reals'}")
+        return findings
 
-    def _folder(self, finds: Finds, folder: Path | None, subset: str, label: int) -> None:
+    def _folder(self, findings: Findings, folder: Path | None, subset: str, label: int) -> None:
         if folder is None:
             return
-        place = with_videos(folder)
-        where = place.relative_to(finds.tree).as_posix()
-        for entry in clips_first(entries(place)):
+        location = with_videos(folder)
+        where = location.relative_to(findings.tree).as_posix()
+        for entry in clips_first(entries(location)):
             path = f"{where}/{entry.name}"
             usable = entry.is_file() and may_be_media(entry.name)
             found = parse_name(entry.name, label == REAL) if usable else None
             if found is None:
-                finds.leave_out(NOT_A_CLIP, path)
+                findings.exclude(NOT_A_CLIP, path)
             else:
-                finds.add(self._media(found, subset, path))
+                findings.add(self._media(found, subset, path))
 
-    def _media(self, found: Name, subset: str, path: str) -> Media:
+    def _media(self, found: DfdName, subset: str, path: str) -> Media:
         fake = found.source is not None
         return Media(
             dataset=self.name,
@@ -136,9 +136,9 @@ def _is_official(folder: Path) -> bool:
     return fakes is not None
 
 
-def _expect(finds: Finds, subset: str) -> None:
-    finds.expect((subset, "test", "real", "real"), PUBLISHED_REAL)
-    finds.expect((subset, "test", "fake", METHOD), PUBLISHED_FAKE)
+def _expect(findings: Findings, subset: str) -> None:
+    findings.expect((subset, "test", "real", "real"), PUBLISHED_REAL)
+    findings.expect((subset, "test", "fake", METHOD), PUBLISHED_FAKE)
 
 
 DFD = DeepFakeDetection(

@@ -1,8 +1,8 @@
 """Face swaps made by DiffSwap, as still images: the folder ``DiffSwap/`` of DiffusionFace.
 
-DiffSwap itself is a method without a data set. Images that go by its name are most likely those of DiffusionFace
-(arXiv 2403.18471), made from CelebA-HQ; nothing there says which images papers tested on, and the reals are not part
-of the archive. So reals are read from a folder ``real`` that the user puts beside it, and never guessed.
+DiffSwap itself is a method without a data set. Images known by its name are most likely those of DiffusionFace
+(arXiv 2403.18471), made from CelebA-HQ. It is not documented which images papers tested on, and the reals are not part
+of the archive. Reals are therefore read from a folder ``real`` that the user puts beside it, and never guessed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfbench.datasets.base import DataSet, Finds
+from dfbench.datasets.base import DataSetAdapter, Findings
 from dfbench.datasets.label_lists import csv_rows, posix
 from dfbench.datasets.layout import find_file, find_tree, join, may_be_media, stem, walk
 from dfbench.datasets.tree import child
@@ -20,62 +20,64 @@ from dfbench.schema.media import FAKE, REAL, Media
 
 METHOD = "DiffSwap"
 CSV_NAME = "target_source.csv"
-NO_IMAGE = "not an image by its name"
+NO_IMAGE = "not the name of an image"
 _IMAGE_COLUMNS = ("image", "file", "filename", "name", "path", "result", "swap", "output")
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Which two faces an image was made from; names without extension."""
+class SwappedFaces:
+    """The two faces that an image was made from; names without extension."""
 
     target: str
     source: str
 
 
-class DiffSwap(DataSet):
-    """Adapter for DiffSwap images: all ``test``; a scene group is a target image and what was made from it."""
+class DiffSwap(DataSetAdapter):
+    """Adapter for DiffSwap images: all ``test``; a scene group is a target image and everything made from it."""
 
-    def read(self, root: Path) -> Finds:
-        """Read ``DiffSwap/`` and, where it is there, ``real/``."""
+    def read(self, root: Path) -> Findings:
+        """Read ``DiffSwap/`` and, if it exists, ``real/``."""
         tree = find_tree(root, lambda folder: child(folder, METHOD) is not None, self.title)
         folder = child(tree, METHOD) if tree is not None else None
         if tree is None or folder is None:
             raise self.no_tree(root)
-        finds = Finds(tree)
+        findings = Findings(tree)
         file = find_file(folder, CSV_NAME) or find_file(tree, CSV_NAME)
-        origins = _read_origins(file, finds) if file is not None else {}
+        origins = _read_origins(file, findings) if file is not None else {}
         reals = child(tree, "real")
-        real_names = self._images(finds, reals, {}, frozenset()) if reals is not None else frozenset()
-        fake_names = self._images(finds, folder, origins, real_names)
+        real_names = self._images(findings, reals, {}, frozenset()) if reals is not None else frozenset()
+        fake_names = self._images(findings, folder, origins, real_names)
         unused = len([name for name in origins if name.rpartition("/")[2] not in fake_names])
         if file is not None and unused:
-            finds.warn(f"{unused} rows of {file.name} belong to no image that is there")
+            findings.warn(f"the images of {unused} rows of {file.name} were not found")
         if reals is None:
-            finds.warn(
-                "there are no reals: the archive has none, and they are never guessed. Put the CelebA-HQ images that "
-                f"you compare with, or a link to them, into {tree.name}/real; AUC has no value on one class"
+            findings.warn(
+                "there are no reals, which the archive does not contain. Put the CelebA-HQ images that you compare "
+                f"with, or a link to them, into {tree.name}/real; AUC is undefined for a single class"
             )
-        return finds
+        return findings
 
-    def _images(self, finds: Finds, folder: Path, origins: dict[str, Origin], reals: frozenset[str]) -> frozenset[str]:
-        where = folder.relative_to(finds.tree).as_posix()
+    def _images(
+        self, findings: Findings, folder: Path, origins: dict[str, SwappedFaces], reals: frozenset[str]
+    ) -> frozenset[str]:
+        where = folder.relative_to(findings.tree).as_posix()
         label = FAKE if folder.name.casefold() == METHOD.casefold() else REAL
         names = set()
-        for place, files in walk(folder):
+        for inside, files in walk(folder):
             for entry in files:
                 if entry.name.casefold() == CSV_NAME:
                     continue
-                path = join(join(where, place), entry.name)
+                path = join(join(where, inside), entry.name)
                 if not may_be_media(entry.name):
-                    finds.leave_out(NO_IMAGE, path)
+                    findings.exclude(NO_IMAGE, path)
                     continue
-                name = join(place, stem(entry.name))
+                name = join(inside, stem(entry.name))
                 origin = origins.get(name, origins.get(stem(entry.name)))
-                finds.add(self._media(name, label, path, origin, reals))
+                findings.add(self._media(name, label, path, origin, reals))
                 names.add(stem(entry.name))
         return frozenset(names)
 
-    def _media(self, name: str, label: int, path: str, origin: Origin | None, reals: frozenset[str]) -> Media:
+    def _media(self, name: str, label: int, path: str, origin: SwappedFaces | None, reals: frozenset[str]) -> Media:
         manipulation = METHOD if label == FAKE else "real"
         base = origin.target if origin is not None else (name if label == REAL else None)
         return Media(
@@ -94,23 +96,23 @@ class DiffSwap(DataSet):
         )
 
 
-def _read_origins(file: Path, finds: Finds) -> dict[str, Origin]:
-    """Name of a swapped image -> its two faces, as far as the header tells which column is which."""
+def _read_origins(file: Path, findings: Findings) -> dict[str, SwappedFaces]:
+    """Return name of a swapped image -> its two faces, if the header identifies the columns."""
     rows = list(csv_rows(file, ()))
     header = list(rows[0][1]) if rows else []
     target, source = (next((c for c in header if word in c), None) for word in ("target", "source"))
     image = next((c for c in header if c not in (target, source) and c in _IMAGE_COLUMNS), None)
     if target is None or source is None or target == source:
-        finds.warn(
-            f"{file.name} was not used: no columns for target and source in its header: {', '.join(header) or 'none'}"
+        findings.warn(
+            f"{file.name} was not used: its header has no columns for target and source: {', '.join(header) or 'none'}"
         )
         return {}
-    out: dict[str, Origin] = {}
+    out: dict[str, SwappedFaces] = {}
     for line, row in rows:
-        origin = Origin(_name(row[target]), _name(row[source]))
+        origin = SwappedFaces(_name(row[target]), _name(row[source]))
         key = _name(row[image]) if image else f"{origin.target}_{origin.source}"
         if out.setdefault(key, origin) != origin:
-            raise DataError(f"{file}, line {line}: {key} was made from other faces in an earlier line")
+            raise DataError(f"{file}, line {line}: {key} has other faces in an earlier line")
     return out
 
 

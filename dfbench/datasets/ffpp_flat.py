@@ -1,7 +1,7 @@
-"""FaceForensics++ at c23 as it is mostly redistributed: one folder a method, no official tree.
+"""FaceForensics++ at c23 as it is mostly redistributed: one folder per method instead of the official tree.
 
-``original/NNN.mp4``, ``Deepfakes/AAA_BBB.mp4`` and so on; or frames taken from them, one folder a clip
-(``original/000/0000.png``). ``csv/`` has labels but no split; it is compared, never needed. The folder
+``original/NNN.mp4``, ``Deepfakes/AAA_BBB.mp4`` and so on; or frames of the clips, one folder per clip
+(``original/000/0000.png``). ``csv/`` has labels but no split; it is only compared with the folders. The folder
 ``DeepFakeDetection`` belongs to another data set.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfbench.datasets.base import some
-from dfbench.datasets.ffpp_names import Found, parse_name
+from dfbench.datasets.base import NOT_A_CLIP, some
+from dfbench.datasets.ffpp_pairs import ClipName, parse_name
 from dfbench.datasets.label_lists import csv_rows, posix, read_label
 from dfbench.datasets.layout import clips_first, extension, find_tree, stem, with_videos
 from dfbench.datasets.tree import child, entries, subfolders
@@ -22,8 +22,7 @@ from dfbench.schema.media import FAKE, Kind
 SUBSET = "c23"
 ORIGINAL = "original"
 OTHER_SET = "DeepFakeDetection"
-NOT_A_CLIP = "a name that is not a clip's"
-LeaveOut = Callable[[str, str], None]
+Exclude = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,12 @@ class FlatClip:
 
     manipulation: str
     path: str
-    found: Found
+    name: ClipName
     kind: Kind
 
 
 def find_flat(root: Path, methods: Sequence[str], title: str) -> Path | None:
-    """The folder of the flat copy, at most two levels below ``root``; None if there is none.
+    """Return the folder of the flat copy, at most two levels below ``root``; None if there is none.
 
     Raises:
         DataError: several folders qualify.
@@ -45,26 +44,26 @@ def find_flat(root: Path, methods: Sequence[str], title: str) -> Path | None:
     return find_tree(root, lambda folder: _is_flat(folder, methods), title)
 
 
-def flat_clips(tree: Path, methods: Sequence[str], leave_out: LeaveOut) -> Iterator[FlatClip]:
-    """All clips of the reals and of ``methods``; what is no clip goes to ``leave_out`` with a reason."""
+def flat_clips(tree: Path, methods: Sequence[str], exclude: Exclude) -> Iterator[FlatClip]:
+    """Yield all clips of the reals and of ``methods``; other files are passed to ``exclude`` with a reason."""
     for manipulation, name in (("real", ORIGINAL), *((m, m) for m in methods)):
         folder = child(tree, name)
         if folder is None:
             continue
-        place = with_videos(folder)
-        where = place.relative_to(tree).as_posix()
-        for entry in clips_first(entries(place)):
+        location = with_videos(folder)
+        where = location.relative_to(tree).as_posix()
+        for entry in clips_first(entries(location)):
             path = f"{where}/{entry.name}"
             sequence = entry.is_dir()
             found = parse_name(f"{entry.name}.png" if sequence else entry.name, manipulation == "real")
             if found is None:
-                leave_out(NOT_A_CLIP, path)
+                exclude(NOT_A_CLIP, path)
             else:
                 yield FlatClip(manipulation, path, found, "sequence" if sequence else "clip")
 
 
 def other_folders(tree: Path, methods: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Folders of another data set, and folders that mean nothing."""
+    """Return the folders of another data set, and unknown folders."""
     known = {name.casefold() for name in (ORIGINAL, "csv", *methods)}
     names = [name for name in subfolders(tree) if name.casefold() not in known and not name.startswith(".")]
     other = [name for name in names if name.casefold() == OTHER_SET.casefold()]
@@ -72,11 +71,11 @@ def other_folders(tree: Path, methods: Sequence[str]) -> tuple[list[str], list[s
 
 
 def compare_csv(tree: Path, clips: frozenset[str]) -> list[str]:
-    """Compare the files in ``csv/`` with the folders; sentences on what they name and the folders lack.
+    """Compare the files in ``csv/`` with the folders and return sentences about clips that were not found.
 
     Args:
         tree: the flat copy.
-        clips: ``folder/name`` of all clips that are there, in lower case, without extension.
+        clips: ``folder/name`` of all clips found, in lower case, without extension.
 
     Raises:
         DataError: a label contradicts the folder of its clip.
@@ -98,19 +97,19 @@ def compare_csv(tree: Path, clips: frozenset[str]) -> list[str]:
             label = read_label(row["label"], f"{file}, line {line}")
             if (label == FAKE) == (name == ORIGINAL):
                 raise DataError(
-                    f"{file}, line {line}: {path} is called {row['label']}, but its folder says the other",
-                    "take the file that came with the clips, or remove it: it is not needed",
+                    f"{file}, line {line}: {path} is labelled {row['label']}, which contradicts its folder",
+                    "use the file that came with the clips, or remove it: it is not required",
                 )
             if name != OTHER_SET.casefold() and stem(path).casefold() not in clips:
                 absent.append(path)
         if absent:
-            out.append(f"csv/{entry.name} names {len(absent)} clips that are not there: {some(absent)}")
+            out.append(f"csv/{entry.name} names {len(absent)} clips that were not found: {some(absent)}")
     return out
 
 
 def _is_flat(folder: Path, methods: Sequence[str]) -> bool:
-    names = [child(folder, name) for name in (ORIGINAL, *methods)]
-    return any(place is not None and _has_clips(with_videos(place), n == 0) for n, place in enumerate(names))
+    folders = [child(folder, name) for name in (ORIGINAL, *methods)]
+    return any(inner is not None and _has_clips(with_videos(inner), n == 0) for n, inner in enumerate(folders))
 
 
 def _has_clips(folder: Path, real: bool) -> bool:

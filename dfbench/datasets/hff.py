@@ -1,8 +1,8 @@
 """HFF, the Hybrid Fake Face data set: still images in ``<split>/real/**`` and ``<split>/fake/**``.
 
 Sources: the repository Hybrid-Fake-Face-Dataset: the table of its paper for the classes, and ``create_txtlabel.py``
-for the folders and for its list files ``<split>.txt``, which write **fake = 0 and real = 1**. The names of the
-folders per class and the split are not published, so that the first folder below ``real`` or ``fake`` is the class.
+for the folders and for its list files ``<split>.txt``, which use **fake = 0 and real = 1**. Folder names of the classes
+and the split are not published, so the first folder below ``real`` or ``fake`` is taken as the class.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from dfbench.datasets.base import NOT_LISTED, DataSet, Finds, some
+from dfbench.datasets.base import NOT_LISTED, DataSetAdapter, Findings, some
 from dfbench.datasets.label_lists import posix, read_text
 from dfbench.datasets.layout import find_file, find_tree, join, may_be_media, split_of, stem, walk
 from dfbench.datasets.tree import child, subfolders
@@ -23,7 +23,7 @@ from dfbench.schema.media import FAKE, REAL, SPLITS, Media, Split
 REAL_CLASSES = {"CelebA": 25_000, "CelebA-HQ": 10_000, "YouTube-Frame": 25_000}
 FAKE_CLASSES = {"PGGAN": 10_000, "StyleGAN": 10_000, "Glow": 25_000, "Face2Face": 25_000, "StarGAN": 25_000}
 ROUNDING = 0.05  # the published numbers are rounded to thousands
-NO_IMAGE = "not an image by its name"
+NO_IMAGE = "not the name of an image"
 NO_LABEL = "no label: neither below real/ or fake/ nor in a list"
 _LABELS = {"real": REAL, "fake": FAKE}
 _POLARITY = re.compile(r"^#\s*(?P<word>fake|real)\s*=\s*(?P<flag>[01])\s*$", re.IGNORECASE)
@@ -37,13 +37,13 @@ _CLASSES = {_key(name): name for name in (*REAL_CLASSES, *FAKE_CLASSES)}
 
 
 @dataclass(frozen=True)
-class Place:
-    """What the folders of an image say.
+class ImagePath:
+    """A parsed path.
 
     Attributes:
-        split: of a folder ``train``, ``val`` or ``test``; None without one.
-        label: of a folder ``real`` or ``fake``; None without one.
-        kind: class, the first folder below that; empty without one.
+        split: by a folder ``train``, ``val`` or ``test``; None without one.
+        label: by a folder ``real`` or ``fake``; None without one.
+        kind: the class: the first folder below that; empty without one.
         name: path without the folder of the label and without extension.
     """
 
@@ -53,110 +53,110 @@ class Place:
     name: str
 
 
-def read_place(path: str) -> Place:
-    """Take a path relative to the root apart.
+def parse_path(path: str) -> ImagePath:
+    """Parse a path relative to the root.
 
-    >>> read_place("train/fake/pggan/00001.png")
-    Place(split='train', label=1, kind='PGGAN', name='train/pggan/00001')
+    >>> parse_path("train/fake/pggan/00001.png")
+    ImagePath(split='train', label=1, kind='PGGAN', name='train/pggan/00001')
     """
     *folders, file = path.split("/")
     at = next((n for n, folder in enumerate(folders) if folder.casefold() in _LABELS), None)
     before = folders if at is None else folders[:at]
     split = next((cast(Split, s) for s in map(split_of, before) if s), None)
     if at is None:
-        return Place(split, None, "", stem(path))
+        return ImagePath(split, None, "", stem(path))
     rest = folders[at + 1 :]
     kind = _CLASSES.get(_key(rest[0]), rest[0]) if rest else ""
-    return Place(split, _LABELS[folders[at].casefold()], kind, "/".join((*before, *rest, stem(file))))
+    return ImagePath(split, _LABELS[folders[at].casefold()], kind, "/".join((*before, *rest, stem(file))))
 
 
-class HybridFakeFace(DataSet):
-    """Adapter for HFF; without knowledge of the source videos each image is a scene group of its own."""
+class HybridFakeFace(DataSetAdapter):
+    """Adapter for HFF; every image is its own scene group, because the source videos are unknown."""
 
-    def read(self, root: Path) -> Finds:
-        """Read the folders, and the list files where there are some: then what is not listed is left out."""
+    def read(self, root: Path) -> Findings:
+        """Read the folders and the list files; if there are lists, images that are not listed are excluded."""
         tree = find_tree(root, _is_tree, self.title)
         if tree is None:
             raise self.no_tree(root)
-        finds = Finds(tree)
+        findings = Findings(tree)
         lists = {s: f for s in SPLITS if (f := find_file(tree, f"{s}.txt")) is not None}
-        places = self._walk(finds, {f.name for f in lists.values()})
+        images = self._walk(findings, {f.name for f in lists.values()})
         listed: dict[str, tuple[Split, int]] = {}
         for split, file in lists.items():
-            _read_list(finds, file, split, places, listed)
-        for path, place in places.items():
-            split, label = listed.get(path, (place.split or "test", place.label))
-            if path not in listed and (place.split or next(iter(lists), None)) in lists:
-                finds.leave_out(NOT_LISTED, path)
+            _read_list(findings, file, split, images, listed)
+        for path, image in images.items():
+            split, label = listed.get(path, (image.split or "test", image.label))
+            if path not in listed and (image.split or next(iter(lists), None)) in lists:
+                findings.exclude(NOT_LISTED, path)
             elif label is None:
-                finds.leave_out(NO_LABEL, path)
+                findings.exclude(NO_LABEL, path)
             else:
-                self._add(finds, path, place, split, label)
-        self._compare(finds)
-        return finds
+                self._add(findings, path, image, split, label)
+        self._compare(findings)
+        return findings
 
-    def _walk(self, finds: Finds, lists: set[str]) -> dict[str, Place]:
-        out: dict[str, Place] = {}
-        for where, files in walk(finds.tree):
+    def _walk(self, findings: Findings, lists: set[str]) -> dict[str, ImagePath]:
+        out: dict[str, ImagePath] = {}
+        for where, files in walk(findings.tree):
             for entry in files:
                 path = join(where, entry.name)
                 if may_be_media(entry.name):
-                    out[path] = read_place(path)
+                    out[path] = parse_path(path)
                 elif where or entry.name not in lists:
-                    finds.leave_out(NO_IMAGE, path)
+                    findings.exclude(NO_IMAGE, path)
         return out
 
-    def _add(self, finds: Finds, path: str, place: Place, split: Split, label: int) -> None:
+    def _add(self, findings: Findings, path: str, image: ImagePath, split: Split, label: int) -> None:
         wrong = REAL_CLASSES if label == FAKE else FAKE_CLASSES
-        if place.kind in wrong:
+        if image.kind in wrong:
+            own, other = ("fake", "real") if label == FAKE else ("real", "fake")
             raise DataError(
-                f"{finds.tree / path}: {place.kind} is a {'real' if label == FAKE else 'fake'} class of {self.title}, "
-                f"but lies below {'fake' if label == FAKE else 'real'}/",
-                "move the folder to where it belongs",
+                f"{findings.tree / path}: {image.kind} is a {other} class of {self.title}, but is below {own}/",
+                f"move the folder below {other}/",
             )
-        manipulation = (place.kind or "fake") if label == FAKE else "real"
-        finds.add(
+        manipulation = (image.kind or "fake") if label == FAKE else "real"
+        findings.add(
             Media(
                 dataset=self.name,
                 subset="all",
                 manipulation=manipulation,
-                name=place.name,
+                name=image.name,
                 label=label,
                 split=split,
-                scene_group=f"{self.name}/{manipulation}/{place.name}",
+                scene_group=f"{self.name}/{manipulation}/{image.name}",
                 path=path,
-                class_name=place.kind if label == REAL else "",
+                class_name=image.kind if label == REAL else "",
                 kind="image",
             )
         )
 
-    def _compare(self, finds: Finds) -> None:
-        splits = sorted({m.split for m in finds.media.values()})
+    def _compare(self, findings: Findings) -> None:
+        splits = sorted({m.split for m in findings.media.values()})
         if len(splits) == 1:
-            finds.expect(("all", splits[0], "real", "real"), sum(REAL_CLASSES.values()))
+            findings.expect(("all", splits[0], "real", "real"), sum(REAL_CLASSES.values()))
             for kind, number in FAKE_CLASSES.items():
-                finds.expect(("all", splits[0], "fake", kind), number)
-        seen = Counter(m.class_name or m.manipulation for m in finds.media.values())
+                findings.expect(("all", splits[0], "fake", kind), number)
+        counts = Counter(m.class_name or m.manipulation for m in findings.media.values())
         published = {**REAL_CLASSES, **FAKE_CLASSES}
-        off = [f"{k} {seen[k]} (about {n})" for k, n in published.items() if abs(seen[k] - n) > ROUNDING * n]
+        off = [f"{k} {counts[k]} (published {n})" for k, n in published.items() if abs(counts[k] - n) > ROUNDING * n]
         if off:
-            finds.warn(f"numbers of images that are not the published ones: {', '.join(off)}")
-        strange = sorted(set(seen) - set(published))
-        if strange:
-            finds.warn(f"folders that are none of the eight published classes: {', '.join(strange)}")
+            findings.warn(f"the numbers of images differ from the published ones: {', '.join(off)}")
+        unknown = sorted(set(counts) - set(published))
+        if unknown:
+            findings.warn(f"folders that are not published classes: {', '.join(unknown)}")
 
 
 def _is_tree(folder: Path) -> bool:
-    places = [folder, *(folder / name for name in subfolders(folder) if split_of(name))]
-    if any(child(place, label) is not None for place in places for label in _LABELS):
+    parents = [folder, *(folder / name for name in subfolders(folder) if split_of(name))]
+    if any(child(parent, label) is not None for parent in parents for label in _LABELS):
         return True
     return find_file(folder, *(f"{split}.txt" for split in SPLITS)) is not None
 
 
 def _read_list(
-    finds: Finds, file: Path, split: Split, places: dict[str, Place], listed: dict[str, tuple[Split, int]]
+    findings: Findings, file: Path, split: Split, images: dict[str, ImagePath], listed: dict[str, tuple[Split, int]]
 ) -> None:
-    fake_flag = "0"  # as the data set's own script writes it; a line "# fake=1" declares the other
+    fake_flag = "0"  # as in the lists of the data set's own script; a line "# fake=1" declares the opposite
     is_declared = False
     absent: list[str] = []
     for number, line in enumerate(read_text(file).splitlines(), start=1):
@@ -168,42 +168,42 @@ def _read_list(
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         path, flag = _split_line(line, f"{file}, line {number}")
-        found = _resolve(path, places)
+        found = _resolve(path, images)
         if found is None:
             absent.append(path)
             continue
         label = FAKE if flag == fake_flag else REAL
-        place = places[found]
-        if place.label is None and not is_declared:
+        image = images[found]
+        if image.label is None and not is_declared:
             raise DataError(
-                f"{file}, line {number}: {path} lies neither below real/ nor below fake/, so that nothing tells "
-                "what the flags mean",
-                f"put '# fake=0' (as the data set's own script writes it) or '# fake=1' into line 1 of {file.name}",
+                f"{file}, line {number}: {path} is neither below real/ nor below fake/, so the meaning of the flags "
+                "is unknown",
+                f"put '# fake=0' (as in lists of the data set's own script) or '# fake=1' into line 1 of {file.name}",
             )
-        if place.label is not None and place.label != label:
+        if image.label is not None and image.label != label:
             raise DataError(
-                f"{file}, line {number}: {path} lies in a folder of {'fakes' if place.label == FAKE else 'reals'}, "
-                f"but flag {flag} says {'fake' if label == FAKE else 'real'}",
-                f"lists of this data set write fake = 0; if yours does not, put '# fake=1' into line 1 of {file.name}",
+                f"{file}, line {number}: {path} is in a folder of {'fakes' if image.label == FAKE else 'reals'}, "
+                f"but flag {flag} means {'fake' if label == FAKE else 'real'}",
+                f"lists of this data set use fake = 0; if yours does not, put '# fake=1' into line 1 of {file.name}",
             )
-        if place.split not in (None, split) or listed.get(found, (split, label)) != (split, label):
+        if image.split not in (None, split) or listed.get(found, (split, label)) != (split, label):
             raise DataError(f"{file}, line {number}: {path} belongs to another split or label")
         listed[found] = split, label
     if absent:
-        finds.warn(f"{len(absent)} images of {file.name} are not there: {some(absent)}")
+        findings.warn(f"{len(absent)} images of {file.name} were not found: {some(absent)}")
 
 
 def _split_line(line: str, where: str) -> tuple[str, str]:
     path, _, flag = line.strip().rpartition(" ") if " " in line.strip() else line.strip().rpartition("\t")
     if not path or flag not in ("0", "1"):
-        raise DataError(f"{where}: not an entry of the list: {line.strip()!r}", "a line reads: PATH 0, or PATH 1")
+        raise DataError(f"{where}: not an entry of the list: {line.strip()!r}", "the format is: PATH 0, or PATH 1")
     return posix(path), flag
 
 
-def _resolve(path: str, places: dict[str, Place]) -> str | None:
-    """The file that a list means: lists hold the folders of the machine they were made on, which are dropped."""
+def _resolve(path: str, images: dict[str, ImagePath]) -> str | None:
+    """Return the file that a list names; the leading folders of the machine the list was made on are dropped."""
     parts = path.lstrip("/").split("/")
-    return next((tail for n in range(len(parts)) if (tail := "/".join(parts[n:])) in places), None)
+    return next((tail for n in range(len(parts)) if (tail := "/".join(parts[n:])) in images), None)
 
 
 HFF = HybridFakeFace(

@@ -1,4 +1,4 @@
-"""Read the label files of data sets: JSON, CSV and plain lists, with errors that name file and line."""
+"""Read label files of data sets: JSON, CSV and plain lists, with errors that name file and line."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ _NUMBERS = {"0": REAL, "1": FAKE, "0.0": REAL, "1.0": FAKE}
 
 
 def read_text(path: Path) -> str:
-    """The text of a label file, UTF-8 with or without a byte order mark.
+    """Return the text of a label file, UTF-8 with or without a byte order mark.
 
     Raises:
-        DataError: the file can not be read or is no text.
+        DataError: the file cannot be read or is not text.
     """
     try:
         return path.read_text("utf-8-sig")
     except OSError as error:
-        raise DataError(f"{path} can not be read: {error.strerror}", "check the file and its permissions") from error
+        raise DataError(f"{path} cannot be read: {error.strerror}", "check the file and its permissions") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not text: {error.reason} at byte {error.start}", "copy it again") from error
 
 
 def json_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file.
+    """Return the JSON object in a file.
 
     Raises:
-        DataError: no JSON, no object, or a key that stands twice with different values.
+        DataError: not JSON, not an object, or a key occurs twice with different values.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for key, value in pairs:
             if key in out and out[key] != value:
-                raise DataError(f"{path}: {key!r} stands twice, with different values")
+                raise DataError(f"{path}: {key!r} occurs twice with different values")
             out[key] = value
         return out
 
@@ -50,27 +50,27 @@ def json_object(path: Path) -> dict[str, Any]:
         value = json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise DataError(
-            f"{path}, line {error.lineno}: not JSON: {error.msg}", "the file may be cut off; copy it again"
+            f"{path}, line {error.lineno}: not JSON: {error.msg}", "the file may be truncated; copy it again"
         ) from error
     except RecursionError as error:
         raise DataError(f"{path}: nested too deeply to be a label file", "copy it again") from error
     if not isinstance(value, dict):
-        raise DataError(f"{path} does not hold a JSON object, but a {type(value).__name__}")
+        raise DataError(f"{path} contains a JSON {type(value).__name__}, not an object")
     return value
 
 
-def place_in(path: Path, key: str) -> str:
-    """``FILE, line N`` of a key of a JSON file, for messages; the file alone where the key is spelt otherwise."""
+def location_in(path: Path, key: str) -> str:
+    """Return ``FILE, line N`` of a key of a JSON file for messages; only the file if the key is escaped differently."""
     text = read_text(path)
     at = text.find(json.dumps(key))
     return str(path) if at < 0 else f"{path}, line {text.count(chr(10), 0, at) + 1}"
 
 
 def csv_rows(path: Path, required: Collection[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file with a header, as (line number, column -> value); column names in lower case.
+    """Yield the rows of a CSV file with a header as (line number, column -> value); column names in lower case.
 
     Raises:
-        DataError: a required column is absent, or a row is cut short.
+        DataError: a required column is missing, or a row is too short or too long.
     """
     reader = csv.reader(io.StringIO(read_text(path), newline=""))
     try:
@@ -79,20 +79,20 @@ def csv_rows(path: Path, required: Collection[str]) -> Iterator[tuple[int, dict[
         if absent:
             raise DataError(
                 f"{path}, line 1: no column {', '.join(map(repr, absent))}; it has: {', '.join(header) or 'nothing'}",
-                f"the header names at least: {','.join(sorted(required))}",
+                f"the header needs at least: {','.join(sorted(required))}",
             )
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
+        for values in reader:
+            if not any(value.strip() for value in values):
                 continue
-            if len(cells) != len(header):
-                raise DataError(f"{path}, line {reader.line_num}: {len(cells)} cells, the header has {len(header)}")
-            yield reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))
+            if len(values) != len(header):
+                raise DataError(f"{path}, line {reader.line_num}: {len(values)} values, the header has {len(header)}")
+            yield reader.line_num, dict(zip(header, (value.strip() for value in values), strict=True))
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: not CSV: {error}", "copy the file again") from error
 
 
 def read_label(value: object, where: str) -> int:
-    """A label as a word (``real``, ``fake``, any case) or as a number with 1 = fake.
+    """Return the label of a word (``real``, ``fake``, any case) or of a number with 1 = fake.
 
     Raises:
         DataError: anything else.
@@ -108,7 +108,7 @@ def read_label(value: object, where: str) -> int:
 
 
 def posix(text: str) -> str:
-    r"""A path of a list with forward slashes, without ``./`` and doubled slashes.
+    r"""Return a path of a list with forward slashes, without ``./`` and doubled slashes.
 
     >>> posix(r".\method_A\\12\a.mp4")
     'method_A/12/a.mp4'
@@ -119,7 +119,7 @@ def posix(text: str) -> str:
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path from :func:`posix` is relative and climbs out of nothing.
+    """Whether a path from :func:`posix` is relative and does not leave its folder.
 
     >>> is_inside("a/b.mp4"), is_inside("../b.mp4"), is_inside("/b.mp4"), is_inside("C:/b.mp4")
     (True, False, False, False)

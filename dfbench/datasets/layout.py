@@ -1,4 +1,4 @@
-"""Find a data set's folder, walk through it, and tell media from other files by their names."""
+"""Find a data set's folder, walk through it, and distinguish media from other files by their names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dfbench.errors import DataError
 
 IMAGES = frozenset({"png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "ppm", "gif"})
 CLIPS = ("mp4", "avi", "mov", "mkv", "webm", "mpg", "mpeg", "m4v", "ts", "flv", "wmv")
-# What a file is, its content says; these alone are never tried. All that is left away is named.
+# The content of a file decides its type; only files with these extensions are never opened. They are recorded.
 _OTHERS = frozenset(
     "csv txt json jsonl md log xml yaml yml ini toml db npy npz pkl pickle h5 hdf5 mat pt pth dat lmdb mdb html htm "
     "pdf py sh zip tar gz tgz bz2 xz 7z rar wav mp3 aac part tmp crdownload sha256 md5 parquet".split()
@@ -21,7 +21,7 @@ _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})$")
 
 
 def extension(file_name: str) -> str:
-    """The extension in lower case without its dot; empty if there is none.
+    """Return the extension in lower case without its dot; empty if there is none.
 
     >>> extension("a.MP4"), extension("README")
     ('mp4', '')
@@ -31,7 +31,7 @@ def extension(file_name: str) -> str:
 
 
 def stem(file_name: str) -> str:
-    """The name without its extension.
+    """Return the name without its extension.
 
     >>> stem("01_02__walk__YVGY8LOK.mp4")
     '01_02__walk__YVGY8LOK'
@@ -40,17 +40,17 @@ def stem(file_name: str) -> str:
 
 
 def is_image(file_name: str) -> bool:
-    """Whether a name is an image's."""
+    """Whether a name is that of an image."""
     return extension(file_name) in IMAGES
 
 
 def may_be_media(file_name: str) -> bool:
-    """Whether a name may be a clip's or an image's: all but hidden files and those of well-known other types."""
+    """Whether a name may be that of a clip or an image: all except hidden files and known other types."""
     return not file_name.startswith(".") and file_name != "Thumbs.db" and extension(file_name) not in _OTHERS
 
 
 def clips_first(listing: list[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
-    """Entries by name without extension; of those that share one, clips come before anything else."""
+    """Return entries sorted by name without extension; clips come first among those that share it."""
 
     def rank(entry: os.DirEntry[str]) -> tuple[str, int, str]:
         kind = extension(entry.name)
@@ -60,13 +60,13 @@ def clips_first(listing: list[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
 
 
 def find_tree(root: Path, marked: Callable[[Path], bool], title: str, depth: int = 2) -> Path | None:
-    """The nearest folder for which ``marked`` holds: the root, or one at most ``depth`` levels below it.
+    """Return the nearest folder for which ``marked`` holds: the root, or one at most ``depth`` levels below it.
 
     Raises:
-        DataError: several folders of the same level qualify, or none does and some may not be read.
+        DataError: several folders of the same level qualify, or none does and some cannot be read.
     """
     level = [root]
-    closed: list[DataError] = []  # folders beside a data set may be unreadable without harm
+    closed: list[DataError] = []  # unreadable folders beside a data set are ignored
 
     def tried(folder: Path) -> bool:
         try:
@@ -97,24 +97,24 @@ def find_tree(root: Path, marked: Callable[[Path], bool], title: str, depth: int
 
 
 def with_videos(folder: Path) -> Path:
-    """The folder ``videos`` directly below where there is one, else the folder itself."""
+    """Return the folder ``videos`` directly below if it exists, else the folder itself."""
     return child(folder, "videos") or folder
 
 
 def find_file(folder: Path, *names: str) -> Path | None:
-    """The first of several files directly in a folder, the case of names forgiven."""
+    """Return the first of several files that exists directly in a folder, ignoring case."""
     by_name = {entry.name.casefold(): entry.name for entry in entries(folder) if entry.is_file()}
     return next((folder / by_name[n.casefold()] for n in names if n.casefold() in by_name), None)
 
 
 def walk(folder: Path, where: str = "") -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
-    """Every folder from ``folder`` down as (POSIX path relative to it, its files), in sorted order.
+    """Yield every folder from ``folder`` down as (POSIX path relative to it, its files), in sorted order.
 
-    Links to folders are followed, except those that lead back up.
+    Links to folders are followed unless they lead back up.
 
     Args:
         folder: where to start.
-        where: put before the paths.
+        where: prefix of the paths.
     """
     listing = entries(folder)
     yield where, [entry for entry in listing if not entry.is_dir()]
@@ -131,7 +131,7 @@ def _leads_up(entry: os.DirEntry[str]) -> bool:
 
 
 def join(where: str, name: str) -> str:
-    """``where/name``; an empty part is left away.
+    """Return ``where/name``; an empty part is omitted.
 
     >>> join("", "a"), join("a", "b"), join("a", "")
     ('a', 'a/b', 'a')
@@ -140,7 +140,7 @@ def join(where: str, name: str) -> str:
 
 
 def split_of(folder_name: str) -> str | None:
-    """The split that a folder's name stands for; None if it is none.
+    """Return the split that a folder's name denotes; None if it denotes none.
 
     >>> split_of("Training"), split_of("valid"), split_of("real")
     ('train', 'val', None)

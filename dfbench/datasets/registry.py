@@ -1,7 +1,8 @@
-"""Names of the data sets and their adapters, which are imported when they are asked for."""
+"""Data sets by name. An adapter is imported on first use."""
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from dataclasses import replace
 from importlib import import_module
@@ -21,14 +22,14 @@ _ADAPTERS: dict[str, str] = {
     "diffswap": "dfbench.datasets.diffswap:DIFFSWAP",
     "deepfakebench": "dfbench.datasets.deepfakebench:DEEPFAKEBENCH",
     "folder": "dfbench.datasets.folder:FOLDER",
-    "mini": "dfbench.datasets.mini:MINI",
+    "mini": "dfbench.datasets.ffpp:MINI",
 }
 
 _NAMED_FOLDER = re.compile(r"^folder:[A-Za-z0-9][A-Za-z0-9._-]*$")
 
 
 def adapter_names() -> tuple[str, ...]:
-    """Command-line names of all data sets.
+    """Return the command-line names of all data sets.
 
     >>> "ff++" in adapter_names()
     True
@@ -36,14 +37,26 @@ def adapter_names() -> tuple[str, ...]:
     return tuple(_ADAPTERS)
 
 
-def get_adapter(name: str) -> Adapter:
-    """The adapter of a data set.
+def list_datasets(filter: str = "*") -> list[str]:
+    """Return the names of the data sets that dfbench can read.
 
-    ``folder:NAME`` reads what ``folder`` reads and calls the data set so: several folders of a user have each their
-    ids, default manifest and place in protocols.
+    Args:
+        filter: shell-style pattern; the default matches all names.
+
+    >>> list_datasets("celeb-*")
+    ['celeb-df-v1', 'celeb-df-v2']
+    """
+    return fnmatch.filter(adapter_names(), filter)
+
+
+def get_adapter(name: str) -> Adapter:
+    """Return the adapter of a data set.
+
+    ``folder:NAME`` reads the same layout as ``folder`` under a name of its own, so that several user-defined data sets
+    have distinct ids, default manifests and entries in protocols.
 
     Raises:
-        UsageError: there is no data set of that name; the hint names the nearest ones.
+        UsageError: no data set has that name; the hint names the nearest ones.
 
     >>> get_adapter("ff++").title
     'FaceForensics++'
@@ -64,6 +77,7 @@ def _named_folder(name: str) -> Adapter:
 
     if not _NAMED_FOLDER.match(name):
         raise UsageError(
-            f"not a name for a folder: {name!r}", "folder:NAME, of letters, digits, dots, hyphens and underscores"
+            f"not a valid data set name: {name!r}",
+            "write folder:NAME with letters, digits, dots, hyphens and underscores",
         )
     return replace(FOLDER, name=name)

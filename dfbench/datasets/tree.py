@@ -1,4 +1,4 @@
-"""Look around in folders, forgiving the case of names and a level of nesting that unpacking may add."""
+"""Find folders by name, ignoring case and a level of nesting that unpacking may add."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dfbench.errors import DataError
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:
-    """The entries of a folder sorted by name; none if it is not a folder.
+    """Return the entries of a folder sorted by name; an empty list if it is not a folder.
 
     Raises:
-        DataError: the folder may not be read.
+        DataError: permission to read the folder is missing.
     """
     try:
         with os.scandir(folder) as listing:
@@ -20,16 +20,18 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except PermissionError as error:
-        raise DataError(f"the folder may not be read: {folder}", "change its permissions, or leave it out") from error
+        raise DataError(
+            f"no permission to read the folder {folder}", "change its permissions, or move it elsewhere"
+        ) from error
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Names of the folders directly below."""
+    """Return the names of the folders directly below."""
     return [entry.name for entry in entries(folder) if entry.is_dir()]
 
 
 def child(folder: Path, name: str) -> Path | None:
-    """The folder ``name`` directly below, its case forgiven (an exact match wins), doubled nesting skipped."""
+    """Return the folder ``name`` directly below, ignoring case (an exact match wins) and doubled nesting."""
     names = subfolders(folder)
     same = [n for n in names if n == name] or [n for n in names if n.casefold() == name.casefold()]
     if not same:
@@ -40,15 +42,15 @@ def child(folder: Path, name: str) -> Path | None:
 
 
 def descend(folder: Path, *names: str) -> Path | None:
-    """Follow several names with :func:`child`; None where one is not there."""
-    place: Path | None = folder
+    """Follow several names with :func:`child`; return None if one does not exist."""
+    found: Path | None = folder
     for name in names:
-        place = child(place, name) if place is not None else None
-    return place
+        found = child(found, name) if found is not None else None
+    return found
 
 
 def locate(root: Path, marks: tuple[str, ...], title: str) -> Path | None:
-    """The folder that holds one of the ``marks``: the root, a folder directly in it, or that folder doubled.
+    """Return the folder that contains one of the ``marks``: the root, a folder directly in it, or that folder doubled.
 
     Raises:
         DataError: several folders below the root qualify.
@@ -63,7 +65,7 @@ def locate(root: Path, marks: tuple[str, ...], title: str) -> Path | None:
     for name in subfolders(root):
         below = root / name
         doubled = child(below, name)
-        found += [place for place in (below, doubled) if place is not None and marked(place)][:1]
+        found += [folder for folder in (below, doubled) if folder is not None and marked(folder)][:1]
     if len(found) > 1:
         raise DataError(
             f"several folders below {root} look like {title}: {', '.join(p.name for p in found)}",

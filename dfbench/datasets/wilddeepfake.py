@@ -1,9 +1,9 @@
 """WildDeepfake: sequences of ready-made face crops, in archives or extracted.
 
 Source: the repository OpenTAI/wild-deepfake: four folders ``real train``, ``real test``, ``fake train``, ``fake
-test`` (copies write an underscore or a hyphen), each with archives ``N.tar.gz``; every folder inside that holds
-images is one face sequence, and the name of an image is its frame number in the source video. Which sequences come
-from one video is not told; an archive is the smallest unit that keeps them together.
+test`` (with an underscore or a hyphen in some copies), each with archives ``N.tar.gz``; every folder of images inside
+is one face sequence, and the name of an image is its frame number in the source video. It is not documented which
+sequences come from one video; an archive is the smallest unit that keeps them together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfbench.datasets.archives import archive_stem, list_archive
-from dfbench.datasets.base import DataSet, Finds
+from dfbench.datasets.base import DataSetAdapter, Findings
 from dfbench.datasets.layout import find_tree, is_image, join, split_of, walk
 from dfbench.datasets.tree import subfolders
 from dfbench.schema.media import FAKE, REAL, Media, Split, archive_path
@@ -28,8 +28,8 @@ _LABELS = {"real": REAL, "fake": FAKE}
 
 
 @dataclass(frozen=True)
-class Part:
-    """One of the four folders."""
+class LabelFolder:
+    """One of the four folders, with its label and split."""
 
     label: int
     split: Split
@@ -41,64 +41,64 @@ class Part:
         return "fake" if self.label == FAKE else "real"
 
 
-class WildDeepfake(DataSet):
-    """Adapter for WildDeepfake; a scene group is an archive, or the folder that one was extracted to."""
+class WildDeepfake(DataSetAdapter):
+    """Adapter for WildDeepfake; a scene group is an archive, or the folder that it was extracted to."""
 
-    def read(self, root: Path) -> Finds:
-        """Read the four folders. Archives must be read to their end to be listed, which takes its time."""
+    def read(self, root: Path) -> Findings:
+        """Read the four folders. Listing an archive means reading all of it, which takes time."""
         tree = find_tree(root, lambda folder: bool(_parts(folder)), self.title)
         if tree is None:
             raise self.no_tree(root)
-        finds = Finds(tree)
+        findings = Findings(tree)
         ungrouped = 0
         for part in _parts(tree):
-            ungrouped += self._part(finds, part)
+            ungrouped += self._part(findings, part)
         if ungrouped:
-            finds.warn(
-                f"{ungrouped} sequences lie in no archive and in no archive's folder: each is a scene group of its "
-                "own, although several may come from one video"
+            findings.warn(
+                f"{ungrouped} sequences are outside of archives and of folders of archives: each is its own scene "
+                "group, although several may come from one video"
             )
-        if len(finds.media) != PUBLISHED_SEQUENCES:
-            finds.warn(f"{len(finds.media)} sequences found, published: {PUBLISHED_SEQUENCES}")
-        return finds
+        if len(findings.media) != PUBLISHED_SEQUENCES:
+            findings.warn(f"{len(findings.media)} sequences found; published are {PUBLISHED_SEQUENCES}")
+        return findings
 
-    def _part(self, finds: Finds, part: Part) -> int:
-        where = part.folder.relative_to(finds.tree).as_posix()
+    def _part(self, findings: Findings, part: LabelFolder) -> int:
+        where = part.folder.relative_to(findings.tree).as_posix()
         archives: list[tuple[str, str, Path]] = []
         ungrouped = 0
-        for place, files in walk(part.folder):
+        for inside, files in walk(part.folder):
             images = False
             for entry in files:
                 name = archive_stem(entry.name)
                 if is_image(entry.name):
                     images = True
-                    if not place:
-                        finds.leave_out(LOOSE_IMAGE, f"{where}/{entry.name}")
+                    if not inside:
+                        findings.exclude(LOOSE_IMAGE, f"{where}/{entry.name}")
                 elif name is not None:
-                    archives.append((join(place, name), join(place, entry.name), Path(entry.path)))
+                    archives.append((join(inside, name), join(inside, entry.name), Path(entry.path)))
                 else:
-                    finds.leave_out(NO_IMAGE, join(join(where, place), entry.name))
-            if images and place:
-                group = place.split("/")[0] if "/" in place else ""
-                ungrouped += finds.add(self._media(part, place, group, f"{where}/{place}")) and not group
+                    findings.exclude(NO_IMAGE, join(join(where, inside), entry.name))
+            if images and inside:
+                group = inside.split("/")[0] if "/" in inside else ""
+                ungrouped += findings.add(self._media(part, inside, group, f"{where}/{inside}")) and not group
         for name, path, file in archives:
-            self._archive(finds, part, name, f"{where}/{path}", file)
+            self._archive(findings, part, name, f"{where}/{path}", file)
         return ungrouped
 
-    def _archive(self, finds: Finds, part: Part, name: str, path: str, file: Path) -> None:
+    def _archive(self, findings: Findings, part: LabelFolder, name: str, path: str, file: Path) -> None:
         listing = list_archive(file)
         for member in listing.unsafe:
-            finds.leave_out(UNSAFE, f"{path}: {member}")
+            findings.exclude(UNSAFE, f"{path}: {member}")
         for member in listing.others:
-            finds.leave_out(NO_IMAGE, archive_path(path, member))
+            findings.exclude(NO_IMAGE, archive_path(path, member))
         if listing.damage:
-            finds.warn(f"{path} can not be read to its end: {listing.damage}; the last of its sequences may be short")
+            findings.warn(f"{path} cannot be read completely: {listing.damage}; its last sequence may be incomplete")
         top = name.rpartition("/")[2]
         for folder in sorted(listing.sequences):
             inner = folder.removeprefix(top).lstrip("/") if folder == top or folder.startswith(f"{top}/") else folder
-            finds.add(self._media(part, join(name, inner) if inner else name, name, archive_path(path, folder)))
+            findings.add(self._media(part, join(name, inner) if inner else name, name, archive_path(path, folder)))
 
-    def _media(self, part: Part, name: str, group: str, path: str) -> Media:
+    def _media(self, part: LabelFolder, name: str, group: str, path: str) -> Media:
         return Media(
             dataset=self.name,
             subset="all",
@@ -113,8 +113,8 @@ class WildDeepfake(DataSet):
         )
 
 
-def _parts(tree: Path) -> list[Part]:
-    """The folders of label and split: ``real train``, ``train/real`` or ``real/train``."""
+def _parts(tree: Path) -> list[LabelFolder]:
+    """Return the folders of label and split: ``real train``, ``train/real`` or ``real/train``."""
     out = []
     for name in subfolders(tree):
         flat = _FLAT.match(name)
@@ -128,8 +128,8 @@ def _parts(tree: Path) -> list[Part]:
     return out
 
 
-def _part(label: str, split: str, folder: Path) -> Part:
-    return Part(_LABELS[label.casefold()], "train" if split_of(split) == "train" else "test", folder)
+def _part(label: str, split: str, folder: Path) -> LabelFolder:
+    return LabelFolder(_LABELS[label.casefold()], "train" if split_of(split) == "train" else "test", folder)
 
 
 WILDDEEPFAKE = WildDeepfake(

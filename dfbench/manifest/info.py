@@ -16,27 +16,26 @@ from dfbench.manifest.shards import TEMPORARY
 from dfbench.schema.manifest import MANIFEST_VERSION, ManifestInfo, ShardInfo
 
 MANIFEST_FILE = "manifest.json"
-PART_FILES = "part-*-of-*.json"  # where a folder holds parts of a manifest, made by array jobs
+PART_FILES = "part-*-of-*.json"  # in a folder that holds array-job parts of a manifest
 
 
 def read_info(folder: Path) -> ManifestInfo:
     """Read a manifest's description.
 
     Raises:
-        DataError: the folder is no manifest, its description is damaged, or it is of another format version.
+        DataError: the folder is not a manifest, its description is damaged, or it has another format version.
     """
     file = folder / MANIFEST_FILE
     hint = "give the folder that dfbench prepare wrote"
     if not folder.is_dir():
-        raise DataError(
-            f"there is no manifest folder {folder}", f"make one with: dfbench prepare DATASET --out {folder}"
-        )
+        raise DataError(f"there is no manifest folder {folder}", f"prepare one: dfbench prepare DATASET --out {folder}")
     if not file.is_file():
         parts = sorted(folder.glob(PART_FILES))
         if parts:
             raise DataError(
-                f"{folder} holds parts of a manifest ({', '.join(p.stem for p in parts[:3])}), not a whole one",
-                f"when all parts are made: dfbench merge {folder} ...",
+                f"{folder} holds array-job parts of a manifest ({', '.join(p.stem for p in parts[:3])}), "
+                "not a complete one",
+                f"when all parts are finished: dfbench merge {folder} ...",
             )
         raise DataError(f"{folder} is not a manifest: it has no {MANIFEST_FILE}", hint)
     try:
@@ -57,19 +56,19 @@ def read_info(folder: Path) -> ManifestInfo:
 
 
 def write_info(folder: Path, info: ManifestInfo) -> None:
-    """Write a manifest's description; the old one stays until the new one is whole.
+    """Write a manifest's description; the old one stays until the new one is complete.
 
     Raises:
-        SetupError: the file can not be written.
+        SetupError: the file cannot be written.
     """
     write_description(folder / MANIFEST_FILE, info)
 
 
 def write_description(file: Path, content: BaseModel) -> None:
-    """Write a JSON file beside the shards; the old one stays until the new one is whole.
+    """Write a JSON file beside the shards; the old one stays until the new one is complete.
 
     Raises:
-        SetupError: the file can not be written.
+        SetupError: the file cannot be written.
     """
     temporary = file.with_name(f"{TEMPORARY}{file.stem}-{os.getpid()}")
     try:
@@ -88,6 +87,6 @@ def write_description(file: Path, content: BaseModel) -> None:
 
 
 def content_hash(shards: Iterable[ShardInfo]) -> str:
-    """SHA-256 over the shard hashes in order: identifies a manifest's content."""
+    """Return the SHA-256 over the shard hashes in order, which identifies a manifest's content."""
     text = "".join(f"{s.file} {s.sha256} {s.rows}\n" for s in shards)
     return hashlib.sha256(text.encode()).hexdigest()

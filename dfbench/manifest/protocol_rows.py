@@ -1,7 +1,8 @@
-"""Whether a manifest has the frames and faces that a protocol asks for, and which of its rows those are.
+"""Whether a manifest has the frames, faces and media that a protocol requests, and which of its rows those are.
 
-A manifest can hold more than a protocol wants: all frames where every tenth is asked for, or all faces where the
-largest is. Which rows to take then follows from the rule and the length of each clip, as it did when they were made.
+A manifest may hold more than a protocol needs: all frames where every tenth is requested, or all faces where the
+largest is. The rows to use then follow from the rule and the length of each clip, as they did in preparation. Random
+subsets and fractional splits of media depend on their ids alone.
 """
 
 from __future__ import annotations
@@ -13,30 +14,31 @@ import numpy as np
 import numpy.typing as npt
 
 from dfbench.errors import DataError
-from dfbench.schema.drawing import Take
+from dfbench.manifest.table import ManifestTable
+from dfbench.schema.random_media import FractionalSplit, RandomSubset, Unit
 from dfbench.schema.sampling import FrameSampling, Rule, make_rule
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dfbench.manifest.manifest import Manifest
     from dfbench.protocols.protocol import DataPart, Sampling
 
 _COLUMNS = ("media_id", "split", "subset", "frame_index", "frame_count")
+_UNIT_COLUMN: dict[Unit, str] = {"scene_group": "scene_group", "media": "media_id", "frame": "sample_id"}
 
 
-def unserved(manifest: Manifest, part: DataPart, wanted: Sampling) -> list[str]:
-    """What a manifest lacks of the sampling of a data part, in words; empty where it serves."""
-    # Shared geometry takes indices from the shortest clip, which rows of the longer ones do not tell.
+def missing_sampling(manifest: ManifestTable, part: DataPart, wanted: Sampling) -> list[str]:
+    """Say what a manifest lacks of the sampling of a data part; an empty list means that it lacks nothing."""
+    # Shared geometry takes frame indices from the shortest clip, which rows of the longer ones do not show.
     known = manifest.info.geometry == "own"
     problems = [
-        f"frames {have.words}, the protocol needs {wanted.rule.words}"
+        f"frames {have.description}, the protocol needs {wanted.rule.description}"
         for have in _rules(manifest, part)
         if not have.covers(wanted.rule, media_frames_known=known)
     ]
     problems += [
-        f"media drawn by lot ({have}), the protocol needs {part.take or 'all of them'}"
-        for have in _takes(manifest, part)
+        f"a random subset of media ({have}), the protocol needs {part.take or 'all of them'}"
+        for have in _subsets(manifest, part)
         if not have.covers(part.take)
     ]
     faces = _faces(manifest)
@@ -45,59 +47,90 @@ def unserved(manifest: Manifest, part: DataPart, wanted: Sampling) -> list[str]:
     return list(dict.fromkeys(problems))
 
 
-def asked_for(manifest: Manifest, part: DataPart, wanted: Sampling) -> npt.NDArray[np.bool_]:
-    """Which rows of a manifest that serves a data part are asked for, as far as frames and faces go: bool (rows,).
+def sampled_rows(manifest: ManifestTable, part: DataPart, wanted: Sampling) -> npt.NDArray[np.bool_]:
+    """Return which rows are requested as far as frames and faces go: bool (rows,).
 
-    Rows of other splits and subsets are not told apart here.
+    The manifest must serve the data part (:func:`missing_sampling`). Rows of other splits and subsets are not
+    excluded here.
     """
-    count = sum(shard.rows for shard in manifest.info.shards)
-    keep = np.ones(count, bool)
+    keep = np.ones(len(manifest), bool)
     if _faces(manifest) != wanted.faces:
         keep &= manifest.table(["face_index"])["face_index"].to_numpy() == 0
     rule = wanted.rule
     if isinstance(rule, FrameSampling) and any(have != rule for have in _rules(manifest, part)):
-        keep &= _wanted_frames(manifest, part, rule)
+        keep &= _sampled_frames(manifest, part, rule)
     return keep
 
 
-def _wanted_frames(manifest: Manifest, part: DataPart, rule: FrameSampling) -> npt.NDArray[np.bool_]:
+def _sampled_frames(manifest: ManifestTable, part: DataPart, rule: FrameSampling) -> npt.NDArray[np.bool_]:
     table = manifest.table(list(_COLUMNS)).to_pandas()
-    here = table["split"] == part.split
+    of_part = table["split"] == part.split
     if part.subsets:
-        here &= table["subset"].isin(part.subsets)
+        of_part &= table["subset"].isin(part.subsets)
     keep = np.zeros(len(table), bool)
-    keep[here.to_numpy()] = pick_frames(table[here], rule)
+    keep[of_part.to_numpy()] = select_frames(table[of_part], rule)
     return keep
 
 
-def pick_frames(table: pd.DataFrame, rule: FrameSampling) -> npt.NDArray[np.bool_]:
-    """Which rows hold the frames that a rule wants of each clip: bool (rows,).
+def select_frames(table: pd.DataFrame, rule: FrameSampling) -> npt.NDArray[np.bool_]:
+    """Return which rows hold the frames that a rule selects of each clip: bool (rows,).
 
     Args:
         table: with the columns media_id, frame_index, frame_count.
         rule: which frames.
 
     Raises:
-        DataError: a clip's length is not known although it was read.
+        DataError: the length of a clip is not known although it was read.
     """
     keep = np.zeros(len(table), bool)
     every = table["frame_index"].to_numpy()
-    for media_id, places in table.groupby("media_id", sort=False).indices.items():
-        frames = every[places]
-        length = table["frame_count"].iloc[places].max()
+    for media_id, rows in table.groupby("media_id", sort=False).indices.items():
+        frames = every[rows]
+        length = table["frame_count"].iloc[rows].max()
         if not np.isnan(length):
-            keep[places] = np.isin(frames, rule.indices(int(length), str(media_id)))
-        elif (frames < 0).all():  # a clip that did not open: -1, -2, ... stand for the frames
-            keep[places] = frames >= -rule.rows_if_unreadable
+            keep[rows] = np.isin(frames, rule.indices(int(length), str(media_id)))
+        elif (frames < 0).all():  # a clip that did not open: -1, -2, ... represent the frames
+            keep[rows] = frames >= -rule.rows_if_unreadable
         else:
             raise DataError(
-                f"the manifest does not say how many frames {media_id} has, so {rule.words} can not be picked out",
-                "make a manifest of these frames: dfbench prepare, with the same protocol",
+                f"the manifest does not say how many frames {media_id} has, so {rule.description} cannot be selected",
+                "prepare a manifest of these frames: dfbench prepare with the same protocol",
             )
     return keep
 
 
-def _rules(manifest: Manifest, part: DataPart) -> list[Rule]:
+def subset_rows(manifest: ManifestTable, part: DataPart, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Reduce the rows of a data part to its random subset (``take``) and then its fractional split (``share``).
+
+    Args:
+        manifest: the manifest.
+        part: the data part.
+        rows: bool (rows,), the rows of the data part.
+
+    Returns:
+        Bool (rows,).
+    """
+    keep = rows.copy()
+    if part.take is not None:
+        keep[rows] &= _in_subset(manifest, part.take, rows)
+    if part.share is not None:
+        keep[rows] &= _in_fraction(manifest, part.share, rows)
+    return keep
+
+
+def _in_subset(manifest: ManifestTable, take: RandomSubset, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    table = manifest.table(["media_id", "label"]).filter(rows)
+    names = table["media_id"].to_pylist()
+    chosen = take.select(dict(zip(names, table["label"].to_pylist(), strict=True)).items())
+    return np.array([name in chosen for name in names], bool)
+
+
+def _in_fraction(manifest: ManifestTable, share: FractionalSplit, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    column = _UNIT_COLUMN[share.by]
+    return share.contains(manifest.table([column]).filter(rows)[column].to_pylist())
+
+
+def _rules(manifest: ManifestTable, part: DataPart) -> list[Rule]:
     """The frame rules by which the media of a data part were prepared."""
     recipe = manifest.info.recipe
     default = recipe.get("sampling", {})
@@ -105,9 +138,10 @@ def _rules(manifest: Manifest, part: DataPart) -> list[Rule]:
     return list(dict.fromkeys(found)) or [make_rule(default)]
 
 
-def _takes(manifest: Manifest, part: DataPart) -> list[Take]:
-    """The draws by which the media of a data part were prepared; empty where all were."""
-    return [Take(**prepared["take"]) for prepared in _prepared_parts(manifest.info.recipe, part) if "take" in prepared]
+def _subsets(manifest: ManifestTable, part: DataPart) -> list[RandomSubset]:
+    """The random subsets by which the media of a data part were prepared; empty where all were."""
+    prepared_parts = _prepared_parts(manifest.info.recipe, part)
+    return [RandomSubset(**prepared["take"]) for prepared in prepared_parts if "take" in prepared]
 
 
 def _prepared_parts(recipe: dict[str, Any], part: DataPart) -> Iterator[dict[str, Any]]:
@@ -120,5 +154,5 @@ def _prepared_parts(recipe: dict[str, Any], part: DataPart) -> Iterator[dict[str
             yield prepared
 
 
-def _faces(manifest: Manifest) -> str:
+def _faces(manifest: ManifestTable) -> str:
     return str(manifest.info.recipe.get("face_rule", "largest"))

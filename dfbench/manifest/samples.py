@@ -1,4 +1,4 @@
-"""The rows of a manifest that a protocol takes for a role."""
+"""The rows of a manifest that a protocol takes for its training, validation or test split."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ import pyarrow.compute as pc
 from dfbench.config import manifest_beside
 from dfbench.errors import DataError, UsageError, unknown_name
 from dfbench.faces.profile_match import serves
-from dfbench.manifest.drawn import drawn
-from dfbench.manifest.protocol_rows import asked_for, unserved
+from dfbench.manifest.protocol_rows import missing_sampling, sampled_rows, subset_rows
+from dfbench.manifest.table import ManifestTable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dfbench.manifest.manifest import Manifest
     from dfbench.protocols.protocol import DataPart, Protocol
 
 ROLES = ("train", "val", "test")
@@ -28,15 +27,15 @@ ROLES = ("train", "val", "test")
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Rows of one manifest, in the manifest's order, those without a crop among them.
+    """Rows of one manifest in the manifest's order, including those without a crop.
 
     Attributes:
         dataset: command-line name of the data set.
-        role: train, val or test.
+        role: the protocol's split: train, val or test.
         profile: crop profile of the manifest: the protocol's, or its approximate form, which ends in ``~``.
-        size: crop size that the protocol takes.
-        table: all columns but the crops.
-        rows: int64 (n,), position of every row in the manifest, counted over all shards.
+        size: crop size of the protocol in pixels.
+        table: all columns except crops, masks and patches.
+        rows: int64 (n,), index of every row in the manifest, counted over all shards.
     """
 
     dataset: str
@@ -47,7 +46,12 @@ class Samples:
     rows: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
+        """Return the number of samples, whatever their status."""
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        """Return one line: data set, split, number of samples and of those with a crop."""
+        return f"Samples(dataset={self.dataset!r}, split={self.role!r}, rows={len(self)}, ok={self.has_crop.sum()})"
 
     @property
     def labels(self) -> npt.NDArray[np.int8]:
@@ -60,63 +64,53 @@ class Samples:
         return np.asarray(pc.equal(self.table["status"], "ok").to_numpy(), np.bool_)
 
     def ok(self) -> Samples:
-        """The samples that have a crop."""
+        """Return the samples that have a crop."""
         return self.take(np.flatnonzero(self.has_crop))
 
-    def take(self, places: npt.NDArray[np.int64]) -> Samples:
-        """Some of the samples, by their places in :attr:`table`."""
-        places = np.asarray(places, np.int64)
-        return Samples(self.dataset, self.role, self.profile, self.size, self.table.take(places), self.rows[places])
+    def take(self, indices: npt.NDArray[np.int64]) -> Samples:
+        """Return some of the samples, by their indices in :attr:`table`."""
+        indices = np.asarray(indices, np.int64)
+        return Samples(self.dataset, self.role, self.profile, self.size, self.table.take(indices), self.rows[indices])
 
     def to_pandas(self) -> pd.DataFrame:
-        """The table as a data frame."""
+        """Return the table as a data frame."""
         frame: pd.DataFrame = self.table.to_pandas()
         return frame
 
 
-def select_samples(manifest: Manifest, protocol: Protocol, role: str) -> Samples:
+def select_samples(manifest: ManifestTable, protocol: Protocol, role: str) -> Samples:
     """See :meth:`dfbench.manifest.manifest.Manifest.samples`."""
     if role not in ROLES:
-        raise unknown_name("role", role, ROLES)
+        raise unknown_name("split of a protocol", role, ROLES)
     dataset = manifest.info.dataset
     parts = [p for p in protocol.data if p.dataset == dataset and p.role == role]
     if not parts:
-        used = ", ".join(protocol.datasets(role)) or "nothing"
+        used = ", ".join(protocol.datasets(role)) or "no data set"
         raise UsageError(
-            f"protocol {protocol.name!r} takes nothing from {dataset!r} for {role}: it takes {used}",
+            f"protocol {protocol.name!r} does not use {dataset!r} for {role}; it uses {used}",
             "see: dfbench list protocols",
         )
     _check_serves(manifest, protocol, parts)
     keys = manifest.table(["split", "subset", "manipulation"])
-    taken = np.zeros(len(keys), bool)
+    selected = np.zeros(len(keys), bool)
     for part in parts:
         of_part = _rows_of_part(keys, part, manifest, protocol)
-        of_part &= asked_for(manifest, part, protocol.sampling_of(part))
-        taken |= drawn(manifest, part, of_part)
-    if not taken.any():
-        raise DataError(f"the shares of protocol {protocol.name!r} leave no {role} rows of {manifest.path}")
-    rows = np.flatnonzero(taken)
-    crops = protocol.crops
-    return Samples(dataset, role, manifest.info.profile, crops.size, _take_by_shard(manifest, rows), rows)
+        of_part &= sampled_rows(manifest, part, protocol.sampling_of(part))
+        selected |= subset_rows(manifest, part, of_part)
+    if not selected.any():
+        raise DataError(
+            f"the fractional splits of protocol {protocol.name!r} leave no {role} rows of {manifest.path}",
+            "change start, stop or seed of share in the protocol, or prepare more media",
+        )
+    rows = np.flatnonzero(selected)
+    return Samples(dataset, role, manifest.info.profile, protocol.crops.size, manifest.take(rows), rows)
 
 
-def _take_by_shard(manifest: Manifest, rows: npt.NDArray[np.int64]) -> pa.Table:
-    # A large manifest's table is never held as a whole.
-    pieces = []
-    start = 0
-    for number, shard in enumerate(manifest.info.shards):
-        here = rows[(rows >= start) & (rows < start + shard.rows)] - start
-        if len(here):
-            pieces.append(manifest.shard_table(number).take(here))
-        start += shard.rows
-    return pa.concat_tables(pieces).combine_chunks()
-
-
-def _check_serves(manifest: Manifest, protocol: Protocol, parts: Sequence[DataPart]) -> None:
+def _check_serves(manifest: ManifestTable, protocol: Protocol, parts: Sequence[DataPart]) -> None:
     info = manifest.info
     problems = []
     for part in parts:
-        problems += [p for p in unserved(manifest, part, protocol.sampling_of(part)) if p not in problems]
+        problems += [p for p in missing_sampling(manifest, part, protocol.sampling_of(part)) if p not in problems]
     if not serves(info.profile, protocol.crops.profile):
         problems.append(f"crop profile {info.profile}, the protocol needs {protocol.crops.profile}")
     if protocol.crops.size not in info.sizes:
@@ -124,39 +118,41 @@ def _check_serves(manifest: Manifest, protocol: Protocol, parts: Sequence[DataPa
         problems.append(f"crop sizes {sizes}, the protocol needs {protocol.crops.size}")
     if problems:
         raise DataError(
-            f"the manifest {manifest.path} can not serve protocol {protocol.name!r}: it has {'; '.join(problems)}",
+            f"the manifest {manifest.path} cannot serve protocol {protocol.name!r}: it has {'; '.join(problems)}",
             _command(manifest, protocol),
         )
 
 
-def _rows_of_part(table: pa.Table, part: DataPart, manifest: Manifest, protocol: Protocol) -> npt.NDArray[np.bool_]:
+def _rows_of_part(
+    table: pa.Table, part: DataPart, manifest: ManifestTable, protocol: Protocol
+) -> npt.NDArray[np.bool_]:
     in_split = _equal(table, "split", part.split)
     for column, names in (("subset", part.subsets), ("manipulation", part.manipulations)):
         for name in names:
             if not (in_split & _equal(table, column, name)).any():
                 raise DataError(
-                    f"the manifest {manifest.path} has nothing of {column} {name!r} in split {part.split!r}, "
-                    f"which protocol {protocol.name!r} takes for {part.role}",
+                    f"the manifest {manifest.path} has no rows of {column} {name!r} in split {part.split!r}, "
+                    f"which protocol {protocol.name!r} needs for {part.role}",
                     _command(manifest, protocol),
                 )
     if not in_split.any():
         raise DataError(
-            f"the manifest {manifest.path} has nothing of split {part.split!r}, "
-            f"which protocol {protocol.name!r} takes for {part.role}",
+            f"the manifest {manifest.path} has no rows of split {part.split!r}, "
+            f"which protocol {protocol.name!r} needs for {part.role}",
             _command(manifest, protocol),
         )
-    taken = in_split
+    selected = in_split
     if part.subsets:
-        taken = taken & _among(table, "subset", part.subsets)
+        selected = selected & _among(table, "subset", part.subsets)
     if part.manipulations:
-        taken = taken & _among(table, "manipulation", ("real", *part.manipulations))
-    return taken
+        selected = selected & _among(table, "manipulation", ("real", *part.manipulations))
+    return selected
 
 
-def _command(manifest: Manifest, protocol: Protocol) -> str:
+def _command(manifest: ManifestTable, protocol: Protocol) -> str:
     dataset = manifest.info.dataset
     out = manifest_beside(manifest.path, protocol.name)
-    return f"make one that does: dfbench prepare {dataset} --protocol {protocol.typed} --out {out}"
+    return f"prepare one that can: dfbench prepare {dataset} --protocol {protocol.typed} --out {out}"
 
 
 def _equal(table: pa.Table, column: str, value: str) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Write a shard: rows to Parquet with fixed settings, under a temporary name, then renamed; and its stamp."""
+"""Write and read shards: rows in Parquet with fixed settings, and a stamp that says how they were made."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEMPORARY = ".tmp-"
 
 
 class Stamp(BaseModel):
-    """What a shard's metadata says about it; a shard with the wanted stamp is finished."""
+    """How a shard was made, stored in its metadata; a shard with the expected stamp is finished."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,7 +33,7 @@ class Stamp(BaseModel):
 
 
 def shard_schema(sizes: tuple[int, ...], stamp: Stamp, extras: Sequence[str] = ()) -> pa.Schema:
-    """Arrow schema of a shard with the stamp and the features that Hugging Face's ``datasets`` looks for."""
+    """Return the Arrow schema of a shard with the stamp and the features that Hugging Face's ``datasets`` reads."""
     schema = MANIFEST.schema((*crop_columns(sizes), *extra_columns(extras, sizes)))
     info = {"info": {"features": {field.name: _feature(field) for field in schema}}}
     return schema.with_metadata(
@@ -54,24 +54,30 @@ def _feature(field: pa.Field) -> dict[str, Any]:
 
 
 def _dtype(kind: pa.DataType) -> str:
-    # Arrow prints float and double; the features spell float32 and float64.
+    # Arrow names float and double what the features call float32 and float64.
     return {"float": "float32", "double": "float64"}.get(str(kind), str(kind))
 
 
 def write_shard(
     path: Path, rows: Iterable[dict[str, Any]], sizes: tuple[int, ...], stamp: Stamp, extras: Sequence[str] = ()
 ) -> int:
-    """Write rows in their order; the file appears under its name only when it is whole and on disk.
+    """Write rows in their order; the file appears under its name only when it is complete and on disk.
 
-    Row groups hold :data:`ROW_GROUP` rows. Nothing is compressed (the crops are compressed pictures) and nothing
-    depends on time or machine, so equal rows and versions give equal bytes. ``extras`` are the groups of optional
-    columns.
+    Row groups hold :data:`ROW_GROUP` rows. Nothing is compressed (the crops are compressed images) and nothing
+    depends on time or machine, so equal rows and versions give equal bytes.
+
+    Args:
+        path: the file.
+        rows: rows as dictionaries of column values.
+        sizes: crop sizes in pixels.
+        stamp: how the rows were made.
+        extras: groups of optional columns.
 
     Returns:
         The number of rows.
 
     Raises:
-        SetupError: the file can not be written (full disk, permissions); nothing is left behind.
+        SetupError: the file cannot be written (full disk, permissions); nothing is left behind.
     """
     temporary = path.with_name(f"{TEMPORARY}{path.stem}-{os.getpid()}")
     written = 0
@@ -111,7 +117,7 @@ def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterable[list[dict[str
 
 
 def read_stamp(path: Path) -> Stamp | None:
-    """The stamp of a shard file; None if the file is absent, damaged or not a shard."""
+    """Return the stamp of a shard file; None if the file is missing, damaged or not a shard."""
     try:
         metadata = pq.read_schema(path).metadata or {}
         return Stamp.model_validate_json(metadata[STAMP_KEY])
@@ -129,7 +135,7 @@ def open_shard(path: Path) -> pq.ParquetFile:
     """Open a shard file.
 
     Raises:
-        DataError: it can not be read as Parquet.
+        DataError: it cannot be read as Parquet.
     """
     try:
         return pq.ParquetFile(path)
@@ -138,23 +144,23 @@ def open_shard(path: Path) -> pq.ParquetFile:
 
 
 def read_shard(path: Path, columns: Sequence[str]) -> pa.Table:
-    """Some columns of one shard file.
+    """Read some columns of one shard file.
 
     Raises:
-        DataError: it can not be read as Parquet.
+        DataError: it cannot be read as Parquet.
     """
     try:
-        # The metadata speaks of columns that were left out.
+        # The metadata describes columns that are not read.
         return open_shard(path).read(columns=list(columns)).replace_schema_metadata(None)
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error
 
 
 def read_group(path: Path, number: int, column: str) -> pa.Array:
-    """One column of one row group of a shard file.
+    """Read one column of one row group of a shard file.
 
     Raises:
-        DataError: it can not be read as Parquet.
+        DataError: it cannot be read as Parquet.
     """
     try:
         return open_shard(path).read_row_group(number, columns=[column]).column(0).combine_chunks()
@@ -163,4 +169,4 @@ def read_group(path: Path, number: int, column: str) -> pa.Array:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path} can not be read: {error}", f"see: dfbench verify {path.parent}")
+    return DataError(f"{path} cannot be read: {error}", f"see: dfbench verify {path.parent}")

@@ -1,4 +1,4 @@
-"""Counts of a manifest's rows by split, label and status, and examples of what went wrong."""
+"""Counts of a manifest's rows by split, label and status, and examples of rows that failed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dfbench.schema.manifest import STATUSES
 
 Counts = dict[str, dict[str, dict[str, int]]]
 
-# What the counts and the examples are made from.
+# The columns that counts and examples need.
 SUMMARY_COLUMNS = ("sample_id", "media_id", "split", "label", "subset", "manipulation", "status", "reason")
 
 
 @dataclass(frozen=True)
 class StatusSummary:
-    """One status: how many rows, of how many media, and the first few with their reasons."""
+    """One status: its number of rows and of media, and the first few (sample id, reason)."""
 
     status: str
     rows: int
@@ -26,21 +26,21 @@ class StatusSummary:
 
 
 def count_rows(table: pa.Table) -> Counts:
-    """Rows by split, label (``real``, ``fake``) and status.
+    """Return the number of rows by split, label (``real``, ``fake``) and status.
 
     Args:
         table: with the columns split, label, status.
     """
     grouped = table.group_by(["split", "label", "status"]).aggregate([([], "count_all")])
-    cells = sorted(zip(*(grouped[c].to_pylist() for c in ("split", "label", "status", "count_all")), strict=True))
+    keys = sorted(zip(*(grouped[c].to_pylist() for c in ("split", "label", "status", "count_all")), strict=True))
     out: Counts = {}
-    for split, label, status, number in cells:
+    for split, label, status, number in keys:
         out.setdefault(split, {}).setdefault("fake" if label else "real", {})[status] = number
     return out
 
 
 def statuses(table: pa.Table, examples: int = 3) -> tuple[StatusSummary, ...]:
-    """Every status that occurs, the most frequent first, with examples (sample id, reason) of those that are not ok."""
+    """Return every status that occurs, the most frequent first, with examples (sample id, reason) unless it is ok."""
     found = []
     for status in pc.unique(table["status"]).to_pylist():
         rows = table.filter(pc.equal(table["status"], status))
@@ -51,7 +51,7 @@ def statuses(table: pa.Table, examples: int = 3) -> tuple[StatusSummary, ...]:
 
 
 def breakdown(table: pa.Table) -> list[tuple[str | int, ...]]:
-    """One line a split, subset, label and manipulation: clips, then rows by status in the order of ``STATUSES``.
+    """Return one line per split, subset, label and manipulation: clips, then rows by status, ordered as ``STATUSES``.
 
     Args:
         table: with the columns of :data:`SUMMARY_COLUMNS`.

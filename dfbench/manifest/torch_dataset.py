@@ -14,20 +14,19 @@ from dfbench.config import cache_home
 from dfbench.errors import SetupError
 from dfbench.manifest.crops import iterate_encoded
 from dfbench.manifest.samples import Samples
+from dfbench.manifest.table import ManifestTable
 from dfbench.media.images import decode_image
 from dfbench.schema.ids import seed_from
 
 if TYPE_CHECKING:
     import torch
 
-    from dfbench.manifest.manifest import Manifest
-
 
 class EncodedImages:
-    """Image files one behind the other in one buffer, in memory or mapped from a file.
+    """Concatenated image files in one buffer, in memory or mapped from a file.
 
     Args:
-        offsets: int64 (n+1,), where each begins and the last ends.
+        offsets: int64 (n+1,), the start of each image file and the end of the last one.
         data: uint8 buffer; None to map ``file``.
         file: file that holds the buffer.
     """
@@ -42,12 +41,12 @@ class EncodedImages:
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
-    def __getitem__(self, place: int) -> bytes:
+    def __getitem__(self, index: int) -> bytes:
         assert self._data is not None
-        return self._data[self._offsets[place] : self._offsets[place + 1]].tobytes()
+        return self._data[self._offsets[index] : self._offsets[index + 1]].tobytes()
 
     def __getstate__(self) -> dict[str, Any]:
-        # A mapped buffer is opened again in the other process instead of being copied there.
+        # A mapped buffer is opened again in the other process instead of being copied to it.
         return {"offsets": self._offsets, "data": self._data if self._file is None else None, "file": self._file}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -59,38 +58,39 @@ class CropDataset:
 
     Attributes:
         samples: the samples, all with status ok; items follow their order.
-        places: int64 (n,), the row of each item in the table of the samples it was made from.
+        indices: int64 (n,), the row of each item in the table of the samples it was made from.
         size: crop size in pixels.
     """
 
-    def __init__(self, samples: Samples, places: npt.NDArray[np.int64], size: int, images: EncodedImages) -> None:
+    def __init__(self, samples: Samples, indices: npt.NDArray[np.int64], size: int, images: EncodedImages) -> None:
         self.samples = samples
-        self.places = places
+        self.indices = indices
         self.size = size
         self._images = images
 
     def __len__(self) -> int:
-        return len(self.places)
+        """Return the number of crops."""
+        return len(self.indices)
 
-    def __getitem__(self, place: int) -> tuple[torch.Tensor, int]:
-        """uint8 tensor (3, size, size), RGB, and the row in the table of the samples given."""
+    def __getitem__(self, item: int) -> tuple[torch.Tensor, int]:
+        """Return a crop, uint8 tensor (3, size, size) in RGB, and its row in the table of the samples given."""
         import torch
 
-        if not -len(self) <= place < len(self):
-            raise IndexError(place)
-        index = place % len(self)
-        image = decode_image(self._images[index])
-        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))), int(self.places[index])
+        if not -len(self) <= item < len(self):
+            raise IndexError(item)
+        number = item % len(self)
+        image = decode_image(self._images[number])
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))), int(self.indices[number])
 
 
-def make_dataset(manifest: Manifest, samples: Samples, size: int, memory_limit: int) -> CropDataset:
+def make_dataset(manifest: ManifestTable, samples: Samples, size: int, memory_limit: int) -> CropDataset:
     """See :meth:`dfbench.manifest.manifest.Manifest.torch_dataset`."""
-    places = np.flatnonzero(samples.has_crop).astype(np.int64)
-    chosen = samples.take(places)
-    return CropDataset(chosen, places, size, _gather(manifest, chosen.rows, size, memory_limit))
+    indices = np.flatnonzero(samples.has_crop).astype(np.int64)
+    chosen = samples.take(indices)
+    return CropDataset(chosen, indices, size, _gather(manifest, chosen.rows, size, memory_limit))
 
 
-def _gather(manifest: Manifest, rows: npt.NDArray[np.int64], size: int, memory_limit: int) -> EncodedImages:
+def _gather(manifest: ManifestTable, rows: npt.NDArray[np.int64], size: int, memory_limit: int) -> EncodedImages:
     pieces: list[bytes] = []
     held = 0
     for data in iterate_encoded(manifest, rows, size):
@@ -103,18 +103,18 @@ def _gather(manifest: Manifest, rows: npt.NDArray[np.int64], size: int, memory_l
 
 
 def cached(
-    manifest: Manifest, rows: npt.NDArray[np.int64], what: str, make: Callable[[], Iterable[bytes]]
+    manifest: ManifestTable, rows: npt.NDArray[np.int64], what: str, make: Callable[[], Iterable[bytes]]
 ) -> EncodedImages:
-    """Image files of some rows, mapped from a file in the user's cache folder, which is made where it is not there.
+    """Return image files of some rows, mapped from a file in the user's cache folder; it is created if necessary.
 
     Args:
-        manifest: the manifest; another content, another file.
-        rows: int64 (n,), positions in it.
-        what: what the images are: with manifest and rows it names the file.
-        make: gives the n image files, in the order of the rows.
+        manifest: the manifest; its content hash is a part of the file's name.
+        rows: int64 (n,), indices of rows in it.
+        what: what the images are; identifies the file together with manifest and rows.
+        make: yields the n image files in the order of the rows.
 
     Raises:
-        SetupError: the file can not be written.
+        SetupError: the file cannot be written.
     """
     key = f"{seed_from(manifest.info.hash + rows.tobytes().hex(), what):016x}"
     folder = cache_home() / "crops"

@@ -1,4 +1,4 @@
-"""Check a manifest against itself: files, hashes, rows, identifiers, counts and every crop's pixels."""
+"""Check that a manifest is consistent: files, hashes, rows, identifiers, counts and the pixels of every crop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dfbench.schema.manifest import MANIFEST, STATUSES, ManifestInfo, crop_colum
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One inconsistency.
 
     Attributes:
         kind: short name of the check: unfinished, file, hash, rows, recipe, schema, id, status, crop, mask,
@@ -34,10 +34,10 @@ class Problem:
 
 
 def verify(folder: Path) -> list[Problem]:
-    """Check a manifest; an empty list says all is well.
+    """Check a manifest; an empty list means that no problem was found.
 
     Raises:
-        DataError: the folder is no manifest, or of another format version.
+        DataError: the folder is not a manifest, or has another format version.
     """
     info = read_info(folder)
     return list(_problems(folder, info))
@@ -45,7 +45,9 @@ def verify(folder: Path) -> list[Problem]:
 
 def _problems(folder: Path, info: ManifestInfo) -> Iterator[Problem]:
     if not info.complete:
-        yield Problem("unfinished", "manifest.json", "shards are missing; run the same dfbench prepare command again")
+        yield Problem(
+            "unfinished", "manifest.json", "shards are missing; rerun the same dfbench prepare command to resume"
+        )
     listed = {s.file for s in info.shards}
     for path in sorted(folder.glob("shard-*.parquet")):
         if path.name not in listed and info.complete:
@@ -57,31 +59,31 @@ def _problems(folder: Path, info: ManifestInfo) -> Iterator[Problem]:
             yield Problem("file", shard.file, "is missing")
             continue
         if sha256_of(path) != shard.sha256:
-            yield Problem("hash", shard.file, "its SHA-256 is not the one in manifest.json")
+            yield Problem("hash", shard.file, "its SHA-256 differs from the one in manifest.json")
         try:
             found = list(_shard_problems(path, shard.rows, info))
             yield from found
             if not any(problem.kind == "schema" for problem in found):
                 readable.append(pq.ParquetFile(path).read(columns=[c.name for c in MANIFEST.columns]))
         except (OSError, pa.ArrowException, KeyError) as error:
-            yield Problem("file", shard.file, f"can not be read: {error}")
+            yield Problem("file", shard.file, f"cannot be read: {error}")
     if readable:
         yield from _table_problems(pa.concat_tables(readable), info)
     if info.complete and content_hash(info.shards) != info.hash:
-        yield Problem("hash", "manifest.json", "its content hash is not that of its shards")
+        yield Problem("hash", "manifest.json", "its content hash differs from that of its shards")
 
 
 def _shard_problems(path: Path, rows: int, info: ManifestInfo) -> Iterator[Problem]:
     file = pq.ParquetFile(path)
     if file.metadata.num_rows != rows:
-        yield Problem("rows", path.name, f"has {file.metadata.num_rows} rows, manifest.json says {rows}")
+        yield Problem("rows", path.name, f"has {file.metadata.num_rows} rows, expected {rows} by manifest.json")
     expected = MANIFEST.schema((*crop_columns(info.sizes), *extra_columns(info.extras, info.sizes)))
     if not file.schema_arrow.equals(expected, check_metadata=False):
-        yield Problem("schema", path.name, "its columns are not the manifest's")
+        yield Problem("schema", path.name, "its columns differ from those of the manifest")
         return
     stamp = read_stamp(path)
     if stamp is None or stamp.recipe_hash != info.recipe_hash:
-        yield Problem("recipe", path.name, "was made by another recipe than manifest.json's")
+        yield Problem("recipe", path.name, "was made with another recipe than the one in manifest.json")
     for group in range(file.metadata.num_row_groups):
         yield from _crop_problems(file, group, info)
 
@@ -111,28 +113,28 @@ def _crop_problems(file: pq.ParquetFile, group: int, info: ManifestInfo) -> Iter
 
 def _patch_problem(patch: dict[str, bytes], box: list[int] | None, sha256: str | None) -> str:
     if box is None or sha256 is None:
-        return "has no place in the source, or no hash"
+        return "has no box in the source, or no hash"
     try:
         image = decode_image(patch["bytes"])
     except DfbenchError as error:
         return f"does not decode: {error.message}"
     if image.shape != (box[3] - box[1], box[2] - box[0], 3):
-        return f"has the shape {image.shape}"
-    return "" if pixel_hash(image) == sha256 else "has other pixels than its hash says"
+        return f"has shape {image.shape}"
+    return "" if pixel_hash(image) == sha256 else "has pixels that do not match its hash"
 
 
 def _crop_problem(status: str, crop: dict[str, bytes] | None, sha256: str | None, size: int) -> str:
     if status != "ok":
-        return "is there although the status is not ok" if crop is not None or sha256 is not None else ""
+        return "exists although the status is not ok" if crop is not None or sha256 is not None else ""
     if crop is None or crop["bytes"] is None or sha256 is None:
-        return "is not there although the status is ok"
+        return "is missing although the status is ok"
     try:
         image = decode_image(crop["bytes"])
     except DfbenchError as error:
         return f"does not decode: {error.message}"
     if image.shape != (size, size, 3):
-        return f"has the shape {image.shape}"
-    return "" if pixel_hash(image) == sha256 else "has other pixels than its hash says"
+        return f"has shape {image.shape}"
+    return "" if pixel_hash(image) == sha256 else "has pixels that do not match its hash"
 
 
 def _table_problems(table: pa.Table, info: ManifestInfo) -> Iterator[Problem]:
@@ -144,4 +146,4 @@ def _table_problems(table: pa.Table, info: ManifestInfo) -> Iterator[Problem]:
     if strange:
         yield Problem("status", "all shards", f"unknown statuses: {', '.join(sorted(strange))}")
     if info.complete and count_rows(table) != info.counts:
-        yield Problem("counts", "manifest.json", "its counts are not those of the rows")
+        yield Problem("counts", "manifest.json", "its counts differ from those of the rows")

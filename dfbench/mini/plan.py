@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dfbench.datasets import pairs
+from dfbench.datasets import ffpp_pairs
 from dfbench.mini.settings import MiniSettings
 from dfbench.mini.streams import stream
 
@@ -60,7 +60,7 @@ class ClipPlan:
 
 def official_pairs(settings: MiniSettings) -> tuple[Pair, ...]:
     """The first pairs of each of FF++'s official splits, in their published order."""
-    published = pairs.official_pairs().pairs
+    published = ffpp_pairs.official_pairs().pairs
     chosen: list[Pair] = []
     for split, count in settings.pairs().items():
         first = [pair for pair in published if pair.split == split][:count]

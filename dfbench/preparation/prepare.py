@@ -51,7 +51,7 @@ def make_plan(recipe: Recipe, root: Path) -> Plan:
         media=media,
         expected=expected_of(found.expected, recipe),
         missing=expected_of(found.missing, recipe),
-        left_out=found.left_out,
+        excluded=found.excluded,
         warnings=(
             *found.warnings,
             *without_base(media, recipe.face_rule),

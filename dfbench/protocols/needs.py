@@ -75,4 +75,4 @@ def _words(protocol: Protocol, part: DataPart) -> str:
     if part.take is not None:
         drawn = [f"{n} {label}" for label in ("real", "fake") if (n := getattr(part.take, label)) is not None]
         names += f", {' and '.join(drawn)} clips drawn by lot"
-    return f"{names}, {protocol.sampling_of(part).rule.words}"
+    return f"{names}, {protocol.sampling_of(part).rule.description}"

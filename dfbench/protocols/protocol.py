@@ -23,8 +23,8 @@ from pydantic import (
 from dfbench.degrade import parse
 from dfbench.errors import UsageError
 from dfbench.protocols.conditions import read_conditions
-from dfbench.schema.drawing import Share, Take
 from dfbench.schema.media import Split
+from dfbench.schema.random_media import FractionalSplit, RandomSubset
 from dfbench.schema.sampling import FaceRule, Rule, make_rule
 
 FailurePolicy = Literal["exclude", "as-real", "as-fake", "as-chance"]
@@ -99,8 +99,10 @@ class DataPart(_Frozen):
         default=(), description='fake methods; empty: all. Reals always take part; ["real"]: reals alone'
     )
     sampling: Sampling | None = Field(default=None, description="where it is not the protocol's")
-    take: Take | None = Field(default=None, description="so many media, drawn by lot; empty: all")
-    share: Share | None = Field(default=None, description="a cut by lot, where no split is published; empty: all")
+    take: RandomSubset | None = Field(default=None, description="so many media, drawn by lot; empty: all")
+    share: FractionalSplit | None = Field(
+        default=None, description="a cut by lot, where no split is published; empty: all"
+    )
 
     @field_validator("take", "share", mode="wrap")
     @classmethod
@@ -347,7 +349,7 @@ class Protocol(_Frozen):
             return
         if one.take != other.take:
             raise ValueError(f"data parts of {one.dataset} cut the {one.split} media by share, but differ in take")
-        if one.share is None or other.share is None or not one.share.apart_from(other.share):
+        if one.share is None or other.share is None or not one.share.disjoint(other.share):
             raise ValueError(
                 f"data parts of {one.dataset} use the same {one.split} media for {other.role} and {one.role}: "
                 "give each a share of its own"

@@ -1,4 +1,4 @@
-"""A table contract: named, typed, documented columns, from which the Arrow schema and the docs are made."""
+"""Table contracts: named, typed, documented columns, from which Arrow schemas and the docs are generated."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from dfbench.errors import DataError
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, Arrow type, whether nulls are allowed, and what it means.
+    """One column of a table.
 
-    ``length`` is how many values every list of a list column has. It is checked here and not a part of the Arrow type:
-    before version 26 Arrow could not read null lists of a fixed size back from Parquet.
+    Attributes:
+        name: its name.
+        type: its Arrow type.
+        doc: its meaning.
+        nullable: whether nulls are allowed.
+        length: number of values in every list of a list column; None: any. It is checked here and is not a part of
+            the Arrow type: before version 26, Arrow could not read null lists of a fixed size from Parquet.
     """
 
     name: str
@@ -33,7 +38,7 @@ class TableContract:
     Attributes:
         name: the table's name in messages and docs.
         columns: the columns in order.
-        key: columns whose values together are unique, and which are never null.
+        key: columns that are unique together and never null.
     """
 
     name: str
@@ -41,39 +46,44 @@ class TableContract:
     key: tuple[str, ...] = ()
 
     def schema(self, extra: Iterable[Column] = ()) -> pa.Schema:
-        """The Arrow schema; each field carries its doc string as metadata."""
+        """Return the Arrow schema; every field has its documentation as metadata."""
         return pa.schema(
             pa.field(c.name, c.type, nullable=c.nullable, metadata={"doc": c.doc}) for c in (*self.columns, *extra)
         )
 
     def check(self, table: pa.Table, where: str = "") -> None:
-        """Check the columns, their types and lengths, empty cells where there must be none, and that no key repeats.
+        """Check that columns, types, lengths, nulls and keys are valid.
+
+        Args:
+            table: the table.
+            where: its file, for messages.
 
         Raises:
-            DataError: with the column, or the first repeated key.
+            DataError: naming the column or the first repeated key.
         """
-        place = f" in {where}" if where else ""
+        location = f" in {where}" if where else ""
         names = set(table.column_names)
         missing = [c.name for c in self.columns if c.name not in names]
         if missing:
             raise DataError(
-                f"the {self.name} table{place} lacks the columns {', '.join(missing)}",
-                "it was made by another version of dfbench, or by another program",
+                f"the {self.name} table{location} lacks the columns {', '.join(missing)}",
+                "it was written by another version of dfbench or by another program",
             )
         for column in self.columns:
             field = table.schema.field(column.name)
             if field.type != column.type:
                 raise DataError(
-                    f"column {column.name!r} of the {self.name} table{place} is {field.type}, expected {column.type}",
-                    "it was made by another version of dfbench, or by another program",
+                    f"column {column.name!r} of the {self.name} table{location} is {field.type}, "
+                    f"expected {column.type}",
+                    "it was written by another version of dfbench or by another program",
                 )
             if not column.nullable and table.column(column.name).null_count:
-                raise DataError(f"column {column.name!r} of the {self.name} table{place} has empty cells")
+                raise DataError(f"column {column.name!r} of the {self.name} table{location} has null values")
             if column.length is not None:
                 lengths = set(pc.unique(pc.list_value_length(table.column(column.name))).to_pylist())
                 if other := sorted(lengths - {column.length, None}):
                     raise DataError(
-                        f"column {column.name!r} of the {self.name} table{place} holds lists of "
+                        f"column {column.name!r} of the {self.name} table{location} holds lists of "
                         f"{', '.join(map(str, other))} values, expected {column.length}"
                     )
         if self.key:
@@ -82,5 +92,5 @@ class TableContract:
             if len(twice):
                 first = ", ".join(str(twice[k][0].as_py()) for k in self.key)
                 raise DataError(
-                    f"{len(twice)} keys stand more than once in the {self.name} table{place}, first: {first}"
+                    f"{len(twice)} keys occur more than once in the {self.name} table{location}, first: {first}"
                 )

@@ -1,4 +1,4 @@
-"""Identifiers built from names alone, so that they are the same on every machine.
+"""Identifiers that are built from names only, so that they are the same on every machine.
 
 ``media_id`` = ``dataset/subset/manipulation/name``, ``sample_id`` = ``media_id#FRAME.FACE``.
 """
@@ -24,7 +24,16 @@ class MediaName(NamedTuple):
 
 
 def media_id(dataset: str, subset: str, manipulation: str, name: str) -> str:
-    """Build a media id; ``name`` is the clip's name without its extension.
+    """Return the media id of a clip.
+
+    Args:
+        dataset: command-line name of the data set.
+        subset: compression level, or ``all``.
+        manipulation: forging method, or ``real``.
+        name: the clip's name without its extension; it may contain slashes.
+
+    Raises:
+        DataError: a part is empty or contains characters that ids cannot contain.
 
     >>> media_id("ff++", "c23", "Deepfakes", "071_054")
     'ff++/c23/Deepfakes/071_054'
@@ -32,8 +41,8 @@ def media_id(dataset: str, subset: str, manipulation: str, name: str) -> str:
     parts = (dataset, subset, manipulation, name)
     if not all(parts) or any("/" in p for p in parts[:3]) or any("#" in p or "\\" in p for p in parts):
         raise DataError(
-            f"a media id can not be made of {parts!r}",
-            "names must not be empty nor contain '#' or a backslash",
+            f"cannot build a media id from {parts!r}",
+            "names must not be empty and must not contain '#' or a backslash",
         )
     return "/".join(parts)
 
@@ -41,17 +50,25 @@ def media_id(dataset: str, subset: str, manipulation: str, name: str) -> str:
 def parse_media_id(text: str) -> MediaName:
     """Split a media id into its parts.
 
+    Raises:
+        DataError: the text is not a media id.
+
     >>> parse_media_id("ff++/c23/Deepfakes/071_054").manipulation
     'Deepfakes'
     """
     parts = text.split("/", 3)
     if len(parts) != 4 or not all(parts):
-        raise DataError(f"not a media id: {text!r}", "it reads dataset/subset/manipulation/name")
+        raise DataError(f"not a media id: {text!r}", "the format is dataset/subset/manipulation/name")
     return MediaName(*parts)
 
 
 def sample_id(media: str, frame: int, face: int = 0) -> str:
-    """Build a sample id. Frames count from 0; a negative frame stands for a clip that did not open.
+    """Return the sample id of a face.
+
+    Args:
+        media: the media id.
+        frame: frame index from 0; negative for a clip that did not open.
+        face: index of the face in the frame.
 
     >>> sample_id("ff++/c23/Deepfakes/071_054", 120)
     'ff++/c23/Deepfakes/071_054#000120.0'
@@ -65,17 +82,20 @@ def sample_id(media: str, frame: int, face: int = 0) -> str:
 def parse_sample_id(text: str) -> tuple[str, int, int]:
     """Split a sample id into media id, frame and face.
 
+    Raises:
+        DataError: the text is not a sample id.
+
     >>> parse_sample_id("ff++/c23/Deepfakes/071_054#000120.0")
     ('ff++/c23/Deepfakes/071_054', 120, 0)
     """
     match = _SAMPLE.match(text)
     if match is None:
-        raise DataError(f"not a sample id: {text!r}", "it reads dataset/subset/manipulation/name#FRAME.FACE")
+        raise DataError(f"not a sample id: {text!r}", "the format is dataset/subset/manipulation/name#FRAME.FACE")
     return match["media"], int(match["frame"]), int(match["face"])
 
 
 def seed_from(identity: str, purpose: str, seed: int = 0) -> int:
-    """A 64-bit seed that depends on an id and a named purpose only, never on order, time or worker.
+    """Return a 64-bit seed that depends only on an id, a named purpose and a number, never on order, time or worker.
 
     >>> seed_from("mini/c23/real/000", "noise") == seed_from("mini/c23/real/000", "noise")
     True

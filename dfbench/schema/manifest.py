@@ -1,4 +1,4 @@
-"""The manifest table: one row per *requested* face sample; and ``manifest.json``, which says how it was made."""
+"""The manifest table, one row per *requested* face sample, and ``manifest.json``, which describes how it was made."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ MANIFEST = TableContract(
     (
         Column("sample_id", pa.string(), "media_id#FRAME.FACE"),
         *MEDIA.columns,
-        Column("frame_index", pa.int32(), "frame within the clip from 0; negative where the clip did not open"),
+        Column("frame_index", pa.int32(), "frame index in the clip from 0; negative if the clip did not open"),
         Column("time_s", pa.float64(), "presentation time of the frame in seconds", nullable=True),
-        Column("frame_count", pa.int32(), "frames of the clip that decode", nullable=True),
-        Column("width", pa.int32(), "source width in pixels", nullable=True),
-        Column("height", pa.int32(), "source height in pixels", nullable=True),
-        Column("face_index", pa.int16(), "0 for the chosen face of a frame"),
-        Column("face_count", pa.int16(), "faces found in the frame", nullable=True),
+        Column("frame_count", pa.int32(), "number of frames of the clip that decode", nullable=True),
+        Column("width", pa.int32(), "width of the source in pixels", nullable=True),
+        Column("height", pa.int32(), "height of the source in pixels", nullable=True),
+        Column("face_index", pa.int16(), "index of the face in the frame; 0 for the selected face"),
+        Column("face_count", pa.int16(), "number of faces detected in the frame", nullable=True),
         Column("status", pa.string(), "ok, no_face, decode_error or missing_media"),
-        Column("reason", pa.string(), "why the status is not ok; empty when it is"),
+        Column("reason", pa.string(), "why the status is not ok; empty if it is"),
         Column("face_score", pa.float32(), "confidence of the face detector in [0,1]", nullable=True),
         Column("box", _NUMBERS, "x1 y1 x2 y2 of the face in source pixels", nullable=True, length=4),
         Column(
             "landmarks",
             _NUMBERS,
-            "x y of eyes (image left, right), nose, mouth corners, in source pixels",
+            "x y of eyes (image left, image right), nose and mouth corners in source pixels",
             nullable=True,
             length=10,
         ),
@@ -47,22 +47,22 @@ MANIFEST = TableContract(
         Column(
             "matrix",
             _NUMBERS,
-            "row-major 2x3 affine, source pixels to pixels of the largest crop",
+            "row-major 2x3 affine matrix from source pixels to pixels of the largest crop",
             nullable=True,
             length=6,
         ),
-        Column("scale", pa.float32(), "crop pixels per source pixel, at the largest size", nullable=True),
+        Column("scale", pa.float32(), "crop pixels per source pixel at the largest size", nullable=True),
     ),
     key=("sample_id",),
 )
 
 
 def crop_columns(sizes: tuple[int, ...]) -> tuple[Column, ...]:
-    """The two columns that every crop size adds: the lossless picture and the hash of its pixels."""
+    """Return the two columns that every crop size adds: the lossless image and the hash of its pixels."""
     columns: list[Column] = []
     for size in sizes:
         columns += [
-            Column(f"crop_{size}", CROP_TYPE, f"{size}x{size} RGB crop, a lossless image file", nullable=True),
+            Column(f"crop_{size}", CROP_TYPE, f"{size}x{size} RGB crop as a lossless image file", nullable=True),
             Column(
                 f"sha256_{size}",
                 pa.string(),
@@ -76,27 +76,29 @@ def crop_columns(sizes: tuple[int, ...]) -> tuple[Column, ...]:
 EXTRA_COLUMNS: Mapping[str, tuple[Column, ...]] = MappingProxyType(
     {
         "patch": (
-            Column("patch", CROP_TYPE, "the source around the face at its own resolution, lossless", nullable=True),
+            Column("patch", CROP_TYPE, "source around the face at its own resolution, lossless", nullable=True),
             Column(
                 "patch_box",
                 pa.list_(pa.int32()),
-                "x1 y1 x2 y2 of the patch in whole source pixels, x2 and y2 left out",
+                "x1 y1 x2 y2 of the patch in integer source pixels, x2 and y2 exclusive",
                 nullable=True,
                 length=4,
             ),
             Column("sha256_patch", pa.string(), "SHA-256 of the decoded RGB bytes of patch", nullable=True),
         ),
-        "dense": (Column("dense", _NUMBERS, "x y of each dense landmark in turn, in source pixels", nullable=True),),
+        "dense": (
+            Column("dense", _NUMBERS, "x y of each dense landmark in source pixels, interleaved", nullable=True),
+        ),
     }
 )
-"""Columns that a recipe can ask for, by the name of their group; they stand after those of the crops."""
+"""Optional columns by the name of their group in a recipe; they follow those of the crops."""
 
 
 def mask_columns(sizes: tuple[int, ...]) -> tuple[Column, ...]:
-    """The two columns that the group ``masks`` adds for every crop size."""
+    """Return the two columns that the group ``masks`` adds for every crop size."""
     columns: list[Column] = []
     for size in sizes:
-        what = f"the fake's mask video, cut like crop_{size}: white where it was manipulated; null for reals"
+        what = f"mask video of the fake, cropped like crop_{size}: white where manipulated; null for reals"
         columns += [
             Column(f"mask_{size}", CROP_TYPE, what, nullable=True),
             Column(
@@ -107,7 +109,7 @@ def mask_columns(sizes: tuple[int, ...]) -> tuple[Column, ...]:
 
 
 def extra_columns(groups: Iterable[str], sizes: tuple[int, ...]) -> tuple[Column, ...]:
-    """The optional columns of the given groups, in the order of :data:`EXTRA_COLUMNS`, masks of each size last."""
+    """Return the optional columns of groups in the order of :data:`EXTRA_COLUMNS`, then masks of each size."""
     wanted = set(groups)
     plain = tuple(column for name, columns in EXTRA_COLUMNS.items() if name in wanted for column in columns)
     return plain + (mask_columns(sizes) if "masks" in wanted else ())
@@ -118,51 +120,56 @@ class ShardInfo(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: str = Field(description="file name, shard-00000.parquet")
+    file: str = Field(description="file name: shard-00000.parquet")
     sha256: str = Field(description="SHA-256 of the file")
-    rows: int = Field(ge=0)
+    rows: int = Field(ge=0, description="number of rows")
 
 
 class ManifestInfo(BaseModel):
-    """``manifest.json``: the recipe that decides the pixels, the versions, the shards and the counts."""
+    """``manifest.json``: the recipe that determines the pixels, the versions, the shards and the counts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format_version: int = MANIFEST_VERSION
+    format_version: int = Field(default=MANIFEST_VERSION, description="version of this format; others are refused")
     name: str = Field(description="name of the manifest's folder when it was made")
-    dataset: str
-    complete: bool = Field(description="False while shards are missing")
-    recipe: dict[str, Any] = Field(description="everything that decides rows and pixels")
+    dataset: str = Field(description="command-line name of the data set")
+    complete: bool = Field(description="false while shards are missing")
+    recipe: dict[str, Any] = Field(description="everything that determines rows and pixels")
     recipe_hash: str = Field(description="SHA-256 of the canonical JSON of the recipe")
     profile: str = Field(description="crop profile")
     sizes: tuple[int, ...] = Field(description="crop sizes in pixels")
-    condition: str = Field(default="clean", description="degradation that the crops are under")
+    condition: str = Field(default="clean", description="degradation that was applied to the crops")
     extras: tuple[str, ...] = Field(default=(), description="groups of optional columns: patch, masks, dense")
-    geometry: Literal["own", "shared"]
-    decoder: str
-    face_detector: str
-    versions: dict[str, str] = Field(description="library versions that made the pixels")
-    shards: tuple[ShardInfo, ...] = ()
+    geometry: Literal["own", "shared"] = Field(
+        description="own: faces detected in every clip; shared: faces of the real clip used for its fakes"
+    )
+    decoder: str = Field(description="name of the video reader")
+    face_detector: str = Field(description="name of the face detector")
+    versions: dict[str, str] = Field(description="versions of the libraries that made the pixels")
+    shards: tuple[ShardInfo, ...] = Field(default=(), description="shard files in the order of their rows")
     counts: dict[str, dict[str, dict[str, int]]] = Field(
-        default_factory=dict, description="split -> label -> status -> rows"
+        default_factory=dict, description="number of rows: split -> label -> status"
     )
     expected: dict[str, Any] = Field(
-        default_factory=dict, description="media the data set should have, by split, label, manipulation"
+        default_factory=dict,
+        description="number of media the data set should have: subset -> split -> label -> manipulation",
     )
-    missing: dict[str, Any] = Field(default_factory=dict, description="media the tree lacks, likewise")
-    left_out: dict[str, Any] = Field(default_factory=dict, description="media found but not used, by reason")
-    warnings: tuple[str, ...] = Field(default=(), description="what the scan of the tree has to say, for people")
+    missing: dict[str, Any] = Field(
+        default_factory=dict, description="number of expected media not found: subset -> split -> label -> manipulation"
+    )
+    left_out: dict[str, Any] = Field(default_factory=dict, description="files found but excluded, by reason")
+    warnings: tuple[str, ...] = Field(default=(), description="warnings of the scan of the data set")
     recrop: dict[str, Any] = Field(
         default_factory=dict,
-        description="of a manifest cut anew from another's patches: that manifest, and rows its patches did not cover",
+        description="for a manifest cut from another's patches: that manifest, and rows its patches did not cover",
     )
     shortfall: dict[str, Any] = Field(
         default_factory=dict,
-        description="frames that totals asked for and clips did not have: subset -> split -> label -> manipulation",
+        description="requested frames that clips did not have: subset -> split -> label -> manipulation",
     )
     geometry_groups: dict[str, int] = Field(
         default_factory=dict,
-        description="with shared geometry: scene groups (for each compression) that are shared, and own",
+        description="with shared geometry: number of scene groups per compression with shared and own geometry",
     )
     licence: str = Field(description="licence note of the data set")
-    hash: str = Field(default="", description="SHA-256 over the shard hashes: identifies the content")
+    hash: str = Field(default="", description="SHA-256 over the shard hashes, which identifies the content")

@@ -16,8 +16,12 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 REAL, FAKE = 0, 1
 
 Kind = Literal["clip", "image", "sequence"]
-"""``clip``: a file whose content says whether it is a clip or a still; ``image``: a file that should be a still;
-``sequence``: a folder of images, or a folder inside an archive, whose images are the frames of one clip."""
+"""What a medium's path names:
+
+``clip``: a file whose content decides whether it is a clip or a still image;
+``image``: a file that should be a still image;
+``sequence``: a folder of images, also inside an archive, whose images are the frames of one clip.
+"""
 
 _ARCHIVE = re.compile(r"^(?P<archive>.+?\.(?:tar|tar\.gz|tgz))!/(?P<folder>.*)$", re.IGNORECASE | re.DOTALL)
 _DIGITS = re.compile(r"[0-9]+")
@@ -29,8 +33,7 @@ class Media:
 
     Attributes:
         kind: what ``path`` points to; see :data:`Kind`.
-        cropped: the pictures are face crops already, so that no face is looked for and the whole picture is
-            the crop.
+        cropped: the images are face crops already: no face is detected, and the whole image is the crop.
     """
 
     dataset: str
@@ -55,7 +58,7 @@ class Media:
 
 
 def archive_path(archive: str, folder: str) -> str:
-    """The path of a folder inside an archive, as :attr:`Media.path` holds it.
+    """Return the path of a folder inside an archive in the form of :attr:`Media.path`.
 
     >>> archive_path("real train/0.tar.gz", "12/54")
     'real train/0.tar.gz!/12/54'
@@ -64,7 +67,7 @@ def archive_path(archive: str, folder: str) -> str:
 
 
 def split_archive_path(path: str) -> tuple[str, str] | None:
-    """Archive and the folder inside it (empty for its top); None for a path that leads into no archive.
+    """Split a path into archive and folder inside it (empty for its top level); None if it names no archive.
 
     >>> split_archive_path("real train/0.tar.gz!/12/54")
     ('real train/0.tar.gz', '12/54')
@@ -76,7 +79,7 @@ def split_archive_path(path: str) -> tuple[str, str] | None:
 
 
 def sequence_order(file_name: str) -> tuple[int, str]:
-    """Sort key of the images of a sequence: by the last number in the name, numerically; names without one first.
+    """Return the sort key of an image of a sequence: the last number in its name; names without a number come first.
 
     >>> sorted(["10.png", "9.png", "071_0002.png"], key=sequence_order)
     ['071_0002.png', '9.png', '10.png']
@@ -88,10 +91,10 @@ def sequence_order(file_name: str) -> tuple[int, str]:
 MEDIA = TableContract(
     "media",
     (
-        Column("media_id", pa.string(), "dataset/subset/manipulation/name, unique over everything"),
+        Column("media_id", pa.string(), "dataset/subset/manipulation/name; unique over all data sets"),
         Column("dataset", pa.string(), "command-line name of the data set"),
-        Column("subset", pa.string(), "compression (raw, c23, c40) or 'all' where a set has none"),
-        Column("manipulation", pa.string(), "the forging method as the set spells it; 'real' for reals"),
+        Column("subset", pa.string(), "compression (raw, c23, c40), or 'all' if the data set has no subsets"),
+        Column("manipulation", pa.string(), "forging method as spelled by the data set; 'real' for reals"),
         Column(
             "class",
             pa.string(),
@@ -99,10 +102,10 @@ MEDIA = TableContract(
         ),
         Column("label", pa.int8(), "0 real, 1 fake"),
         Column("split", pa.string(), "train, val or test"),
-        Column("scene_group", pa.string(), "an original and everything made from it; never crosses a split"),
-        Column("identity_target", pa.string(), "who or what gives the scene", nullable=True),
-        Column("identity_source", pa.string(), "who gives the identity or the expression", nullable=True),
-        Column("base_media_id", pa.string(), "the real clip a fake was made from", nullable=True),
+        Column("scene_group", pa.string(), "group of an original and everything made from it; never crosses a split"),
+        Column("identity_target", pa.string(), "person or clip that provides the scene", nullable=True),
+        Column("identity_source", pa.string(), "person or clip that provides identity or expression", nullable=True),
+        Column("base_media_id", pa.string(), "media_id of the real clip that a fake was made from", nullable=True),
         Column("media_path", pa.string(), "POSIX path relative to the data set's root"),
     ),
     key=("media_id",),

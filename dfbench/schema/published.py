@@ -1,4 +1,4 @@
-"""The published table: one number somebody printed, with the rule it was made by."""
+"""The published table: one published number per row, with the rule by which it was computed."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class PublishedNumber(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str = Field(min_length=1, description="citation key of the paper or page")
-    table: str = Field(description="table it stands in")
+    table: str = Field(description="table of the source")
     task: str = Field(description="binary or multi")
-    method: str = Field(min_length=1)
-    train_set: str
-    test_set: str
-    condition: str
-    level: str = Field(description="frame, video, or what is known of it")
-    metric: str = Field(min_length=1)
-    value: float
-    where: str = Field(min_length=1, description="where exactly it was read, and what was inferred")
+    method: str = Field(min_length=1, description="name of the method as printed")
+    train_set: str = Field(description="training data")
+    test_set: str = Field(description="test data")
+    condition: str = Field(description="test condition: 'clean' or a degradation")
+    level: str = Field(description="frame, video, or what the source says about it")
+    metric: str = Field(min_length=1, description="name of the metric")
+    value: float = Field(description="the number as printed, in percent or as a fraction")
+    where: str = Field(min_length=1, description="exact location in the source, and what was inferred")
 
     @property
     def scale(self) -> Literal["percent", "fraction"]:
-        """Papers print percent or fractions; values are kept verbatim."""
+        """Whether the value is in percent or a fraction; values are stored as printed."""
         return "percent" if abs(self.value) > 1.0 else "fraction"
 
 
@@ -39,7 +39,7 @@ def load_published(file: Path) -> tuple[PublishedNumber, ...]:
     """Read and validate a CSV of published numbers.
 
     Raises:
-        DataError: a row does not fit; the message names its line.
+        DataError: a row is invalid; the message names its line.
     """
     rows: list[PublishedNumber] = []
     with file.open(encoding="utf-8", newline="") as stream:
@@ -54,5 +54,5 @@ def load_published(file: Path) -> tuple[PublishedNumber, ...]:
 
 
 def rows_where(rows: Iterable[PublishedNumber], where: Mapping[str, str]) -> tuple[PublishedNumber, ...]:
-    """The numbers whose columns have the given values; a column that does not exist has none."""
+    """Return the numbers whose columns have the given values; an unknown column matches nothing."""
     return tuple(row for row in rows if all(str(getattr(row, name, "")) == value for name, value in where.items()))

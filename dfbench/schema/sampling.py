@@ -1,4 +1,4 @@
-"""Which frames of a clip: pure functions from a frame count to indices; and totals over many clips."""
+"""Frame sampling: rules that map a clip's frame count to frame indices, and totals over many clips."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ _HINT = (
     "give either frames = K, or every = N (max = M), all, random = K, clips = N of length = L, first = K, "
     "or total_real = N with total_per_method = N"
 )
-# Stands for clips of unknown length where work is estimated: ten seconds.
-_UNKNOWN_LENGTH = 300
+_UNKNOWN_LENGTH = 300  # frames assumed for clips of unknown length in estimates: ten seconds
 
 
 @dataclass(frozen=True)
 class FrameSampling:
-    """A rule that chooses frames of one clip; exactly one of the fields before ``seed`` names it.
+    """A rule that selects frames of one clip.
+
+    Exactly one of ``frames``, ``every``, ``all``, ``random``, ``clips`` and ``first`` is given.
 
     Attributes:
-        frames: this many, spread evenly from the first frame to the last; or
-        every: frames 0, every, 2*every, ...
-        max: with ``every``: at most this many of those; None: all.
-        all: every frame; or
-        random: this many drawn without replacement, by a seed that is made of the clip's id; or
-        clips: this many runs of ``length`` neighbouring frames, spread evenly, none overlapping; or
-        length: with ``clips``: frames of a run.
-        first: the first so many frames, as DeepfakeBench's preparation takes them; for compatibility only.
-        seed: with ``random``: another seed, other frames.
+        frames: number of frames, spaced evenly from the first frame to the last.
+        every: step between frames: 0, every, 2*every, ...
+        max: with ``every``: largest number of frames; None: no limit.
+        all: select every frame.
+        random: number of frames sampled without replacement, with a seed derived from the clip's id.
+        clips: number of runs of ``length`` consecutive frames, spaced evenly without overlap.
+        length: with ``clips``: frames per run.
+        first: number of frames from the start, as in DeepfakeBench's preparation; for compatibility only.
+        seed: with ``random``: another seed selects other frames.
     """
 
     frames: int | None = None
@@ -54,24 +55,24 @@ class FrameSampling:
     def __post_init__(self) -> None:
         given = self._named()
         if len(given) > 1 or not (given or self.max is not None or self.length is not None):
-            raise UsageError("choose frames by one rule", _HINT)
+            raise UsageError("give exactly one sampling rule", _HINT)
         if self.max is not None and self.every is None:
-            raise UsageError("max goes with every (--every N --max M)", "for a fixed number give frames = K")
+            raise UsageError("max requires every (--every N --max M)", "for a fixed number of frames give frames = K")
         if (self.clips is None) != (self.length is None):
-            raise UsageError("clips and length go together", "for example clips = 4, length = 16")
+            raise UsageError("clips and length must be given together", "for example clips = 4, length = 16")
         if self.seed and self.random is None:
-            raise UsageError("seed goes with random", "no other rule draws anything")
+            raise UsageError("seed requires random", "no other rule is random")
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name not in ("all", "seed") and value is not None and value < 1:
                 raise UsageError(f"{field.name} must be at least 1, not {value}", _HINT)
 
     def indices(self, count: int, media_id: str = "") -> list[int]:
-        """Frame indices for a clip of ``count`` frames, rising, each once.
+        """Return the frame indices for a clip of ``count`` frames in ascending order, without repetition.
 
         Args:
-            count: frames of the clip.
-            media_id: whose frames; ``random`` draws others for every id.
+            count: number of frames of the clip.
+            media_id: the clip's id, which seeds ``random``.
 
         >>> FrameSampling(frames=4).indices(10)
         [0, 3, 6, 9]
@@ -91,24 +92,24 @@ class FrameSampling:
         if self.clips is not None and self.length is not None:
             return _runs(count, self.clips, self.length)
         if self.frames is not None and count > self.frames:
-            return _spread(0, count - 1, self.frames)
+            return _evenly_spaced(0, count - 1, self.frames)
         return list(range(count))[: self.first]
 
     @property
     def rows_if_unreadable(self) -> int:
-        """Rows that stand for a clip whose frame count can not be known: as many as the rule can bound, else one."""
+        """Number of rows for a clip whose frame count is unknown: the rule's upper bound, or one if it has none."""
         return self._bound or 1
 
     @property
     def rows_planned(self) -> int:
-        """Rows a clip is expected to give, for cutting shards; a guess where the rule has no bound."""
+        """Expected number of rows per clip, for sharding; an estimate where the rule has no upper bound."""
         if self._bound is not None:
             return self._bound
         return _UNKNOWN_LENGTH if self.all else 32
 
     @property
     def bounded(self) -> bool:
-        """Whether the rule itself limits the rows of a clip."""
+        """Whether the rule limits the rows of a clip."""
         return self._bound is not None
 
     def _named(self) -> list[str]:
@@ -121,10 +122,14 @@ class FrameSampling:
         return self.frames or self.max or self.random or self.first
 
     def covers(self, other: Rule, media_frames_known: bool = True) -> bool:
-        """Whether every frame that ``other`` wants is among mine, for clips of any length.
+        """Whether this rule selects every frame that ``other`` selects, for clips of any length.
 
-        Only what holds for every length counts; a random rule covers smaller ones of its seed, since they draw the
-        same frames first.
+        A random rule covers smaller ones of the same seed, because their frames are the first ones it samples.
+
+        Args:
+            other: the other rule.
+            media_frames_known: False where the frame counts are not those of the media, so that only an equal rule
+                is known to select the same frames.
 
         >>> FrameSampling(every=5).covers(FrameSampling(every=30, max=10))
         True
@@ -147,16 +152,16 @@ class FrameSampling:
         return False
 
     def to_json(self) -> dict[str, Any]:
-        """The rule as it stands in a recipe."""
+        """Return the rule as recipes contain it."""
         (rule,) = self._named()
         out: dict[str, Any] = {"rule": rule}
-        for name in _TOGETHER[rule]:
+        for name in _FIELDS_OF_RULE[rule]:
             out[name] = getattr(self, name)
         return out
 
     @property
     def option(self) -> str:
-        """The rule as typed on the command line."""
+        """The rule as command-line options."""
         if self.frames is not None:
             return f"--frames {self.frames}"
         if self.every is not None:
@@ -169,20 +174,20 @@ class FrameSampling:
         return _text(self.to_json())
 
     @property
-    def words(self) -> str:
-        """The rule for people, in a message about frames."""
+    def description(self) -> str:
+        """The rule in a message about frames."""
         if self.frames is not None:
-            return f"{self.frames} a clip"
+            return f"{self.frames} per clip"
         if self.every is not None:
-            return f"every {self.every}, at most {self.max}"
+            return f"every {self.every}" + (f", at most {self.max} per clip" if self.max is not None else "")
         if self.random is not None:
-            return f"{self.random} random ones a clip (seed {self.seed})"
+            return f"{self.random} random per clip (seed {self.seed})"
         if self.clips is not None:
-            return f"{self.clips} runs of {self.length}"
-        return "all" if self.all else f"the first {self.first}"
+            return f"{self.clips} runs of {self.length} per clip"
+        return "all" if self.all else f"the first {self.first} per clip"
 
 
-_TOGETHER: Mapping[str, tuple[str, ...]] = {
+_FIELDS_OF_RULE: Mapping[str, tuple[str, ...]] = {
     "frames": ("frames",),
     "every": ("every", "max"),
     "all": (),
@@ -194,17 +199,17 @@ _TOGETHER: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class TotalSampling:
-    """A number of frames of a whole class, spread evenly over its clips.
+    """A total number of frames per class, distributed evenly over its clips.
 
     A class is one manipulation (or the reals) of one subset and split. Every clip gives the total divided by the
-    number of clips; what is left over is one frame more for clips in an order drawn from their ids. Clips shorter
-    than that give fewer, and nobody makes up for them.
+    number of clips, rounded down; the remainder is distributed one frame per clip in a random order of their ids.
+    Shorter clips give fewer frames, which other clips do not compensate.
 
     Attributes:
         total_real: frames of the reals.
         total_per_method: frames of every manipulation.
-        pick: how a clip's frames are chosen, ``uniform`` or ``random``.
-        seed: another seed, another order (and other frames).
+        pick: how a clip's frames are selected, ``uniform`` or ``random``.
+        seed: another seed gives another order (and other random frames).
     """
 
     total_real: int
@@ -217,32 +222,32 @@ class TotalSampling:
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}", _HINT)
         if self.pick not in ("uniform", "random"):
-            raise UsageError(f"unknown pick {self.pick!r}", "it is uniform or random")
+            raise UsageError(f"unknown pick {self.pick!r}", "pick must be uniform or random")
 
     def quotas(self, media_ids: Sequence[str], real: bool) -> dict[str, int]:
-        """Frames of every clip of one class; their sum is the total."""
+        """Return the number of frames of every clip of one class; the numbers add up to the total."""
         total = self.total_real if real else self.total_per_method
         order = sorted(media_ids, key=lambda name: (seed_from(name, "quota", self.seed), name))
-        share, left = divmod(total, max(1, len(order)))
-        return {name: share + (n < left) for n, name in enumerate(order)}
+        each, rest = divmod(total, max(1, len(order)))
+        return {name: each + (n < rest) for n, name in enumerate(order)}
 
     def rule(self, quota: int) -> FrameSampling:
-        """How a clip with this quota (at least 1) gives its frames."""
+        """Return the rule for a clip with this number of frames (at least 1)."""
         if self.pick == "random":
             return FrameSampling(random=quota, seed=self.seed)
         return FrameSampling(frames=quota)
 
     def covers(self, other: Rule, media_frames_known: bool = True) -> bool:
-        """Only the same totals: quotas depend on the clips that are there."""
+        """Whether the totals are the same; quotas depend on the available clips, so that no other rule is covered."""
         return self == other
 
     def to_json(self) -> dict[str, Any]:
-        """The rule as it stands in a recipe."""
+        """Return the rule as recipes contain it."""
         return {"rule": "total", **{field.name: getattr(self, field.name) for field in fields(self)}}
 
     @property
     def option(self) -> str:
-        """The rule as typed on the command line."""
+        """The rule as command-line options."""
         return f"--sampling {self.text}"
 
     @property
@@ -251,20 +256,20 @@ class TotalSampling:
         return _text(self.to_json())
 
     @property
-    def words(self) -> str:
-        """The rule for people, in a message about frames."""
-        draw_by = f", {self.pick}, seed {self.seed}"
-        return f"{self.total_real} in all of reals, {self.total_per_method} of every method{draw_by}"
+    def description(self) -> str:
+        """The rule in a message about frames."""
+        how = f"{self.pick}, seed {self.seed}"
+        return f"{self.total_real} in total of reals and {self.total_per_method} of every method ({how})"
 
 
 Rule = FrameSampling | TotalSampling
 
 
 def make_rule(values: Mapping[str, Any]) -> Rule:
-    """The rule of named values, as protocols and recipes hold them; None and absent are the same.
+    """Return the rule for named values, as protocols and recipes contain them; None is the same as absent.
 
     Raises:
-        UsageError: the values name no rule, or several, or one is out of range.
+        UsageError: the values name no rule or several, or one is out of range.
     """
     given = {name: value for name, value in values.items() if value is not None and name != "rule"}
     if values.get("rule") == "all":
@@ -272,19 +277,19 @@ def make_rule(values: Mapping[str, Any]) -> Rule:
     kind = TotalSampling if {"total_real", "total_per_method", "pick"} & set(given) else FrameSampling
     unknown = sorted(set(given) - {field.name for field in fields(kind)})
     if unknown and kind is TotalSampling and any(name in _RULES for name in unknown):
-        raise UsageError("choose frames by one rule", _HINT)
+        raise UsageError("give exactly one sampling rule", _HINT)
     if unknown:
-        raise UsageError(f"{', '.join(unknown)} can not stand in this sampling rule", _HINT)
+        raise UsageError(f"{', '.join(unknown)} cannot be used in this sampling rule", _HINT)
     if kind is TotalSampling and not {"total_real", "total_per_method"} <= set(given):
-        raise UsageError("total_real and total_per_method go together", _HINT)
+        raise UsageError("total_real and total_per_method must be given together", _HINT)
     return kind(**given)
 
 
 def parse_rule(text: str) -> Rule:
-    """A rule from text: ``all``, or ``name=value`` pairs with commas, in the names that protocols use.
+    """Parse a rule: ``all``, or comma-separated ``name=value`` pairs with the names that protocols use.
 
     Raises:
-        UsageError: the text is no rule.
+        UsageError: the text is not a rule.
 
     >>> parse_rule("every=30,max=10")
     FrameSampling(frames=None, every=30, max=10, all=False, random=None, clips=None, length=None, first=None, seed=0)
@@ -302,19 +307,19 @@ def parse_rule(text: str) -> Rule:
             values[name] = int(value)
         else:
             raise UsageError(
-                f"the sampling rule {text!r} can not be read at {item.strip()!r}",
-                "write it like frames=32, every=30,max=10, all, random=20, clips=4,length=16 or first=32",
+                f"cannot parse the sampling rule {text!r} at {item.strip()!r}",
+                "examples: frames=32   every=30,max=10   all   random=20   clips=4,length=16   first=32",
             )
     return make_rule(values)
 
 
 def draw(count: int, number: int, identity: str, seed: int = 0) -> list[int]:
-    """``number`` of the numbers below ``count`` without replacement (all if there are fewer), in the order drawn.
+    """Sample ``number`` integers below ``count`` without replacement (all if there are fewer), in random order.
 
-    A smaller number draws the same ones first. Only ``Random.random`` is used, whose sequence Python guarantees.
+    A smaller ``number`` gives the first of them. Only ``Random.random`` is used, whose sequence Python guarantees.
     """
     generator = random.Random(seed_from(identity, "frames", seed))
-    moved: dict[int, int] = {}  # a Fisher-Yates shuffle of range(count), of which only the touched places are kept
+    moved: dict[int, int] = {}  # a Fisher-Yates shuffle of range(count) that stores only the entries it has moved
     out = []
     for n in range(min(number, count)):
         at = n + int(generator.random() * (count - n))
@@ -323,15 +328,15 @@ def draw(count: int, number: int, identity: str, seed: int = 0) -> list[int]:
     return out
 
 
-def _spread(low: int, high: int, number: int) -> list[int]:
+def _evenly_spaced(low: int, high: int, number: int) -> list[int]:
     return [int(i) for i in np.round(np.linspace(low, high, number)).astype(np.int64)]
 
 
 def _runs(count: int, clips: int, length: int) -> list[int]:
     if count <= length:
         return list(range(count))
-    # As many as fit side by side: the places between the starts are then never shorter than a run.
-    starts = _spread(0, count - length, min(clips, count // length))
+    # At most as many runs as fit without overlap: the starts are then at least one run apart.
+    starts = _evenly_spaced(0, count - length, min(clips, count // length))
     return [start + n for start in starts for n in range(length)]
 
 

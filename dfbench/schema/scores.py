@@ -1,4 +1,4 @@
-"""The scores table: one sample x one condition x one model; and the examples that a report shows."""
+"""The scores table, one row per sample, condition and model, and the table of examples that a report shows."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ SCORES = TableContract(
         Column("media_id", pa.string(), "dataset/subset/manipulation/name"),
         Column("dataset", pa.string(), "command-line name of the data set"),
         Column("subset", pa.string(), "compression, or 'all'"),
-        Column("manipulation", pa.string(), "the forging method; 'real' for reals"),
-        Column("split", pa.string(), "the evaluated split"),
-        Column("scene_group", pa.string(), "the unit that intervals are drawn over"),
+        Column("manipulation", pa.string(), "forging method; 'real' for reals"),
+        Column("split", pa.string(), "evaluated split"),
+        Column("scene_group", pa.string(), "unit that intervals treat as independent"),
         Column("label", pa.int8(), "0 real, 1 fake"),
         Column("class", pa.string(), "class of a multi-class protocol"),
         Column("condition", pa.string(), "'clean' or a degradation spec"),
         Column("model", pa.string(), "name of the detector"),
-        Column("run_id", pa.string(), "the run that made the row"),
+        Column("run_id", pa.string(), "run that made the row"),
         Column("status", pa.string(), "ok, or why there is no score"),
-        Column("score", pa.float64(), "P(fake) in [0,1]; null where the status is not ok", nullable=True),
+        Column("score", pa.float64(), "P(fake) in [0,1]; null unless the status is ok", nullable=True),
         Column("logits", pa.list_(pa.float32()), "raw outputs of the model's (fused) head", nullable=True),
     ),
     key=("sample_id", "condition", "model"),
@@ -40,18 +40,18 @@ FROM_MANIFEST = (
     "class",
     "status",
 )
-"""Columns of a score that are those of its row in the manifest."""
+"""Columns that a score copies from its row in the manifest."""
 
 EXAMPLES = TableContract(
     "examples",
     (
         Column("sample_id", pa.string(), "media_id#FRAME.FACE"),
         Column("media_id", pa.string(), "dataset/subset/manipulation/name"),
-        Column("manipulation", pa.string(), "the forging method; 'real' for reals"),
+        Column("manipulation", pa.string(), "forging method; 'real' for reals"),
         Column("label", pa.int8(), "0 real, 1 fake"),
         Column("score", pa.float64(), "P(fake) in [0,1]"),
-        Column("kind", pa.string(), "typical (score nearest the median), or worst (farthest from the label)"),
-        Column("crop", pa.binary(), "the crop as the detector saw it, a PNG file"),
-        Column("residual", pa.binary(), "the detector's residual of it, a PNG file", nullable=True),
+        Column("kind", pa.string(), "typical (score closest to the median) or worst (farthest from the label)"),
+        Column("crop", pa.binary(), "input of the detector, a PNG file"),
+        Column("residual", pa.binary(), "residual that the detector computed from it, a PNG file", nullable=True),
     ),
 )

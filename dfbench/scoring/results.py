@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dfbench.manifest.geometry import face_of
+from dfbench.manifest.stored_geometry import face_of
 from dfbench.metrics.aggregation import aggregate
 from dfbench.metrics.samples import one_face
 from dfbench.preparation.extraction.face_tracks import build_tracks

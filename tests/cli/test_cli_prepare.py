@@ -93,7 +93,7 @@ def test_prepare_says_what_became_of_everything(prepared):
     text = "\n".join(lines)
     assert "test   real    2" in text
     assert "not in the tree: 4998 of 5000 expected clips" in text
-    assert "left out, a name that is not a clip's: manipulated_sequences/FaceSwap/c23/videos/notes.txt" in text
+    assert "left out, not the name of a clip: manipulated_sequences/FaceSwap/c23/videos/notes.txt" in text
     assert "\x1b" not in text
 
 

@@ -63,7 +63,7 @@ def test_base_clip_identities_and_groups(tree):
 
 
 def test_a_base_clip_in_train_is_told(tree):
-    assert any(w.startswith("1 of 1 fakes of the test part were made from real clips") for w in scan(tree).warnings)
+    assert any(w.startswith("1 of 1 fakes of the test split were made from real clips") for w in scan(tree).warnings)
 
 
 @pytest.mark.parametrize("line", ["1 Celeb-synthesis/id0_id1_0001.mp4", "0 Celeb-real/id0_0000.mp4"])
@@ -97,7 +97,12 @@ def full_list(youtube: int, fake: int = 340) -> list[str]:
 
 @pytest.mark.parametrize(
     ("youtube", "fake", "words"),
-    [(70, 340, None), (0, 340, "without the 70 YouTube-real"), (70, 5240, "later version"), (69, 340, "not compare")],
+    [
+        (70, 340, None),
+        (0, 340, "without the 70 YouTube-real"),
+        (70, 5240, "later version"),
+        (69, 340, "not comparable"),
+    ],
 )
 def test_the_published_list_and_the_copies_that_circulate(tree, youtube, fake, words):
     lines = full_list(youtube, fake)
@@ -134,7 +139,7 @@ def test_version_one_among_version_twos_numbers(tmp_path, touch):
     names += [f"Celeb-synthesis/id{n % 50}_id{n // 50}_0000.mp4" for n in range(795)]
     touch(tmp_path, names)
     (tmp_path / LIST_NAME).write_text("1 YouTube-real/00170.mp4\n", "utf-8")
-    other = "is it the other version?"
+    other = "it may be the other version"
     assert any(other in w for w in scan(tmp_path).warnings)
     first = get_adapter("celeb-df-v1").scan(tmp_path)
     assert not any(other in w for w in first.warnings)
@@ -154,8 +159,8 @@ def test_second_files_strange_names_and_absent_clips_are_named(tree, touch):
     touch(tree, ["Celeb-real/id0_0000.avi", "Celeb-real/._id0_0000.mp4", "Celeb-synthesis/readme.txt"])
     (tree / "YouTube-real/00170.mp4").unlink()
     found = scan(tree)
-    assert found.left_out == {
-        "a name that is not a clip's": ("Celeb-real/._id0_0000.mp4", "Celeb-synthesis/readme.txt"),
+    assert found.excluded == {
+        "not the name of a clip": ("Celeb-real/._id0_0000.mp4", "Celeb-synthesis/readme.txt"),
         "a second file of the same clip": ("Celeb-real/id0_0000.avi",),
     }
     assert any("1 clips of" in w and "YouTube-real/00170" in w for w in found.warnings)

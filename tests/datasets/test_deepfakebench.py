@@ -108,8 +108,8 @@ def test_both_nestings_counts_and_polarity(tmp_path, touch, cells):
     assert by_id[fake.base_media_id].scene_group == fake.scene_group
     assert found.missing == {}
     assert set(found.expected) == {"FaceForensics++_c23", "Celeb-DF-v2"}
-    assert found.left_out == {
-        "only in the val part of a JSON file, which is not to be trusted": (
+    assert found.excluded == {
+        "only in the val split of a JSON file, which repeats other splits": (
             "FaceForensics++.json: FaceForensics++_c23/real/val/720",
         )
     }
@@ -142,9 +142,9 @@ def test_train_that_repeats_test_counts_as_test_and_losses_are_told(tmp_path, to
     found = scan(tmp_path)
     assert {m.name: m.split for m in found.media if m.label == 0} == {"id0_0000": "train", "00170": "test"}
     told = "\n".join(found.warnings)
-    assert "Celeb-DF-v2: 1 videos stand in train and in test" in told
+    assert "Celeb-DF-v2: 1 videos are in both train and test" in told
     assert "2 of 890 real videos, 2 of 5639 fake videos, 2 of 518 test videos" in told
-    assert "train has nothing of YouTube-real: DeepfakeBench overwrites" in told
+    assert "train contains no clips of YouTube-real: DeepfakeBench overwrites" in told
     assert "Celeb-real" not in told
     whole = celeb(extra=["YouTube-real/frames/00001"])
     write(tmp_path, "Celeb-DF-v2", whole)
@@ -174,11 +174,11 @@ def test_missing_folders_empty_videos_other_numbers_and_climbing_paths(tmp_path,
     found = scan(tmp_path)
     assert len(found.media) == 6
     shown = "FaceForensics++.json: FaceForensics++_c23/real/train"
-    assert found.left_out["a video without frames"] == (f"{shown}/901",)
-    assert found.left_out["frames whose path leads outside, or into several folders"] == (f"{shown}/902",)
-    assert found.left_out["a JSON file that is not DeepfakeBench's"] == ("preprocessing/dataset_json/something.json",)
+    assert found.excluded["a video without frames"] == (f"{shown}/901",)
+    assert found.excluded["frames whose path leads outside, or into several folders"] == (f"{shown}/902",)
+    assert found.excluded["a JSON file that is not DeepfakeBench's"] == ("preprocessing/dataset_json/something.json",)
     assert f"1 videos have no folder with images: {shown}/900" in found.warnings
-    assert f"1 folders hold another number of images than their JSON file: {shown}/071 (3 for 2)" in found.warnings
+    assert f"1 folders have another number of images than in the JSON file: {shown}/071 (3 for 2)" in found.warnings
     assert found.missing == {"FaceForensics++_c23": {"train": {"real": {"real": 3}}}}
 
 
@@ -195,11 +195,11 @@ def test_dfdcs_malformed_val_is_no_obstacle(tmp_path, touch, cells):
     [
         (
             lambda c: c["FF-real"]["train"]["c23"]["071"].update(label="FF-DF"),
-            "video '071' has label 'FF-DF', but stands in",
+            "video '071' has label 'FF-DF', but is in class",
         ),
         (
             lambda c: c["FF-DF"]["test"]["c23"]["000_003"].update(frames=frames(f"./{FF_REAL}/000")),
-            "lies in original_sequences",
+            "is in the folder original_sequences",
         ),
         (
             lambda c: c.update({"FF-XX": {"train": {}, "test": {}}}),

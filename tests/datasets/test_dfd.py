@@ -43,7 +43,7 @@ def test_a_fake_without_its_base_and_other_cases_of_folder_names(tmp_path, touch
     touch(tmp_path / "FF" / "FF", [p.replace("c23", "c0").replace("actors", "Actors") for p in REALS])
     scan = get_adapter("dfd").scan(tmp_path)
     assert {m.subset for m in scan.media} == {"raw", "c23"}
-    assert set(scan.warnings) == {"subset c23 has fakes only", "subset raw has reals only"}
+    assert set(scan.warnings) == {"subset c23 contains only fakes", "subset raw contains only reals"}
     only = get_adapter("dfd").scan(tmp_path, subsets=["c0"])
     assert {m.subset for m in only.media} == {"raw"}
     assert set(only.expected) == {"raw"}
@@ -54,13 +54,13 @@ def test_the_flat_copy_of_ffpp_gives_one_class_and_says_so(tmp_path, touch, cell
     touch(tmp_path, ["FaceForensics++_C23/original/000.mp4"])
     scan = get_adapter("dfd").scan(tmp_path)
     assert cells(scan) == {("test", 1, "DeepFakeDetection"): 3}
-    assert "one class" in scan.warnings[0]
+    assert "a single class" in scan.warnings[0]
 
 
 def test_what_is_no_clip_is_named(tmp_path, touch):
     strange = "original_sequences/actors/c23/videos/notes.txt"
     scan = get_adapter("dfd").scan(touch(tmp_path, [*REALS, strange]))
-    assert scan.left_out == {"a name that is not a clip's": (strange,)}
+    assert scan.excluded == {"not the name of a clip": (strange,)}
 
 
 def test_errors(tmp_path, touch):

@@ -72,7 +72,7 @@ def test_polarity_and_counts(tree, cells):
     assert found.expected["all"]["train"] == {"real": {"real": 19154}, "fake": {"fake": 100000}}
     assert found.expected["all"]["test"] == {"real": {"real": 2500}, "fake": {"fake": 2500}}
     assert found.missing["all"]["val"] == {"real": {"real": 1999}, "fake": {"fake": 1999}}
-    assert found.warnings[0].startswith("48 of 50 train parts are not there: dfdc_train_part_2,")
+    assert found.warnings[0].startswith("48 of 50 train parts were not found: dfdc_train_part_2,")
 
 
 def test_groups_are_the_original_even_in_another_part(tree):
@@ -95,7 +95,7 @@ def test_parts_under_the_root_padded_and_nested(tmp_path, names, cells):
 def test_a_part_without_metadata_is_counted_and_named(tree):
     part(tree / "train/dfdc_train_part_7", None, ["xxxxxxxxxx.mp4", "yyyyyyyyyy.mp4"])
     found = scan(tree)
-    assert found.left_out["a folder without metadata.json or labels.csv"] == (
+    assert found.excluded["a folder without metadata.json or labels.csv"] == (
         "train/dfdc_train_part_7/xxxxxxxxxx.mp4",
         "train/dfdc_train_part_7/yyyyyyyyyy.mp4",
     )
@@ -106,8 +106,8 @@ def test_clips_that_one_side_lacks_are_named(tree):
     (tree / "train/dfdc_train_part_0/zzzzzzzzzz.mp4").touch()
     (tree / "train/dfdc_train_part_0/cccccccccc.mp4").unlink()
     found = scan(tree)
-    assert found.left_out["not named in the label file"] == ("train/dfdc_train_part_0/zzzzzzzzzz.mp4",)
-    assert any("1 clips that train/dfdc_train_part_0's label file names" in w for w in found.warnings)
+    assert found.excluded["not named in the label file"] == ("train/dfdc_train_part_0/zzzzzzzzzz.mp4",)
+    assert any("1 clips named in the label file of train/dfdc_train_part_0 were not found" in w for w in found.warnings)
 
 
 def test_both_label_files_metadata_is_preferred_and_compared(tree):
@@ -121,7 +121,7 @@ def test_both_label_files_metadata_is_preferred_and_compared(tree):
 
 def test_one_clip_in_two_parts(tree):
     part(tree / "train/dfdc_train_part_2", {"aaaaaaaaaa.mp4": real()})
-    assert scan(tree).left_out["a second file of the same clip"] == ("train/dfdc_train_part_2/aaaaaaaaaa.mp4",)
+    assert scan(tree).excluded["a second file of the same clip"] == ("train/dfdc_train_part_2/aaaaaaaaaa.mp4",)
     part(tree / "train/dfdc_train_part_2", {"aaaaaaaaaa.mp4": fake("bbbbbbbbbb.mp4")})
     with pytest.raises(DataError, match=r"part_2/aaaaaaaaaa.mp4 is fake, but the clip of the same name"):
         scan(tree)
@@ -131,10 +131,10 @@ def test_one_clip_in_two_parts(tree):
     ("text", "words"),
     [
         ('{"aaaaaaaaaa.mp4": {"label": "REAL"', "line 1: not JSON"),
-        ("[]", "does not hold a JSON object"),
+        ("[]", "contains a JSON list, not an object"),
         ('{\n"aaaaaaaaaa.mp4": {"label": "MAYBE"}}', "line 2: aaaaaaaaaa.mp4: not a label"),
         ('{\n"aaaaaaaaaa.mp4": {}}', "line 2: aaaaaaaaaa.mp4 has no label"),
-        ('{"aaaaaaaaaa.mp4": {"label": "REAL"}, "aaaaaaaaaa.mp4": {"label": "FAKE"}}', "stands twice"),
+        ('{"aaaaaaaaaa.mp4": {"label": "REAL"}, "aaaaaaaaaa.mp4": {"label": "FAKE"}}', "occurs twice"),
     ],
 )
 def test_broken_metadata_names_file_and_line(tree, text, words):
@@ -149,8 +149,8 @@ def test_broken_metadata_names_file_and_line(tree, text, words):
     [
         ("name,label\na.mp4,1\n", "line 1: no column 'filename'"),
         ("filename,label\nvvvvvvvvvv.mp4,2\n", "line 2: not a label: '2'"),
-        ("filename,label\nvvvvvvvvvv.mp4\n", "line 2: 1 cells, the header has 2"),
-        ("filename,label\nv.mp4,1\nv.mp4,0\n", "line 3: v.mp4 has the other label in line 2"),
+        ("filename,label\nvvvvvvvvvv.mp4\n", "line 2: 1 values, the header has 2"),
+        ("filename,label\nv.mp4,1\nv.mp4,0\n", "line 3: v.mp4 has another label in line 2"),
     ],
 )
 def test_broken_lists_name_file_and_line(tree, text, words):
@@ -168,7 +168,7 @@ def test_an_unreadable_folder_is_an_error_that_names_it(tree, monkeypatch):
         return honest(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(DataError, match=r"may not be read: .*dfdc_train_part_1"):
+    with pytest.raises(DataError, match=r"no permission to read the folder .*dfdc_train_part_1"):
         scan(tree)
 
 

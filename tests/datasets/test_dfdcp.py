@@ -47,7 +47,7 @@ def test_polarity_counts_and_split(tree, cells):
     }
     assert not any(m.split == "val" for m in found.media)
     assert found.missing == {}
-    assert "published: 855, 3618" in found.warnings[0]
+    assert "published are 855 and 3618" in found.warnings[0]
 
 
 def test_identities_come_from_the_json_alone(tree):
@@ -77,19 +77,19 @@ def test_what_one_side_lacks_is_named(tree, touch):
     (tree / "dfdc_preview_set" / F1).unlink()
     touch(tree / "dfdc_preview_set", ["method_A/9/9_A/1_2_A_003.mp4", "method_A/readme.txt"])
     found = scan(tree)
-    assert found.left_out == {
+    assert found.excluded == {
         "not named in the label file": ("method_A/9/9_A/1_2_A_003.mp4",),
-        "a name that is not a clip's": ("method_A/readme.txt",),
+        "not the name of a clip": ("method_A/readme.txt",),
     }
     assert found.missing == {"all": {"train": {"fake": {"method_A": 1}}}}
-    assert any("1 clips of dataset.json are not there" in w for w in found.warnings)
+    assert any("1 clips of dataset.json were not found" in w for w in found.warnings)
 
 
 @pytest.mark.parametrize(
     ("key", "fields", "words"),
     [
-        (R1, {"label": "fake", "set": "train"}, "lies in original_videos, but its label is 'fake'"),
-        (F1, {"label": "real", "set": "train"}, "lies in method_A, but its label is 'real'"),
+        (R1, {"label": "fake", "set": "train"}, "is in original_videos, but its label is 'fake'"),
+        (F1, {"label": "real", "set": "train"}, "is in method_A, but its label is 'real'"),
         (F1, {"label": "fake", "set": "val"}, "set is 'val'"),
         (F1, {"set": "train"}, "not a label: None"),
         (F1, 3, "has no fields"),

@@ -17,7 +17,7 @@ def scan(root):
 def test_fakes_alone_are_one_class_and_told(tmp_path, touch, cells):
     found = scan(touch(tmp_path, FAKES))
     assert cells(found) == {("test", 1, "DiffSwap"): 3}
-    assert "never guessed" in found.warnings[0]
+    assert "the archive does not contain" in found.warnings[0]
     assert found.expected == {}
     assert sorted(m.path for m in found.media) == FAKES
 
@@ -49,18 +49,18 @@ def test_a_header_that_says_nothing_and_rows_without_images(tmp_path, touch):
     touch(tmp_path, [*FAKES, "real/0.jpg", "DiffSwap/readme.txt"])
     file = tmp_path / "DiffSwap/target_source.csv"
     file.write_text("a,b\n0,7\n", "utf-8")
-    assert "no columns for target and source in its header: a, b" in scan(tmp_path).warnings[0]
+    assert "its header has no columns for target and source: a, b" in scan(tmp_path).warnings[0]
     file.write_text("target,source\n0,7\n5,6\n", "utf-8")
     found = scan(tmp_path)
-    assert found.warnings == ("1 rows of target_source.csv belong to no image that is there",)
-    assert found.left_out == {"not an image by its name": ("DiffSwap/readme.txt",)}
+    assert found.warnings == ("the images of 1 rows of target_source.csv were not found",)
+    assert found.excluded == {"not an image by its name": ("DiffSwap/readme.txt",)}
 
 
 def test_contradictions_and_nothing_there(tmp_path, touch):
     touch(tmp_path, FAKES)
     file = tmp_path / "target_source.csv"
     file.write_text("image,target,source\n0_7,0,7\n0_7,0,8\n", "utf-8")
-    with pytest.raises(DataError, match=r"target_source.csv, line 3: 0_7 was made from other faces"):
+    with pytest.raises(DataError, match=r"target_source.csv, line 3: 0_7 has other faces in an earlier line"):
         scan(tmp_path)
     file.write_text("image,target,source\n0_7,0\n", "utf-8")
     with pytest.raises(DataError, match="line 2: 2 cells"):

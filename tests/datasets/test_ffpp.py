@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dfbench.datasets.counts import total
-from dfbench.datasets.pairs import make_pairs, official_pairs
+from dfbench.datasets.adapter import total
+from dfbench.datasets.ffpp_pairs import make_pairs, official_pairs
 from dfbench.datasets.registry import adapter_names, get_adapter
 from dfbench.errors import DataError, UsageError
 
@@ -101,7 +101,7 @@ def test_c0_is_raw_and_a_second_copy_is_left_out(tmp_path):
     assert all("/c0/" in m.path for m in scan.media)
     touch(tmp_path, REAL.format(c="raw", n="071"))
     scan = get_adapter("ff++").scan(tmp_path, subsets=["raw"])
-    assert scan.left_out == {"a second file of the same clip": ("original_sequences/youtube/c0/videos/071.mp4",)}
+    assert scan.excluded == {"a second file of the same clip": ("original_sequences/youtube/c0/videos/071.mp4",)}
 
 
 def test_names_that_do_not_parse_and_foreign_pairs_are_named(tmp_path):
@@ -114,9 +114,9 @@ def test_names_that_do_not_parse_and_foreign_pairs_are_named(tmp_path):
     )
     scan = get_adapter("ff++").scan(tmp_path)
     assert len(scan.media) == 4
-    assert scan.left_out == {
+    assert scan.excluded == {
         "a fake whose two clips are not an official pair": ("manipulated_sequences/Deepfakes/c23/videos/071_055.mp4",),
-        "a name that is not a clip's": (
+        "not the name of a clip": (
             "original_sequences/youtube/c23/videos/.DS.mp4",
             "original_sequences/youtube/c23/videos/71.mp4",
         ),
@@ -175,7 +175,7 @@ def test_nothing_there(tmp_path):
         get_adapter("ff++").scan(tmp_path)
     assert "original_sequences/youtube/c23/videos/000.mp4" in error.value.hint
     (tmp_path / "original_sequences/youtube/c23/videos").mkdir(parents=True)
-    with pytest.raises(DataError, match="no clip"):
+    with pytest.raises(DataError, match="no media of"):
         get_adapter("ff++").scan(tmp_path)
 
 
@@ -263,7 +263,7 @@ def test_folders_and_names_that_are_no_text_are_left_out(tmp_path):
         (videos / os.fsdecode(b"caf\xe9.mp4")).write_bytes(b"")
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
-    left_out = get_adapter("ff++").scan(tmp_path).left_out
-    assert left_out["not a file"] == ("original_sequences/youtube/c23/videos/000.mp4",)
-    assert left_out["a name that is not a clip's"] == ("original_sequences/youtube/c23/videos/caf\\xe9.mp4",)
-    assert json.dumps(left_out).encode("utf-8")
+    excluded = get_adapter("ff++").scan(tmp_path).excluded
+    assert excluded["not a file"] == ("original_sequences/youtube/c23/videos/000.mp4",)
+    assert excluded["not the name of a clip"] == ("original_sequences/youtube/c23/videos/caf\\xe9.mp4",)
+    assert json.dumps(excluded).encode("utf-8")

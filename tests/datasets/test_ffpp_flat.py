@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dfbench.datasets.pairs import official_pairs
+from dfbench.datasets.ffpp_pairs import official_pairs
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError
 
@@ -90,19 +90,19 @@ def test_a_clip_wins_over_its_frames(tmp_path, touch):
     touch(tmp_path, ["original/000.mp4", "original/000/0000.png", "original/003/0000.png"])
     found = scan(tmp_path)
     assert {m.name: m.kind for m in found.media} == {"000": "clip", "003": "sequence"}
-    assert found.left_out == {"a second file of the same clip": ("original/000",)}
+    assert found.excluded == {"a second file of the same clip": ("original/000",)}
 
 
 def test_other_folders_are_left_out_and_named(tmp_path, touch, pairs):
     touch(tmp_path, [*clips(pairs), "DeepFakeDetection/01_02__exit_phone_room__YVGY8LOK.mp4", "MyMethod/000_003.mp4"])
     touch(tmp_path, ["original/readme.txt", "Deepfakes/000_001.mp4"])
     found = scan(tmp_path)
-    assert found.left_out == {
+    assert found.excluded == {
         "clips of another data set, read as dfd": ("DeepFakeDetection",),
-        "a name that is not a clip's": ("original/readme.txt",),
+        "not the name of a clip": ("original/readme.txt",),
         "a fake whose two clips are not an official pair": ("Deepfakes/000_001.mp4",),
     }
-    assert found.warnings == ("folders that are none of FaceForensics++'s methods were not read: MyMethod",)
+    assert found.warnings == ("folders that are not methods of FaceForensics++ were skipped: MyMethod",)
 
 
 def test_filters(tmp_path, touch, cells, pairs):
@@ -125,9 +125,9 @@ def test_the_csv_is_compared(tmp_path, touch, pairs):
     file.write_text(HEADER + "\n".join(rows).replace("/", "\\"), "utf-8")
     assert scan(tmp_path).warnings == ()
     file.write_text(HEADER + "\n".join([*rows, "91,FaceSwap/998_999.mp4,FAKE,1,1,1,h264,1"]), "utf-8")
-    assert scan(tmp_path).warnings == ("csv/FF++_Metadata.csv names 1 clips that are not there: FaceSwap/998_999.mp4",)
+    assert scan(tmp_path).warnings == ("csv/FF++_Metadata.csv names 1 clips that were not found: FaceSwap/998_999.mp4",)
     file.write_text(HEADER + "\n".join([rows[0], rows[1].replace("REAL", "FAKE")]), "utf-8")
-    with pytest.raises(DataError, match=r"FF\+\+_Metadata.csv, line 3: original/.* is called FAKE"):
+    with pytest.raises(DataError, match=r"FF\+\+_Metadata.csv, line 3: original/.* is labelled FAKE"):
         scan(tmp_path)
     file.write_text("a,b\n", "utf-8")
     assert "was not compared" in scan(tmp_path).warnings[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dfbench.config import find_root, manifest_home
-from dfbench.datasets.folder import read_place
+from dfbench.datasets.folder import parse_folders
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError, UsageError
 
@@ -57,15 +57,15 @@ def test_images_are_stills_and_folders_below_frames_are_clips(tmp_path, touch, c
 
 def test_other_files_are_named(tmp_path, touch):
     touch(tmp_path, [*CLIPS, "readme.md", "real/.DS_Store", "misc/a.mp4", "real/a.png"])
-    assert scan(tmp_path).left_out == {
+    assert scan(tmp_path).excluded == {
         "a second file of the same clip": ("real/a.png",),
         "neither below real/ nor below fake/": ("misc/a.mp4",),
-        "not a clip or an image by its name": ("readme.md", "real/.DS_Store"),
+        "not the name of a clip or image": ("readme.md", "real/.DS_Store"),
     }
 
 
 def test_below_both_is_refused(tmp_path, touch):
-    with pytest.raises(DataError, match=r"fake/real/a.mp4 lies below real/ and below fake/"):
+    with pytest.raises(DataError, match=r"fake/real/a.mp4 is below both real/ and fake/"):
         scan(touch(tmp_path, [*CLIPS, "fake/real/a.mp4"]))
 
 
@@ -81,24 +81,24 @@ def test_a_list_decides(tmp_path, touch, cells):
     by_path = {m.path: m for m in found.media}
     assert by_path["s/1"].kind == "sequence"
     assert by_path["c/a.mp4"].scene_group == by_path["c/b.mp4"].scene_group
-    assert found.left_out == {"not named in the label file": ("c/d.mp4", "e.mp4")}
+    assert found.excluded == {"not named in the label file": ("c/d.mp4", "e.mp4")}
     assert found.missing == {"all": {"test": {"real": {"real": 1}}}}
-    assert found.warnings == ("1 paths of media.csv are not there: gone.mp4",)
+    assert found.warnings == ("1 paths of media.csv were not found: gone.mp4",)
 
 
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("real/a.mp4,1,,", "real/a.mp4 is called '1', but its folder says the other"),
-        ("fake/a.mp4,real,,", "its folder says the other"),
+        ("real/a.mp4,1,,", "real/a.mp4 is labelled '1', which contradicts its folder"),
+        ("fake/a.mp4,real,,", "which contradicts its folder"),
         ("real/a.mp4,2,,", "not a label: '2'"),
         ("real/a.mp4,0,dev,", "not a split: 'dev'"),
         ("../a.mp4,0,,", "is not a path below"),
         ("/etc/a.mp4,0,,", "is not a path below"),
         ("C:\\a.mp4,0,,", "is not a path below"),
         ("fake/Deepfakes/a.mp4,1,train,g", "group 'g' is train, but test in line 2"),
-        ("real/talks/b.avi,0,test,g", "stands in line 2 already"),
-        ("real/a.mp4,0", "2 cells, the header has 4"),
+        ("real/talks/b.avi,0,test,g", "is a duplicate of line 2"),
+        ("real/a.mp4,0", "2 values, the header has 4"),
     ],
 )
 def test_contradictions_in_the_list_name_its_line(tmp_path, touch, row, words):
@@ -114,7 +114,7 @@ def test_two_lists_no_columns_and_unknown_columns(tmp_path, touch):
     with pytest.raises(DataError, match="line 1: no column 'path'; it has: file, label"):
         scan(tmp_path)
     write(tmp_path, "path,label,mood\nreal/a.mp4,0,good\n")
-    assert scan(tmp_path).warnings == ("columns of media.csv that mean nothing here: mood",)
+    assert scan(tmp_path).warnings == ("unknown columns of media.csv were ignored: mood",)
     (tmp_path / "labels.csv").write_text("path,label\n", "utf-8")
     with pytest.raises(DataError, match=r"has both media.csv and labels.csv"):
         scan(tmp_path)
@@ -125,11 +125,11 @@ def test_filters_on_what_is_there(tmp_path, touch, cells):
     assert cells(scan(tmp_path, manipulations=["Deepfakes"])) == {("test", 0, "real"): 2, ("test", 1, "Deepfakes"): 2}
     with pytest.raises(UsageError, match="unknown manipulation"):
         scan(tmp_path, manipulations=["Deepfake"])
-    with pytest.raises(DataError, match=r"no media of own clips and images found in .* for train"):
+    with pytest.raises(DataError, match=r"no media of user-defined data set found in .* for train"):
         scan(tmp_path, splits=["train"])
     with pytest.raises(DataError, match="no folder "):
         scan(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="no own clips and images tree"):
+    with pytest.raises(DataError, match="no user-defined data set tree"):
         scan(touch(tmp_path / "other", ["x/y.mp4"]))
 
 
@@ -141,13 +141,13 @@ def test_names_that_are_no_text_are_left_out(tmp_path, touch):
         pytest.skip("this file system takes text names alone")
     found = scan(tmp_path)
     assert len(found.media) == len(CLIPS)
-    assert [p for paths in found.left_out.values() for p in paths] == ["real/b\\xff.mp4"]
+    assert [p for paths in found.excluded.values() for p in paths] == ["real/b\\xff.mp4"]
 
 
 def test_places():
-    assert read_place("fake/train/GAN/x/1.png").manipulation == "GAN"
-    assert read_place("fake/frames/000/1.png").manipulation is None
-    assert read_place("train/x/1.png").split == "train"
+    assert parse_folders("fake/train/GAN/x/1.png").manipulation == "GAN"
+    assert parse_folders("fake/frames/000/1.png").manipulation is None
+    assert parse_folders("train/x/1.png").split == "train"
 
 
 def test_a_folder_with_a_name_of_its_own(tmp_path, touch, monkeypatch):
@@ -165,6 +165,6 @@ def test_a_folder_with_a_name_of_its_own(tmp_path, touch, monkeypatch):
 
 @pytest.mark.parametrize("name", ["folder:", "folder:a/b", "folder:../x", "folder:a b", "folder:#", "folder:-a"])
 def test_names_that_ids_can_not_hold(name):
-    with pytest.raises(UsageError, match="not a name for a folder") as error:
+    with pytest.raises(UsageError, match="not a valid data set name") as error:
         get_adapter(name)
     assert "folder:NAME" in error.value.hint

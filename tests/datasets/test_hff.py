@@ -46,7 +46,7 @@ def test_without_split_folders_all_is_test_and_expected_is_known(tmp_path, touch
     }
     assert found.expected["all"]["test"]["real"] == {"real": 60_000}
     assert sum(found.expected["all"]["test"]["fake"].values()) == 95_000
-    assert any("none of the eight published classes: fake" in w for w in found.warnings)
+    assert any("folders that are not published classes: fake" in w for w in found.warnings)
 
 
 def test_a_list_with_its_own_polarity_fake_is_zero(tmp_path, touch):
@@ -55,7 +55,7 @@ def test_a_list_with_its_own_polarity_fake_is_zero(tmp_path, touch):
     (tmp_path / "train.txt").write_text("\n".join(lines), "utf-8")
     found = scan(tmp_path)
     last = [p for p in IMAGES if p.startswith("train")][-1]
-    assert found.left_out == {"not named in the label file": (last,)}
+    assert found.excluded == {"not named in the label file": (last,)}
     assert len(found.media) == len(IMAGES) - 1
 
 
@@ -63,7 +63,7 @@ def test_a_flag_that_contradicts_the_folder_is_refused_unless_declared(tmp_path,
     touch(tmp_path, IMAGES)
     lines = ["train\\fake\\PGGAN\\000000.png 1", "train\\real\\CelebA\\000000.jpg 0"]
     (tmp_path / "train.txt").write_text("\n".join(lines), "utf-8")
-    with pytest.raises(DataError, match=r"train.txt, line 1: .* lies in a folder of fakes, but flag 1 says real"):
+    with pytest.raises(DataError, match=r"train.txt, line 1: .* is in a folder of fakes, but flag 1 means real"):
         scan(tmp_path)
     (tmp_path / "train.txt").write_text("\n".join(["# fake=1", *lines]), "utf-8")
     labels = {m.path: m.label for m in scan(tmp_path, splits=["train"]).media}
@@ -74,13 +74,13 @@ def test_a_list_gives_labels_where_folders_do_not(tmp_path, touch):
     touch(tmp_path, ["images/my face.jpg", "images/b.jpg", "images/c.jpg"])
     lines = "images/my face.jpg 0\nimages/b.jpg 1\nimages/gone.jpg 1\n"
     (tmp_path / "test.txt").write_text(lines, "utf-8")
-    with pytest.raises(DataError, match=r"test.txt, line 1: .* nothing tells what the flags mean"):
+    with pytest.raises(DataError, match=r"test.txt, line 1: .* the meaning of the flags is unknown"):
         scan(tmp_path)
     (tmp_path / "test.txt").write_text("# real=1\n" + lines, "utf-8")
     found = scan(tmp_path)
     assert {(m.path, m.label) for m in found.media} == {("images/my face.jpg", 1), ("images/b.jpg", 0)}
-    assert found.left_out == {"not named in the label file": ("images/c.jpg",)}
-    assert any("1 images of test.txt are not there: images/gone.jpg" in w for w in found.warnings)
+    assert found.excluded == {"not named in the label file": ("images/c.jpg",)}
+    assert any("1 images of test.txt were not found: images/gone.jpg" in w for w in found.warnings)
 
 
 @pytest.mark.parametrize("line", ["train/real/CelebA/000000.jpg", "train/real/CelebA/000000.jpg 2", "1"])
@@ -100,17 +100,17 @@ def test_a_list_of_another_split(tmp_path, touch):
 
 def test_a_fake_class_below_real_is_refused(tmp_path, touch):
     touch(tmp_path, [*IMAGES, "train/real/PGGAN/1.png"])
-    with pytest.raises(DataError, match="PGGAN is a fake class of Hybrid Fake Face, but lies below real/"):
+    with pytest.raises(DataError, match="PGGAN is a fake class of Hybrid Fake Face, but is below real/"):
         scan(tmp_path)
 
 
 def test_strange_and_second_files_and_names_that_ids_can_not_hold(tmp_path, touch):
     touch(tmp_path, ["real/CelebA/a.jpg", "real/CelebA/a.png", "real/CelebA/b#1.jpg", "real/x.csv", "other/c.jpg"])
     found = scan(tmp_path)
-    assert {reason.split(",")[0].split(":")[0]: paths for reason, paths in found.left_out.items()} == {
+    assert {reason.split(",")[0].split(":")[0]: paths for reason, paths in found.excluded.items()} == {
         "a second file of the same clip": ("real/CelebA/a.png",),
         "a name with '#'": ("real/CelebA/b#1.jpg",),
-        "not an image by its name": ("real/x.csv",),
+        "not the name of an image": ("real/x.csv",),
         "no label": ("other/c.jpg",),
     }
 

@@ -42,7 +42,7 @@ def test_a_byte_order_mark_and_quotes_are_no_obstacle(tmp_path):
 
 
 def test_files_that_can_not_be_read(tmp_path):
-    with pytest.raises(DataError, match="can not be read"):
+    with pytest.raises(DataError, match="cannot be read"):
         json_object(tmp_path)
     deep = tmp_path / "deep.json"
     deep.write_text("[" * 200_000, "utf-8")
@@ -76,15 +76,15 @@ def test_a_neighbour_that_may_not_be_read_does_no_harm(tmp_path, touch, monkeypa
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert get_adapter("folder").scan(tmp_path).root.name == "open"
-    with pytest.raises(DataError, match=r"may not be read: .*closed"):
+    with pytest.raises(DataError, match=r"no permission to read the folder .*closed"):
         list(walk(tmp_path))
-    with pytest.raises(DataError, match=r"may not be read: .*closed"):
+    with pytest.raises(DataError, match=r"no permission to read the folder .*closed"):
         find_tree(tmp_path, lambda folder: folder != tmp_path and next(walk(folder))[0] == "x", "x")
 
 
 def test_several_trees_are_not_guessed_among(tmp_path, touch):
     touch(tmp_path, ["one/real/a.mp4", "two/real/a.mp4"])
-    with pytest.raises(DataError, match="look like own clips and images: one, two"):
+    with pytest.raises(DataError, match="look like user-defined data set: one, two"):
         get_adapter("folder").scan(tmp_path)
 
 

@@ -61,7 +61,7 @@ def test_extracted_folders_in_all_spellings(tmp_path, touch, cells, name):
     }
     assert cells(found) == expected
     assert {(m.kind, m.cropped) for m in found.media} == {("sequence", True)}
-    assert "published: 7314" in found.warnings[-1]
+    assert "published are 7314" in found.warnings[-1]
 
 
 def test_archives_are_sequences_and_groups(tmp_path, cells):
@@ -83,7 +83,7 @@ def test_an_extracted_copy_beside_its_archive_counts_once(tmp_path, touch):
     found = scan(tmp_path)
     assert [m.path for m in found.media] == ["fake_train/3/54", "fake_train/3/55", "fake_train/3.tar.gz!/3/56"]
     assert len({m.scene_group for m in found.media}) == 1
-    assert found.left_out == {"a second file of the same clip": ("fake_train/3.tar.gz!/3/54",)}
+    assert found.excluded == {"a second file of the same clip": ("fake_train/3.tar.gz!/3/54",)}
 
 
 def test_unsafe_members_are_skipped_and_named(tmp_path):
@@ -100,10 +100,10 @@ def test_unsafe_members_are_skipped_and_named(tmp_path):
     file = archive(tmp_path / "real_test/0.tar.gz", [*bad, *images("12"), member("12/notes.txt")])
     found = scan(tmp_path)
     assert [m.path for m in found.media] == ["real_test/0.tar.gz!/12"]
-    named = found.left_out["an unsafe member of an archive"]
+    named = found.excluded["an unsafe member of an archive"]
     assert len(named) == len(bad)
     assert "real_test/0.tar.gz: ../../1.png (a path that leads outside)" in named
-    assert found.left_out["neither an image nor an archive"] == ("real_test/0.tar.gz!/12/notes.txt",)
+    assert found.excluded["neither an image nor an archive"] == ("real_test/0.tar.gz!/12/notes.txt",)
     read = list(read_sequences(file, ["12"]))
     assert [(folder, name) for folder, name, _ in read] == [("12", "1.png"), ("12", "2.png"), ("12", "10.png")]
     assert [data for _, _, data in read] == [b"1", b"2", b"10"]
@@ -117,8 +117,8 @@ def test_a_cut_off_archive_is_told_and_used_as_far_as_it_goes(tmp_path):
     file.write_bytes(file.read_bytes()[:-300_000])
     found = scan(tmp_path)
     assert 1 <= len(found.media) < 6
-    assert "0.tar can not be read to its end" in found.warnings[0]
-    with pytest.raises(DataError, match="can not be read to its end"):
+    assert "0.tar cannot be read completely" in found.warnings[0]
+    with pytest.raises(DataError, match="cannot be read completely"):
         list(read_sequences(file, [str(n) for n in range(6)]))
 
 
@@ -127,17 +127,17 @@ def test_something_else_called_an_archive(tmp_path, touch):
     (tmp_path / "real_test/0.tar.gz").write_bytes(b"<html>please log in</html>")
     found = scan(tmp_path)
     assert len(found.media) == 1
-    assert "0.tar.gz can not be read" in found.warnings[0]
+    assert "0.tar.gz cannot be read" in found.warnings[0]
     assert list_archive(tmp_path / "real_test/0.tar.gz").sequences == {}
 
 
 def test_loose_images_and_ungrouped_sequences_are_told(tmp_path, touch):
     found = scan(touch(tmp_path, ["real_test/1.png", "real_test/12/1.png", "real_test/12/list.txt"]))
-    assert found.left_out == {
+    assert found.excluded == {
         "an image outside of a sequence's folder": ("real_test/1.png",),
         "neither an image nor an archive": ("real_test/12/list.txt",),
     }
-    assert found.warnings[0].startswith("1 sequences lie in no archive")
+    assert found.warnings[0].startswith("1 sequences are outside of archives")
 
 
 def test_a_link_that_leads_up_is_no_loop(tmp_path, touch):

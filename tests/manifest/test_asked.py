@@ -59,9 +59,9 @@ def test_random_frames_are_those_of_a_manifest_made_for_the_protocol(build, tmp_
 @pytest.mark.parametrize(
     ("have", "wanted", "words"),
     [
-        (recipe(rule="frames", frames=8), Sampling(frames=4), ("8 a clip", "4 a clip")),
-        (recipe(rule="every", every=2, max=4), Sampling(every=2), ("every 2, at most 4", "every 2, at most None")),
-        (recipe(rule="all"), Sampling(total_real=5, total_per_method=5), ("all", "5 in all")),
+        (recipe(rule="frames", frames=8), Sampling(frames=4), ("8 per clip", "4 per clip")),
+        (recipe(rule="every", every=2, max=4), Sampling(every=2), ("every 2, at most 4", "protocol needs every 2")),
+        (recipe(rule="all"), Sampling(total_real=5, total_per_method=5), ("all", "5 in total of reals")),
         (recipe(rule="first", first=3), Sampling(first=4), ("the first 3", "the first 4")),
         (recipe(rule="clips", clips=2, length=4), Sampling(clips=1, length=4), ("2 runs of 4", "1 runs of 4")),
     ],
@@ -115,10 +115,10 @@ def test_all_faces_serve_the_largest_and_nothing_else_serves_another(build, tmp_
 def test_clips_that_did_not_open_keep_the_rows_that_stand_for_them():
     import pandas as pd
 
-    from dfbench.manifest.protocol_rows import pick_frames
+    from dfbench.manifest.protocol_rows import select_frames
 
     table = pd.DataFrame({"media_id": ["a"] * 4, "frame_index": [-1, -2, -3, -4], "frame_count": [float("nan")] * 4})
-    assert pick_frames(table, Sampling(frames=2).rule).tolist() == [True, True, False, False]
+    assert select_frames(table, Sampling(frames=2).rule).tolist() == [True, True, False, False]
     table["frame_index"] = [0, 1, 2, 3]
     with pytest.raises(DataError, match="how many frames a has"):
-        pick_frames(table, Sampling(frames=2).rule)
+        select_frames(table, Sampling(frames=2).rule)

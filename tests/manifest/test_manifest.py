@@ -84,8 +84,8 @@ def test_a_manipulation_filter_keeps_reals_and_roles_are_unions(manifest):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"sampling": Sampling(frames=32)}, ("8 a clip", "32 a clip")),
-        ({"sampling": Sampling(every=5)}, ("8 a clip", "every 5")),
+        ({"sampling": Sampling(frames=32)}, ("8 per clip", "32 per clip")),
+        ({"sampling": Sampling(every=5)}, ("8 per clip", "every 5")),
         ({"crops": {"profile": "box", "size": 128}}, ("native", "box")),
         ({"crops": {"profile": "native", "size": 224}}, ("64, 128", "224")),
     ],
@@ -109,9 +109,9 @@ def test_media_that_the_manifest_lacks(build, tmp_path):
 
 
 def test_roles_and_data_sets_that_are_not_used(manifest):
-    with pytest.raises(UsageError, match="role"):
+    with pytest.raises(UsageError, match="split of a protocol"):
         manifest.samples("mini", "tests")
-    with pytest.raises(UsageError, match="takes nothing"):
+    with pytest.raises(UsageError, match="does not use 'mini' for train"):
         manifest.samples(protocol(), "train")
 
 

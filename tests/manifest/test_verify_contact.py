@@ -73,9 +73,9 @@ def test_other_pixels_behind_a_right_file_hash(build, tmp_path):
     rewrite(folder, change)
     problems = [p for p in verify(folder) if p.kind == "crop"]
     assert [p.where.split("#")[1] for p in problems] == ["000000.0", "000001.0", "000002.0"]
-    assert "other pixels" in problems[0].message
+    assert "do not match its hash" in problems[0].message
     assert "does not decode" in problems[1].message
-    assert "not there" in problems[2].message
+    assert "is missing" in problems[2].message
 
 
 def test_repeated_ids_counts_and_lost_rows(build, tmp_path):

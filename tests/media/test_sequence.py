@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dfbench.datasets.archive_pictures import ArchivePictures, list_pictures, load_pictures
+from dfbench.datasets.archives import ArchiveImages, list_images, load_images
 from dfbench.errors import DataError, UsageError
 from dfbench.media.images import encode_png
 from dfbench.media.sequence import FolderPictures, read_sequence
@@ -103,12 +103,12 @@ def test_sequences_of_an_archive_in_one_pass_each(tmp_path, mode):
         add(archive, "/0/fake/7/3.png", encode_png(picture(3)))
         add(archive, "0/fake/7/4.png", b"", type=tarfile.SYMTYPE, linkname="1.png")
         add(archive, "0/fake/7/notes.txt", b"x")
-    names = list_pictures(path, ["0/fake/7", "0/fake/8"])
+    names = list_images(path, ["0/fake/7", "0/fake/8"])
     assert sorted(names["0/fake/7"]) == ["1.png", "10.png", "9.png"]
-    loaded = load_pictures(path, {"0/fake/7": ["9.png"], "0/fake/8": ["1.png", "10.png"]})
-    one = read_sequence(ArchivePictures(names["0/fake/7"], loaded["0/fake/7"]), lambda _: [1], "s")
+    loaded = load_images(path, {"0/fake/7": ["9.png"], "0/fake/8": ["1.png", "10.png"]})
+    one = read_sequence(ArchiveImages(names["0/fake/7"], loaded["0/fake/7"]), lambda _: [1], "s")
     assert (one.frame_count, int(one.frames[1].image[0, 0, 0])) == (3, 9)
-    two = read_sequence(ArchivePictures(names["0/fake/8"], loaded["0/fake/8"]), lambda n: [0, n - 1], "s")
+    two = read_sequence(ArchiveImages(names["0/fake/8"], loaded["0/fake/8"]), lambda n: [0, n - 1], "s")
     assert [int(f.image[0, 0, 0]) for f in two.frames.values()] == [101, 110]
 
 
@@ -119,10 +119,10 @@ def test_an_archive_that_is_cut_off_gives_what_comes_before(tmp_path):
         for number in range(6):
             add(archive, f"a/{number}.png", encode_png(noise.integers(0, 255, (64, 64, 3)).astype(np.uint8)))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    names = list_pictures(path, ["a"])["a"]
+    names = list_images(path, ["a"])["a"]
     assert 1 <= len(names) < 6
-    loaded = load_pictures(path, {"a": names})["a"]
+    loaded = load_images(path, {"a": names})["a"]
     assert set(loaded) <= set(names)
     path.write_bytes(b"no archive at all")
     with pytest.raises(DataError, match="can not be read"):
-        list_pictures(path, ["a"])
+        list_images(path, ["a"])

@@ -19,9 +19,8 @@ from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.faces.crops import crop
 from dfbench.faces.profiles import get_profile
 from dfbench.manifest import degraded as degraded_module
-from dfbench.manifest.geometry import face_of, whole_picture
 from dfbench.manifest.manifest import Manifest
-from dfbench.manifest.recrop import recut
+from dfbench.manifest.stored_geometry import degraded_crops, face_of, whole_image_matrix
 from dfbench.media.images import decode_image, encode_png
 from dfbench.media.reader import read
 from dfbench.preparation.derived.degrade import degrade
@@ -125,10 +124,10 @@ def test_long_clips_are_read_in_blocks(
     ok = [row for row in rows(clean) if row["media_id"] == rows(clean)[0]["media_id"]]
     for spec in ("h264:crf=35", "gaussian-noise@clip", "ME5@source"):
         arguments = (degradations.parse(spec), "native", [64], tree, "pyav")
-        whole = [found[64] for found in recut(ok, *arguments)]
+        whole = [found[64] for found in degraded_crops(ok, *arguments)]
         with monkeypatch.context() as patch:
-            patch.setattr("dfbench.manifest.recrop.MOST_FRAMES", blocks)
-            assert all(np.array_equal(a, b[64]) for a, b in zip(whole, recut(ok, *arguments), strict=True))
+            patch.setattr("dfbench.manifest.stored_geometry.MAX_FRAMES", blocks)
+            assert all(np.array_equal(a, b[64]) for a, b in zip(whole, degraded_crops(ok, *arguments), strict=True))
 
 
 def test_a_patch_that_is_the_whole_frame_spares_the_media() -> None:
@@ -138,8 +137,8 @@ def test_a_patch_that_is_the_whole_frame_spares_the_media() -> None:
         "frame_count": 1, "width": 60, "height": 60, "box": None, "landmarks": None, "face_score": None,
         "patch": {"bytes": encode_png(image)}, "patch_box": [0, 0, 60, 60],
     }  # fmt: skip
-    (found,) = recut([row], degradations.parse("JP60@source"), "native", [32], None, "pyav")
-    expected = crop(degradations.apply("JP60", image, row["sample_id"]), whole_picture(32, 60, 60), 32)
+    (found,) = degraded_crops([row], degradations.parse("JP60@source"), "native", [32], None, "pyav")
+    expected = crop(degradations.apply("JP60", image, row["sample_id"]), whole_image_matrix(32, 60, 60), 32)
     assert np.array_equal(found[32], expected)
 
 

@@ -10,7 +10,7 @@ import pytest
 from dfbench.errors import UsageError
 from dfbench.faces.crops import crop
 from dfbench.faces.profiles import get_profile
-from dfbench.manifest.geometry import face_of
+from dfbench.manifest.stored_geometry import face_of
 from dfbench.media.encode import write_clip
 from dfbench.media.images import decode_image
 from dfbench.media.reader import read

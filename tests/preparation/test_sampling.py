@@ -256,7 +256,7 @@ def test_recipes_without_new_rules_hash_as_before():
         ({"sampling": ("frames=3",), "frames": 3}, "one rule"),
         ({"sampling": ("frames=3", "all")}, "two sampling rules"),
         ({"sampling": ("training:all",)}, "unknown split"),
-        ({"sampling": ("clips=3",)}, "go together"),
+        ({"sampling": ("clips=3",)}, "must be given together"),
         ({"face_rule": "bigest"}, "unknown face rule"),
         ({"geometry": "borrowed"}, "unknown geometry"),
     ],

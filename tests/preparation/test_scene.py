@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from dfbench.faces.centerface_onet import CenterFaceDetector
-from dfbench.manifest.geometry import whole_picture
+from dfbench.manifest.stored_geometry import whole_image_matrix
 from dfbench.media.encode import write_clip
 from dfbench.media.images import decode_image, encode_png
 from dfbench.media.keeper import AT_ONCE
@@ -385,11 +385,11 @@ def test_damage_in_a_sequence_costs_its_row_only(tmp_path):
 
 def test_the_whole_picture_fills_the_crop():
     for width, height, size in ((100, 100, 50), (64, 32, 16), (31, 57, 200)):
-        matrix = whole_picture(size, width, height)
+        matrix = whole_image_matrix(size, width, height)
         centre = matrix @ [(width - 1) / 2, (height - 1) / 2, 1]
         assert centre == pytest.approx([(size - 1) / 2] * 2)
         # Outer edges, half a pixel beyond the centres of the outer pixels, of the longer side meet.
         longer = 0 if width >= height else 1
         edges = [(matrix @ [x, x, 1])[longer] for x in (-0.5, max(width, height) - 0.5)]
         assert edges == pytest.approx([-0.5, size - 0.5])
-    assert np.array_equal(whole_picture(80, 80, 80), [[1, 0, 0], [0, 1, 0]])
+    assert np.array_equal(whole_image_matrix(80, 80, 80), [[1, 0, 0], [0, 1, 0]])

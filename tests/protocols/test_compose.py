@@ -21,7 +21,7 @@ from dfbench.protocols.check import check_protocol
 from dfbench.protocols.files import load_protocol, protocol_names, variants
 from dfbench.protocols.needs import prepare_command, prepare_commands
 from dfbench.protocols.protocol import Protocol
-from dfbench.schema.drawing import Share, Take
+from dfbench.schema.random_media import FractionalSplit, RandomSubset
 
 PINNED = Path(__file__).with_name("pinned.csv")
 HEAD = 'name = "p"\nversion = 1\nsource = "s"\nsummary = "s"\n'
@@ -83,7 +83,7 @@ def test_what_the_paper_says_of_its_data_is_in_the_files() -> None:
     assert levels == [("c23",), ("c40",), ("c23", "c40")]
     dfdc = load_protocol("grnet/dfdc")
     assert (dfdc.sampling.every, dfdc.sampling.max, dfdc.crops.size) == (30, 10, 224)
-    assert {p.take for p in dfdc.data} == {Take(real=3399, fake=3299)}
+    assert {p.take for p in dfdc.data} == {RandomSubset(real=3399, fake=3299)}
     assert 3399 + 3299 == 6698
     for name in ("grnet/hff-binary", "grnet/hff-multi", "grnet/components"):
         for variant, condition in (("", "clean"), ("@jp60", "JP60"), ("@me5", "ME5")):
@@ -151,36 +151,36 @@ def test_an_unknown_variant_gets_a_suggestion() -> None:
 
 def test_shares_of_one_cut_are_apart_and_whole() -> None:
     units = [f"u{n}" for n in range(4000)]
-    cuts = [Share(0.0, 0.72), Share(0.72, 0.8), Share(0.8, 1.0)]
-    held = [share.holds(units) for share in cuts]
+    cuts = [FractionalSplit(0.0, 0.72), FractionalSplit(0.72, 0.8), FractionalSplit(0.8, 1.0)]
+    held = [share.contains(units) for share in cuts]
     assert (sum(h.astype(int) for h in held) == 1).all()
     assert [h.mean() for h in held] == pytest.approx([0.72, 0.08, 0.2], abs=0.02)
-    assert Share(0.0, 0.72, seed=1).holds(units).tolist() != held[0].tolist()
+    assert FractionalSplit(0.0, 0.72, seed=1).contains(units).tolist() != held[0].tolist()
 
 
 @given(st.lists(st.text(min_size=1), unique=True, min_size=1), st.floats(0.05, 0.95), st.randoms())
 def test_a_share_depends_on_no_order(units: list[str], stop: float, random: Any) -> None:
-    known = dict(zip(units, Share(0.0, stop).holds(units).tolist(), strict=True))
+    known = dict(zip(units, FractionalSplit(0.0, stop).contains(units).tolist(), strict=True))
     random.shuffle(units)
-    assert Share(0.0, stop).holds(units).tolist() == [known[u] for u in units]
+    assert FractionalSplit(0.0, stop).contains(units).tolist() == [known[u] for u in units]
 
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.integers(0, 1)), unique_by=lambda m: m[0]), st.integers(1, 9))
 def test_a_larger_draw_holds_the_smaller(media: list[tuple[str, int]], number: int) -> None:
-    small, large = Take(real=number, fake=number), Take(real=number + 3)
+    small, large = RandomSubset(real=number, fake=number), RandomSubset(real=number + 3)
     assert large.covers(small)
-    assert small.drawn(media) <= large.drawn(media)
-    assert small.drawn(media) == small.drawn(reversed(media))
+    assert small.select(media) <= large.select(media)
+    assert small.select(media) == small.select(reversed(media))
     for label in (0, 1):
         there = sum(kind == label for _, kind in media)
-        assert sum(kind == label for name, kind in media if name in small.drawn(media)) == min(number, there)
+        assert sum(kind == label for name, kind in media if name in small.select(media)) == min(number, there)
 
 
 def test_which_draws_serve_which() -> None:
-    assert not Take(real=3).covers(None)
-    assert not Take(real=3, seed=1).covers(Take(real=2))
-    assert not Take(real=2, fake=9).covers(Take(real=3, fake=2))
-    assert not Take(real=3, fake=2).covers(Take(real=3))
+    assert not RandomSubset(real=3).covers(None)
+    assert not RandomSubset(real=3, seed=1).covers(RandomSubset(real=2))
+    assert not RandomSubset(real=2, fake=9).covers(RandomSubset(real=3, fake=2))
+    assert not RandomSubset(real=3, fake=2).covers(RandomSubset(real=3))
 
 
 SHARE = "share = {{ start = {}, stop = {} }}"

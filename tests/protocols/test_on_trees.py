@@ -13,7 +13,7 @@ from dfbench.evaluation.evaluate import evaluate
 from dfbench.manifest.manifest import Manifest
 from dfbench.protocols.files import load_protocol, protocol_names
 from dfbench.protocols.protocol import Protocol
-from dfbench.schema.drawing import Take
+from dfbench.schema.random_media import RandomSubset
 from dfbench.training.train import train
 
 NAMES = [name for name in protocol_names() if "mini" not in load_protocol(name).datasets()]
@@ -114,7 +114,7 @@ def test_validation_is_carved_out_of_train_by_scene_group(manifests_of: Callable
 def test_a_number_of_clips_is_drawn_before_they_are_read(tree_of: Callable[[str], Path]) -> None:
     protocol = load_protocol("grnet/dfdc")
     few = protocol.model_copy(
-        update={"data": tuple(p.model_copy(update={"take": Take(real=7, fake=5)}) for p in protocol.data)}
+        update={"data": tuple(p.model_copy(update={"take": RandomSubset(real=7, fake=5)}) for p in protocol.data)}
     )
     plan = trees.plan_of(few, "dfdc", tree_of("dfdc"))
     assert sorted(m.label for m in plan.scan.media) == [0] * 7 + [1] * 5
@@ -128,10 +128,10 @@ def test_a_number_of_clips_is_drawn_before_they_are_read(tree_of: Callable[[str]
 def test_a_manifest_of_fewer_drawn_clips_does_not_serve(tree_of: Callable[[str], Path], tmp_path: Path) -> None:
     protocol = load_protocol("grnet/dfdc")
     plan = trees.plan_of(protocol, "dfdc", tree_of("dfdc"))
-    part = replace(plan.recipe.parts[0], take=Take(real=7, fake=5))
+    part = replace(plan.recipe.parts[0], take=RandomSubset(real=7, fake=5))
     small = trees.make_plan(replace(plan.recipe, parts=(part,)), tree_of("dfdc"))
     manifest = trees.manifest_of(small, tmp_path / "few")
-    with pytest.raises(Exception, match="media drawn by lot"):
+    with pytest.raises(Exception, match="random subset of media"):
         manifest.samples(protocol, "test")
 
 

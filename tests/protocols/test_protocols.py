@@ -137,7 +137,7 @@ def test_a_protocol_of_a_user_knows_its_hash_in_version_0_1_0(tmp_path: Path) ->
         ),
         ({"sampling": {"frames": 8, "every": 2}}, "either"),
         ({"sampling": {"frames": 0}}, "sampling.frames"),
-        ({"sampling": {"frames": 8, "max": 2}}, "max goes with every"),
+        ({"sampling": {"frames": 8, "max": 2}}, "max requires every"),
         ({"task": "multiclass"}, "classes"),
         ({"surprise": 1}, "surprise"),
         ({"name": "Has Blanks"}, "name"),

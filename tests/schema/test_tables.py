@@ -32,7 +32,7 @@ def test_a_fitting_table_passes() -> None:
     [
         (pa.table({"key": ["a"]}), "lacks the columns value"),
         (pa.table({"key": ["a"], "value": [1.0]}), "is double, expected int8"),
-        (pa.table({"key": ["a", None], "value": pa.array([1, 2], pa.int8())}), "empty cells"),
+        (pa.table({"key": ["a", None], "value": pa.array([1, 2], pa.int8())}), "null values"),
         (pa.table({"key": ["a", "a"], "value": pa.array([1, 2], pa.int8())}), "first: a"),
     ],
 )

@@ -14,9 +14,9 @@ from dfbench.errors import DataError
 from dfbench.faces.crops import crop_region, source_rectangle
 from dfbench.faces.profile_match import served_profile
 from dfbench.faces.profiles import CropProfile, get_profile
-from dfbench.manifest.geometry import face_of
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.shards import open_shard, read_shard
+from dfbench.manifest.stored_geometry import face_of
 from dfbench.media.images import decode_image, encode_png, pixel_hash
 from dfbench.preparation.derived.derive import Derivation, derive
 from dfbench.preparation.extraction.patches import region

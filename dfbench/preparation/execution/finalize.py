@@ -42,7 +42,7 @@ def describe(recipe: Recipe, scan: Scan, out: Path) -> ManifestInfo:
         versions=pixel_versions(),
         expected=dict(scan.expected),
         missing=dict(scan.missing),
-        left_out={reason: list(paths) for reason, paths in scan.left_out.items()},
+        left_out={reason: list(paths) for reason, paths in scan.excluded.items()},
         warnings=tuple(warning.replace(str(scan.root), "the tree") for warning in scan.warnings),
         licence=get_adapter(recipe.dataset).licence,
     )

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from dfbench.datasets.masks import find_mask
+from dfbench.datasets.ffpp import find_mask
 from dfbench.errors import DfbenchError, UsageError
 from dfbench.faces.crops import crop
-from dfbench.manifest.geometry import face_of
+from dfbench.manifest.stored_geometry import face_of
 from dfbench.media.images import encode_png, pixel_hash
 from dfbench.media.reader import Frame, read
 from dfbench.preparation.extraction.rows import Cropper, Row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dfbench.datasets.archive_pictures import ArchivePictures, list_pictures, load_pictures
+from dfbench.datasets.archives import ArchiveImages, list_images, load_images
 from dfbench.errors import DfbenchError
 from dfbench.media.reader import Chooser, Look, Reading, read
 from dfbench.media.sequence import FolderPictures, Pictures, read_sequence
@@ -47,7 +47,7 @@ class Sources:
         self._root = root
         self._decoder = decoder
         self._opening = opening
-        self._archives: dict[str, dict[str, ArchivePictures]] = {}
+        self._archives: dict[str, dict[str, ArchiveImages]] = {}
 
     def read(self, media: Media, choose: Chooser, look: Look | None = None) -> Reading:
         """The wanted frames, or what a look makes of them; choosing none gives the frame count and size alone.
@@ -83,10 +83,10 @@ class Sources:
                 inside = split_archive_path(job.media.path) if job.media.kind == "sequence" else None
                 if inside is not None and inside[0] == archive:
                     rules[inside[1]] = job
-            names = list_pictures(path, list(rules))
+            names = list_images(path, list(rules))
             wanted = {f: _wanted(names[f], job) for f, job in rules.items()}
-            loaded = load_pictures(path, wanted)
-            self._archives[archive] = {f: ArchivePictures(names[f], loaded[f]) for f in rules}
+            loaded = load_images(path, wanted)
+            self._archives[archive] = {f: ArchiveImages(names[f], loaded[f]) for f in rules}
         return self._archives[archive][folder]
 
 

@@ -13,7 +13,7 @@ from dfbench.errors import DfbenchError
 from dfbench.faces.crops import crop
 from dfbench.faces.detectors import Face, FaceDetector
 from dfbench.faces.profiles import CropProfile
-from dfbench.manifest.geometry import whole_picture
+from dfbench.manifest.stored_geometry import whole_image_matrix
 from dfbench.media.images import encode_png, pixel_hash
 from dfbench.preparation.extraction.face_selection import NO_FACE, OTHER_FACES, Choice
 from dfbench.preparation.extraction.optional_columns import NO_EXTRAS, Extras, look_again
@@ -181,7 +181,7 @@ def crops_of_faces(image: npt.NDArray[np.uint8], faces: Iterable[Face], cropper:
 def crops_of_whole(image: npt.NDArray[np.uint8], cropper: Cropper) -> Row:
     """The crop columns of a ready-made crop, resampled by the rule that holds for faces."""
     height, width = image.shape[:2]
-    return _pictures(image, lambda size: whole_picture(size, width, height), cropper)
+    return _pictures(image, lambda size: whole_image_matrix(size, width, height), cropper)
 
 
 def _crops(image: npt.NDArray[np.uint8], face: Face, cropper: Cropper) -> Row:

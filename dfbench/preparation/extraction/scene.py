@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dfbench.datasets.masks import find_mask
+from dfbench.datasets.ffpp import find_mask
 from dfbench.errors import DfbenchError
 from dfbench.faces.detectors import Face, FaceDetector
 from dfbench.media.reader import Chooser, Frame, Look, Reading, read

@@ -11,7 +11,7 @@ from typing import Any
 from dfbench.faces.detectors import DetectorChoice
 from dfbench.manifest.degraded import VERSION as DEGRADE_VERSION
 from dfbench.manifest.shards import ROW_GROUP
-from dfbench.schema.drawing import Take
+from dfbench.schema.random_media import RandomSubset
 from dfbench.schema.sampling import FaceRule, Rule, make_rule
 
 PATCH_RULE = "square of 2 native crops"
@@ -32,7 +32,7 @@ class Part:
     splits: tuple[str, ...] = ()
     manipulations: tuple[str, ...] = ()
     sampling: Rule | None = None
-    take: Take | None = None
+    take: RandomSubset | None = None
 
     def takes(self, subset: str, split: str, manipulation: str) -> bool:
         """Whether media of this subset, split and manipulation belong to this part."""

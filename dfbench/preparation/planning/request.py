@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dfbench.datasets.filters import Filters
+from dfbench.datasets.adapter import Filters
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import UsageError
 from dfbench.faces.profiles import get_profile

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dfbench.datasets.adapter import Counts
-from dfbench.datasets.counts import nested
+from dfbench.datasets.adapter import Counts, nested
 from dfbench.schema.media import FAKE, Media
 from dfbench.schema.sampling import FaceRule, FrameSampling, Rule, TotalSampling
 

@@ -24,7 +24,7 @@ def parse_options(texts: Sequence[str], seed: int) -> tuple[Rule | None, dict[st
     Raises:
         UsageError: a text is no rule, a split is unknown, or a split has two rules.
 
-    >>> parse_options(["test:all"], 0)[1]["test"].words
+    >>> parse_options(["test:all"], 0)[1]["test"].description
     'all'
     """
     rules: dict[str, Rule] = {}

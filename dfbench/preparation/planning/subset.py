@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from dfbench.datasets.adapter import Counts
-from dfbench.datasets.counts import flat, label_name, nested
+from dfbench.datasets.adapter import Counts, flat, label_name, nested
 from dfbench.preparation.planning.recipe import Part, Recipe
 from dfbench.schema.media import FAKE, REAL, Media
 
@@ -17,7 +16,7 @@ def taken_media(media: Sequence[Media], recipe: Recipe) -> tuple[Media, ...]:
     for part in recipe.parts:
         mine = _named(media, part)
         names = {m.media_id for m in mine}
-        chosen |= names if part.take is None else part.take.drawn((m.media_id, m.label) for m in mine)
+        chosen |= names if part.take is None else part.take.select((m.media_id, m.label) for m in mine)
     return tuple(m for m in media if m.media_id in chosen)
 
 

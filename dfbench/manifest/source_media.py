@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfbench.config import configured_roots, find_root, workspace
-from dfbench.datasets.archive_pictures import ArchivePictures, list_pictures, load_pictures
+from dfbench.datasets.archives import ArchiveImages, list_images, load_images
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError
-from dfbench.manifest.manifest import Manifest
+from dfbench.manifest.table import ManifestTable
 from dfbench.media.reader import Chooser, Reading, read
 from dfbench.media.sequence import FolderPictures, read_sequence
 from dfbench.schema.media import sequence_order, split_archive_path
 
 
-def find_media_root(manifest: Manifest, root: str | Path | None = None) -> Path:
-    """The folder that the media paths of a manifest are relative to.
+def find_media_root(manifest: ManifestTable, root: str | Path | None = None) -> Path:
+    """Return the folder that the media paths of a manifest are relative to.
 
     Args:
         manifest: the manifest.
@@ -31,32 +31,32 @@ def find_media_root(manifest: Manifest, root: str | Path | None = None) -> Path:
         root = generated
     folder = find_root(name, root)
     first = str(manifest.shard_table(0, ["media_path"])["media_path"][0])
-    if not _is_there(folder, first):
-        folder = get_adapter(name).scan(folder).root  # a parent was given, or a level was doubled in unpacking
-    if not _is_there(folder, first):
+    if not _exists(folder, first):
+        folder = get_adapter(name).scan(folder).root  # a parent was given, or unpacking doubled a level
+    if not _exists(folder, first):
         raise DataError(
-            f"{folder} does not hold the media of the manifest {manifest.path}: there is no {first}",
+            f"{folder} does not hold the media of the manifest {manifest.path}: it has no {first}",
             "give the root that it was prepared from: --root DIR",
         )
     return folder
 
 
-def _is_there(root: Path, media_path: str) -> bool:
+def _exists(root: Path, media_path: str) -> bool:
     inside = split_archive_path(media_path)
     return (root / (inside[0] if inside else media_path)).exists()
 
 
 def read_medium(root: Path, media_path: str, choose: Chooser, decoder: str) -> Reading:
-    """The wanted frames of a clip, a picture, a folder of images, or one inside an archive.
+    """Read chosen frames of a clip, an image, a folder of images, or a folder of images inside an archive.
 
     Args:
         root: folder that media paths are relative to.
         media_path: as in the manifest.
-        choose: number of frames -> frame numbers wanted; see :func:`dfbench.media.reader.read`.
+        choose: number of frames -> frame numbers to read; see :func:`dfbench.media.reader.read`.
         decoder: name of the video reader.
 
     Raises:
-        DataError: it is not there, or nothing of it decodes.
+        DataError: it does not exist, or nothing of it decodes.
     """
     inside = split_archive_path(media_path)
     if inside is not None:
@@ -65,7 +65,7 @@ def read_medium(root: Path, media_path: str, choose: Chooser, decoder: str) -> R
     return read_sequence(FolderPictures(path), choose, media_path) if path.is_dir() else read(path, choose, decoder)
 
 
-def _archived(archive: Path, folder: str, choose: Chooser) -> ArchivePictures:
-    names: Sequence[str] = sorted(list_pictures(archive, [folder])[folder], key=sequence_order)
+def _archived(archive: Path, folder: str, choose: Chooser) -> ArchiveImages:
+    names: Sequence[str] = sorted(list_images(archive, [folder])[folder], key=sequence_order)
     wanted = [names[i] for i in sorted({0, *choose(len(names))}) if i < len(names)]
-    return ArchivePictures(names, load_pictures(archive, {folder: wanted})[folder])
+    return ArchiveImages(names, load_images(archive, {folder: wanted})[folder])
