@@ -39,8 +39,8 @@ from dfbench.models.device import autocast, device_label, resolve_device
 from dfbench.models.interface import loss_of
 from dfbench.models.registry import get_spec, model_names
 from reference_models.grnet import guided_residual
-from reference_models.grnet.box import box_sum
 from reference_models.grnet.fusion import fuse
+from reference_models.grnet.residual import box_sum
 
 Arms = Mapping[str, Callable[[], object]]
 RADII = (2, 4, 8, 16)

@@ -1,4 +1,23 @@
-"""Reference detectors, packaged the way a third party would: they reach dfbench through ``dfbench.models`` alone.
+"""Reference detectors, packaged as a third party would package them.
 
-One folder a family. ``spec.py`` of each is free of torch, so that detectors can be listed without it.
+They are registered by entry points and use the public interface of dfbench only. There is one folder per family:
+``spec.py`` holds the specification and the names of foreign weight files and does not import torch, so that detectors
+can be listed without it; ``network.py`` holds the network.
 """
+
+from __future__ import annotations
+
+__all__ = [
+    "amtennet",
+    "capsule",
+    "efficientnet",
+    "extractors",
+    "grnet",
+    "highpass",
+    "meso",
+    "mesoinception",
+    "mislnet",
+    "resnet",
+    "vit",
+    "xception",
+]

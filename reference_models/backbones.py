@@ -6,27 +6,27 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from dfbench.errors import UsageError
+from dfbench.errors import unknown_name
 from dfbench.models import KeyMap
 from reference_models.common import IMAGENET_MEAN, IMAGENET_STD, timm_network
-from reference_models.efficientnet.keys import IMAGENET as EFFICIENTNET_FILES
-from reference_models.resnet.keys import DEEPER as DEEPER_RESNET_FILES
-from reference_models.resnet.keys import IMAGENET as RESNET18_FILES
-from reference_models.xception.keys import IMAGENET as XCEPTION_FILES
+from reference_models.efficientnet.spec import IMAGENET as EFFICIENTNET_FILES
+from reference_models.resnet.spec import DEEPER as DEEPER_RESNET_FILES
+from reference_models.resnet.spec import IMAGENET as RESNET18_FILES
+from reference_models.xception.spec import IMAGENET as XCEPTION_FILES
 
 _HALF = (0.5, 0.5, 0.5)
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """One network of timm.
+    """A network of timm.
 
     Attributes:
         architecture: timm's name.
         weights: timm's name with the tag of the ImageNet weights.
         mean, std: normalisation that those weights expect.
-        files: namings of weight files of one's own that can be taken instead.
-        head: timm's name of the last layer, which is not taken from a file.
+        files: key maps of local weight files that can be used instead.
+        head: timm's name of the last layer, which is not loaded from a file.
     """
 
     architecture: str
@@ -49,29 +49,29 @@ BACKBONES = {
 
 
 def get_backbone(name: str) -> Backbone:
-    """A backbone by its name.
+    """Return a backbone by its name.
 
     Raises:
-        UsageError: there is no such backbone.
+        UsageError: the name is unknown.
     """
     if name not in BACKBONES:
-        raise UsageError(f"there is no backbone {name!r}", f"choose from: {', '.join(BACKBONES)}")
+        raise unknown_name("backbone", name, BACKBONES)
     return BACKBONES[name]
 
 
 def feature_network(name: str, pretrained: bool | str = False) -> tuple[nn.Module, int]:
-    """A backbone that ends with its last feature map, and that map's channels: N,3,H,W -> N,C,H/32,W/32.
+    """Build a backbone without pooling and head, and return it with its number of channels: N,3,H,W -> N,C,H/32,W/32.
 
     ``resnet18`` has torchvision's parameter names and 11,176,512 parameters.
 
     Args:
         name: one of :data:`BACKBONES`.
-        pretrained: true: fetch ImageNet weights through timm; a path: take a file of them.
+        pretrained: true: download ImageNet weights through timm; a path: load them from that file.
 
     Raises:
-        UsageError: there is no such backbone.
-        SetupError: the weights can not be fetched.
-        ModelError: the file can not be read, or is not of this backbone.
+        UsageError: the name is unknown.
+        SetupError: the weights cannot be downloaded.
+        ModelError: the file cannot be read or belongs to another network.
     """
     chosen = get_backbone(name)
     network = timm_network(

@@ -1,39 +1,31 @@
-"""A classifier of timm as a detector: normalisation, a check of the size, and ImageNet weights only when asked for."""
+"""An image classifier of timm as a detector: normalisation, check of the input size, optional ImageNet weights."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from dfbench.errors import ModelError
 from dfbench.models import KeyMap
-from reference_models.common import check_images, make_normalization, timm_network
-
-
-@dataclass(frozen=True)
-class LogitsOutput:
-    """``logits`` is N,C."""
-
-    logits: Tensor
+from reference_models.common import LogitsOutput, check_images, make_normalization, timm_network
 
 
 class TimmDetector(nn.Module):
-    """One of timm's image classifiers with its own head, on RGB in [0,1].
+    """An image classifier of timm with a new head, on RGB in [0,1].
 
     Args:
         architecture: timm's name.
         weights: timm's name with the tag of the ImageNet weights.
         num_classes: outputs; 1 gives one logit.
-        pretrained: true: fetch those weights; a path: take a file of ImageNet weights.
-        files: the namings that such a file may have.
+        pretrained: true: download those weights; a path: load ImageNet weights from that file.
+        files: key maps that such a file may match.
         head: timm's name of the last layer.
         normalization: ``none``, ``half`` (to [-1,1]) or ``imagenet``.
         smallest: smallest height and width in pixels.
-        multiple: height and width are multiples of this.
-        options: what else timm's factory takes.
+        multiple: height and width must be multiples of this.
+        options: further arguments of timm's factory.
     """
 
     def __init__(
@@ -70,7 +62,7 @@ class TimmDetector(nn.Module):
         height, width = images.shape[2:]
         if height % self.multiple or width % self.multiple:
             raise ModelError(
-                f"this detector takes multiples of {self.multiple} pixels, the images are {height} x {width}",
+                f"this detector needs multiples of {self.multiple} pixels, the images are {height} x {width}",
                 f"use crops of {max(self.smallest, height // self.multiple * self.multiple)} pixels",
             )
         return LogitsOutput(self.backbone(self.normalize(images)))

@@ -46,8 +46,8 @@ def datasets() -> None:
 
 
 @list_group.command()
-@click.option("--open-points", is_flag=True, help="Also what each paper leaves open, and the reading chosen.")
-def models(open_points: bool) -> None:
+@click.option("--reproduction-notes", is_flag=True, help="Also what each paper leaves open, and the reading chosen.")
+def models(reproduction_notes: bool) -> None:
     """Registered detectors, with paper and provenance."""
     from dfbench.models.registry import get_spec, model_names
 
@@ -66,9 +66,9 @@ def models(open_points: bool) -> None:
             for s in specs
         ],
     )
-    if open_points:
+    if reproduction_notes:
         for spec in specs:
-            for point in spec.open_points:
+            for point in spec.reproduction_notes:
                 option = f" (option {point.option})" if point.option else ""
                 click.echo(f"{spec.name}: {point.what} -> {point.reading}{option}")
 

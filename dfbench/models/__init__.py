@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dfbench.models.convert.keymap import KeyMap as KeyMap
 from dfbench.models.spec import ModelSpec as ModelSpec
-from dfbench.models.spec import OpenPoint as OpenPoint
+from dfbench.models.spec import ReproductionNote as ReproductionNote
 from dfbench.models.spec import TrainingDefaults as TrainingDefaults
 
-__all__ = ["KeyMap", "ModelSpec", "OpenPoint", "TrainingDefaults"]
+__all__ = ["KeyMap", "ModelSpec", "ReproductionNote", "TrainingDefaults"]

@@ -1,4 +1,4 @@
-"""What a detector says about itself, without importing torch: options, sizes, provenance, open points, recipe."""
+"""The specification of a detector, free of torch: options, sizes, provenance, reproduction notes, recipe."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Provenance = Literal["official weights", "re-implementation", "approximate", "us
 
 
 @dataclass(frozen=True)
-class OpenPoint:
-    """Something the sources leave open, and the reading chosen here.
+class ReproductionNote:
+    """A detail that the sources leave open, and the reading chosen here.
 
     Attributes:
-        what: the question.
-        reading: the answer taken as default.
-        option: the model option that changes it, if there is one.
+        what: the detail.
+        reading: the reading used by default.
+        option: the model option that changes it; empty: none.
     """
 
     what: str
@@ -97,7 +97,7 @@ class ModelSpec:
         provenance: what the code is, in the sense of :data:`Provenance`.
         measured: what may be said of its numbers.
         licence: of code and weights.
-        open_points: what the sources leave open, with the reading chosen.
+        reproduction_notes: details that the sources leave open, with the reading chosen.
         recipe: how it is trained when a protocol does not say.
         pretrained: what ``pretrained=True`` would fetch; empty when the option does not exist.
         published_pretrained: whether the published detector starts from such weights.
@@ -117,7 +117,7 @@ class ModelSpec:
     provenance: Provenance = "re-implementation"
     measured: str = "re-implementation, not yet measured"
     licence: str = "Apache-2.0"
-    open_points: tuple[OpenPoint, ...] = ()
+    reproduction_notes: tuple[ReproductionNote, ...] = ()
     recipe: TrainingDefaults = TrainingDefaults()
     pretrained: str = ""
     published_pretrained: bool = False

@@ -1,1 +1,1 @@
-"""AMTENnet: adaptive manipulation traces before a small network (CVIU 2021), and Table II of GRnet."""
+"""AMTENnet: AMTEN followed by a small classifier (CVIU 2021), and the variants of Table II of GRnet."""

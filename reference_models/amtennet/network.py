@@ -1,4 +1,4 @@
-"""AMTENnet as its Caffe model defines it, and with the other extractors of GRnet's Table II in front."""
+"""AMTENnet as its Caffe model defines it, also with the other extractors of GRnet's Table II."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from torch.nn import functional as F
 
 from dfbench.errors import ModelError
 from reference_models.common import check_images
-from reference_models.extractors.caffe import caffe_xavier_, max_pool, pooled_size
-from reference_models.extractors.choose import make_extractor
+from reference_models.extractors import caffe_xavier_, make_extractor, max_pool, pooled_size
 
 SMALLEST = 32
 WIDTHS = (24, 48, 64, 128)
@@ -18,26 +17,31 @@ WIDTHS = (24, 48, 64, 128)
 
 @dataclass(frozen=True)
 class AMTENnetOutput:
-    """``logits`` is N,C; ``traces`` is what the extractor gave, N,P,H,W on the scale 0-255."""
+    """The output of AMTENnet.
+
+    Attributes:
+        logits: N,C.
+        traces: output of the extractor, N,P,H,W on the scale 0-255.
+    """
 
     logits: Tensor
     traces: Tensor
 
 
 class TraceClassifier(nn.Module):
-    """The layers behind the extractor: convolution, pooling, ReLU, *then* batch normalisation; three dense layers.
+    """The layers after the extractor: convolution, pooling, ReLU, *then* batch normalisation; three dense layers.
 
-    The dense layers have neither activation nor dropout between them, as published.
+    There is no activation or dropout between the dense layers, as published.
 
     Args:
-        inside: planes of the extractor.
+        in_channels: output channels of the extractor.
         num_classes: outputs.
         image_size: height and width in pixels; the first dense layer depends on it.
     """
 
-    def __init__(self, inside: int, num_classes: int, image_size: int) -> None:
+    def __init__(self, in_channels: int, num_classes: int, image_size: int) -> None:
         super().__init__()
-        self.conv4 = nn.Conv2d(inside, WIDTHS[0], 3, padding=1)
+        self.conv4 = nn.Conv2d(in_channels, WIDTHS[0], 3, padding=1)
         self.bn4 = nn.BatchNorm2d(WIDTHS[0])
         self.conv5 = nn.Conv2d(WIDTHS[0], WIDTHS[1], 3)
         self.bn5 = nn.BatchNorm2d(WIDTHS[1])
@@ -78,20 +82,20 @@ class AMTENnet(nn.Module):
         super().__init__()
         size = 128 if image_size is None else image_size
         if size < SMALLEST:
-            raise ModelError(f"amtennet takes sizes of at least {SMALLEST} pixels, not {size}", "use larger crops")
+            raise ModelError(f"amtennet needs images of at least {SMALLEST} pixels, got {size}", "use larger crops")
         self.image_size = size
-        self.extractor, planes = make_extractor(extractor)
-        self.classifier = TraceClassifier(planes, num_classes, size)
+        self.extractor, channels = make_extractor(extractor)
+        self.classifier = TraceClassifier(channels, num_classes, size)
 
     def forward(self, images: Tensor) -> AMTENnetOutput:
         """RGB in [0,1], N,3,S,S with S the size it was built for -> logits and traces."""
         check_images(images, SMALLEST, exact=self.image_size)
-        traces = self.extractor(images.flip(1) * 255.0)  # the published input: blue, green, red from 0 to 255
+        traces = self.extractor(images.flip(1) * 255.0)  # the published input is BGR from 0 to 255
         return AMTENnetOutput(self.classifier(traces), traces)
 
 
 def last_map(size: int) -> int:
-    """Side of the map before the dense layers.
+    """Return the side of the feature map before the dense layers.
 
     >>> [last_map(size) for size in (128, 224, 256)]
     [7, 13, 15]

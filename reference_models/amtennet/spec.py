@@ -1,8 +1,8 @@
-"""What AMTENnet says about itself; free of torch."""
+"""Specification of AMTENnet; free of torch."""
 
 from __future__ import annotations
 
-from dfbench.models import ModelSpec, OpenPoint, TrainingDefaults
+from dfbench.models import ModelSpec, ReproductionNote, TrainingDefaults
 
 _BIBTEX = """@article{guo2021fake,
   title   = {Fake Face Detection via Adaptive Manipulation Traces Extraction Network},
@@ -24,21 +24,28 @@ AMTENNET = ModelSpec(
     provenance="re-implementation",
     measured="re-implementation, not yet measured",
     licence="Apache-2.0",
-    open_points=(
-        OpenPoint("order of the colours", "blue, green, red, as OpenCV reads pictures into Caffe's databases"),
-        OpenPoint("sizes other than 128", "the first dense layer follows the last map"),
-        OpenPoint("momentum of the running statistics", "0.1, so that short trainings settle; Caffe's own is 0.001"),
-        OpenPoint("18,170 steps, however many samples there are", "18 epochs of 64,000 drawn samples, 1000 steps each"),
-        OpenPoint("Table II: which high-pass filter", "the 5x5 KV kernel / 12 on every colour plane", "extractor"),
-        OpenPoint(
+    reproduction_notes=(
+        ReproductionNote("order of the colours", "blue, green, red, as OpenCV writes images into Caffe databases"),
+        ReproductionNote("sizes other than 128", "the size of the first dense layer follows the last feature map"),
+        ReproductionNote(
+            "momentum of the running statistics",
+            "0.1, so that they converge in short trainings; Caffe's default is 0.001",
+        ),
+        ReproductionNote(
+            "18,170 steps regardless of the number of samples", "18 epochs of 64,000 sampled images, 1000 steps each"
+        ),
+        ReproductionNote(
+            "Table II: which high-pass filter", "the 5x5 KV kernel / 12 on every colour channel", "extractor"
+        ),
+        ReproductionNote(
             "Table II: border of the constrained convolution",
-            "two pixels of zeros, so that sizes agree",
+            "zero padding of two pixels, so that the size is unchanged",
             "extractor",
         ),
-        OpenPoint("Table II: truncation of the SRM residuals", "none, as in RGB-N's program", "extractor"),
-        OpenPoint(
+        ReproductionNote("Table II: truncation of the SRM residuals", "none, as in the code of RGB-N", "extractor"),
+        ReproductionNote(
             "Table II: scale of the guided residual",
-            "brought to 0-255 like the other extractors",
+            "scaled to 0-255 like the other extractors",
             "extractor",
         ),
     ),

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dfbench.errors import ModelError, UsageError
-from reference_models.capsule.keys import IMAGENET
 from reference_models.capsule.routing import Routing, squash
+from reference_models.capsule.spec import IMAGENET
 from reference_models.common import check_images, load_imagenet, make_normalization, timm_network
 
 SMALLEST = 16
@@ -38,7 +38,7 @@ class CapsuleOutput:
 
 
 class Statistics(nn.Module):
-    """Mean and unbiased deviation of every plane; N,C,H,W -> N,2,C, in float32 under mixed precision."""
+    """Mean and unbiased standard deviation of every channel; N,C,H,W -> N,2,C, in float32 under mixed precision."""
 
     def forward(self, maps: Tensor) -> Tensor:
         """N,C,H,W with H*W >= 2 -> N,2,C."""
@@ -49,7 +49,7 @@ class Statistics(nn.Module):
 
 
 class PrimaryCapsules(nn.Module):
-    """Ten small networks side by side, each giving eight numbers; squashed *along the capsules*, as published."""
+    """Ten small networks in parallel with eight outputs each; squashed *along the capsules*, as published."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,19 +70,19 @@ class PrimaryCapsules(nn.Module):
 class CapsuleNet(nn.Module):
     """Frozen VGG-19 features up to the third pooling, ten primary capsules, dynamic routing.
 
-    The names of the parameters below ``fea_ext`` and ``routing_stats`` are the published ones.
+    Parameter names under ``fea_ext`` and ``routing_stats`` are the published ones.
 
     Args:
         num_classes: outputs, at least 2.
-        image_size: not needed, any size of at least 16 pixels works; 300 was published.
-        noise: deviation of the routing noise while training.
-        dropout: share of the routing predictions dropped while training.
-        loss_on: ``vectors``: cross-entropy of the output capsules (the authors' later program); ``scores``: of their
-            softmax, so that it is taken twice (their earlier one).
+        image_size: ignored; any size of at least 16 pixels works, 300 was published.
+        noise: standard deviation of the routing noise during training.
+        dropout: fraction of the routing predictions dropped during training.
+        loss_on: ``vectors``: cross-entropy of the output capsules (the authors' later code); ``scores``: of their
+            softmax, so that it is applied twice (their earlier code).
         scores: ``once``: the published class scores; ``twice``: their softmax, which DeepfakeBench reports.
         normalization: ``none``, ``half`` (to [-1,1]) or ``imagenet``, as published.
-        pretrained: true: fetch VGG-19's ImageNet weights, with which it was published; a path: take them from that
-            file; without, the frozen features are random until a weight file brings them.
+        pretrained: true: download VGG-19's ImageNet weights, as published; a path: load them from that file; false:
+            the frozen features are random until a weight file is loaded.
     """
 
     def __init__(
@@ -101,18 +101,18 @@ class CapsuleNet(nn.Module):
         del image_size
         if num_classes < 2:
             raise ModelError(
-                "capsule scores classes against each other and needs at least 2, not 1",
+                "capsule needs at least 2 classes, got 1: its scores are a softmax over classes",
                 "build it with num_classes=2",
             )
         for option, value, choices in (("loss_on", loss_on, LOSSES), ("scores", scores, SCORES)):
             if value not in choices:
                 raise UsageError(
-                    f"option {option} of capsule can not be {value!r}", f"choose from: {', '.join(choices)}"
+                    f"invalid value {value!r} of the option {option} of capsule", f"choose from: {', '.join(choices)}"
                 )
         if noise < 0 or not 0 <= dropout < 1:
             raise UsageError(
-                f"capsule needs noise >= 0 and 0 <= dropout < 1, not {noise} and {dropout}",
-                "0.01, 0.05 are published",
+                f"capsule needs noise >= 0 and 0 <= dropout < 1, got {noise} and {dropout}",
+                "the published values are 0.01 and 0.05",
             )
         self.loss_on, self.scores = loss_on, scores
         self.normalize = make_normalization(normalization)
@@ -121,7 +121,7 @@ class CapsuleNet(nn.Module):
         self.routing_stats = Routing(CAPSULES, DIMENSION, num_classes, noise, dropout)
 
     def train(self, mode: bool = True) -> CapsuleNet:
-        """Switch the mode of all but the frozen features, which stay in evaluation mode."""
+        """Switch the mode of all layers except the frozen features, which stay in evaluation mode."""
         super().train(mode)
         self.vgg.eval()
         return self
@@ -136,21 +136,21 @@ class CapsuleNet(nn.Module):
         return CapsuleOutput(logits if self.scores == "once" else logits.exp(), vectors)
 
     def loss(self, output: CapsuleOutput, targets: Tensor) -> Tensor:
-        """Cross-entropy of each of the four numbers of the output capsules, summed over the four."""
+        """Return the cross-entropy of each of the four components of the output capsules, summed."""
         vectors = torch.softmax(output.vectors, dim=2) if self.loss_on == "scores" else output.vectors
         losses = [F.cross_entropy(vectors[:, number], targets) for number in range(vectors.shape[1])]
         return torch.stack(losses).sum()
 
 
 def vgg19_features(pretrained: bool | str = False) -> nn.Sequential:
-    """The first 19 layers of VGG-19, frozen, in evaluation mode: N,3,H,W -> N,256,H/8,W/8; torchvision's numbering.
+    """Build the first 19 layers of VGG-19, frozen, in evaluation mode: N,3,H,W -> N,256,H/8,W/8.
 
     Args:
-        pretrained: true: fetch timm's ``vgg19.tv_in1k``; a path: take them from that file.
+        pretrained: true: download timm's ``vgg19.tv_in1k``; a path: load the weights from that file.
 
     Raises:
-        SetupError: the weights can not be fetched.
-        ModelError: the file can not be read or belongs to another network.
+        SetupError: the weights cannot be downloaded.
+        ModelError: the file cannot be read or belongs to another network.
     """
     layers: list[nn.Module] = []
     inside = 3

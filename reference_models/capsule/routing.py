@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 OUT_DIMENSION = 4
 ITERATIONS = 2
-_EPSILON = 1e-12  # the published form divides 0 by 0 for an empty capsule
+_EPSILON = 1e-12  # the published form computes 0/0 for an empty capsule
 
 
 def squash(vectors: Tensor, dim: int) -> Tensor:
-    """Keep the direction, bring the length n to n^2 / (1 + n^2); zeros stay zeros, with a finite gradient.
+    """Scale vectors of length n to length n^2 / (1 + n^2); zeros stay zeros, with a finite gradient.
 
     >>> squash(torch.tensor([[3.0, 4.0], [0.0, 0.0]]), dim=1).round(decimals=4).tolist()
     [[0.5769..., 0.7692...], [0.0, 0.0]]
@@ -21,17 +21,17 @@ def squash(vectors: Tensor, dim: int) -> Tensor:
 
 
 class Routing(nn.Module):
-    """Dynamic routing from the primary capsules to one capsule of 4 numbers a class, as published.
+    """Dynamic routing from the primary capsules to one capsule of 4 components per class, as published.
 
-    While training, fresh Gaussian noise is added to the weights and a part of the predictions is set to 0 without
-    rescaling the rest. In float32 under mixed precision.
+    During training, Gaussian noise is added to the weights, and a fraction of the predictions is set to 0 without
+    rescaling the rest. Computed in float32 under mixed precision.
 
     Args:
         capsules: number of primary capsules.
-        dimension: numbers of each.
+        dimension: components of each.
         num_classes: output capsules.
         noise: standard deviation of the noise on the weights.
-        dropout: probability that a number of a prediction is dropped.
+        dropout: probability that a component of a prediction is dropped.
     """
 
     def __init__(self, capsules: int, dimension: int, num_classes: int, noise: float, dropout: float) -> None:
@@ -46,15 +46,15 @@ class Routing(nn.Module):
             inputs = primary.to(weights.dtype).transpose(1, 2)
             if self.training and self.noise > 0:
                 weights = weights + self.noise * torch.randn_like(weights)
-            # n: picture, c: class, i: primary capsule, o: number of the output, d: number of the input
+            # n: image, c: class, i: primary capsule, o: output component, d: input component
             priors = torch.einsum("ciod,nid->ncio", weights, inputs)
             if self.training and self.dropout > 0:
                 priors = priors * torch.bernoulli(torch.full_like(priors, 1.0 - self.dropout))
             agreement = torch.zeros_like(priors)
             output = priors
             for step in range(ITERATIONS):
-                shares = torch.softmax(agreement, dim=2)
-                output = squash((shares * priors).sum(dim=2, keepdim=True), dim=3)
+                coupling = torch.softmax(agreement, dim=2)
+                output = squash((coupling * priors).sum(dim=2, keepdim=True), dim=3)
                 if step < ITERATIONS - 1:
                     agreement = agreement + priors * output
             return output.squeeze(2).transpose(1, 2)

@@ -1,1 +1,1 @@
-"""EfficientNet-B4, the backbone of many newer detectors."""
+"""EfficientNet-B4, a common backbone of forgery detectors."""

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dfbench.errors import UsageError
-from reference_models.efficientnet.keys import IMAGENET
-from reference_models.timm_detector import LogitsOutput, TimmDetector
+from reference_models.common import LogitsOutput
+from reference_models.efficientnet.spec import IMAGENET
+from reference_models.timm_detector import TimmDetector
 
 STEMS = ("same", "bare")
-# Padding (before, after) of the five convolutions of stride 2 at 380 pixels, the stem without.
+# Padding (before, after) of the five convolutions of stride 2 at 380 pixels, without padding in the stem.
 _BARE = {
     "conv_stem": (0, 0),
     "blocks.1.0.conv_dw": (0, 1),
@@ -28,15 +29,15 @@ class EfficientNetB4(TimmDetector):
 
     Args:
         num_classes: outputs; 1 gives one logit.
-        image_size: not needed, any size of at least 32 pixels works; 380 is the network's own.
+        image_size: ignored; any size of at least 32 pixels works, 380 is the network's native size.
         float32_scores: compute in float32 in evaluation mode, under mixed precision as well. Trained from scratch on
-            little, its 32 blocks were seen to amplify bfloat16's rounding to tenths of P(fake) on single pictures.
-            Training uses mixed precision either way.
-        stem: ``same``: TensorFlow's padding throughout; ``bare``: as DeepfakeBench has it, the first convolution
-            without padding and the others with what they need at 380 pixels.
+            few images, the 32 blocks amplified bfloat16 rounding errors to tenths of P(fake) on single images.
+            Training uses mixed precision in either case.
+        stem: ``same``: TensorFlow's padding in all layers; ``bare``: as in DeepfakeBench, no padding in the first
+            convolution, and in the others the padding for 380 pixels.
         normalization: ``none``, ``half`` (to [-1,1]) or ``imagenet``.
-        pretrained: true: fetch ImageNet weights (trained with AdvProp, hence the normalisation); a path: take them
-            from that file.
+        pretrained: true: download ImageNet weights (trained with AdvProp, hence the normalisation); a path: load
+            them from that file.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class EfficientNetB4(TimmDetector):
     ) -> None:
         del image_size
         if stem not in STEMS:
-            raise UsageError(f"option stem of efficientnet-b4 can not be {stem!r}", f"choose from: {', '.join(STEMS)}")
+            raise UsageError(
+                f"invalid value {stem!r} of the option stem of efficientnet-b4", f"choose from: {', '.join(STEMS)}"
+            )
         super().__init__(
             "tf_efficientnet_b4",
             "tf_efficientnet_b4.ap_in1k",
@@ -67,9 +70,9 @@ class EfficientNetB4(TimmDetector):
             for name, padding in _BARE.items():
                 _fix_padding(self.backbone, name, padding)
         self.float32_scores = float32_scores
-        # timm draws the head from +-1/sqrt(classes), meant for a thousand classes: with two, logits of 1792 features
-        # start out in the tens. Torch's own draw, +-1/sqrt(features), is that of the package most detectors used.
-        self.backbone.get_submodule("classifier").apply(_draw_like_torch)
+        # timm initialises the head with +-1/sqrt(classes), meant for a thousand classes: with two, the initial logits
+        # of 1792 features are in the tens. Torch's default, +-1/sqrt(features), is what efficientnet_pytorch uses.
+        self.backbone.get_submodule("classifier").apply(_initialise_like_torch)
 
     def forward(self, images: Tensor) -> LogitsOutput:
         """RGB in [0,1], N,3,H,W with H, W >= 32 -> logits."""
@@ -79,13 +82,13 @@ class EfficientNetB4(TimmDetector):
             return super().forward(images)
 
 
-def _draw_like_torch(layer: nn.Module) -> None:
+def _initialise_like_torch(layer: nn.Module) -> None:
     if isinstance(layer, nn.Linear):
         layer.reset_parameters()
 
 
 class FixedPadding(nn.Conv2d):
-    """A convolution with a padding of its own on either side, whatever the size."""
+    """A convolution with fixed, asymmetric padding, whatever the image size."""
 
     sides: tuple[int, int] = (0, 0)
 
@@ -96,7 +99,7 @@ class FixedPadding(nn.Conv2d):
 
 
 def _fix_padding(network: nn.Module, name: str, sides: tuple[int, int]) -> None:
-    """Put a :class:`FixedPadding` in place of one convolution; its weight stays the same parameter."""
+    """Replace a convolution by a :class:`FixedPadding` with the same weight parameter."""
     parent, _, attribute = name.rpartition(".")
     old = cast("nn.Conv2d", network.get_submodule(name))
     with torch.device("meta"):

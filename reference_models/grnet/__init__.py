@@ -1,4 +1,4 @@
-"""GRnet: guided residuals and an adaptive fusion of two streams (arXiv 2205.00753). Torch is loaded on first use."""
+"""GRnet: guided residuals and adaptive fusion of two streams (arXiv 2205.00753). Torch is imported on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The attention fusion of GRnet (section III-C): channel attention in a stream, loss-driven weights between streams."""
+"""The attention fusion of GRnet (section III-C): channel attention within a stream, loss-driven stream weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dfbench.errors import ModelError
 
-_LEAST_LOSS = 1e-6  # keeps reciprocals finite
+_LEAST_LOSS = 1e-6  # lower bound that keeps reciprocals finite
 
 ALPHA_FORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": lambda losses: torch.softmax(-losses, dim=-1),
@@ -22,13 +22,13 @@ FUSIONS = ("afm", "sum", "max", "min", "concat")
 
 
 def channel_attention(features: Tensor) -> Tensor:
-    """Every channel as a mixture of all, by the softmax of their dot products; N,C,H,W -> N,C,H,W.
+    """Mix the channels by the softmax of their dot products; N,C,H,W -> N,C,H,W.
 
     F is N,C,H*W; M = row-wise softmax(F F^T), unscaled and with the row maximum subtracted; the result is M F.
-    Computed in float32 whatever the autocast (float64 stays float64). No parameters.
+    Computed in float32 regardless of autocast (float64 stays float64). No parameters.
     """
     if features.ndim != 4:
-        raise ModelError(f"channel attention takes N,C,H,W, not {tuple(features.shape)}")
+        raise ModelError(f"channel attention expects N,C,H,W, got {tuple(features.shape)}")
     kind = features.dtype if features.dtype == torch.float64 else torch.float32
     with torch.autocast(features.device.type, enabled=False):
         rows = features.to(kind).flatten(2)
@@ -37,24 +37,24 @@ def channel_attention(features: Tensor) -> Tensor:
 
 
 def stream_weights(losses: Tensor, form: str = "softmax") -> Tensor:
-    """Weights of the streams from their losses, positive and with the sum 1; same shape.
+    """Compute the weights of the streams from their losses, positive and with sum 1; same shape.
 
     Args:
-        losses: one loss a stream, at least 0.
-        form: how "the loss is inversely proportional to the weight" and "fed into the softmax" are read:
+        losses: one loss per stream, at least 0.
+        form: reading of "the loss is inversely proportional to the weight" and "fed into the softmax":
             ``softmax``: softmax of the negated losses; for two streams the same as that of the swapped losses.
-            ``reciprocal``: 1/loss, divided by the sum: inverse proportion to the letter, no softmax.
-            ``softmax-reciprocal``: softmax of 1/loss; one stream takes all as soon as losses are small.
-            ``softmax-loss``: softmax of the losses as they are, so that the *worse* stream weighs more.
+            ``reciprocal``: 1/loss, divided by the sum: literal inverse proportion, no softmax.
+            ``softmax-reciprocal``: softmax of 1/loss; one stream dominates as soon as losses are small.
+            ``softmax-loss``: softmax of the losses, so that the *worse* stream has the larger weight.
 
     Raises:
-        ModelError: there is no such form.
+        ModelError: the form is unknown.
 
     >>> stream_weights(torch.tensor([0.2, 0.7], dtype=torch.float64)).tolist()
     [0.62245..., 0.37754...]
     """
     if form not in ALPHA_FORMS:
-        raise ModelError(f"stream weights have no form {form!r}", f"choose from: {', '.join(ALPHA_FORMS)}")
+        raise ModelError(f"unknown form {form!r} of the stream weights", f"choose from: {', '.join(ALPHA_FORMS)}")
     return ALPHA_FORMS[form](losses)
 
 
@@ -62,10 +62,10 @@ def fuse(maps: Sequence[Tensor], how: str, weights: Tensor) -> Tensor:
     """Fuse the feature maps of the streams, each N,C,H,W.
 
     Args:
-        maps: one map a stream; a single one is only attended to, by ``afm``.
-        how: ``afm`` (attention within, ``weights`` between), ``sum``, ``max``, ``min`` (element-wise, Table III) or
-            ``concat`` (channels side by side: N,2C,H,W).
-        weights: one weight a stream, used by ``afm`` alone.
+        maps: one map per stream; with ``afm``, a single map gets channel attention only.
+        how: ``afm`` (channel attention, then the sum weighted by ``weights``), ``sum``, ``max``, ``min`` (element-wise,
+            Table III) or ``concat`` (N,2C,H,W).
+        weights: one weight per stream, used by ``afm`` only.
     """
     if how == "afm":
         fused: Tensor = reduce(torch.add, (w * channel_attention(m) for w, m in zip(weights, maps, strict=True)))

@@ -1,4 +1,4 @@
-"""GRnet: RGB and guided residual through a ResNet-18 each, fused by attention (arXiv 2205.00753, Fig. 3)."""
+"""GRnet: RGB and guided residual, a ResNet-18 for each, fused by attention (arXiv 2205.00753, Fig. 3)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class GRnetOutput:
         logits: N,C of the fused head.
         rgb_logits: N,C of the spatial stream's head; None without stream heads.
         residual_logits: N,C of the second stream's head; None without stream heads.
-        residual: N,3,H,W, the guided residual before normalisation, at least 0; None where no stream sees it.
+        residual: N,3,H,W, the guided residual before normalisation, at least 0; None if no stream uses it.
     """
 
     logits: Tensor
@@ -47,29 +47,29 @@ class GRnetOutput:
 class GRnet(nn.Module):
     """Two streams with separate weights over RGB and its guided residual.
 
-    On several GPUs the stream weights follow the losses of the first one's share.
+    With several GPUs the stream weights follow the losses on the first device.
 
     Args:
         num_classes: outputs of each head; 1 gives one logit.
-        image_size: not needed, any size of at least 32 pixels works.
+        image_size: ignored; any size of at least 32 pixels works.
         radius: the guided filter's window radius in pixels.
         eps: the guided filter's regularisation, on the [0,1] range.
-        guide: ``channel``, every RGB plane guides itself; ``color``, all three guide each; ``gray``, the luma alone.
+        guide: ``channel``, every RGB channel guides itself; ``color``, all three guide each; ``gray``, the luma.
         gain: factor on the residual.
         residual_norm: whether the residual is normalised like the RGB.
-        residual_at: take the residual ``after`` the geometric augmentation, of the picture that the network sees, or
-            ``before`` it, and augment it along with the picture.
+        residual_at: compute the residual ``after`` the geometric augmentation, or ``before`` it and augment it along
+            with the image.
         afm_at: fuse the last feature ``map``, or the pooled ``vector``.
-        alpha_update: stream weights from the mean losses of an ``epoch``, from those of the ``batch`` before, or
-            ``fixed`` at one half each.
-        alpha_form: how the weights come from the losses, see :func:`reference_models.grnet.stream_weights`.
-        w_aux: weight of the two stream losses; 0 trains the stream heads on detached features.
+        alpha_update: update the stream weights from the mean losses of each ``epoch``, from those of the previous
+            ``batch``, or keep them ``fixed`` at one half each.
+        alpha_form: how weights are computed from losses, see :func:`reference_models.grnet.stream_weights`.
+        w_aux: weight of the two stream losses; with 0 the stream heads are trained on detached features.
         backbone: of both streams, see :data:`reference_models.backbones.BACKBONES`.
-        fusion: ``afm``, or one of the fusions it is compared with in Table III.
+        fusion: ``afm``, or one of the alternatives of Table III.
         streams: ``both``; ``rgb-twice`` for the ablation without the residual (Table I); ``rgb`` or ``residual`` for
             one stream alone, with one head.
-        stream_heads: whether the streams have heads and losses of their own, as adaptive weights need.
-        pretrained: true: fetch ImageNet weights for the streams; a path: take a file of them.
+        stream_heads: whether each stream has its own head and loss, which adaptive stream weights need.
+        pretrained: true: download ImageNet weights for the streams; a path: load them from that file.
     """
 
     alpha: Tensor
@@ -104,41 +104,41 @@ class GRnet(nn.Module):
         single = streams in ("rgb", "residual")
         if not stream_heads and not single and fusion == "afm" and alpha_update != "fixed":
             raise UsageError(
-                "grnet's stream weights follow the losses of the stream heads, which stream_heads=false leaves out",
-                "set alpha_update=fixed or a fusion other than afm, or keep the heads",
+                "grnet's stream weights need the losses of the stream heads, but stream_heads=false removes them",
+                "set alpha_update=fixed, or a fusion other than afm, or stream_heads=true",
             )
         self.radius, self.eps, self.guide, self.gain = radius, eps, guide, gain
         self.residual_norm, self.residual_at, self.afm_at = residual_norm, residual_at, afm_at
         self.alpha_update, self.alpha_form, self.w_aux = alpha_update, alpha_form, w_aux
         self.fusion, self.streams, self.stream_heads = fusion, streams, stream_heads and not single
         self.normalize = Normalize(get_backbone(backbone).mean, get_backbone(backbone).std)
-        for name in _parts(streams):
+        for name in _stream_names(streams):
             network, features = feature_network(backbone, pretrained)
             self.add_module(name, network)
             if self.stream_heads:
                 self.add_module(f"{name}_head", nn.Linear(features, num_classes))
-        width = len(_parts(streams)) * features if fusion == "concat" else features
+        width = len(_stream_names(streams)) * features if fusion == "concat" else features
         self.head = nn.Linear(width, num_classes)
-        self.register_buffer("alpha", torch.full((len(_parts(streams)),), 1.0 / len(_parts(streams))))
-        # Sums of the two stream losses over the samples seen since the weights changed, and the number of samples.
+        self.register_buffer("alpha", torch.full((len(_stream_names(streams)),), 1.0 / len(_stream_names(streams))))
+        # Sums of the two stream losses since the last update of the weights, and the number of samples.
         self.register_buffer("loss_sums", torch.zeros(3, dtype=torch.float64), persistent=False)
 
     def before_augmentation(self, images: Tensor) -> Tensor:
-        """What is to be augmented: N,3,H,W in [0,1] -> the same, or with ``residual_at="before"`` N,6,H,W."""
-        if self.residual_at == "after" or not self._sees_residual:
+        """Return the input of the augmentation: N,3,H,W in [0,1] -> same, or N,6,H,W with ``residual_at="before"``."""
+        if self.residual_at == "after" or not self._uses_residual:
             return images
         return torch.cat((images, self._residual_of(images).to(images.dtype)), dim=1)
 
     def forward(self, images: Tensor) -> GRnetOutput:
         """RGB in [0,1], N,3,H,W with H, W >= 32 -> :class:`GRnetOutput`.
 
-        A picture that :meth:`before_augmentation` has joined with its residual comes as N,6,H,W.
+        Images that :meth:`before_augmentation` concatenated with their residual have the shape N,6,H,W.
         """
         residual: Tensor | None = None
         if self.residual_at == "before" and images.ndim == 4 and images.shape[1] == 6:
             images, residual = images[:, :3], images[:, 3:]
         check_images(images, SMALLEST)
-        if residual is None and self._sees_residual:
+        if residual is None and self._uses_residual:
             residual = self._residual_of(images)
         if self.training and self.alpha_update == "batch":
             self._update_alpha()
@@ -152,9 +152,9 @@ class GRnet(nn.Module):
         return GRnetOutput(self.head(fused), rgb_logits, residual_logits, residual)
 
     def loss(self, output: GRnetOutput, targets: Tensor) -> Tensor:
-        """Cross-entropy of the fused head plus ``w_aux`` times those of the streams; notes the stream losses.
+        """Return the cross-entropy of the fused head plus ``w_aux`` times those of the streams, and record the latter.
 
-        With ``w_aux = 0`` the stream heads still learn (weight 1), but on detached features.
+        With ``w_aux = 0`` the stream heads are still trained (weight 1), but on detached features.
         """
         fused = _cross_entropy(output.logits, targets)
         if output.rgb_logits is None or output.residual_logits is None:
@@ -166,25 +166,25 @@ class GRnet(nn.Module):
         return fused + (self.w_aux or 1.0) * streams.sum()
 
     def start_epoch(self, epoch: int) -> None:
-        """Forget the losses of the epoch before."""
+        """Reset the sums of losses."""
         del epoch
         self.loss_sums.zero_()
 
     def end_epoch(self, epoch: int) -> None:
-        """Set the stream weights from the mean training losses of the epoch (or last batch) just done."""
+        """Set the stream weights from the mean training losses of the epoch (or of its last batch)."""
         del epoch
         if self.alpha_update != "fixed":
             self._update_alpha()
 
     @property
-    def _sees_residual(self) -> bool:
+    def _uses_residual(self) -> bool:
         return self.streams in ("both", "residual")
 
     def _residual_of(self, images: Tensor) -> Tensor:
         return guided_residual(images, self.radius, self.eps, self.gain, self.guide)
 
     def _inputs(self, images: Tensor, residual: Tensor | None) -> dict[str, Tensor]:
-        """What each part sees, by its name."""
+        """Return the input of each stream by its name."""
         inputs: dict[str, Tensor] = {}
         if self.streams != "residual":
             inputs["rgb"] = self.normalize(images)
@@ -207,8 +207,8 @@ class GRnet(nn.Module):
             self.loss_sums.zero_()
 
 
-def _parts(streams: str) -> tuple[str, ...]:
-    """Names of the stream networks."""
+def _stream_names(streams: str) -> tuple[str, ...]:
+    """Return the names of the streams."""
     return (streams,) if streams in ("rgb", "residual") else ("rgb", "residual")
 
 
@@ -216,20 +216,20 @@ def _check_choices(chosen: dict[str, str]) -> None:
     for option, value in chosen.items():
         if value not in CHOICES[option]:
             raise UsageError(
-                f"option {option} of grnet can not be {value!r}", f"choose from: {', '.join(CHOICES[option])}"
+                f"invalid value {value!r} of the option {option} of grnet", f"choose from: {', '.join(CHOICES[option])}"
             )
 
 
 def _check_numbers(radius: int, eps: float, gain: float, w_aux: float) -> None:
     if radius < 1 or eps <= 0 or gain <= 0 or w_aux < 0:
         raise UsageError(
-            f"grnet needs radius >= 1, eps > 0, gain > 0 and w_aux >= 0, not {radius}, {eps}, {gain} and {w_aux}",
+            f"grnet needs radius >= 1, eps > 0, gain > 0 and w_aux >= 0, got {radius}, {eps}, {gain} and {w_aux}",
             "the defaults are 2, 0.01, 1.0 and 1.0",
         )
 
 
 def _pool(maps: Tensor) -> Tensor:
-    """Global average: N,C,H,W -> N,C."""
+    """Global average pooling: N,C,H,W -> N,C."""
     return maps.mean(dim=(2, 3))
 
 

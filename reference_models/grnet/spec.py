@@ -1,8 +1,8 @@
-"""What GRnet says about itself; free of torch."""
+"""Specification of GRnet; free of torch."""
 
 from __future__ import annotations
 
-from dfbench.models import ModelSpec, OpenPoint, TrainingDefaults
+from dfbench.models import ModelSpec, ReproductionNote, TrainingDefaults
 
 _BIBTEX = """@article{guo2023grnet,
   title   = {Exposing Deepfake Face Forgeries with Guided Residuals},
@@ -40,53 +40,63 @@ GRNET = ModelSpec(
     provenance="re-implementation",
     measured="re-implementation, not yet measured",
     licence="Apache-2.0",
-    open_points=(
-        OpenPoint(
-            "first weights (published: ImageNet)", "random, since nothing is fetched unless asked for", "pretrained"
+    reproduction_notes=(
+        ReproductionNote(
+            "first weights (published: ImageNet)",
+            "random; pretrained weights are downloaded on request only",
+            "pretrained",
         ),
-        OpenPoint(
+        ReproductionNote(
             "window radius and eps of the guided filter", "radius 2 and eps 0.01 on images in [0,1]", "radius, eps"
         ),
-        OpenPoint("grey or colour guide", "every RGB plane guides itself; the residual has 3 channels", "guide"),
-        OpenPoint("filter at the border", "window cut at the border, divided by the pixels inside"),
-        OpenPoint("amplification of the residual", "none", "gain"),
-        OpenPoint(
-            "where the residual is taken",
+        ReproductionNote(
+            "grey or colour guide", "every RGB channel guides itself; the residual has 3 channels", "guide"
+        ),
+        ReproductionNote(
+            "filter at the border", "the window is cropped at the border and divided by the number of pixels inside"
+        ),
+        ReproductionNote("amplification of the residual", "none", "gain"),
+        ReproductionNote(
+            "where the residual is computed",
             "after the geometric augmentation, on [0,1], before normalisation",
             "residual_at",
         ),
-        OpenPoint("normalisation of the residual", "by the ImageNet mean and deviation, like the RGB", "residual_norm"),
-        OpenPoint("whether the streams share weights", "they do not"),
-        OpenPoint("where the fusion sits", "on the last 512-channel map, before pooling", "afm_at"),
-        OpenPoint(
-            "form of the channel attention",
-            "row-wise softmax of unscaled dot products, no residual sum, nothing learned",
+        ReproductionNote(
+            "normalisation of the residual", "by the ImageNet mean and standard deviation, like RGB", "residual_norm"
         ),
-        OpenPoint(
+        ReproductionNote("whether the streams share weights", "they do not"),
+        ReproductionNote("position of the fusion", "on the last 512-channel map, before pooling", "afm_at"),
+        ReproductionNote(
+            "form of the channel attention",
+            "row-wise softmax of unscaled dot products, no residual connection, no learned parameters",
+        ),
+        ReproductionNote(
             'form of the stream weights: loss and weight are "inversely proportional", the losses "fed into the '
             'softmax function"',
             "softmax of the negated losses, for two streams the same as that of the swapped losses",
             "alpha_form",
         ),
-        OpenPoint(
+        ReproductionNote(
             "when the stream weights change",
-            "after an epoch, from its mean training losses; 0.5 each at first; the last ones serve at inference",
+            "after each epoch, from its mean training losses; 0.5 each at first; the last ones are used at inference",
             "alpha_update",
         ),
-        OpenPoint(
+        ReproductionNote(
             "heads and losses of the streams", "a linear head each, losses added with weight 1", "w_aux, stream_heads"
         ),
-        OpenPoint(
-            "Table I: what stands in for the residual where MTE is left out",
-            "a second RGB stream with weights of its own, so that the size stays",
+        ReproductionNote(
+            "Table I: replacement of the residual in the ablation without MTE",
+            "a second RGB stream with separate weights, so that the number of parameters is unchanged",
             "streams",
         ),
-        OpenPoint("Table I: what stands in for AFM where it is left out", "the plain sum of the maps", "fusion"),
-        OpenPoint("decay rates of Adam", "0.9 and 0.999"),
-        OpenPoint("factor of the exponential learning rate", "0.9 an epoch"),
-        OpenPoint("epochs, batch size, seed", "20, 64, 7, as in a later program of the same laboratory"),
-        OpenPoint("ranges of the augmentation", "flip 0.5, rotation 10 degrees, perspective 0.5 with probability 0.5"),
-        OpenPoint("selection of the weights", "the protocol's rule, on validation data alone"),
+        ReproductionNote("Table I: replacement of AFM in the ablation without it", "the sum of the maps", "fusion"),
+        ReproductionNote("decay rates of Adam", "0.9 and 0.999"),
+        ReproductionNote("factor of the exponential learning rate", "0.9 per epoch"),
+        ReproductionNote("epochs, batch size, seed", "20, 64, 7, as in later code of the same group"),
+        ReproductionNote(
+            "ranges of the augmentation", "flip 0.5, rotation 10 degrees, perspective 0.5 with probability 0.5"
+        ),
+        ReproductionNote("selection of the weights", "the rule of the protocol, on validation data only"),
     ),
     recipe=TrainingDefaults(
         optimizer="adam",
@@ -97,9 +107,9 @@ GRNET = ModelSpec(
         rotation=10.0,
         perspective=0.5,
         flip=0.5,
-        source="optimiser, rate and kinds of augmentation: section IV-B3; all else proposed, see the open points",
+        source="optimiser, rate and kinds of augmentation: section IV-B3; all else: see the reproduction notes",
     ),
     pretrained="ImageNet weights of ResNet-18 (resnet18.tv_in1k, 47 MB, Hugging Face hub) for both streams; with "
-    "another backbone, those of that",
+    "another backbone, its ImageNet weights",
     published_pretrained=True,
 )

@@ -1,1 +1,1 @@
-"""A high-pass filter before a small network (IH&MMSec 2018), re-made from memory of the paper."""
+"""A high-pass filter followed by a small network (IH&MMSec 2018); approximate, from memory of the paper."""

@@ -1,8 +1,8 @@
-"""What the high-pass detector says about itself; free of torch."""
+"""Specification of the high-pass detector; free of torch."""
 
 from __future__ import annotations
 
-from dfbench.models import ModelSpec, OpenPoint, TrainingDefaults
+from dfbench.models import ModelSpec, ReproductionNote, TrainingDefaults
 
 _BIBTEX = """@inproceedings{mo2018fake,
   title     = {Fake Faces Identification via Convolutional Neural Network},
@@ -23,20 +23,23 @@ HIGHPASS = ModelSpec(
     provenance="approximate",
     measured="approximate re-implementation, not yet measured",
     licence="Apache-2.0",
-    open_points=(
-        OpenPoint("the whole architecture", "from memory: three groups of 32, 64 and 128 planes, dense 1024 and 512"),
-        OpenPoint("which high-pass filter", "the 5x5 KV kernel / 12 on every colour plane"),
-        OpenPoint("range of the pictures", "0-255 before the filter", "value_range"),
-        OpenPoint("activation and dropout of the dense layers", "leaky ReLU 0.2 after both, no dropout"),
-        OpenPoint("initialisation", "normal by He, biases 0"),
-        OpenPoint("input size", "that of the task; the paper's pictures had 256 pixels (134 million parameters)"),
-        OpenPoint("rate, epochs, batch size", "Adam at 1e-4 with factor 0.9 an epoch, 20 epochs, 64"),
+    reproduction_notes=(
+        ReproductionNote(
+            "the whole architecture",
+            "from memory: three groups of 32, 64 and 128 channels, dense layers of 1024 and 512",
+        ),
+        ReproductionNote("which high-pass filter", "the 5x5 KV kernel / 12 on every colour channel"),
+        ReproductionNote("value range of the images", "0-255 before the filter", "value_range"),
+        ReproductionNote("activation and dropout of the dense layers", "leaky ReLU 0.2 after both, no dropout"),
+        ReproductionNote("initialisation", "He normal, biases 0"),
+        ReproductionNote("input size", "that of the task; the paper used 256 pixels (134 million parameters)"),
+        ReproductionNote("rate, epochs, batch size", "Adam at 1e-4 with factor 0.9 per epoch, 20 epochs, 64"),
     ),
     recipe=TrainingDefaults(
         lr=1e-4,
         lr_decay=0.9,
         epochs=20,
         batch_size=64,
-        source="optimiser from memory of the paper, unverified; all else proposed",
+        source="optimiser from memory of the paper, unverified; all other values are proposed",
     ),
 )

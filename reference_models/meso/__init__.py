@@ -1,1 +1,1 @@
-"""MesoNet: very small networks for forged faces in video (WIFS 2018)."""
+"""MesoNet: very small networks for the detection of forged faces in videos (WIFS 2018)."""

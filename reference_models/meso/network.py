@@ -1,25 +1,16 @@
-"""Meso-4 as its authors published it: four small convolutions and two dense layers."""
+"""Meso-4 as published: four small convolutions and two dense layers."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dfbench.errors import ModelError, UsageError
-from reference_models.common import check_images, make_normalization
+from reference_models.common import LogitsOutput, check_images, make_normalization
 
 STRIDE = 32  # the pools divide by 2, 2, 2 and 4
 WIDTHS = ((3, 8, 3, 2), (8, 8, 5, 2), (8, 16, 5, 2), (16, 16, 5, 4))  # in, out, kernel, pool
-
-
-@dataclass(frozen=True)
-class MesoOutput:
-    """``logits`` is N,C; with one class, its sigmoid is P(fake)."""
-
-    logits: Tensor
 
 
 class Meso4(nn.Module):
@@ -31,7 +22,7 @@ class Meso4(nn.Module):
     Args:
         num_classes: 1 is the published form (one logit, squared error on its sigmoid); more use cross-entropy.
         image_size: height and width in pixels, a multiple of 32; 256 was published.
-        binary_outputs: logits of a task of two classes: 2, or 1, the published form.
+        binary_outputs: number of logits for a task of two classes: 2, or 1 as published.
         normalization: ``none``, as published, ``half`` (to [-1,1], as the PyTorch ports have it) or ``imagenet``.
     """
 
@@ -45,21 +36,21 @@ class Meso4(nn.Module):
     ) -> None:
         super().__init__()
         if binary_outputs not in (1, 2):
-            raise UsageError(f"option binary_outputs can not be {binary_outputs!r}", "choose from: 1, 2")
+            raise UsageError(f"invalid value {binary_outputs!r} of the option binary_outputs", "choose from: 1, 2")
         size = 256 if image_size is None else image_size
         if size < STRIDE or size % STRIDE:
             near = max(STRIDE, round(size / STRIDE) * STRIDE)
             raise ModelError(
-                f"meso4 takes sizes that are multiples of {STRIDE} pixels, not {size}", f"use crops of {near} pixels"
+                f"image sizes must be multiples of {STRIDE} pixels for meso4, got {size}", f"use crops of {near} pixels"
             )
         self.image_size = size
         self.normalize = make_normalization(normalization)
         layers: list[nn.Module] = []
-        for inside, outside, kernel, pool in WIDTHS:
+        for in_channels, out_channels, kernel, pool in WIDTHS:
             layers += [
-                nn.Conv2d(inside, outside, kernel, padding=kernel // 2),
+                nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2),
                 nn.ReLU(),
-                nn.BatchNorm2d(outside, eps=1e-3, momentum=0.01),
+                nn.BatchNorm2d(out_channels, eps=1e-3, momentum=0.01),
                 nn.MaxPool2d(pool),
             ]
         self.features = nn.Sequential(*layers)
@@ -73,13 +64,13 @@ class Meso4(nn.Module):
         )
         self.apply(_initialise_like_keras)
 
-    def forward(self, images: Tensor) -> MesoOutput:
+    def forward(self, images: Tensor) -> LogitsOutput:
         """RGB in [0,1], N,3,S,S with S the size it was built for -> logits."""
         check_images(images, STRIDE, exact=self.image_size)
-        return MesoOutput(self.classifier(self.features(self.normalize(images))))
+        return LogitsOutput(self.classifier(self.features(self.normalize(images))))
 
-    def loss(self, output: MesoOutput, targets: Tensor) -> Tensor:
-        """Mean squared error on the sigmoid for one logit, as published; else cross-entropy."""
+    def loss(self, output: LogitsOutput, targets: Tensor) -> Tensor:
+        """Return the mean squared error of the sigmoid for one logit, as published, else the cross-entropy."""
         logits = output.logits.float()
         if logits.shape[1] == 1:
             return F.mse_loss(torch.sigmoid(logits[:, 0]), targets.float())

@@ -1,4 +1,4 @@
-"""MesoInception-4 as its authors published it: Meso-4 with two inception blocks in place of the first convolutions."""
+"""MesoInception-4 as published: Meso-4 with two inception blocks instead of the first convolutions."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from torch import Tensor, nn
 
 from reference_models.meso.network import Meso4
 
-BLOCKS = ((3, (1, 4, 4, 2)), (11, (2, 4, 4, 2)))  # planes in, then planes of the four branches
-CONVOLUTIONS = ((12, 16, 2), (16, 16, 4))  # planes in, planes out, pool
+BLOCKS = ((3, (1, 4, 4, 2)), (11, (2, 4, 4, 2)))  # input channels, then channels of the four branches
+CONVOLUTIONS = ((12, 16, 2), (16, 16, 4))  # input channels, output channels, pool
 
 
 class Inception(nn.Module):
-    """Four branches side by side: 1x1; 1x1 and 3x3; 1x1 and 3x3 dilated by 2; 1x1 and 3x3 dilated by 3.
+    """Four parallel branches: 1x1; 1x1 and 3x3; 1x1 and 3x3 dilated by 2; 1x1 and 3x3 dilated by 3.
 
-    A ReLU follows every convolution as published, all keep the size, the branches are joined in this order.
+    A ReLU follows every convolution, as published; the size is unchanged; the outputs are concatenated in this order.
 
     Args:
-        inside: input planes.
-        widths: output planes of the four branches.
+        in_channels: input channels.
+        widths: output channels of the four branches.
         relu: whether a ReLU follows the convolutions.
     """
 
-    def __init__(self, inside: int, widths: tuple[int, int, int, int], relu: bool = True) -> None:
+    def __init__(self, in_channels: int, widths: tuple[int, int, int, int], relu: bool = True) -> None:
         super().__init__()
         activation = nn.ReLU if relu else nn.Identity
-        branches = [nn.Sequential(nn.Conv2d(inside, widths[0], 1), activation())]
+        branches = [nn.Sequential(nn.Conv2d(in_channels, widths[0], 1), activation())]
         for dilation, width in enumerate(widths[1:], start=1):
             branches.append(
                 nn.Sequential(
-                    nn.Conv2d(inside, width, 1),
+                    nn.Conv2d(in_channels, width, 1),
                     activation(),
                     nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation),
                     activation(),
@@ -65,13 +65,13 @@ class MesoInception4(Meso4):
     ) -> None:
         super().__init__(num_classes, image_size, binary_outputs=binary_outputs, normalization=normalization)
         layers: list[nn.Module] = []
-        for inside, widths in BLOCKS:
-            layers += [Inception(inside, widths, inner_relu), _norm(sum(widths)), nn.MaxPool2d(2)]
-        for inside, outside, pool in CONVOLUTIONS:
+        for in_channels, widths in BLOCKS:
+            layers += [Inception(in_channels, widths, inner_relu), _norm(sum(widths)), nn.MaxPool2d(2)]
+        for in_channels, out_channels, pool in CONVOLUTIONS:
             layers += [
-                nn.Conv2d(inside, outside, 5, padding=2),
+                nn.Conv2d(in_channels, out_channels, 5, padding=2),
                 nn.ReLU(),
-                _norm(outside),
+                _norm(out_channels),
                 nn.MaxPool2d(pool),
             ]
         self.features = nn.Sequential(*layers)
@@ -82,5 +82,5 @@ class MesoInception4(Meso4):
                     nn.init.zeros_(module.bias)
 
 
-def _norm(planes: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(planes, eps=1e-3, momentum=0.01)  # Keras's defaults
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)  # Keras's defaults

@@ -1,1 +1,1 @@
-"""MISLnet: a constrained convolution before a small network (TIFS 2018)."""
+"""MISLnet: a constrained convolution followed by a small network (TIFS 2018)."""

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor, nn
 
 from dfbench.errors import ModelError, UsageError
-from reference_models.common import check_images
-from reference_models.extractors.caffe import caffe_xavier_, max_pool, pooled_size
-from reference_models.extractors.constrained import ConstrainedConv
+from reference_models.common import LogitsOutput, check_images
+from reference_models.extractors import ConstrainedConv, caffe_xavier_, max_pool, pooled_size
 
 SMALLEST = 48
 INPUTS = {"rgb": 3, "green": 1}
-
-
-@dataclass(frozen=True)
-class MISLnetOutput:
-    """``logits`` is N,C."""
-
-    logits: Tensor
 
 
 class MISLnet(nn.Module):
@@ -28,16 +18,18 @@ class MISLnet(nn.Module):
     Args:
         num_classes: outputs; 1 gives one logit.
         image_size: height and width in pixels; the first dense layer depends on it; 256 was published.
-        planes: ``rgb``, or ``green`` for the published input of the green plane alone.
+        planes: ``rgb``, or ``green`` for the published input, the green channel alone.
     """
 
     def __init__(self, num_classes: int = 2, image_size: int | None = None, *, planes: str = "rgb") -> None:
         super().__init__()
         size = 256 if image_size is None else image_size
         if size < SMALLEST:
-            raise ModelError(f"mislnet takes sizes of at least {SMALLEST} pixels, not {size}", "use larger crops")
+            raise ModelError(f"mislnet needs images of at least {SMALLEST} pixels, got {size}", "use larger crops")
         if planes not in INPUTS:
-            raise UsageError(f"option planes of mislnet can not be {planes!r}", f"choose from: {', '.join(INPUTS)}")
+            raise UsageError(
+                f"invalid value {planes!r} of the option planes of mislnet", f"choose from: {', '.join(INPUTS)}"
+            )
         self.image_size, self.planes = size, planes
         self.constrained = ConstrainedConv(INPUTS[planes], 3, bias=True)
         self.features = nn.Sequential(
@@ -60,15 +52,15 @@ class MISLnet(nn.Module):
         )
         _initialise(self.features, self.classifier)
 
-    def forward(self, images: Tensor) -> MISLnetOutput:
+    def forward(self, images: Tensor) -> LogitsOutput:
         """RGB in [0,1], N,3,S,S with S the size it was built for -> logits."""
         check_images(images, SMALLEST, exact=self.image_size)
         chosen = images[:, 1:2] if self.planes == "green" else images
-        return MISLnetOutput(self.classifier(self.features(self.constrained(chosen * 255.0))))
+        return LogitsOutput(self.classifier(self.features(self.constrained(chosen * 255.0))))
 
 
 def last_map(size: int) -> int:
-    """Side of the map before the dense layers.
+    """Return the side of the feature map before the dense layers.
 
     >>> [last_map(size) for size in (256, 224, 128)]
     [7, 6, 3]
@@ -79,13 +71,13 @@ def last_map(size: int) -> int:
     return side
 
 
-def _layer(inside: int, outside: int, kernel: int, stride: int = 1) -> tuple[nn.Module, ...]:
-    conv = nn.Conv2d(inside, outside, kernel, stride=stride, padding=kernel // 2)
-    return conv, nn.BatchNorm2d(outside), nn.Tanh()
+def _layer(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> tuple[nn.Module, ...]:
+    conv = nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=kernel // 2)
+    return conv, nn.BatchNorm2d(out_channels), nn.Tanh()
 
 
 def _initialise(features: nn.Sequential, classifier: nn.Sequential) -> None:
-    """Caffe's Xavier; biases 0.1 in the convolutions, 1 in the dense layers but the last, there 0."""
+    """Initialise as in Caffe: Xavier; biases 0.1 (convolutions), 1 (dense layers) and 0 (last dense layer)."""
     dense = [module for module in classifier if isinstance(module, nn.Linear)]
     biases = [(m, 0.1) for m in features if isinstance(m, nn.Conv2d)] + [(m, 1.0) for m in dense[:-1]]
     for module, bias in [*biases, (dense[-1], 0.0)]:

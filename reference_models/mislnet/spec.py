@@ -1,8 +1,8 @@
-"""What MISLnet says about itself; free of torch."""
+"""Specification of MISLnet; free of torch."""
 
 from __future__ import annotations
 
-from dfbench.models import ModelSpec, OpenPoint, TrainingDefaults
+from dfbench.models import ModelSpec, ReproductionNote, TrainingDefaults
 
 _BIBTEX = """@article{bayar2018constrained,
   title   = {Constrained Convolutional Neural Networks: A New Approach Towards General Purpose Image Manipulation Detection},
@@ -25,17 +25,20 @@ MISLNET = ModelSpec(
     provenance="re-implementation",
     measured="re-implementation, not yet measured",
     licence="Apache-2.0",
-    open_points=(
-        OpenPoint(
-            "colour pictures (the published input is one green plane)",
-            "three planes, each slice constrained",
+    reproduction_notes=(
+        ReproductionNote(
+            "colour images (the published input is the green channel)",
+            "three channels, each kernel slice constrained",
             "planes",
         ),
-        OpenPoint("sizes other than 256", "the first dense layer follows the last map"),
-        OpenPoint("a slice whose surroundings sum to 0", "it becomes the mean of the 24 neighbours"),
-        OpenPoint("momentum of the running statistics", "0.1, so that short trainings settle; Caffe's own is 0.001"),
-        OpenPoint("bias of the first dense layer", "1 at first, like the second"),
-        OpenPoint("675,200 steps, the rate halving every 56,250", "36 epochs, the rate halves every 3"),
+        ReproductionNote("sizes other than 256", "the size of the first dense layer follows the last feature map"),
+        ReproductionNote("a kernel slice whose weights around the centre sum to 0", "each becomes 1/24"),
+        ReproductionNote(
+            "momentum of the running statistics",
+            "0.1, so that they converge in short trainings; Caffe's default is 0.001",
+        ),
+        ReproductionNote("bias of the first dense layer", "initialised to 1, like the second"),
+        ReproductionNote("675,200 steps, learning rate halved every 56,250", "36 epochs, learning rate halved every 3"),
     ),
     recipe=TrainingDefaults(
         optimizer="sgd",
@@ -49,6 +52,6 @@ MISLNET = ModelSpec(
         bias_lr_factor=2.0,
         bias_weight_decay=False,
         flip=0.0,
-        source="the authors' Caffe solver; epochs by its comments (3 to a step of the rate, 12 steps)",
+        source="the authors' Caffe solver; epochs according to its comments (12 steps of 3 epochs)",
     ),
 )

@@ -1,1 +1,1 @@
-"""Single-stream ResNet-18: what GRnet's backbone does alone."""
+"""Single-stream ResNet-18: GRnet's backbone alone."""

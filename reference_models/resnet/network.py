@@ -1,30 +1,22 @@
-"""ResNet-18 on RGB, normalised inside."""
+"""ResNet-18 on RGB."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor, nn
 
-from reference_models.common import Normalize, check_images, resnet18
+from reference_models.common import LogitsOutput, Normalize, check_images, timm_network
+from reference_models.resnet.spec import IMAGENET
 
 SMALLEST = 32
 
 
-@dataclass(frozen=True)
-class ResNetOutput:
-    """``logits`` is N,C."""
-
-    logits: Tensor
-
-
 class ResNet18(nn.Module):
-    """ImageNet normalisation, ResNet-18, global average, one linear head.
+    """ImageNet normalisation, ResNet-18, global average pooling, one linear head.
 
     Args:
         num_classes: outputs; 1 gives one logit.
-        image_size: not needed, any size of at least 32 pixels works.
-        pretrained: true: fetch ImageNet weights; a path: take them from that file.
+        image_size: ignored; any size of at least 32 pixels works.
+        pretrained: true: download ImageNet weights; a path: load them from that file.
     """
 
     def __init__(self, num_classes: int = 2, image_size: int | None = None, *, pretrained: bool | str = False) -> None:
@@ -34,7 +26,21 @@ class ResNet18(nn.Module):
         self.backbone = resnet18(pretrained)
         self.head = nn.Linear(512, num_classes)
 
-    def forward(self, images: Tensor) -> ResNetOutput:
+    def forward(self, images: Tensor) -> LogitsOutput:
         """RGB in [0,1], N,3,H,W with H, W >= 32 -> logits."""
         check_images(images, SMALLEST)
-        return ResNetOutput(self.head(self.backbone(self.normalize(images)).mean(dim=(2, 3))))
+        return LogitsOutput(self.head(self.backbone(self.normalize(images)).mean(dim=(2, 3))))
+
+
+def resnet18(pretrained: bool | str = False) -> nn.Module:
+    """Build ResNet-18 without pooling and head: N,3,H,W -> N,512,H/32,W/32, with torchvision's parameter names.
+
+    Args:
+        pretrained: true: download torchvision's ImageNet weights through timm (Hugging Face hub, 47 MB); a path: load
+            them from that file.
+
+    Raises:
+        SetupError: the weights cannot be downloaded.
+        ModelError: the file cannot be read or belongs to another network.
+    """
+    return timm_network("resnet18", "resnet18.tv_in1k", pretrained, IMAGENET, num_classes=0, global_pool="")

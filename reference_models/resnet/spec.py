@@ -1,8 +1,30 @@
-"""What the single-stream ResNet-18 says about itself; free of torch."""
+"""Specification of the single-stream ResNet-18, and the names of ImageNet weight files of ResNets; free of torch."""
 
 from __future__ import annotations
 
-from dfbench.models import ModelSpec, OpenPoint, TrainingDefaults
+from dataclasses import replace
+
+from dfbench.models import KeyMap, ModelSpec, ReproductionNote, TrainingDefaults
+
+IMAGENET = (
+    KeyMap(
+        name="torchvision",
+        source="ResNet-18 of torchvision or timm",
+        marks=("conv1.weight", "layer1.0.conv1.weight", "layer4.1.bn2.weight"),
+        unused=("fc.",),
+        options={"normalization": "imagenet"},
+    ),
+)
+
+DEEPER = tuple(
+    replace(
+        keymap,
+        source="ResNet-34 or ResNet-50 of torchvision or timm",
+        marks=("conv1.weight", "layer1.0.conv1.weight", "layer4.2.bn2.weight"),
+    )
+    for keymap in IMAGENET
+)
+
 
 _BIBTEX = """@inproceedings{he2016resnet,
   title     = {Deep Residual Learning for Image Recognition},
@@ -23,7 +45,7 @@ RESNET18 = ModelSpec(
     provenance="re-implementation",
     measured="baseline without a published forgery result of its own",
     licence="Apache-2.0",
-    open_points=(OpenPoint("recipe as a forgery detector", "GRnet's, whose backbone it is"),),
+    reproduction_notes=(ReproductionNote("recipe as a forgery detector", "that of GRnet, whose backbone it is"),),
     recipe=TrainingDefaults(
         lr=5e-4,
         lr_decay=0.9,

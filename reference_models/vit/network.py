@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reference_models.timm_detector import TimmDetector
-from reference_models.vit.keys import IMAGENET
+from reference_models.vit.spec import IMAGENET
 
 PATCH = 16
 
@@ -11,13 +11,13 @@ PATCH = 16
 class ViTB16(TimmDetector):
     """Vision transformer, base size, 16x16 patches; inputs normalised to [-1,1].
 
-    The position embedding has the grid of 224 pixels and is interpolated (bicubic) for other sizes.
+    The position embedding is that of 224 pixels and is interpolated (bicubic) for other sizes.
 
     Args:
         num_classes: outputs; 1 gives one logit.
-        image_size: not needed, multiples of 16 from 32 pixels on work; 224 is the network's own.
+        image_size: ignored; multiples of 16 of at least 32 pixels work, 224 is the network's native size.
         normalization: ``none``, ``half`` (to [-1,1]) or ``imagenet``.
-        pretrained: true: fetch ImageNet weights; a path: take them from that file.
+        pretrained: true: download ImageNet weights; a path: load them from that file.
     """
 
     def __init__(

@@ -1,8 +1,45 @@
-"""What ViT-B/16 says about itself; free of torch."""
+"""Specification of ViT-B/16, and the tensor names of its ImageNet weight files; free of torch."""
 
 from __future__ import annotations
 
-from dfbench.models import ModelSpec, OpenPoint, TrainingDefaults
+from dfbench.models import KeyMap, ModelSpec, ReproductionNote, TrainingDefaults
+from dfbench.models.convert.keymap import Rule, State, rename
+
+_BLOCK = r"^encoder\.layers\.encoder_layer_(\d+)\."
+_TORCHVISION: tuple[Rule, ...] = (
+    (r"^class_token$", "cls_token"),
+    (r"^encoder\.pos_embedding$", "pos_embed"),
+    (r"^conv_proj\.", "patch_embed.proj."),
+    (r"^encoder\.ln\.", "norm."),
+    (r"^heads\.head\.", "head."),
+    (_BLOCK + r"ln_(\d)\.", r"blocks.\1.norm\2."),
+    (_BLOCK + r"self_attention\.in_proj_", r"blocks.\1.attn.qkv."),
+    (_BLOCK + r"self_attention\.out_proj\.", r"blocks.\1.attn.proj."),
+    (_BLOCK + r"mlp\.(?:linear_1|0)\.", r"blocks.\1.mlp.fc1."),
+    (_BLOCK + r"mlp\.(?:linear_2|3)\.", r"blocks.\1.mlp.fc2."),
+)
+
+
+def from_torchvision(state: State) -> State:
+    """Convert names of torchvision to timm's; the layouts are the same."""
+    return rename(state, _TORCHVISION)
+
+
+IMAGENET = (
+    KeyMap(
+        name="timm",
+        source="ViT-B/16 at 224 pixels of timm (vit_base_patch16_224.*)",
+        marks=("cls_token", "patch_embed.proj.weight", "blocks.11.norm2.weight"),
+    ),
+    KeyMap(
+        name="torchvision",
+        source="ViT-B/16 of torchvision (vit_b_16-*.pth)",
+        marks=("class_token", "encoder.layers.encoder_layer_11.ln_2.weight"),
+        convert=from_torchvision,
+        options={"normalization": "imagenet"},
+    ),
+)
+
 
 _BIBTEX = """@inproceedings{dosovitskiy2021image,
   title     = {An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale},
@@ -24,9 +61,11 @@ VIT_B16 = ModelSpec(
     provenance="re-implementation",
     measured="baseline without a published forgery result of its own; not yet measured",
     licence="Apache-2.0",
-    open_points=(
-        OpenPoint("sizes other than 224", "position embedding interpolated (bicubic) to the grid of the picture"),
-        OpenPoint("recipe as a forgery detector", "AdamW at 3e-5, weight decay 0.05, batch 64, 20 epochs: proposed"),
+    reproduction_notes=(
+        ReproductionNote("sizes other than 224", "position embedding interpolated (bicubic)"),
+        ReproductionNote(
+            "recipe as a forgery detector", "AdamW at 3e-5, weight decay 0.05, batch 64, 20 epochs: proposed"
+        ),
     ),
     recipe=TrainingDefaults(optimizer="adamw", lr=3e-5, weight_decay=0.05, epochs=20, batch_size=64, source="proposed"),
     pretrained="ImageNet weights of ViT-B/16 (vit_base_patch16_224.augreg2_in21k_ft_in1k, 346 MB, Hugging Face hub)",

@@ -1,1 +1,1 @@
-"""Xception on faces, the strongest detector of FaceForensics++ (ICCV 2019)."""
+"""Xception on faces, the strongest baseline of FaceForensics++ (ICCV 2019)."""

@@ -1,10 +1,10 @@
-"""Xception on faces, as FaceForensics++ used it."""
+"""Xception on faces, as in FaceForensics++."""
 
 from __future__ import annotations
 
 from dfbench.errors import UsageError
 from reference_models.timm_detector import TimmDetector
-from reference_models.xception.keys import IMAGENET
+from reference_models.xception.spec import IMAGENET
 
 
 class XceptionDetector(TimmDetector):
@@ -12,11 +12,11 @@ class XceptionDetector(TimmDetector):
 
     Args:
         num_classes: outputs; 1 gives one logit.
-        image_size: not needed, any size of at least 32 pixels works; 299 was published.
-        head_epochs: epochs at first in which the head alone learns; makes sense with pretrained weights. Not for
-            training on several GPUs, whose gradient exchange waits for every parameter.
+        image_size: ignored; any size of at least 32 pixels works, 299 was published.
+        head_epochs: number of initial epochs in which only the head is trained; for pretrained weights. Not supported
+            with several GPUs, where every parameter must receive a gradient.
         normalization: ``none``, ``half`` (to [-1,1], as published) or ``imagenet``.
-        pretrained: true: fetch ImageNet weights; a path: take them from that file.
+        pretrained: true: download ImageNet weights; a path: load them from that file.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class XceptionDetector(TimmDetector):
     ) -> None:
         del image_size
         if head_epochs < 0:
-            raise UsageError(f"option head_epochs of xception can not be {head_epochs}", "give 0 or more")
+            raise UsageError(f"invalid value {head_epochs} of the option head_epochs of xception", "pass 0 or more")
         super().__init__(
             "legacy_xception",
             "legacy_xception.tf_in1k",
@@ -43,14 +43,14 @@ class XceptionDetector(TimmDetector):
         self.head_epochs = head_epochs
 
     def start_epoch(self, epoch: int) -> None:
-        """Hold everything but the head for the first ``head_epochs`` epochs."""
-        self._learn(epoch >= self.head_epochs)
+        """Freeze everything but the head during the first ``head_epochs`` epochs."""
+        self._set_trainable(epoch >= self.head_epochs)
 
     def end_epoch(self, epoch: int) -> None:
-        """Let everything learn again."""
+        """Unfreeze all parameters."""
         del epoch
-        self._learn(True)
+        self._set_trainable(True)
 
-    def _learn(self, body: bool) -> None:
+    def _set_trainable(self, body: bool) -> None:
         for name, parameter in self.backbone.named_parameters():
             parameter.requires_grad_(body or name.startswith("fc."))

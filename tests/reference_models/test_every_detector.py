@@ -395,6 +395,6 @@ def test_weights_that_can_not_be_fetched_are_an_error_with_a_hint(name: str, mon
         raise OSError(f"{architecture}: no network here")
 
     monkeypatch.setattr("timm.create_model", closed)
-    with pytest.raises(DfbenchError, match="can not be fetched") as caught:
+    with pytest.raises(DfbenchError, match="cannot be downloaded") as caught:
         build(name, pretrained=True)
     assert "pretrained=False" in caught.value.hint

@@ -15,8 +15,8 @@ from dfbench.models.build import build_model
 from dfbench.models.interface import before_augmentation
 from reference_models.backbones import BACKBONES, feature_network
 from reference_models.grnet import channel_attention, guided_filter, guided_residual, stream_weights
-from reference_models.grnet.box import box_count, box_sum
 from reference_models.grnet.fusion import fuse
+from reference_models.grnet.residual import box_count, box_sum
 
 TYPES = [(torch.float64, 1e-6), (torch.float32, 1e-5)]
 
