@@ -22,7 +22,8 @@ import cv2
 import numpy as np
 
 from dfbench.errors import DfbenchError
-from dfbench.faces.detectors import Face, FaceDetector, build_face_detector
+from dfbench.faces.base import Face, FaceDetector
+from dfbench.faces.detectors import build_face_detector
 from dfbench.media.images import decode_image
 from dfbench.media.reader import read
 

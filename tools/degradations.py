@@ -36,8 +36,8 @@ from dfbench.degrade import (
     severity_condition,
     suite,
 )
+from dfbench.faces.base import Face
 from dfbench.faces.crops import crop
-from dfbench.faces.detectors import Face
 from dfbench.faces.profiles import get_profile
 from dfbench.media.images import decode_image, encode_png, pixel_hash
 from dfbench.mini.facemodel import load_face_model

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.faces.boxes import suppress
+from dfbench.faces.bundled_weights import load_any_size_centerface
+from dfbench.faces.centerface import suppress
 from dfbench.faces.session import session, suffix
-from dfbench.faces.weights import load_any_size_centerface
 
 LONG_SIDE = 640
 LEAST_LONG_SIDE = 128

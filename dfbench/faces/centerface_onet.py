@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dfbench.faces.base import Face, check_frames, largest_first
+from dfbench.faces.bundled_weights import CENTERFACE, ONET
 from dfbench.faces.centerface import LONG_SIDE, CenterFace, smaller_long_side
-from dfbench.faces.detectors import Face, check_frames, largest_first
 from dfbench.faces.onet import ONet
-from dfbench.faces.weights import CENTERFACE, ONET
 
 
 class FullCenterFaceDetector:
@@ -43,7 +43,7 @@ class FullCenterFaceDetector:
         )
 
     def detect(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
-        """Find faces; see :meth:`dfbench.faces.detectors.FaceDetector.detect`.
+        """Find faces; see :meth:`dfbench.faces.base.FaceDetector.detect`.
 
         Raises:
             DataError: a frame is not a uint8 (height, width, 3) array, or the frames differ in size.
@@ -81,7 +81,7 @@ class CenterFaceDetector(FullCenterFaceDetector):
     SURE = 0.6
 
     def detect_clip(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
-        """Find the faces of one clip's frames; see :meth:`dfbench.faces.detectors.FaceDetector.detect_clip`.
+        """Find the faces of one clip's frames; see :meth:`dfbench.faces.base.FaceDetector.detect_clip`.
 
         Raises:
             DataError: a frame is not a uint8 (height, width, 3) array, or the frames differ in size.

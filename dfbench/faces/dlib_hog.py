@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import SetupError
-from dfbench.faces.detectors import Face, check_frames, largest_first
-from dfbench.faces.files import PREDICTOR, file_digest, find_model, how_to_give
+from dfbench.faces.base import Face, check_frames, largest_first
+from dfbench.faces.bundled_weights import ONET
+from dfbench.faces.model_files import PREDICTOR, file_digest, find_model, how_to_give
 from dfbench.faces.onet import ONet
-from dfbench.faces.weights import ONET
 
 UPSAMPLE = 1
 KNOWN_PARTS = (68, 81)
@@ -64,7 +64,7 @@ class DlibDetector:
         self.fingerprint = f"{self.name}-v{self.VERSION}:dlib={dlib.__version__},upsample={UPSAMPLE},predictor={digest}"
 
     def detect(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
-        """Find faces; see :meth:`dfbench.faces.detectors.FaceDetector.detect`.
+        """Find faces; see :meth:`dfbench.faces.base.FaceDetector.detect`.
 
         Boxes are dlib's rectangles, whose right and bottom pixels count in; scores are its margins through the
         logistic function.

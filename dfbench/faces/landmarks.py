@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError, SetupError, unknown_name
-from dfbench.faces.detectors import Face
+from dfbench.faces.base import Face
 
 GROUP = "dfbench.landmarks"
 
@@ -81,7 +81,7 @@ def build_landmark_provider(name: str) -> LandmarkProvider:
     return made
 
 
-def place(provider: LandmarkProvider, image: NDArray[np.uint8], face: Face) -> NDArray[np.float32] | None:
+def checked_landmarks(provider: LandmarkProvider, image: NDArray[np.uint8], face: Face) -> NDArray[np.float32] | None:
     """A provider's landmarks of one face, checked.
 
     Returns:

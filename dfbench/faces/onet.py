@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.faces.boxes import cut_out, squared
+from dfbench.faces.bundled_weights import ONET, load
+from dfbench.faces.centerface import cut_out, squared
 from dfbench.faces.session import session
-from dfbench.faces.weights import ONET, load
 
 SIDE = 48
 

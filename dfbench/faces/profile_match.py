@@ -8,9 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dfbench.errors import SetupError
-from dfbench.faces.detectors import DetectorChoice
+from dfbench.faces.base import DetectorChoice
 from dfbench.faces.dlib_hog import INSTALL, has_dlib
-from dfbench.faces.files import PREDICTOR, find_model, how_to_give
+from dfbench.faces.model_files import PREDICTOR, find_model, how_to_give
 from dfbench.faces.profiles import get_profile
 
 APPROXIMATE = "~"
@@ -93,7 +93,7 @@ def served_profile(profile: str, made_as: str, detector: str) -> str:
     original = ORIGINALS.get(profile)
     if original is None:
         return profile
-    exact = detector == original and (get_profile(profile).second_look is None or made_as == profile)
+    exact = detector == original and (get_profile(profile).redetect_size is None or made_as == profile)
     return profile if exact else profile + APPROXIMATE
 
 

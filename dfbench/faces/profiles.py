@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError, unknown_name
-from dfbench.faces.align import similarity
+from dfbench.faces.align import TARGETS, check_size, similarity
+from dfbench.faces.base import Face
 from dfbench.faces.crops import Resampling
-from dfbench.faces.detectors import Face
-from dfbench.faces.geometry import TARGETS, check_size
 from dfbench.faces.reference_profiles import Dfb256, Dfb256Like, Dfb256NoDrop, Dfb256NoDropLike, Ffpp13, Ffpp13Like
 
 
@@ -27,14 +26,14 @@ class CropProfile(Protocol):
     Attributes:
         name: the registered name.
         resampling: the rule that makes the crop's pixels.
-        usual_sizes: sizes in pixels where none are asked for.
-        second_look: a frame counts only if the face detector sees a face in its crop of this size; None: always.
+        default_sizes: sizes in pixels where none are asked for.
+        redetect_size: a frame counts only if the face detector sees a face in its crop of this size; None: always.
     """
 
     name: str
     resampling: Resampling
-    usual_sizes: tuple[int, ...]
-    second_look: int | None
+    default_sizes: tuple[int, ...]
+    redetect_size: int | None
 
     def matrix(self, face: Face, size: int, width: int, height: int) -> NDArray[np.float64]:
         """The map from source pixels to crop pixels.
@@ -64,8 +63,8 @@ class Native:
 
     name = "native"
     resampling: Resampling = "antialiased"
-    usual_sizes: tuple[int, ...] = (128, 224)
-    second_look: int | None = None
+    default_sizes: tuple[int, ...] = (128, 224)
+    redetect_size: int | None = None
 
     def matrix(self, face: Face, size: int, width: int, height: int) -> NDArray[np.float64]:
         """See :meth:`CropProfile.matrix`."""
@@ -82,8 +81,8 @@ class Box:
 
     name = "box"
     resampling: Resampling = "antialiased"
-    usual_sizes: tuple[int, ...] = (128, 224)
-    second_look: int | None = None
+    default_sizes: tuple[int, ...] = (128, 224)
+    redetect_size: int | None = None
 
     ENLARGEMENT = 1.3
 

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError
-from dfbench.faces.align import similarity
+from dfbench.faces.align import TARGETS, check_size, similarity
+from dfbench.faces.base import Face
 from dfbench.faces.crops import Resampling
-from dfbench.faces.detectors import Face
-from dfbench.faces.geometry import TARGETS, check_size
 
 PARTS = (37, 44, 30, 49, 55)
 """The parts that DeepfakeBench aligns: numbers meant to count from 1, used counting from 0."""
@@ -28,8 +27,8 @@ class Dfb256:
 
     name = "dfb256"
     resampling: Resampling = "bilinear-black"
-    usual_sizes: tuple[int, ...] = (256,)
-    second_look: int | None = 256
+    default_sizes: tuple[int, ...] = (256,)
+    redetect_size: int | None = 256
 
     def matrix(self, face: Face, size: int, width: int, height: int) -> NDArray[np.float64]:
         """See :meth:`dfbench.faces.profiles.CropProfile.matrix`."""
@@ -43,7 +42,7 @@ class Dfb256NoDrop(Dfb256):
     """As dfb256, but frames whose crop shows dlib no face are kept, which the original does not do."""
 
     name = "dfb256-nodrop"
-    second_look: int | None = None
+    redetect_size: int | None = None
 
 
 class Dfb256Like:
@@ -55,8 +54,8 @@ class Dfb256Like:
 
     name = "dfb256~"
     resampling: Resampling = "bilinear-black"
-    usual_sizes: tuple[int, ...] = (256,)
-    second_look: int | None = None
+    default_sizes: tuple[int, ...] = (256,)
+    redetect_size: int | None = None
 
     def matrix(self, face: Face, size: int, width: int, height: int) -> NDArray[np.float64]:
         """See :meth:`dfbench.faces.profiles.CropProfile.matrix`."""
@@ -80,8 +79,8 @@ class Ffpp13:
 
     name = "ffpp13"
     resampling: Resampling = "antialiased"
-    usual_sizes: tuple[int, ...] = (299,)
-    second_look: int | None = None
+    default_sizes: tuple[int, ...] = (299,)
+    redetect_size: int | None = None
 
     ENLARGEMENT = 1.3
 

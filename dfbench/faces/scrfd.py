@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import SetupError
-from dfbench.faces.detectors import Face, check_frames, largest_first
-from dfbench.faces.files import INSIGHTFACE, file_digest, find_model, how_to_give
+from dfbench.faces.base import Face, check_frames, largest_first
+from dfbench.faces.model_files import INSIGHTFACE, file_digest, find_model, how_to_give
 from dfbench.faces.session import session, suffix
 
 INPUT_SIZE = (640, 640)
@@ -66,7 +66,7 @@ class InsightFaceDetector:
         )
 
     def detect(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
-        """Find faces; see :meth:`dfbench.faces.detectors.FaceDetector.detect`.
+        """Find faces; see :meth:`dfbench.faces.base.FaceDetector.detect`.
 
         Raises:
             DataError: a frame is not a uint8 (height, width, 3) array, or the frames differ in size.

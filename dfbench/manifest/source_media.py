@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dfbench.config import configured_roots, find_root, workspace
 from dfbench.datasets.archives import ArchiveImages, list_images, load_images
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError
 from dfbench.manifest.table import ManifestTable
-from dfbench.media.reader import Chooser, Reading, read
-from dfbench.media.sequence import FolderPictures, read_sequence
+from dfbench.media.frames import Chooser, Reading
+from dfbench.media.reader import read
+from dfbench.media.sequence import FolderImages, read_sequence
 from dfbench.schema.media import sequence_order, split_archive_path
 
 
@@ -46,7 +48,7 @@ def _exists(root: Path, media_path: str) -> bool:
     return (root / (inside[0] if inside else media_path)).exists()
 
 
-def read_medium(root: Path, media_path: str, choose: Chooser, decoder: str) -> Reading:
+def read_medium(root: Path, media_path: str, choose: Chooser, decoder: str) -> Reading[Any]:
     """Read chosen frames of a clip, an image, a folder of images, or a folder of images inside an archive.
 
     Args:
@@ -62,7 +64,7 @@ def read_medium(root: Path, media_path: str, choose: Chooser, decoder: str) -> R
     if inside is not None:
         return read_sequence(_archived(root / inside[0], inside[1], choose), choose, media_path)
     path = root / media_path
-    return read_sequence(FolderPictures(path), choose, media_path) if path.is_dir() else read(path, choose, decoder)
+    return read_sequence(FolderImages(path), choose, media_path) if path.is_dir() else read(path, choose, decoder)
 
 
 def _archived(archive: Path, folder: str, choose: Chooser) -> ArchiveImages:

@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from dfbench import degrade
 from dfbench.errors import DataError
+from dfbench.faces.base import Face
 from dfbench.faces.crops import crop
-from dfbench.faces.detectors import Face
 from dfbench.faces.profiles import CropProfile, get_profile
 from dfbench.manifest.source_media import read_medium
+from dfbench.media.frames import Reading
 from dfbench.media.images import decode_image
-from dfbench.media.reader import Reading
 from dfbench.schema.ids import sample_id
 
 ManifestRow = Mapping[str, Any]
@@ -174,19 +174,19 @@ def _clip_frames(
 
 def _readings(
     row: ManifestRow, indices: Sequence[int], root: Path | None, decoder: str
-) -> Iterator[tuple[Reading, Sequence[int]]]:
+) -> Iterator[tuple[Reading[Any], Sequence[int]]]:
     at_once = max(1, min(MAX_FRAMES, MAX_BYTES // (3 * row["width"] * row["height"])))
     for start in range(0, len(indices), at_once):
         part = indices[start : start + at_once]
         yield _read(row, part, root, decoder), part
 
 
-def _read(row: ManifestRow, indices: Sequence[int], root: Path | None, decoder: str) -> Reading:
+def _read(row: ManifestRow, indices: Sequence[int], root: Path | None, decoder: str) -> Reading[Any]:
     assert root is not None, "the media are needed but their root was not looked up"
     return read_medium(root, row["media_path"], lambda count: [i for i in indices if i < count], decoder)
 
 
-def _frame(row: ManifestRow, reading: Reading, index: int) -> Image:
+def _frame(row: ManifestRow, reading: Reading[Any], index: int) -> Image:
     if index not in reading.frames:
         raise _other_medium(row, f"frame {index} does not decode: {reading.errors.get(index, 'it does not exist')}")
     return reading.frames[index].image

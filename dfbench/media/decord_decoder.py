@@ -1,10 +1,10 @@
-"""Frames of a clip with decord, the second reader (``--decoder decord``). Needs the extra ``decord``.
+"""Decode frames of a clip with decord, the second decoder (``--decoder decord``). Needs the extra ``decord``.
 
-decord is here for those who want the frames that others prepared with it, and for cross-checks. It is no longer
-maintained: it miscounts clips cut with an edit list, gives other frames than asked for in MPEG program streams and in
-open groups of pictures, knows no AV1, and keeps on decoding in the background while a reader lives. So it is let near
-clips alone whose packets tell the frame numbers, its count is checked against them, it jumps only between
-closed groups, and the reader is let go at once.
+decord is supported for frames that others prepared with it, and for cross-checks. It is no longer maintained: it
+miscounts clips cut with an edit list, returns other frames than requested in MPEG program streams and in open groups
+of pictures, does not support AV1, and keeps decoding in the background as long as a reader exists. So it is used only
+for clips whose packets give the frame numbers, its frame count is checked against them, it seeks only between closed
+groups, and the reader is deleted at once.
 """
 
 from __future__ import annotations
@@ -19,62 +19,66 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError, SetupError
 from dfbench.media.container import index_packets
-from dfbench.media.keeper import AT_ONCE, Frame, Keeper, Look
-from dfbench.media.reader import Chooser, Reading, wanted
+from dfbench.media.frames import (
+    BATCH_FRAMES,
+    Chooser,
+    Frame,
+    FrameCallback,
+    FrameCollector,
+    Reading,
+    requested_frames,
+)
 
-_PYAV = "read it with --decoder pyav"
+_PYAV = "use --decoder pyav"
 
 
-def read_clip(path: Path, choose: Chooser, look: Look | None = None) -> Reading:
-    """Decode the wanted frames of a clip; see :func:`dfbench.media.reader.read`.
+def read_clip(path: Path, choose: Chooser, callback: FrameCallback[Any] | None = None) -> Reading[Any]:
+    """Decode the requested frames of a clip; see :func:`dfbench.media.reader.read`.
 
     Raises:
-        DataError: it is no clip, decord can not open it, miscounts its frames, or a frame does not decode.
+        DataError: it is not a clip, decord cannot open it or miscounts its frames, or a frame does not decode.
         SetupError: decord is not installed.
     """
     decord = load_decord()
     index = index_packets(path)
     if not (index.trusted and index.whole):
-        raise DataError(f"decord can not be relied on for {path}: its packets do not tell the frame numbers", _PYAV)
+        raise DataError(f"decord is not reliable for {path}: its packets do not give the frame numbers", _PYAV)
     reader = _open(decord, path)
     try:
         count = len(reader)
-        # More frames than there are would let get_batch wait for ever; another number means other frames (edit lists).
+        # If decord counts too many frames, get_batch waits forever; another number means other frames (edit lists).
         if count != len(index.pts):
-            raise DataError(f"decord counts {count} frames in {path}, its packets say {len(index.pts)}", _PYAV)
-        numbers = wanted(choose, count, path)
-        # Frame 0 stands in where nothing is wanted, for the size.
+            raise DataError(f"decord counts {count} frames in {path}, its packets give {len(index.pts)}", _PYAV)
+        numbers = requested_frames(choose, count, path)
+        # If nothing is requested, frame 0 is decoded for the size.
         targets = numbers or [0]
-        keeper = Keeper(look if numbers else None)
+        collected = FrameCollector(callback if numbers else None)
         for frame in _frames(reader, targets, index.closed, path):
-            keeper.add(frame)
-        keeper.finish()
+            collected.add(frame)
+        collected.flush()
         fps = float(reader.get_avg_fps())
     finally:
         del reader
-    assert keeper.size is not None
-    height, width = keeper.size
-    frames, seen = keeper.of(numbers)
-    return Reading(count, width, height, fps or None, frames, {}, "sequential", seen)
+    return collected.reading(numbers, count, fps or None, "sequential")
 
 
 def _frames(reader: Any, numbers: list[int], closed: bool, path: Path) -> Iterator[Frame]:
     try:
         times = reader.get_frame_timestamp(numbers)
-        images = _by_jumps(reader, numbers) if closed else _one_by_one(reader, numbers)
+        images = _by_seeking(reader, numbers) if closed else _one_by_one(reader, numbers)
         for number, time, image in zip(numbers, times, images, strict=True):
             yield Frame(number, float(time[0]), np.ascontiguousarray(image))
     except (RuntimeError, IndexError, ValueError) as error:  # DECORDError is a RuntimeError
-        raise DataError(f"decord can not read {path}: {_first_line(error)}", _PYAV) from error
+        raise DataError(f"decord cannot read {path}: {_first_line(error)}", _PYAV) from error
 
 
-def _by_jumps(reader: Any, numbers: list[int]) -> Iterator[NDArray[np.uint8]]:
-    for start in range(0, len(numbers), AT_ONCE):
-        yield from reader.get_batch(numbers[start : start + AT_ONCE]).asnumpy()
+def _by_seeking(reader: Any, numbers: list[int]) -> Iterator[NDArray[np.uint8]]:
+    for start in range(0, len(numbers), BATCH_FRAMES):
+        yield from reader.get_batch(numbers[start : start + BATCH_FRAMES]).asnumpy()
 
 
 def _one_by_one(reader: Any, numbers: list[int]) -> Iterator[NDArray[np.uint8]]:
-    """The wanted frames by reading all from the start: in open groups decord's jumps end at another frame."""
+    """Yield the requested frames by reading all from the start: in open groups decord seeks to another frame."""
     for number in range(numbers[-1] + 1):
         frame = reader.next()  # its StopIteration becomes a RuntimeError here
         if number in numbers:
@@ -82,10 +86,10 @@ def _one_by_one(reader: Any, numbers: list[int]) -> Iterator[NDArray[np.uint8]]:
 
 
 def load_decord() -> Any:
-    """The package decord, silenced: it reports every failure on standard error as well.
+    """Import decord and silence it: it prints every failure on standard error as well.
 
     Raises:
-        SetupError: it is not installed, or its library does not load.
+        SetupError: decord is not installed, or its library does not load.
     """
     try:
         import decord
@@ -100,10 +104,10 @@ def load_decord() -> Any:
 
 def _open(decord: Any, path: Path) -> Any:
     try:
-        # An absolute path can not be mistaken for a protocol; what it holds was opened as a clip before.
+        # An absolute path cannot be mistaken for a protocol; the file was opened as a clip before.
         return decord.VideoReader(os.path.abspath(path), ctx=decord.cpu(0), num_threads=1)
     except RuntimeError as error:
-        raise DataError(f"decord can not open {path}: {_first_line(error)}", _PYAV) from error
+        raise DataError(f"decord cannot open {path}: {_first_line(error)}", _PYAV) from error
 
 
 def _first_line(error: Exception) -> str:

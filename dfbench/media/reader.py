@@ -1,83 +1,58 @@
-"""Read exact frames of a clip, or a still picture, from a file of any name.
+"""Read exact frames of a clip, or a still image, from a file of any name.
 
-What a file is, its content decides. Frame numbers count the frames that are shown, from 0; they never come
-from the frame count that a container claims.
+The content of a file decides what it is, not its name. Frame numbers count the frames that are shown, from 0; they
+never come from the frame count that a container claims.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, overload
 
-from dfbench.errors import DataError, UsageError, unknown_name
+from dfbench.errors import DataError, unknown_name
+from dfbench.media.frames import Chooser, Frame, FrameCallback, FrameCollector, Reading, T, requested_frames
 from dfbench.media.images import MAGIC_BYTES, decode_image, image_format
-from dfbench.media.keeper import Frame, Glimpse, Keeper, Look
-
-__all__ = ["Chooser", "Frame", "Glimpse", "Look", "Reading", "check_decoder", "decoder_names", "read", "wanted"]
-
-Chooser = Callable[[int], Sequence[int]]
-"""Number of frames that decode -> the frame numbers wanted."""
 
 
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """The wanted frames of one clip or picture.
-
-    Attributes:
-        frame_count: number of frames up to the last one that decodes.
-        width: width of an upright frame in pixels.
-        height: height of an upright frame in pixels.
-        fps: average frames per second, where the container says it.
-        frames: frame number -> frame, for the wanted ones that decode; empty where they were looked at instead.
-        errors: frame number -> reason, for the wanted ones that do not.
-        mode: ``"index"`` where only what the wanted frames need was decoded, ``"sequential"`` where everything
-            was, ``"image"`` for a still picture.
-        seen: frame number -> what the look made of it; empty without one.
-    """
-
-    frame_count: int
-    width: int
-    height: int
-    fps: float | None
-    frames: dict[int, Frame]
-    errors: dict[int, str]
-    mode: Literal["index", "sequential", "image"]
-    seen: dict[int, Glimpse]
-
-
-def read(path: Path, choose: Chooser, decoder: str = "pyav", look: Look | None = None) -> Reading:
-    """Decode the wanted frames of a clip, or a still picture.
+@overload
+def read(path: Path, choose: Chooser, decoder: str = ..., callback: None = ...) -> Reading[Any]: ...
+@overload
+def read(path: Path, choose: Chooser, decoder: str = ..., callback: FrameCallback[T] = ...) -> Reading[T]: ...
+def read(
+    path: Path, choose: Chooser, decoder: str = "pyav", callback: FrameCallback[Any] | None = None
+) -> Reading[Any]:
+    """Decode the requested frames of a clip, or a still image.
 
     Args:
         path: the file.
-        choose: called with the number of frames that decode, returns the frame numbers wanted, in any order;
-            it may be called again with a smaller number when a clip turns out to be cut off.
+        choose: called with the number of frames that decode, returns the requested frame numbers, in any order;
+            it may be called again with a smaller number if a clip turns out to be truncated.
         decoder: name of the video decoder; see :func:`decoder_names`.
-        look: handed the wanted frames as they come, a few at a time; what it makes of them is kept in their stead.
+        callback: called with the requested frames as they are decoded, a few at a time; its results are kept
+            instead of the frames.
 
     Raises:
-        DataError: the file is missing, unreadable, no clip or picture, or none of its frames decodes.
+        DataError: the file is missing, unreadable, neither clip nor image, or none of its frames decodes.
         SetupError: the decoder is not installed.
-        UsageError: the decoder's name is unknown, or ``choose`` asks for frames that do not exist.
+        UsageError: the decoder's name is unknown, or ``choose`` requests frames that do not exist.
     """
     if decoder not in _DECODERS:
         raise unknown_name("decoder", decoder, _DECODERS)
     path = Path(path)
     if image_format(_head(path)):
-        return _read_picture(path, choose, look)
-    return _DECODERS[decoder](path, choose, look)
+        return _read_image(path, choose, callback)
+    return _DECODERS[decoder](path, choose, callback)
 
 
 def decoder_names() -> tuple[str, ...]:
-    """The names of the video decoders."""
+    """Return the names of the video decoders."""
     return tuple(sorted(_DECODERS))
 
 
 def check_decoder(name: str) -> None:
-    """Refuse a decoder that is unknown or not installed, before any clip is opened.
+    """Raise unless a decoder is known and installed; to be called before any clip is opened.
 
     Raises:
         UsageError: the name is unknown.
@@ -91,21 +66,6 @@ def check_decoder(name: str) -> None:
         load_decord()
 
 
-def wanted(choose: Chooser, count: int, path: Path) -> list[int]:
-    """The sorted, distinct frame numbers that ``choose`` wants of ``count`` frames.
-
-    Raises:
-        UsageError: one of them does not exist.
-    """
-    numbers = sorted({int(i) for i in choose(count)})
-    outside = [i for i in numbers if not 0 <= i < count]
-    if outside:
-        raise UsageError(
-            f"frame {outside[0]} was asked of {path}, which has {count} frames", f"numbers run from 0 to {count - 1}"
-        )
-    return numbers
-
-
 def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
@@ -114,39 +74,40 @@ def _head(path: Path) -> bytes:
         raise DataError(f"{path} does not exist", "check the path, and that the disk is mounted") from error
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{path} can not be read: {why}", "check what it is and its permissions") from error
+        raise DataError(f"{path} cannot be read: {why}", "check that it is a file, and its permissions") from error
     if not head:
         raise DataError(f"{path} is empty", "copy or download it again")
     return head
 
 
-def _read_picture(path: Path, choose: Chooser, look: Look | None) -> Reading:
+def _read_image(path: Path, choose: Chooser, callback: FrameCallback[Any] | None) -> Reading[Any]:
     try:
         image = decode_image(path.read_bytes())
     except OSError as error:
-        raise DataError(f"{path} can not be read: {error.strerror}", "check the file and its disk") from error
+        raise DataError(f"{path} cannot be read: {error.strerror}", "check the file and its disk") from error
     except DataError as error:
         raise DataError(f"{path}: {error.message}", error.hint) from error
-    height, width = image.shape[:2]
-    keeper = Keeper(look)
-    for number in wanted(choose, 1, path):
-        keeper.add(Frame(number, None, image))
-    keeper.finish()
-    return Reading(1, width, height, None, keeper.frames, {}, "image", keeper.seen)
+    collected = FrameCollector(callback)
+    collected.size = image.shape[0], image.shape[1]
+    numbers = requested_frames(choose, 1, path)
+    for number in numbers:
+        collected.add(Frame(number, None, image))
+    collected.flush()
+    return collected.reading(numbers, 1, None, "image")
 
 
-def _read_with_pyav(path: Path, choose: Chooser, look: Look | None) -> Reading:
+def _read_with_pyav(path: Path, choose: Chooser, callback: FrameCallback[Any] | None) -> Reading[Any]:
     from dfbench.media.pyav_decoder import read_clip
 
-    return read_clip(path, choose, look)
+    return read_clip(path, choose, callback)
 
 
-def _read_with_decord(path: Path, choose: Chooser, look: Look | None) -> Reading:
+def _read_with_decord(path: Path, choose: Chooser, callback: FrameCallback[Any] | None) -> Reading[Any]:
     from dfbench.media.decord_decoder import read_clip
 
-    return read_clip(path, choose, look)
+    return read_clip(path, choose, callback)
 
 
-_DECODERS: Mapping[str, Callable[[Path, Chooser, Look | None], Reading]] = MappingProxyType(
+_DECODERS: Mapping[str, Callable[[Path, Chooser, FrameCallback[Any] | None], Reading[Any]]] = MappingProxyType(
     {"pyav": _read_with_pyav, "decord": _read_with_decord}
 )

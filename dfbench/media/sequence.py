@@ -1,51 +1,52 @@
-"""Read an image sequence, whose images are the frames of one clip, as if it were one."""
+"""Read an image sequence: a folder, or a folder inside an archive, whose images are the frames of one clip."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError
+from dfbench.media.frames import Chooser, Frame, FrameCallback, FrameCollector, Reading, T, requested_frames
 from dfbench.media.images import MAGIC_BYTES, decode_image, image_format
-from dfbench.media.keeper import Frame, Keeper, Look
-from dfbench.media.reader import Chooser, Reading, wanted
 from dfbench.schema.media import sequence_order
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"})
 
 
-class Pictures(Protocol):
-    """Where the images of a sequence lie."""
+class ImageSource(Protocol):
+    """Lists and loads the images of a sequence."""
 
     def names(self) -> Sequence[str]:
-        """File names of all images, in any order.
+        """Return the file names of all images, in any order.
 
         Raises:
-            DataError: the place can not be read.
+            DataError: the folder or archive cannot be read.
         """
         ...
 
     def load(self, names: Sequence[str]) -> Mapping[str, bytes]:
-        """The bytes of some of the images; those that can not be read are left away."""
+        """Return the bytes of some of the images; those that cannot be read are omitted."""
         ...
 
 
-class FolderPictures:
-    """The images that lie directly in a folder; links are followed only to files inside it."""
+class FolderImages:
+    """The images directly in a folder; symbolic links are followed only to files inside it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def names(self) -> Sequence[str]:
-        """See :meth:`Pictures.names`; hidden files and what has no picture's extension are passed over."""
+        """See :meth:`ImageSource.names`; hidden files and files without an image extension are skipped."""
         try:
             found = list(self.folder.iterdir())
         except OSError as error:
-            raise DataError(f"{self.folder} can not be read: {error.strerror}", "check path and rights") from error
+            raise DataError(
+                f"{self.folder} cannot be read: {error.strerror}", "check the path and its permissions"
+            ) from error
         home = self.folder.resolve()
         return [
             p.name
@@ -57,7 +58,7 @@ class FolderPictures:
         ]
 
     def load(self, names: Sequence[str]) -> Mapping[str, bytes]:
-        """See :meth:`Pictures.load`."""
+        """See :meth:`ImageSource.load`."""
         out = {}
         for name in names:
             try:
@@ -67,49 +68,52 @@ class FolderPictures:
         return out
 
 
-def read_sequence(pictures: Pictures, choose: Chooser, where: str, look: Look | None = None) -> Reading:
-    """Decode the wanted images of a sequence.
+@overload
+def read_sequence(images: ImageSource, choose: Chooser, name: str, callback: None = ...) -> Reading[Any]: ...
+@overload
+def read_sequence(images: ImageSource, choose: Chooser, name: str, callback: FrameCallback[T] = ...) -> Reading[T]: ...
+def read_sequence(
+    images: ImageSource, choose: Chooser, name: str, callback: FrameCallback[Any] | None = None
+) -> Reading[Any]:
+    """Decode the requested images of a sequence.
 
-    Frames are numbered by their place in the numerical order of the file names: gaps in the names are no gaps in the
-    numbers, and 10 comes after 9.
+    Frames are numbered by their position in the numerical order of the file names: gaps in the names are no gaps in
+    the numbers, and 10 comes after 9.
 
     Args:
-        pictures: the images.
-        choose: number of images -> numbers wanted; see :func:`dfbench.media.reader.read`.
-        where: what to call the sequence in messages.
-        look: what to do with them; see :func:`dfbench.media.reader.read`.
+        images: the images.
+        choose: number of images -> requested frame numbers; see :func:`dfbench.media.reader.read`.
+        name: name of the sequence for messages.
+        callback: see :func:`dfbench.media.reader.read`.
 
     Raises:
-        DataError: there is no image, or none of the wanted ones decodes.
-        UsageError: ``choose`` asks for images that do not exist.
+        DataError: there is no image, or none of the requested ones decodes.
+        UsageError: ``choose`` requests images that do not exist.
     """
-    names = sorted(pictures.names(), key=sequence_order)
+    names = sorted(images.names(), key=sequence_order)
     if not names:
-        raise DataError(f"{where} holds no image", "copy or unpack it again")
-    numbers = wanted(choose, len(names), Path(where))
-    # Image 0 stands in where nothing is wanted, so that a damaged sequence does not pass for readable.
-    asked = numbers or [0]
-    keeper = Keeper(look if numbers else None)
+        raise DataError(f"{name} holds no image", "copy or unpack it again")
+    numbers = requested_frames(choose, len(names), Path(name))
+    collected = FrameCollector(callback if numbers else None)
     errors: dict[int, str] = {}
-    for number in asked:
+    # If nothing is requested, image 0 is decoded, so that a damaged sequence does not count as readable.
+    for number in numbers or [0]:
         try:
-            picture = _decode(pictures.load([names[number]]).get(names[number]))
+            image = _decode(images.load([names[number]]).get(names[number]))
         except DataError as error:
             errors[number] = f"{names[number]}: {error.message}"
         else:
-            keeper.add(Frame(number, None, picture))
-    keeper.finish()
-    if keeper.size is None:
+            collected.add(Frame(number, None, image))
+    collected.flush()
+    if collected.size is None:
         first = next(iter(errors.values()))
-        raise DataError(f"no image of {where} that is wanted decodes: {first}", "copy or unpack it again")
-    height, width = keeper.size
-    frames, seen = keeper.of(numbers)
-    return Reading(len(names), width, height, None, frames, errors if numbers else {}, "image", seen)
+        raise DataError(f"no requested image of {name} decodes: {first}", "copy or unpack it again")
+    return collected.reading(numbers, len(names), None, "image", errors)
 
 
 def _decode(data: bytes | None) -> NDArray[np.uint8]:
     if data is None:
-        raise DataError("it can not be read", "check the file and its disk")
+        raise DataError("it cannot be read", "check the file and its disk")
     if image_format(data[:MAGIC_BYTES]) is None:
-        raise DataError("not a picture in a known format", "JPEG, PNG, WebP, BMP, TIFF and JPEG 2000 are read")
+        raise DataError("not an image in a known format", "supported: JPEG, PNG, WebP, BMP, TIFF and JPEG 2000")
     return decode_image(data)

@@ -1,4 +1,4 @@
-"""All frames of a clip one after the other, for whoever draws on them or encodes them anew."""
+"""Iterate over all frames of a clip, for code that draws on them or encodes them again."""
 
 from __future__ import annotations
 
@@ -8,60 +8,60 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from dfbench.media.keeper import Frame
+from dfbench.media.frames import Frame
 from dfbench.media.reader import read
 
-_WAITING = 2
-"""Lots of frames that are decoded ahead of the reader."""
+_BATCHES_AHEAD = 2
+"""Batches of frames that are decoded ahead of the consumer."""
 
 
-class _Left(Exception):  # noqa: N818 - an outcome, not a fault
-    """Nobody wants the rest of the frames."""
+class _Abandoned(Exception):  # noqa: N818 - an outcome, not a fault
+    """Raised in the decoding thread if the consumer stopped early."""
 
 
 def stream_frames(path: Path, decoder: str = "pyav") -> Iterator[Frame]:
-    """Every frame that decodes, in rising order; few of them are in memory, however long the clip.
+    """Yield every frame that decodes, in rising order, with few frames in memory at a time.
 
-    :func:`dfbench.media.reader.read` hands frames out as it comes to them. Here it does so in a thread of its own, in
-    one pass over the clip, and those who take the frames set the pace.
+    :func:`dfbench.media.reader.read` runs in a thread of its own, in one pass over the clip, and waits for the
+    consumer.
 
     Args:
-        path: a clip or a picture.
-        decoder: name of the video reader.
+        path: a clip or an image.
+        decoder: name of the video decoder.
 
     Raises:
         DataError: see :func:`dfbench.media.reader.read`.
     """
-    lots: queue.Queue[Sequence[Frame] | None] = queue.Queue(_WAITING)
-    left = threading.Event()
+    batches: queue.Queue[Sequence[Frame] | None] = queue.Queue(_BATCHES_AHEAD)
+    abandoned = threading.Event()
 
-    def hand_out(lot: Sequence[Frame] | None) -> None:
-        while not left.is_set():
+    def put(batch: Sequence[Frame] | None) -> None:
+        while not abandoned.is_set():
             try:
-                return lots.put(lot, timeout=0.1)
+                return batches.put(batch, timeout=0.1)
             except queue.Full:
                 continue
-        raise _Left
+        raise _Abandoned
 
-    def look(frames: Sequence[Frame]) -> Sequence[None]:
-        hand_out(tuple(frames))
+    def put_frames(frames: Sequence[Frame]) -> Sequence[None]:
+        put(tuple(frames))
         return [None] * len(frames)
 
     def decode() -> None:
         try:
-            read(path, range, decoder, look)
+            read(path, range, decoder, put_frames)
         finally:
-            hand_out(None)
+            put(None)
 
     last = -1
     with ThreadPoolExecutor(1) as pool:
         decoding = pool.submit(decode)
         try:
-            while (lot := lots.get()) is not None:
-                for frame in lot:
-                    if frame.index > last:  # a clip that needs another way of reading begins anew
+            while (batch := batches.get()) is not None:
+                for frame in batch:
+                    if frame.index > last:  # a clip that has to be read by another method starts again
                         last = frame.index
                         yield frame
         finally:
-            left.set()
+            abandoned.set()
         decoding.result()

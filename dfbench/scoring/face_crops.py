@@ -11,16 +11,17 @@ from joblib import Parallel, delayed
 
 from dfbench.degrade import Condition, parse
 from dfbench.errors import DfbenchError, UsageError, unknown_name
-from dfbench.faces.detectors import DetectorChoice
+from dfbench.faces.base import DetectorChoice
 from dfbench.faces.profiles import get_profile
 from dfbench.manifest.degraded import Degrader
 from dfbench.preparation.derived.degrade import check_condition
-from dfbench.preparation.execution.memory import give_back
-from dfbench.preparation.execution.shard_worker import face_detector, one_thread
+from dfbench.preparation.execution.shard_worker import face_detector, one_thread, release_memory
 from dfbench.preparation.execution.subprocess_worker import Child, WorkerDied, crew
+from dfbench.preparation.extraction.clip_faces import ExtractionSettings
 from dfbench.preparation.extraction.optional_columns import Extras
-from dfbench.preparation.extraction.rows import GIVEN_UP, Cropper, Row, unreadable_rows
+from dfbench.preparation.extraction.rows import Row, unreadable_rows
 from dfbench.preparation.extraction.scene import Scene
+from dfbench.preparation.extraction.scene_reader import GIVEN_UP
 from dfbench.preparation.planning.sampling import MediaJob
 from dfbench.schema.media import Media
 from dfbench.schema.sampling import FACE_RULES, FaceRule, FrameSampling
@@ -83,7 +84,7 @@ def parse_condition(text: str) -> Condition:
 
 def look_at(path: Path, how: Looking) -> list[Row]:
     """The manifest rows of one file, with crops, by rising frame and face; labels in them mean nothing."""
-    cropper = Cropper(
+    settings = ExtractionSettings(
         (how.size,),
         get_profile(how.profile),
         face_detector(how.detector),
@@ -93,8 +94,8 @@ def look_at(path: Path, how: Looking) -> list[Row]:
     )
     with one_thread():
         job = MediaJob(_media(path), how.sampling)
-        rows = Scene([job], path.parent, cropper).rows(job)
-        give_back()
+        rows = Scene([job], path.parent, settings).rows(job)
+        release_memory()
         return rows if how.condition.is_clean else _degraded(rows, path, how)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dfbench.config import weights_home
 from dfbench.errors import ModelError, UsageError
-from dfbench.faces.detectors import DetectorChoice, face_detector_names
+from dfbench.faces.base import DetectorChoice
+from dfbench.faces.detectors import face_detector_names
 from dfbench.models.build import check_size
 from dfbench.models.card import Intended, WeightCard, check_card, crop_mismatch, read_card
 from dfbench.models.files import check_file

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dfbench.faces.detectors import FaceDetector, build_face_detector
+from dfbench.faces.base import FaceDetector
+from dfbench.faces.detectors import build_face_detector
 from dfbench.media.images import decode_image
 
 

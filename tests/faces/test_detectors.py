@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfbench.errors import DataError, UsageError
-from dfbench.faces.boxes import suppress
-from dfbench.faces.centerface import input_size
-from dfbench.faces.detectors import Face, FaceDetector, build_face_detector, face_detector_names, largest_first
+from dfbench.faces.base import Face, FaceDetector, largest_first
+from dfbench.faces.centerface import input_size, suppress
+from dfbench.faces.detectors import build_face_detector, face_detector_names
 from dfbench.media.reader import read
 
 # Eyes, nose and mouth corners marked by hand (pupils, tip of the nose), good to about two pixels.

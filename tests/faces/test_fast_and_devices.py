@@ -8,13 +8,14 @@ import cv2
 import numpy as np
 import onnxruntime
 import pytest
+from dfbench.faces.bundled_weights import ONET, load
 
 from dfbench.errors import SetupError, UsageError
+from dfbench.faces.base import Face, FaceDetector
 from dfbench.faces.centerface import smaller_long_side
 from dfbench.faces.centerface_onet import CenterFaceDetector
-from dfbench.faces.detectors import Face, FaceDetector, build_face_detector
+from dfbench.faces.detectors import build_face_detector
 from dfbench.faces.session import CPU, CUDA, session
-from dfbench.faces.weights import ONET, load
 from dfbench.media.reader import read
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from dfbench.faces.model_files import find_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.faces import pairing
+from dfbench.faces.base import DetectorChoice, Face
 from dfbench.faces.crops import crop
-from dfbench.faces.detectors import DetectorChoice, Face, build_face_detector
-from dfbench.faces.files import find_model
+from dfbench.faces.detectors import build_face_detector
 from dfbench.faces.profile_match import pair, served_profile
 from dfbench.faces.profiles import get_profile
 
@@ -163,7 +164,7 @@ def test_the_approximate_square_rounds_our_box() -> None:
 def _no_configured_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("DFBENCH_DLIB_PREDICTOR", raising=False)
     monkeypatch.delenv("DFBENCH_INSIGHTFACE_MODEL", raising=False)
-    monkeypatch.setattr("dfbench.faces.files.config_files", lambda: [tmp_path / "dfbench.toml"])
+    monkeypatch.setattr("dfbench.faces.model_files.config_files", lambda: [tmp_path / "dfbench.toml"])
 
 
 def test_without_dlib_a_peers_profile_is_approximate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,7 +267,7 @@ def test_dlib_finds_what_the_others_find(
 
 
 def test_frames_without_a_second_sight_drop_out(predictor: Path, astronaut: np.ndarray) -> None:
-    from dfbench.preparation.extraction.optional_columns import look_again
+    from dfbench.preparation.extraction.optional_columns import require_face_in_crop
 
     class Blind:
         name = fingerprint = "blind"
@@ -276,9 +277,9 @@ def test_frames_without_a_second_sight_drop_out(predictor: Path, astronaut: np.n
             return False
 
     face = build_face_detector("dlib", model=predictor).detect([astronaut])[0][0]
-    look_again(astronaut, face, get_profile("dfb256-nodrop"), Blind())  # type: ignore[arg-type]
+    require_face_in_crop(astronaut, face, get_profile("dfb256-nodrop"), Blind())  # type: ignore[arg-type]
     with pytest.raises(DataError, match="not found again") as error:
-        look_again(astronaut, face, get_profile("dfb256"), Blind())  # type: ignore[arg-type]
+        require_face_in_crop(astronaut, face, get_profile("dfb256"), Blind())  # type: ignore[arg-type]
     assert "dfb256-nodrop" in error.value.hint
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfbench.errors import DataError, UsageError
-from dfbench.faces.detectors import Face
+from dfbench.faces.base import Face
 from dfbench.faces.profiles import get_profile, profile_names
 
 # Targets of five textbook points at 256 and 224 pixels, as DeepfakeBench's own code gives them.

@@ -85,7 +85,7 @@ def _no_downloads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.delenv("DFBENCH_INSIGHTFACE_MODEL", raising=False)
-    monkeypatch.setattr("dfbench.faces.files.config_files", lambda: [tmp_path / "dfbench.toml"])
+    monkeypatch.setattr("dfbench.faces.model_files.config_files", lambda: [tmp_path / "dfbench.toml"])
 
 
 def spots(*places: tuple[int, int]) -> np.ndarray:

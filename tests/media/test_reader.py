@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from dfbench.errors import DataError, UsageError
-from dfbench.media.reader import Reading, decoder_names, read
+from dfbench.media.frames import Reading
+from dfbench.media.reader import decoder_names, read
 
 Make = Callable[..., Path]
 DecodeAll = Callable[[Path], list[np.ndarray]]
@@ -285,11 +286,11 @@ def test_audio_only_folder_and_missing_file(tmp_path: Path) -> None:
     audio_only(tmp_path / "sound.mp4")
     with pytest.raises(DataError, match="no video stream, only audio"):
         read(tmp_path / "sound.mp4", every(1))
-    with pytest.raises(DataError, match="can not be read"):
+    with pytest.raises(DataError, match="cannot be read"):
         read(tmp_path, every(1))
     with pytest.raises(DataError, match="does not exist"):
         read(tmp_path / "nowhere.mp4", every(1))
-    with pytest.raises(DataError, match="can not be read"):
+    with pytest.raises(DataError, match="cannot be read"):
         read(Path("a\0b"), every(1))
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import dfbench
 from dfbench.errors import DataError, UsageError
+from dfbench.faces.base import Face
 from dfbench.faces.crops import crop, crop_region
-from dfbench.faces.detectors import Face
 from dfbench.faces.profiles import get_profile
 from dfbench.manifest.manifest import Manifest
 from dfbench.media.images import decode_image
@@ -262,7 +262,7 @@ def test_optional_columns_open_with_datasets(with_patches: Manifest, tmp_path: P
 
 def test_a_provider_that_does_not_keep_its_word(corners: Callable[[type], None]) -> None:
     from dfbench.errors import SetupError
-    from dfbench.faces.landmarks import build_landmark_provider, landmark_provider_names, place
+    from dfbench.faces.landmarks import build_landmark_provider, checked_landmarks, landmark_provider_names
 
     class Short(Corners):
         def find(self, image: np.ndarray, face: Face) -> np.ndarray:
@@ -274,7 +274,7 @@ def test_a_provider_that_does_not_keep_its_word(corners: Callable[[type], None])
     corners(Short)
     assert landmark_provider_names() == ("corners",)
     with pytest.raises(DataError, match=r"\(4, 2\), not \(5, 2\)"):
-        place(build_landmark_provider("corners"), np.zeros((9, 9, 3), np.uint8), face_at(5, 5, 1, 0))
+        checked_landmarks(build_landmark_provider("corners"), np.zeros((9, 9, 3), np.uint8), face_at(5, 5, 1, 0))
     with pytest.raises(UsageError, match="unknown landmark provider"):
         build_landmark_provider("dense-106")
     corners(Dumb)

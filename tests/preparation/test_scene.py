@@ -13,8 +13,8 @@ import pytest
 from dfbench.faces.centerface_onet import CenterFaceDetector
 from dfbench.manifest.stored_geometry import whole_image_matrix
 from dfbench.media.encode import write_clip
+from dfbench.media.frames import BATCH_FRAMES
 from dfbench.media.images import decode_image, encode_png
-from dfbench.media.keeper import AT_ONCE
 from dfbench.media.reader import read
 from dfbench.mini import MiniSettings, generate
 from dfbench.preparation.planning.request import Request, resolve
@@ -141,7 +141,7 @@ def test_a_followed_face_that_leaves_gives_rows_without_a_face(tree_copy, tmp_pa
     count = len(frames)
     rows = made(tree_copy, tmp_path / "track", frames=count, face_rule="track").query("media_path == @TWO")
     assert rows["status"].tolist() == ["ok"] * (count - 2) + ["no_face"] * 2
-    assert rows["reason"].iloc[-1] == "the followed face is not in this frame, only others"
+    assert rows["reason"].iloc[-1] == "the tracked face is not in this frame, only other faces"
     assert set(sides(rows[rows["status"] == "ok"])) == {"left"}
     largest = made(tree_copy, tmp_path / "largest", frames=count).query("media_path == @TWO")
     assert sides(largest)[-1] == "right"
@@ -295,15 +295,15 @@ def test_totals_and_their_shortfall(tree, tmp_path):
 def test_clips_looked_at_in_other_parts_give_the_same(tree, tmp_path, monkeypatch, detector, at_once):
     options = {"frames": None, "sampling": ["all"], "splits": ["val"], "face_detector": detector}
     whole = made(tree, tmp_path / "whole", **options)
-    monkeypatch.setattr("dfbench.media.keeper.AT_ONCE", at_once)
+    monkeypatch.setattr("dfbench.media.frames.BATCH_FRAMES", at_once)
     parts = made(tree, tmp_path / "parts", **options)
     assert whole["sample_id"].tolist() == parts["sample_id"].tolist()
     assert whole["sha256_64"].tolist() == parts["sha256_64"].tolist()
-    assert (whole.groupby("media_id").size() > min(at_once, AT_ONCE)).all()
+    assert (whole.groupby("media_id").size() > min(at_once, BATCH_FRAMES)).all()
 
 
 def test_a_part_ends_where_the_detector_looks_fully_again():
-    assert AT_ONCE % CenterFaceDetector.REFRESH == 0
+    assert BATCH_FRAMES % CenterFaceDetector.REFRESH == 0
 
 
 # Sequences and ready-made crops

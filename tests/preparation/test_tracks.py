@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfbench.faces.detectors import Face
-from dfbench.preparation.extraction.change_maps import LONGEST_SIDE, difference, reduced, track_changes
-from dfbench.preparation.extraction.face_selection import Candidates, choose, follow, most_changed
+from dfbench.faces.base import Face
+from dfbench.preparation.extraction.change_maps import track_changes
+from dfbench.preparation.extraction.face_selection import TrackCandidates, choose, follow, most_changed
 from dfbench.preparation.extraction.face_tracks import build_tracks, overlap
+from dfbench.preparation.extraction.registration import LONGEST_SIDE, difference, reduced
 
 
 def face(x: float, y: float, side: float) -> Face:
@@ -70,7 +71,7 @@ def test_one_track_needs_no_look_at_the_frames_and_two_do():
     assert choose(alone, "manipulated") == {0: (0,), 1: ()}
     assert choose({0: [], 1: []}, "manipulated") == {0: (), 1: ()}
     open_question = choose({0: [face(50, 50, 30), face(200, 50, 20)]}, "manipulated")
-    assert isinstance(open_question, Candidates)
+    assert isinstance(open_question, TrackCandidates)
     big, small = open_question.tracks
     assert big.area > small.area
     assert most_changed((big, small), []) is big

@@ -93,7 +93,7 @@ def recrop(
             f"prepare it with them: dfbench prepare {info.dataset} --patch --out DIR",
         )
     name = served_profile(profile or info.profile, info.profile, info.face_detector)
-    wanted = check_sizes(sizes or get_profile(name).usual_sizes)
+    wanted = check_sizes(sizes or get_profile(name).default_sizes)
     # Masks were cut from videos that are not needed here.
     extras = tuple(group for group in info.extras if group not in ("patch", "masks"))
     recipe = _recipe(source, name, wanted)

@@ -5,33 +5,53 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dfbench.faces.detectors import Face
-from dfbench.preparation.extraction.face_tracks import Track, build_tracks
+from dfbench.faces.base import Face
+from dfbench.media.frames import Reading
+from dfbench.preparation.extraction.change_maps import ForgeryComparison
+from dfbench.preparation.extraction.clip_faces import FaceChoice, FrameFaces
+from dfbench.preparation.extraction.face_tracks import FaceTrack, build_tracks
+from dfbench.schema.media import Media
 from dfbench.schema.sampling import FaceRule
 
 NO_FACE = "no face found"
-OTHER_FACES = "the followed face is not in this frame, only others"
+OTHER_FACES = "the tracked face is not in this frame, only other faces"
 
 Faces = Mapping[int, Sequence[Face]]
-Choice = Mapping[int, tuple[int, ...]]
-"""Frame index -> positions of the chosen faces, the largest first; empty where none is."""
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """What a rule leaves open: one of these tracks, the likeliest by size first."""
+class TrackCandidates:
+    """The tracks among which a face rule cannot decide by boxes alone, largest first."""
 
-    tracks: tuple[Track, ...]
+    tracks: tuple[FaceTrack, ...]
 
 
-def choose(faces: Faces, rule: FaceRule) -> Choice | Candidates:
-    """Apply a rule to a clip's faces.
+def select_faces(
+    media: Media, reading: Reading[FrameFaces], rule: FaceRule, comparison: ForgeryComparison
+) -> FaceChoice:
+    """Choose the faces of a clip that become rows.
 
     Args:
-        faces: frame index -> faces, the largest first.
-        rule: ``largest``: the first face of each frame; ``all``: every face; ``track``: of each frame the face of
-            the track with the largest area in sum; ``manipulated``: the same where there is only one track, and
-            otherwise a matter of what the frames show.
+        media: the clip.
+        reading: the faces of its requested frames.
+        rule: see :func:`choose`.
+        comparison: what forgeries changed, for the rule ``manipulated``.
+    """
+    faces = {index: frame.faces for index, frame in reading.results.items()}
+    choice = choose(faces, rule)
+    if not isinstance(choice, TrackCandidates):
+        return choice
+    return follow(faces, most_changed(choice.tracks, comparison.changes(media, reading, choice.tracks)))
+
+
+def choose(faces: Faces, rule: FaceRule) -> FaceChoice | TrackCandidates:
+    """Apply a face rule to the boxes of a clip's faces.
+
+    Args:
+        faces: frame index -> faces, largest first.
+        rule: ``largest``: the first face of each frame; ``all``: every face; ``track``: the face of each frame that
+            is in the track with the largest total area; ``manipulated``: the same if there is only one track,
+            otherwise the content of the frames decides.
 
     Returns:
         The choice, or for ``manipulated`` the tracks to choose from.
@@ -43,24 +63,24 @@ def choose(faces: Faces, rule: FaceRule) -> Choice | Candidates:
     tracks = tuple(sorted(build_tracks(faces), key=lambda track: -track.area))  # stable: the earlier of equals first
     if rule == "track" or len(tracks) < 2:
         return follow(faces, tracks[0] if tracks else None)
-    return Candidates(tracks)
+    return TrackCandidates(tracks)
 
 
-def follow(faces: Faces, track: Track | None) -> Choice:
-    """Of each frame the face of one track."""
+def follow(faces: Faces, track: FaceTrack | None) -> FaceChoice:
+    """Choose the face of one track in each frame."""
     members = track.members if track is not None else {}
     return {frame: (members[frame],) if frame in members else () for frame in faces}
 
 
-def most_changed(tracks: Sequence[Track], changes: Sequence[Sequence[float]]) -> Track:
-    """The track that forgeries changed most.
+def most_changed(tracks: Sequence[FaceTrack], changes: Sequence[Sequence[float]]) -> FaceTrack:
+    """Return the track that forgeries changed most.
 
     Args:
-        tracks: the likeliest by size first.
-        changes: for each forgery that could be compared, how much every track changed. Each forgery counts alike.
+        tracks: the tracks, largest first.
+        changes: for each forgery that could be compared, how much every track changed. Each forgery has equal weight.
 
     Returns:
-        The first track where nothing could be compared.
+        The first track if nothing could be compared.
     """
     sums = [0.0] * len(tracks)
     for change in changes:

@@ -1,4 +1,4 @@
-"""Follow faces through the wanted frames of a clip by the overlap of their boxes."""
+"""Track faces through the requested frames of a clip by the overlap of their boxes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dfbench.faces.detectors import Face
+from dfbench.faces.base import Face
 
 SMALLEST_OVERLAP = 0.25
-"""Least intersection over union of the doubled boxes of one person in neighbouring wanted frames.
+"""Least intersection over union of the doubled boxes of one person in neighbouring requested frames.
 
-Boxes are doubled about their centres since wanted frames may lie a second apart: two boxes of one size pass if their
-centres are at most 1.2 widths apart.
+Boxes are doubled about their centres because requested frames may be a second apart: two boxes of equal size pass if
+their centres are at most 1.2 widths apart.
 """
 
 
 @dataclass(frozen=True)
-class Track:
-    """One person's faces.
+class FaceTrack:
+    """The faces of one person.
 
     Attributes:
         members: frame index -> position among the faces of that frame.
@@ -31,17 +31,17 @@ class Track:
     area: float
 
 
-def build_tracks(faces: Mapping[int, Sequence[Face]]) -> tuple[Track, ...]:
-    """Join faces to tracks, frame by frame, the best overlap first.
+def build_tracks(faces: Mapping[int, Sequence[Face]]) -> tuple[FaceTrack, ...]:
+    """Join faces to tracks, frame by frame, best overlap first.
 
-    A face joins the track whose last box it overlaps best, however long ago that was seen; a face that overlaps none
-    enough begins a track. No two faces of a frame are in one track.
+    A face joins the track whose last box it overlaps best, however many frames ago that was; a face that overlaps no
+    track enough starts a new one. No two faces of a frame are in the same track.
 
     Args:
         faces: frame index -> faces of that frame.
 
     Returns:
-        All tracks, in the order of their first faces.
+        All tracks, in order of their first faces.
     """
     members: list[dict[int, int]] = []
     areas: list[float] = []
@@ -49,26 +49,26 @@ def build_tracks(faces: Mapping[int, Sequence[Face]]) -> tuple[Track, ...]:
     for frame in sorted(faces):
         boxes = [np.asarray(face.box, np.float64) for face in faces[frame]]
         pairs = [(-overlap(last[t], box), t, p) for p, box in enumerate(boxes) for t in range(len(last))]
-        home: dict[int, int] = {}
+        track_of: dict[int, int] = {}
         taken: set[int] = set()
-        for negated, track, place in sorted(pairs):
-            if -negated >= SMALLEST_OVERLAP and place not in home and track not in taken:
-                home[place] = track
+        for negated, track, position in sorted(pairs):
+            if -negated >= SMALLEST_OVERLAP and position not in track_of and track not in taken:
+                track_of[position] = track
                 taken.add(track)
-        for place, box in enumerate(boxes):
-            track = home.get(place, len(members))
+        for position, box in enumerate(boxes):
+            track = track_of.get(position, len(members))
             if track == len(members):
                 members.append({})
                 areas.append(0.0)
                 last.append(box)
-            members[track][frame] = place
+            members[track][frame] = position
             areas[track] += _area(box)
             last[track] = box
-    return tuple(Track(m, a) for m, a in zip(members, areas, strict=True))
+    return tuple(FaceTrack(m, a) for m, a in zip(members, areas, strict=True))
 
 
 def overlap(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
-    """Intersection over union of two boxes (4,) x1 y1 x2 y2, each doubled about its centre."""
+    """Return the intersection over union of two boxes (4,) x1 y1 x2 y2, each doubled about its centre."""
     a, b = _doubled(first), _doubled(second)
     low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
     common = float(np.prod(np.maximum(high - low, 0.0)))

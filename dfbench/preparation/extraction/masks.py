@@ -1,4 +1,4 @@
-"""The mask columns: what a fake's mask video marks as manipulated, cut out like the face itself."""
+"""The mask columns: what a fake's mask video marks as manipulated, cropped like the face itself."""
 
 from __future__ import annotations
 
@@ -10,43 +10,44 @@ from dfbench.datasets.ffpp import find_mask
 from dfbench.errors import DfbenchError, UsageError
 from dfbench.faces.crops import crop
 from dfbench.manifest.stored_geometry import face_of
+from dfbench.media.frames import Frame
 from dfbench.media.images import encode_png, pixel_hash
-from dfbench.media.reader import Frame, read
-from dfbench.preparation.extraction.rows import Cropper, Row
+from dfbench.media.reader import read
+from dfbench.preparation.extraction.clip_faces import Columns, ExtractionSettings
+from dfbench.preparation.extraction.rows import Row
 from dfbench.schema.media import FAKE, Media
 
 MASKED_SETS = ("ff++", "dfd")
 
 
 def check_masks(dataset: str, masks: bool) -> bool:
-    """Refuse masks of a data set that has none.
+    """Return ``masks``, whether mask columns are requested.
 
     Raises:
-        UsageError: it has none.
+        UsageError: they are requested, and the data set has no mask videos.
     """
     if masks and dataset not in MASKED_SETS:
         raise UsageError(
-            f"the data set {dataset!r} has no mask videos", f"leave --masks away; {' and '.join(MASKED_SETS)} have them"
+            f"the data set {dataset!r} has no mask videos", f"drop --masks; {' and '.join(MASKED_SETS)} have them"
         )
     return masks
 
 
 def without_mask(media: Sequence[Media], root: Path, masks: bool) -> tuple[str, ...]:
-    """A sentence on fakes that have no mask video, where masks are wanted."""
+    """Return a warning about fakes without a mask video, if masks are requested."""
     fakes = [m for m in media if m.label == FAKE] if masks else []
-    lone = [m for m in fakes if find_mask(m, root) is None]
-    if not lone:
+    lacking = [m for m in fakes if find_mask(m, root) is None]
+    if not lacking:
         return ()
-    return (
-        f"{len(lone)} of {len(fakes)} fakes have no mask video, for example {lone[0].media_id}: their masks are null",
-    )
+    example = lacking[0].media_id
+    return (f"{len(lacking)} of {len(fakes)} fakes have no mask video, for example {example}: their masks are null",)
 
 
-def with_masks(rows: Sequence[Row], media: Media, root: Path, cropper: Cropper) -> list[Row]:
-    """The rows of a clip with their mask columns, where it has a mask video.
+def with_masks(rows: Sequence[Row], media: Media, root: Path, settings: ExtractionSettings) -> list[Row]:
+    """Return the rows of a clip with mask columns, if it has a mask video.
 
-    They stay null for reals, beyond the end of a mask video (many are shorter than their clips), and where it has
-    another size than the clip or does not decode.
+    The columns stay null for reals, beyond the end of a mask video (many are shorter than their clips), and where its
+    frames differ in size from those of the clip or do not decode.
     """
     faces = [row for row in rows if row.get("status") == "ok" and row.get("box") is not None]
     path = find_mask(media, root) if media.label == FAKE else None
@@ -54,33 +55,29 @@ def with_masks(rows: Sequence[Row], media: Media, root: Path, cropper: Cropper) 
         return list(rows)
     in_frame = {index: list(same) for index, same in groupby(faces, key=lambda row: int(row["frame_index"]))}
 
-    def cut(frame: Frame) -> list[Row]:
-        height, width = frame.image.shape[:2]
-        here = in_frame[frame.index]
-        return [
-            _columns(frame, row, cropper) if (row["width"], row["height"]) == (width, height) else {} for row in here
-        ]
+    def crop_masks(frames: Sequence[Frame]) -> list[list[Columns]]:
+        return [[_mask_columns(frame, row, settings) for row in in_frame[frame.index]] for frame in frames]
 
     try:
-        found = read(
-            path, lambda count: [i for i in in_frame if i < count], cropper.decoder, lambda fs: [*map(cut, fs)]
-        )
+        reading = read(path, lambda count: [i for i in in_frame if i < count], settings.decoder, crop_masks)
     except (DfbenchError, OSError):
         return list(rows)
     columns = {
-        row["sample_id"]: made
-        for index, glimpse in found.seen.items()
-        for row, made in zip(in_frame[index], glimpse.made, strict=True)
+        row["sample_id"]: of_row
+        for index, of_frame in reading.results.items()
+        for row, of_row in zip(in_frame[index], of_frame, strict=True)
     }
     return [row | columns.get(row["sample_id"], {}) for row in rows]
 
 
-def _columns(frame: Frame, row: Row, cropper: Cropper) -> Row:
+def _mask_columns(frame: Frame, row: Row, settings: ExtractionSettings) -> Columns:
     height, width = frame.image.shape[:2]
-    out: Row = {}
-    for size in cropper.sizes:
-        matrix = cropper.profile.matrix(face_of(row), size, width, height)
-        picture = crop(frame.image, matrix, size, cropper.profile.resampling)
-        out[f"mask_{size}"] = {"bytes": encode_png(picture), "path": None}
-        out[f"sha256_mask_{size}"] = pixel_hash(picture)
+    if (row["width"], row["height"]) != (width, height):
+        return {}
+    out: Columns = {}
+    for size in settings.sizes:
+        matrix = settings.profile.matrix(face_of(row), size, width, height)
+        pixels = crop(frame.image, matrix, size, settings.profile.resampling)
+        out[f"mask_{size}"] = {"bytes": encode_png(pixels), "path": None}
+        out[f"sha256_mask_{size}"] = pixel_hash(pixels)
     return out

@@ -1,4 +1,4 @@
-"""What a recipe can ask for beside the crops of a face: its patch, dense landmarks, a second look at the crop."""
+"""What a recipe can request beside the crops of a face: its patch, dense landmarks, a second detection in the crop."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import numpy as np
 import numpy.typing as npt
 
 from dfbench.errors import DataError
+from dfbench.faces.base import Face, FaceDetector
 from dfbench.faces.crops import crop
-from dfbench.faces.detectors import Face, FaceDetector
-from dfbench.faces.landmarks import LandmarkProvider, place
+from dfbench.faces.landmarks import LandmarkProvider, checked_landmarks
 from dfbench.faces.profiles import CropProfile
 from dfbench.preparation.extraction.patches import patch_columns
 
 
 @dataclass(frozen=True)
 class Extras:
-    """What is made of a face beside its crops.
+    """The optional columns of a manifest.
 
     Attributes:
-        patch: the patch columns.
-        masks: the mask columns, which come from a video of their own, see :mod:`dfbench.preparation.extraction.masks`.
-        provider: places dense landmarks.
-        dense: the column of dense landmarks: the provider's, or the face detector's own.
+        patch: whether to add the patch columns.
+        masks: whether to add the mask columns, see :mod:`dfbench.preparation.extraction.masks`.
+        provider: finds dense landmarks; None uses those of the face detector.
+        dense: whether to add the column of dense landmarks.
     """
 
     patch: bool = False
@@ -32,13 +32,17 @@ class Extras:
     dense: bool = False
 
     def columns(self, image: npt.NDArray[np.uint8], face: Face) -> dict[str, object]:
-        """The optional columns of one face.
+        """Return the optional columns of one face.
+
+        Args:
+            image: uint8 (height, width, 3), RGB: the whole frame.
+            face: the face in it.
 
         Raises:
-            DataError: a patch can not be placed, or the provider returned something else than its landmarks.
+            DataError: the patch lies outside the frame, or the provider returned something else than its landmarks.
         """
         out = patch_columns(image, face) if self.patch else {}
-        points = place(self.provider, image, face) if self.provider is not None else face.dense
+        points = checked_landmarks(self.provider, image, face) if self.provider is not None else face.dense
         if self.dense and points is not None:
             out["dense"] = points.astype(np.float32).reshape(-1)
         return out
@@ -47,20 +51,28 @@ class Extras:
 NO_EXTRAS = Extras()
 
 
-def look_again(image: npt.NDArray[np.uint8], face: Face, profile: CropProfile, detector: FaceDetector) -> None:
-    """The second look of profiles that drop frames whose crop shows no face.
+def require_face_in_crop(
+    image: npt.NDArray[np.uint8], face: Face, profile: CropProfile, detector: FaceDetector
+) -> None:
+    """Detect the face a second time in its crop, for profiles that drop frames where this fails.
+
+    Args:
+        image: uint8 (height, width, 3), RGB: the whole frame.
+        face: the face in it.
+        profile: the crop profile; without ``redetect_size`` nothing is checked.
+        detector: the face detector; without a method ``sees_face`` nothing is checked.
 
     Raises:
-        DataError: the face detector sees no face in the crop.
+        DataError: the face detector finds no face in the crop.
     """
-    size = profile.second_look
-    sees = getattr(detector, "sees_face", None)
-    if size is None or sees is None:
+    size = profile.redetect_size
+    sees_face = getattr(detector, "sees_face", None)
+    if size is None or sees_face is None:
         return
     height, width = image.shape[:2]
-    again = crop(image, profile.matrix(face, size, width, height), size, profile.resampling)
-    if not sees(again):
+    pixels = crop(image, profile.matrix(face, size, width, height), size, profile.resampling)
+    if not sees_face(pixels):
         raise DataError(
-            f"the face is not found again in its crop, and {profile.name} drops such frames",
+            f"the face is not detected in its crop, and {profile.name} drops such frames",
             f"the profile {profile.name}-nodrop keeps them",
         )

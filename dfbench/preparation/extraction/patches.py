@@ -1,8 +1,8 @@
-"""The patch of a face: the source around it, unwarped and lossless, from which any crop can be made later.
+"""The patch of a face: the frame around it, not resampled and lossless, from which any crop can be made later.
 
-It is the square with twice the side of the native crop and the same centre, upright, widened to whole pixels and
-clipped to the picture. The native crop fits in whatever its angle; so does every other profile's, with room to
-move and to grow.
+It is the square with twice the side of the native crop and the same centre, upright, extended to whole pixels and
+clipped to the frame. The native crop fits inside at any angle; so does that of every other profile, with a margin for
+shifts and larger crops.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dfbench.errors import DataError
+from dfbench.faces.base import Face
 from dfbench.faces.crops import Region
-from dfbench.faces.detectors import Face
 from dfbench.faces.profiles import get_profile
 from dfbench.media.images import encode_png, pixel_hash
 
@@ -23,10 +23,10 @@ PatchBox = tuple[int, int, int, int]
 
 
 def patch_box(face: Face, width: int, height: int) -> PatchBox:
-    """Where a face's patch lies in a picture of the given size.
+    """Return the box of a face's patch in a frame of the given size in pixels.
 
     Raises:
-        DataError: the landmarks fall together, or the face lies outside the picture.
+        DataError: the landmarks coincide, or the face lies outside the frame.
     """
     unit = get_profile("native").matrix(face, 1, width, height)
     scale = float(np.sqrt(abs(np.linalg.det(unit[:, :2]))))  # native crops per source pixel
@@ -35,19 +35,19 @@ def patch_box(face: Face, width: int, height: int) -> PatchBox:
     x1, x2 = _span(centre_x, half, width)
     y1, y2 = _span(centre_y, half, height)
     if x1 >= x2 or y1 >= y2:
-        raise DataError("the face lies outside the picture", "look at this face's detection")
+        raise DataError("the face lies outside the frame", "check this face's detection: dfbench inspect")
     return x1, y1, x2, y2
 
 
 def _span(centre: float, half: float, length: int) -> tuple[int, int]:
-    # Pixel centres lie at whole numbers, so pixel i reaches from i - 0.5 to i + 0.5.
+    # Pixel centres are at whole numbers, so pixel i extends from i - 0.5 to i + 0.5.
     start = int(np.floor(centre - half + 0.5))
     stop = int(np.ceil(centre + half + 0.5))
     return max(start, 0), min(stop, length)
 
 
 def patch_columns(image: npt.NDArray[np.uint8], face: Face) -> dict[str, object]:
-    """The patch columns of one face.
+    """Return the patch columns of one face.
 
     Args:
         image: uint8 (height, width, 3), RGB: the whole frame.
@@ -68,12 +68,18 @@ def patch_columns(image: npt.NDArray[np.uint8], face: Face) -> dict[str, object]
 
 
 def region(pixels: npt.NDArray[np.uint8], box: PatchBox, width: int, height: int) -> Region:
-    """A stored patch as the part of its frame that it is.
+    """Return a stored patch as a region of its frame.
+
+    Args:
+        pixels: uint8 (height, width, 3), RGB.
+        box: see :data:`PatchBox`.
+        width: width of the frame in pixels.
+        height: height of the frame in pixels.
 
     Raises:
-        DataError: the picture is not as large as its box.
+        DataError: the patch differs in size from its box.
     """
     x1, y1, x2, y2 = box
     if pixels.shape[:2] != (y2 - y1, x2 - x1):
-        raise DataError(f"a patch of shape {pixels.shape} does not fit its place {box}", "see: dfbench verify")
+        raise DataError(f"a patch of shape {pixels.shape} does not fit its box {box}", "run dfbench verify")
     return Region(pixels, x1, y1, width, height)

@@ -14,7 +14,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from dfbench.faces.detectors import DetectorChoice, build_face_detector
+from dfbench.faces.base import DetectorChoice
+from dfbench.faces.detectors import build_face_detector
 from dfbench.preparation.planning.recipe import Recipe
 from dfbench.preparation.planning.sharding import Shard
 from dfbench.schema.media import FAKE

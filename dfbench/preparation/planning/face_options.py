@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfbench.errors import UsageError
-from dfbench.faces.detectors import DetectorChoice, build_face_detector
+from dfbench.faces.base import DetectorChoice
+from dfbench.faces.detectors import build_face_detector
 from dfbench.faces.landmarks import build_landmark_provider
 from dfbench.faces.profile_match import pair
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dfbench.faces.detectors import DetectorChoice
+from dfbench.faces.base import DetectorChoice
 from dfbench.manifest.degraded import VERSION as DEGRADE_VERSION
 from dfbench.manifest.shards import ROW_GROUP
 from dfbench.schema.random_media import RandomSubset

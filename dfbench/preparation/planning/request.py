@@ -122,7 +122,7 @@ def resolve(request: Request) -> Recipe:
         request.dlib_predictor,
         request.landmarks,
     )
-    usual = get_profile(faces.profile).usual_sizes
+    usual = get_profile(faces.profile).default_sizes
     sizes = check_sizes(request.sizes or ((fallback.crops.size,) if fallback else usual))
     return Recipe(
         dataset=request.dataset,

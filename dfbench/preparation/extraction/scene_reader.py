@@ -1,0 +1,119 @@
+"""Read the requested frames of one scene group's media: video files, still images, folders or archives of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from dfbench.datasets.archives import ArchiveImages, list_images, load_images
+from dfbench.errors import DfbenchError
+from dfbench.media.frames import Chooser, FrameCallback, Reading, T
+from dfbench.media.reader import read
+from dfbench.media.sequence import FolderImages, ImageSource, read_sequence
+from dfbench.preparation.planning.sampling import MediaJob
+from dfbench.schema.media import Media, sequence_order, split_archive_path
+
+VANISHED = "the file vanished after planning"
+GIVEN_UP = "reading it ended the worker process twice: it crashes the decoder or needs more memory than is available"
+
+
+class Unreadable(Exception):  # noqa: N818 - an outcome that becomes rows
+    """Raised for a medium of which no frame can be read.
+
+    Attributes:
+        status: ``missing_media`` or ``decode_error``.
+        reason: the reason, without paths of this machine.
+    """
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class SceneReader:
+    """Reads the media of one scene group.
+
+    Args:
+        jobs: the media. Image sequences inside one archive are read in two passes over it, whatever their number: one
+            for the file names, one for the images that the frame rules request.
+        root: folder that media paths are relative to.
+        decoder: name of the video decoder.
+        given_up: ids of media that are not read, since reading them ends the process.
+        on_open: called with a medium's id before it is opened.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[MediaJob],
+        root: Path,
+        decoder: str,
+        given_up: Collection[str] = (),
+        on_open: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._jobs = jobs
+        self._root = root
+        self._decoder = decoder
+        self._given_up = given_up
+        self._on_open = on_open
+        self._archives: dict[str, dict[str, ArchiveImages]] = {}
+
+    def read(self, media: Media, choose: Chooser, callback: FrameCallback[T]) -> Reading[T]:
+        """Call ``callback`` with the requested frames; if none is requested, only frame count and size are read.
+
+        Raises:
+            Unreadable: no frame can be read.
+        """
+        if media.media_id in self._given_up:
+            raise Unreadable("decode_error", GIVEN_UP)
+        self._on_open(media.media_id)
+        try:
+            inside = split_archive_path(media.path) if media.kind == "sequence" else None
+            if inside is not None:
+                return read_sequence(self._archived(*inside), choose, media.path, callback)
+            path = self._root / media.path
+            if media.kind == "sequence" and path.is_dir():
+                return read_sequence(FolderImages(path), choose, media.path, callback)
+            if media.kind == "sequence" or not path.is_file():
+                raise Unreadable("missing_media", VANISHED)
+            return read(path, choose, self._decoder, callback)
+        except DfbenchError as error:
+            # Rows must not contain paths of this machine.
+            text = error.message.replace(str(self._root / media.path), media.path).replace(f"{self._root}/", "")
+            raise Unreadable("decode_error", text) from error
+        except OSError as error:
+            raise Unreadable("decode_error", error.strerror or type(error).__name__) from error
+
+    def read_requested(self, media: Media, choose: Chooser, callback: FrameCallback[T]) -> Reading[T]:
+        """As :meth:`read`, for the frames that become rows.
+
+        Raises:
+            Unreadable: no frame can be read, or none is requested.
+        """
+        reading = self.read(media, choose, callback)
+        if not (reading.results or reading.errors):
+            raise Unreadable("decode_error", "no frame decodes")
+        return reading
+
+    def _archived(self, archive: str, folder: str) -> ImageSource:
+        path = self._root / archive
+        if not path.is_file():
+            raise Unreadable("missing_media", VANISHED)
+        if archive not in self._archives:
+            jobs = {}
+            for job in self._jobs:
+                inside = split_archive_path(job.media.path) if job.media.kind == "sequence" else None
+                if inside is not None and inside[0] == archive:
+                    jobs[inside[1]] = job
+            names = list_images(path, list(jobs))
+            requested = {name: _requested(names[name], job) for name, job in jobs.items()}
+            loaded = load_images(path, requested)
+            self._archives[archive] = {name: ArchiveImages(names[name], loaded[name]) for name in jobs}
+        return self._archives[archive][folder]
+
+
+def _requested(names: Sequence[str], job: MediaJob) -> list[str]:
+    ordered = sorted(names, key=sequence_order)
+    chosen = job.sampling.indices(len(ordered), job.media.media_id)
+    # The first image gives the size if no other is requested.
+    return [ordered[i] for i in sorted({0, *chosen}) if i < len(ordered)]
