@@ -21,7 +21,7 @@ class Face:
         score: confidence in [0,1].
         landmarks: float32 (5, 2) x y in pixels of the frame: image-left eye, image-right eye, nose, image-left mouth
             corner, image-right mouth corner.
-        dense: float32 (n, 2), further landmarks where what found the face gives them; else None.
+        dense: float32 (n, 2), further landmarks of detectors that give them, in pixels of the frame; else None.
     """
 
     box: NDArray[np.float32]
@@ -31,40 +31,44 @@ class Face:
 
 
 class FaceDetector(Protocol):
-    """What finds faces.
+    """A face detector.
 
     Attributes:
         name: the registered name.
         fingerprint: changes whenever the same frame could give another result: name, version of the algorithm,
-            weights, and the execution provider where it is not the CPU.
+            weights, and the execution provider if it is not the CPU.
     """
 
     name: str
     fingerprint: str
 
     def detect(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
-        """Find the faces of frames of equal size (uint8, RGB); per frame, the largest box first.
+        """Find the faces of frames.
 
-        The result of a frame does not depend on the other frames of the call.
+        Args:
+            frames: uint8 arrays (height, width, 3), RGB, of equal size.
+
+        Returns:
+            The faces of each frame, the largest box first. The result of a frame does not depend on the other frames.
         """
         ...
 
     def detect_clip(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
-        """Find the faces of the frames of one clip, in their order; arguments and result as in :meth:`detect`.
+        """Find the faces of consecutive frames of one clip; arguments and result as in :meth:`detect`.
 
-        A detector may use what it saw earlier in this call, and nothing from before it: a clip gives the same
-        whatever was looked at before.
+        A detector may use earlier frames of this call, but nothing from earlier calls: the result for a clip does not
+        depend on what was processed before.
         """
         ...
 
 
 @dataclass(frozen=True)
 class DetectorChoice:
-    """A face detector, and what it needs on this machine. Recipes keep its fingerprint, never these paths.
+    """A face detector and what it needs on this machine. Recipes hold its fingerprint, never these paths.
 
     Attributes:
-        name: see :func:`face_detector_names`.
-        model: a file or folder of the user's own that holds its weights, where it needs one.
+        name: see :func:`dfbench.faces.detectors.face_detector_names`.
+        model: file or folder with custom weights, for detectors that need them.
         device: ``cpu``, ``auto``, ``cuda`` or ``cuda:N``.
     """
 
@@ -74,7 +78,7 @@ class DetectorChoice:
 
 
 def largest_first(faces: list[Face]) -> list[Face]:
-    """Faces by area of their boxes, the largest first; equal ones from left to right, top to bottom."""
+    """Sort faces by the area of their boxes, largest first; equal ones from left to right, then top to bottom."""
 
     def rank(face: Face) -> tuple[float, float, float]:
         x1, y1, x2, y2 = face.box.tolist()
@@ -84,16 +88,16 @@ def largest_first(faces: list[Face]) -> list[Face]:
 
 
 def check_frames(frames: Sequence[NDArray[np.uint8]]) -> None:
-    """Refuse what is not a sequence of equal-sized uint8 RGB frames.
+    """Raise unless these are uint8 RGB frames of equal size.
 
     Raises:
-        DataError: naming the first frame that does not fit.
+        DataError: a frame is not; the message names the first one.
     """
     for number, frame in enumerate(frames):
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
-            raise DataError(f"frame {number} is {frame.dtype} {frame.shape}", "give uint8 arrays (height, width, 3)")
+            raise DataError(f"frame {number} is {frame.dtype} {frame.shape}", "pass uint8 arrays (height, width, 3)")
         if frame.shape != frames[0].shape:
             raise DataError(
                 f"frame {number} is {frame.shape}, the first is {frames[0].shape}",
-                "give frames of one size in one call",
+                "pass frames of equal size in one call",
             )

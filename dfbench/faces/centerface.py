@@ -1,4 +1,4 @@
-"""CenterFace: boxes of faces.
+"""CenterFace: face boxes.
 
 Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point", 2020.
 """
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.faces.bundled_weights import load_any_size_centerface
-from dfbench.faces.centerface import suppress
 from dfbench.faces.session import session, suffix
 
 LONG_SIDE = 640
@@ -22,13 +21,17 @@ THRESHOLD = 0.5
 OVERLAP = 0.3
 
 _OUTPUTS = ("537", "538", "539")  # heat map of centres, log sizes, offsets of centres
-_CELL = 4  # pixels of the network's input per cell of its maps
+_MAP_STRIDE = 4  # pixels of the network's input per pixel of its output maps
 
 
 class CenterFace:
-    """Boxes of faces by CenterFace, one frame a call.
+    """Face boxes by CenterFace, one frame per call.
 
-    Frames are looked at with their longer side at 640 pixels, or at their own size where they are smaller.
+    Frames are shrunk to a longer side of 640 pixels; smaller frames keep their size.
+
+    Args:
+        threads: CPU threads of the network.
+        device: see :func:`dfbench.faces.session.session`.
 
     Attributes:
         fingerprint: what the execution provider adds to a face detector's fingerprint.
@@ -48,7 +51,7 @@ class CenterFace:
             long_side: larger frames are shrunk to this longer side.
 
         Returns:
-            Boxes (n, 4) x1 y1 x2 y2 in pixels of the frame, float32, and scores (n,) in [0.5, 1], the best first.
+            Boxes (n, 4) x1 y1 x2 y2 in pixels of the frame, float32, and scores (n,) in [0.5, 1], best first.
         """
         height, width = frame.shape[:2]
         net_width, net_height = input_size(width, height, long_side)
@@ -64,7 +67,7 @@ class CenterFace:
 
 
 def input_size(width: int, height: int, long_side: int = LONG_SIDE) -> tuple[int, int]:
-    """Width and height at which the network looks at a frame, multiples of 32.
+    """Return width and height of the network's input for a frame, multiples of 32.
 
     >>> input_size(1280, 720), input_size(320, 240), input_size(360, 288)
     ((640, 384), (320, 256), (384, 288))
@@ -76,7 +79,7 @@ def input_size(width: int, height: int, long_side: int = LONG_SIDE) -> tuple[int
 
 
 def smaller_long_side(width: int, height: int, scale: float) -> int | None:
-    """The longer side, a multiple of 32, of a frame shrunk by ``scale``; None where that saves less than a fifth.
+    """Return the longer side, a multiple of 32, of a frame shrunk by ``scale``; None if that saves less than a fifth.
 
     >>> smaller_long_side(1280, 720, 0.2), smaller_long_side(640, 480, 0.1), smaller_long_side(640, 480, 0.9)
     (256, 128, None)
@@ -89,19 +92,46 @@ def smaller_long_side(width: int, height: int, scale: float) -> int | None:
 def decode(
     heat: NDArray[np.float32], sizes: NDArray[np.float32], offsets: NDArray[np.float32], width: int, height: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Boxes (n, 4) in pixels of the network's input, and scores (n,), from its maps.
+    """Return boxes (n, 4) in pixels of the network's input, and scores (n,), from its output maps.
 
     Args:
         heat: (h, w) score of a face centre.
-        sizes: (2, h, w) logarithm of height and width in cells.
-        offsets: (2, h, w) vertical and horizontal offset of the centre in cells.
-        width: width of the network's input, to which boxes are clipped.
-        height: likewise its height.
+        sizes: (2, h, w) logarithm of height and width in map pixels.
+        offsets: (2, h, w) vertical and horizontal offset of the centre in map pixels.
+        width: width of the network's input in pixels, to which boxes are clipped.
+        height: its height in pixels.
     """
     rows, columns = np.nonzero(heat > THRESHOLD)
-    box_height, box_width = np.exp(sizes[:, rows, columns].astype(np.float64)) * _CELL
+    box_height, box_width = np.exp(sizes[:, rows, columns].astype(np.float64)) * _MAP_STRIDE
     down, right = offsets[:, rows, columns].astype(np.float64)
-    left = np.clip((columns + right + 0.5) * _CELL - box_width / 2, 0, width)
-    top = np.clip((rows + down + 0.5) * _CELL - box_height / 2, 0, height)
+    left = np.clip((columns + right + 0.5) * _MAP_STRIDE - box_width / 2, 0, width)
+    top = np.clip((rows + down + 0.5) * _MAP_STRIDE - box_height / 2, 0, height)
     boxes = np.stack([left, top, np.minimum(left + box_width, width), np.minimum(top + box_height, height)], axis=1)
     return boxes, heat[rows, columns].astype(np.float64)
+
+
+def suppress(boxes: NDArray[np.floating], scores: NDArray[np.floating], overlap: float) -> NDArray[np.intp]:
+    """Apply greedy non-maximum suppression.
+
+    Args:
+        boxes: (n, 4) x1 y1 x2 y2, corners included (a side is ``x2 - x1 + 1``).
+        scores: (n,).
+        overlap: boxes whose intersection over union with a better one exceeds this are dropped.
+
+    Returns:
+        Indices of the boxes kept, best first; equal scores keep their order.
+    """
+    if len(boxes) == 0:
+        return np.zeros(0, np.intp)
+    x1, y1, x2, y2 = boxes.T
+    areas = (x2 - x1 + 1) * (y2 - y1 + 1)
+    order = np.argsort(-scores, kind="stable")
+    kept: list[int] = []
+    while len(order):
+        best, rest = order[0], order[1:]
+        kept.append(int(best))
+        width = np.maximum(0, np.minimum(x2[best], x2[rest]) - np.maximum(x1[best], x1[rest]) + 1)
+        height = np.maximum(0, np.minimum(y2[best], y2[rest]) - np.maximum(y1[best], y1[rest]) + 1)
+        common = width * height
+        order = rest[common / (areas[best] + areas[rest] - common) <= overlap]
+    return np.array(kept, np.intp)

@@ -1,4 +1,4 @@
-"""The face detectors that need nothing but this package: CenterFace's boxes with O-Net's landmarks."""
+"""The default face detectors: CenterFace's boxes with O-Net's landmarks. They need no extra and no download."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from dfbench.faces.onet import ONet
 
 
 class FullCenterFaceDetector:
-    """CenterFace's boxes with O-Net's landmarks; the weights lie in installed packages.
+    """CenterFace's boxes with O-Net's landmarks; the weights come from installed packages.
 
-    CenterFace alone is quick and misses little but places landmarks coarsely; O-Net places them three times better,
-    and a box that O-Net does not take for a face (score of at most 0.3) is dropped. Frames and faces go through the
-    networks one by one: a batch is no faster on a CPU.
+    CenterFace alone is fast and misses few faces, but its landmarks are coarse; those of O-Net are three times more
+    accurate. A box with an O-Net score of at most 0.3 is dropped. Frames and faces pass the networks one by one: a
+    batch is no faster on a CPU.
 
     Args:
-        threads: threads of the networks.
+        threads: CPU threads of the networks.
         device: ``cpu``, ``auto``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        SetupError: a weight file is missing or not the expected one, or the device is not there.
+        SetupError: a weight file is missing or not the expected one, or the device is not available.
     """
 
     name = "centerface-full"
@@ -49,13 +49,13 @@ class FullCenterFaceDetector:
             DataError: a frame is not a uint8 (height, width, 3) array, or the frames differ in size.
         """
         check_frames(frames)
-        return [self._look(np.ascontiguousarray(frame), LONG_SIDE) for frame in frames]
+        return [self._detect(np.ascontiguousarray(frame), LONG_SIDE) for frame in frames]
 
     def detect_clip(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
-        """Every frame by itself, as in :meth:`detect`."""
+        """Find the faces of each frame by itself, as :meth:`detect`."""
         return self.detect(frames)
 
-    def _look(self, frame: NDArray[np.uint8], long_side: int) -> list[Face]:
+    def _detect(self, frame: NDArray[np.uint8], long_side: int) -> list[Face]:
         faces = []
         for box, score in zip(*self._boxes.boxes(frame, long_side), strict=True):
             landmarks, second = self._landmarks.landmarks(frame, box)
@@ -65,12 +65,13 @@ class FullCenterFaceDetector:
 
 
 class CenterFaceDetector(FullCenterFaceDetector):
-    """The same networks, looking at a clip's frames no larger than its faces need.
+    """The same networks, with the frames of a clip shrunk as far as the size of its faces allows.
 
-    Every frame is still looked at as a whole, so a second face is not lost. A full look (``centerface-full`` takes one
-    at every frame) finds the smallest face; the frames after it are shrunk until that face is :data:`SMALLEST` pixels
-    wide for the network. The full look is taken again every :data:`REFRESH` frames, and at once where a small look
-    finds another number of faces or one below :data:`SURE`. A frame by itself is looked at fully.
+    Every frame is still searched as a whole, so no second face is lost. Detection at full size (which
+    ``centerface-full`` runs on every frame) finds the smallest face; the frames after it are shrunk until that face is
+    :data:`SMALLEST` pixels wide in the network's input. Detection at full size is repeated every :data:`REFRESH`
+    frames, and at once if a shrunk frame gives another number of faces or a score below :data:`SURE`. Single frames are
+    always searched at full size.
     """
 
     name = "centerface"
@@ -90,18 +91,18 @@ class CenterFaceDetector(FullCenterFaceDetector):
         found: list[list[Face]] = []
         small: int | None = None
         count = 0
-        for number, picture in enumerate(frames):
-            frame = np.ascontiguousarray(picture)
-            faces = None if small is None or number % self.REFRESH == 0 else self._look(frame, small)
+        for number, image in enumerate(frames):
+            frame = np.ascontiguousarray(image)
+            faces = None if small is None or number % self.REFRESH == 0 else self._detect(frame, small)
             if faces is None or len(faces) != count or any(face.score < self.SURE for face in faces):
-                faces = self._look(frame, LONG_SIDE)
+                faces = self._detect(frame, LONG_SIDE)
                 count = len(faces)
-                small = self._small(faces, frame.shape[1], frame.shape[0])
+                small = self._smaller_side(faces, frame.shape[1], frame.shape[0])
             found.append(faces)
         return found
 
-    def _small(self, faces: list[Face], width: int, height: int) -> int | None:
-        """The longer side at which these faces need no more than the smallest width; None: the full look."""
+    def _smaller_side(self, faces: list[Face], width: int, height: int) -> int | None:
+        """Return the longer side at which the narrowest face is SMALLEST pixels wide; None for full size."""
         if not faces:
             return None
         narrowest = min(float(face.box[2] - face.box[0]) for face in faces)

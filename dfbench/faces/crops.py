@@ -1,4 +1,4 @@
-"""Cut a face out of a frame with one antialiased resampling rule, continuous in scale."""
+"""Crop a face from a frame with one antialiased resampling rule, continuous in scale."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dfbench.errors import DataError, UsageError
 from dfbench.faces.align import scale_of
 
 _CUBIC_REACH = 3
-"""Pixels around a sampled point that must be right: two for the cubic kernel, one for rounding."""
+"""Pixels needed around a sampled point: two for the cubic kernel, one for rounding."""
 
 
 Resampling = Literal["antialiased", "bilinear-black"]
-"""How a crop's pixels are made: by our rule, or as ``cv2.warpAffine`` does by default."""
+"""How the pixels of a crop are computed: by dfbench's rule, or as ``cv2.warpAffine`` does by default."""
 
 
 def crop(
@@ -26,40 +26,40 @@ def crop(
 ) -> NDArray[np.uint8]:
     """Resample a square crop.
 
-    ``antialiased``: the frame is averaged over squares as wide as one crop pixel (``1 / scale`` source pixels, a
-    fraction counting as such; nothing at a scale of 1 and above), then sampled by cubic convolution. The width of the
-    average goes to one pixel, which is no average at all, as the scale goes to 1: no size is treated by another
-    method. Beyond the frame its border pixels go on. ``bilinear-black``: bilinear interpolation of the nearest four
-    pixels at any scale, black beyond the frame, for crops that must be like a peer's.
+    ``antialiased``: the frame is averaged over squares as wide as one crop pixel (``1 / scale`` source pixels, with
+    fractional weights; no averaging at a scale of 1 and above), then sampled by cubic convolution. The width of the
+    average goes to one pixel as the scale goes to 1, so there is no threshold between two methods. Beyond the frame
+    its border pixels are replicated. ``bilinear-black``: bilinear interpolation of the nearest four pixels at any
+    scale, black beyond the frame, for crops that must equal those of a reference implementation.
 
     Args:
         image: uint8 (height, width, 3), RGB.
-        matrix: (2, 3), source to crop pixels, a similarity. Pixel centres lie at whole numbers on both sides, as
-            in ``cv2.warpAffine``: crop pixel (0, 0) shows the source point that the matrix carries to (0, 0).
+        matrix: (2, 3), source to crop pixels, a similarity. Pixel centres are at whole numbers on both sides, as
+            in ``cv2.warpAffine``: crop pixel (0, 0) shows the source point that the matrix maps to (0, 0).
         size: side of the crop in pixels.
-        resampling: the rule.
+        resampling: the resampling rule.
 
     Returns:
         uint8 (size, size, 3), RGB.
 
     Raises:
-        DataError: the image is not such an array, or the matrix is not finite or collapses the plane.
+        DataError: the image is not such an array, or the matrix is not finite or singular.
         UsageError: the size is not positive.
     """
-    picture, _ = crop_region(whole(image), matrix, size, resampling)
-    return picture
+    pixels, _ = crop_region(whole(image), matrix, size, resampling)
+    return pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A rectangle of a frame, with its place in it.
+    """A rectangle of a frame and its position in the frame.
 
     Attributes:
         pixels: uint8 (height, width, 3), RGB.
-        left: column of the frame that its first column is.
-        top: row of the frame that its first row is.
-        frame_width: width of the whole frame.
-        frame_height: height of the whole frame.
+        left: column of the frame at which it starts.
+        top: row of the frame at which it starts.
+        frame_width: width of the whole frame in pixels.
+        frame_height: height of the whole frame in pixels.
     """
 
     pixels: NDArray[np.uint8]
@@ -70,7 +70,7 @@ class Region:
 
 
 def whole(image: NDArray[np.uint8]) -> Region:
-    """A frame as a region of itself.
+    """Return a frame as a region that covers all of it.
 
     Raises:
         DataError: it is not uint8 (height, width, 3).
@@ -79,18 +79,18 @@ def whole(image: NDArray[np.uint8]) -> Region:
         raise DataError(
             f"a frame must be uint8 (height, width, 3), not {image.dtype} {image.shape}", "convert it first"
         )
-    # OpenCV takes no mirrored views.
+    # OpenCV does not accept mirrored views.
     return Region(np.ascontiguousarray(image), 0, 0, image.shape[1], image.shape[0])
 
 
 def crop_region(
     region: Region, matrix: NDArray[np.floating], size: int, resampling: Resampling = "antialiased"
 ) -> tuple[NDArray[np.uint8], bool]:
-    """The crop of a frame of which only a region is at hand; see :func:`crop`.
+    """Resample the crop of a frame of which only a region is available; see :func:`crop`.
 
     Returns:
-        The crop, and whether the region covers all pixels of the frame that it is made from: then it is the same, bit
-        by bit, as from the whole frame. Where the region ends within the frame, its border pixels go on.
+        The crop, and whether the region covers all pixels of the frame that it depends on: then it is identical to the
+        crop from the whole frame. Where the region ends inside the frame, its border pixels are replicated.
     """
     transform = _checked(matrix, size)
     antialiased = resampling == "antialiased"
@@ -103,7 +103,7 @@ def crop_region(
     if not antialiased:
         linear = cv2.warpAffine(patch, shifted, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
         return np.asarray(linear, np.uint8), covered
-    # Between the two steps values stay unrounded.
+    # Values are not rounded between the two steps.
     smooth = cv2.sepFilter2D(patch, cv2.CV_32F, kernel, kernel, borderType=border)
     sampled = cv2.warpAffine(smooth, shifted, (size, size), flags=cv2.INTER_CUBIC, borderMode=border)
     return np.clip(np.rint(sampled), 0, 255).astype(np.uint8), covered
@@ -112,20 +112,21 @@ def crop_region(
 def source_rectangle(
     matrix: NDArray[np.floating], size: int, resampling: Resampling, width: int, height: int
 ) -> tuple[int, int, int, int]:
-    """The pixels of a frame that decide a crop, with a little to spare.
+    """Return the rectangle of a frame that a crop depends on, with a small margin.
 
     Args:
         matrix: (2, 3), source to crop pixels.
         size: side of the crop in pixels.
-        resampling: the rule.
-        width: of the frame in pixels.
-        height: of the frame in pixels.
+        resampling: the resampling rule.
+        width: width of the frame in pixels.
+        height: height of the frame in pixels.
 
     Returns:
-        x1 y1 x2 y2 within the frame, x2 and y2 left out. A region with all of these gives the whole frame's crop.
+        x1 y1 x2 y2 within the frame, x2 and y2 exclusive. A region with all of these pixels gives the same crop as the
+        whole frame.
 
     Raises:
-        DataError: the matrix is not finite or collapses the plane.
+        DataError: the matrix is not finite or singular.
         UsageError: the size is not positive.
     """
     transform = _checked(matrix, size)
@@ -133,7 +134,7 @@ def source_rectangle(
 
 
 def averaging_kernel(scale: float) -> NDArray[np.float64]:
-    """Weights of an average over ``max(1, 1 / scale)`` pixels: whole pixels count fully, the outer two by their share.
+    """Return the weights of an average over ``max(1, 1 / scale)`` pixels; the outer two have fractional weights.
 
     >>> averaging_kernel(1.0)
     array([1.])
@@ -155,13 +156,13 @@ def _kernel(transform: NDArray[np.float64], resampling: Resampling) -> NDArray[n
 
 
 def _needed(matrix: NDArray[np.float64], size: int, kernel: int, width: int, height: int) -> _Span:
-    """Left, top, right, bottom of what a crop is made from; beyond the frame by a margin at most."""
+    """Return left, top, right, bottom of what a crop depends on; beyond the frame by a margin at most."""
     margin = kernel // 2 + _CUBIC_REACH
     inverse = np.linalg.inv(np.vstack([matrix, [0.0, 0.0, 1.0]]))[:2]
     last = size - 1
     corners = np.array([[0, 0], [last, 0], [0, last], [last, last]]) @ inverse[:, :2].T + inverse[:, 2]
     low, high = corners.min(axis=0) - margin, corners.max(axis=0) + margin + 1
-    # Further than the margin beyond the border nothing changes any more, averaged or not.
+    # Beyond the border by more than the margin all pixels are equal, averaged or not.
     left, right = _span(low[0], high[0], width, margin)
     top, bottom = _span(low[1], high[1], height, margin)
     return left, top, right, bottom
@@ -173,7 +174,7 @@ def _within(span: _Span, width: int, height: int) -> _Span:
 
 
 def _patch(region: Region, span: _Span, border: int) -> tuple[NDArray[np.uint8], bool]:
-    """The pixels of a span, continued beyond the frame's border; and whether the region has those in the frame."""
+    """Return the pixels of a span, padded beyond the frame; and whether the region covers those in the frame."""
     left, top, right, bottom = span
     width, height = region.frame_width, region.frame_height
     inner, covered = _cut(region, *_within(span, width, height))
@@ -184,7 +185,7 @@ def _patch(region: Region, span: _Span, border: int) -> tuple[NDArray[np.uint8],
 
 
 def _cut(region: Region, left: int, top: int, right: int, bottom: int) -> tuple[NDArray[np.uint8], bool]:
-    """A rectangle of the frame, and whether the region has all of it; what it lacks, its border continues."""
+    """Return a rectangle of the frame, padded where the region lacks it; and whether the region covers it."""
     height, width = region.pixels.shape[:2]
     x1, y1, x2, y2 = left - region.left, top - region.top, right - region.left, bottom - region.top
     covered = x1 >= 0 and y1 >= 0 and x2 <= width and y2 <= height
@@ -197,7 +198,7 @@ def _cut(region: Region, left: int, top: int, right: int, bottom: int) -> tuple[
 
 
 def _span(low: float, high: float, length: int, margin: int) -> tuple[int, int]:
-    """Whole pixels from low to high, within the frame and a margin, at least one of them in the frame."""
+    """Return whole pixels from low to high, within the frame and a margin, at least one of them in the frame."""
     start = math.floor(min(max(low, -margin), length - 1))
     stop = math.ceil(max(min(high, length + margin), 1))
     return start, stop
@@ -205,10 +206,10 @@ def _span(low: float, high: float, length: int, margin: int) -> tuple[int, int]:
 
 def _checked(matrix: NDArray[np.floating], size: int) -> NDArray[np.float64]:
     if size < 1:
-        raise UsageError(f"a crop needs a positive size, not {size}", "for example 224")
+        raise UsageError(f"a crop size must be positive, not {size}", "for example 224")
     transform = np.asarray(matrix, np.float64)
     if transform.shape != (2, 3) or not np.isfinite(transform).all() or not scale_of(transform) > 0:
         raise DataError(
-            f"a crop needs a finite (2, 3) matrix that keeps the plane, not {transform.tolist()}", "align again"
+            f"a crop needs a finite, non-singular (2, 3) matrix, not {transform.tolist()}", "align the face again"
         )
     return transform

@@ -19,8 +19,8 @@ def build_face_detector(
 
     Args:
         name: see :func:`face_detector_names`.
-        threads: CPU threads it may use; the results can depend on it in the last bits, so recipes keep it at 1.
-        model: weights of the user's own, for those that need them; default: the environment, then ``dfbench.toml``.
+        threads: CPU threads; the last bits of results can depend on it, so ``prepare`` uses 1.
+        model: custom weights, for detectors that need them; default: the environment, then ``dfbench.toml``.
         device: ``cpu``, ``auto``, ``cuda`` or ``cuda:N``.
 
     Raises:
@@ -31,17 +31,17 @@ def build_face_detector(
         raise unknown_name("face detector", name, _DETECTORS)
     if threads < 1:
         raise UsageError(
-            f"a face detector needs at least 1 thread, not {threads}", "leave it at 1 and run several workers"
+            f"a face detector needs at least 1 thread, not {threads}", "keep 1 thread and use several workers"
         )
     return _DETECTORS[name](DetectorChoice(name, None if model is None else str(model), device), threads)
 
 
 def face_detector_names() -> tuple[str, ...]:
-    """The names of the face detectors."""
+    """Return the names of the face detectors."""
     return tuple(sorted(_DETECTORS))
 
 
-# Imported when one is built: the networks' libraries are slow to load, and two of the packages are optional.
+# Imported when a detector is built: the libraries of the networks load slowly, and two packages are optional.
 
 
 def _centerface(choice: DetectorChoice, threads: int) -> FaceDetector:

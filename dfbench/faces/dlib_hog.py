@@ -1,8 +1,8 @@
-"""dlib's frontal face detector, as the peers whose crops we match use it. Needs the extra ``dlib``.
+"""dlib's frontal face detector, as used by the projects whose crops are reproduced. Needs the extra ``dlib``.
 
 King, "Dlib-ml: A Machine Learning Toolkit", 2009; landmarks after Kazemi and Sullivan, "One Millisecond Face Alignment
-with an Ensemble of Regression Trees", 2014. It is slow (HOG at twice the frame's size) and sees frontal faces only: it
-is here for the sake of exact crop profiles.
+with an Ensemble of Regression Trees", 2014. It is slow (HOG at twice the frame's size) and finds frontal faces only;
+dfbench supports it for exact crop profiles.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def has_dlib() -> bool:
 
 
 class DlibDetector:
-    """dlib's HOG detector on RGB with one upsampling, and the parts of the user's own landmark file.
+    """dlib's HOG detector on RGB with one upsampling, and the landmarks of a shape predictor file given by the user.
 
-    What DeepfakeBench's preprocessing runs. The five landmarks are the textbook ones of those parts (eyes: the mean of
-    six points each; nose tip; outer mouth corners); all parts stand in :attr:`Face.dense`.
+    DeepfakeBench's preprocessing runs this. The five landmarks are computed from the predictor's parts by their usual
+    definition (eyes: the mean of six points each; nose tip; outer mouth corners); all parts are in :attr:`Face.dense`.
 
     Args:
         predictor: a shape predictor file of 68 or 81 parts (the first 68 are numbered alike).
@@ -66,37 +66,41 @@ class DlibDetector:
     def detect(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
         """Find faces; see :meth:`dfbench.faces.base.FaceDetector.detect`.
 
-        Boxes are dlib's rectangles, whose right and bottom pixels count in; scores are its margins through the
+        Boxes are dlib's rectangles, which include their right and bottom pixels; scores are its margins mapped by the
         logistic function.
 
         Raises:
             DataError: a frame is not a uint8 (height, width, 3) array, or the frames differ in size.
         """
         check_frames(frames)
-        return [self._look(np.ascontiguousarray(frame)) for frame in frames]
+        return [self._detect(np.ascontiguousarray(frame)) for frame in frames]
 
     def detect_clip(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
-        """Every frame by itself, as in :meth:`detect`."""
+        """Find the faces of each frame by itself, as :meth:`detect`."""
         return self.detect(frames)
 
-    def sees_face(self, picture: NDArray[np.uint8]) -> bool:
-        """Whether a face is found in a crop (RGB); its colours are swapped for that, as in the original."""
-        return len(self._hog(np.ascontiguousarray(picture[:, :, ::-1]), UPSAMPLE)) > 0
+    def sees_face(self, crop: NDArray[np.uint8]) -> bool:
+        """Whether a face is detected in a crop.
 
-    def _look(self, frame: NDArray[np.uint8]) -> list[Face]:
+        Args:
+            crop: uint8 (height, width, 3), RGB; its channels are swapped for this, as in the original.
+        """
+        return len(self._hog(np.ascontiguousarray(crop[:, :, ::-1]), UPSAMPLE)) > 0
+
+    def _detect(self, frame: NDArray[np.uint8]) -> list[Face]:
         faces = []
         for box, score, rectangle in _run(self._hog, frame):
             shape = self._predictor(frame, rectangle)
             parts = np.array([(p.x, p.y) for p in shape.parts()], np.float32)
-            faces.append(Face(box, score, textbook_points(parts), parts))
+            faces.append(Face(box, score, five_landmarks(parts), parts))
         return largest_first(faces)
 
 
 class DlibGrayDetector:
-    """dlib's HOG detector on the grey picture with one upsampling, in dlib's own order; O-Net's landmarks.
+    """dlib's HOG detector on the grey image with one upsampling, in dlib's own order; O-Net's landmarks.
 
-    What FaceForensics++'s classification script runs: it takes the first face, which is the one dlib is surest of,
-    not the largest. The grey picture is OpenCV's.
+    FaceForensics++'s classification script runs this: it takes the first face, which is the one with the highest
+    score, not the largest. The grey image is OpenCV's.
 
     Raises:
         SetupError: dlib is not installed.
@@ -115,29 +119,29 @@ class DlibGrayDetector:
         )
 
     def detect(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
-        """Find faces, the surest first; otherwise as :meth:`DlibDetector.detect`."""
+        """Find faces, highest score first; otherwise as :meth:`DlibDetector.detect`."""
         check_frames(frames)
-        return [self._look(np.ascontiguousarray(frame)) for frame in frames]
+        return [self._detect(np.ascontiguousarray(frame)) for frame in frames]
 
     def detect_clip(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
-        """Every frame by itself, as in :meth:`detect`."""
+        """Find the faces of each frame by itself, as :meth:`detect`."""
         return self.detect(frames)
 
-    def _look(self, frame: NDArray[np.uint8]) -> list[Face]:
+    def _detect(self, frame: NDArray[np.uint8]) -> list[Face]:
         grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8)
         return [Face(box, score, self._landmarks.landmarks(frame, box)[0]) for box, score, _ in _run(self._hog, grey)]
 
 
-def textbook_points(parts: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Eye centres, nose tip and mouth corners (5, 2) of iBUG's numbering of 68 parts, counted from 0."""
+def five_landmarks(parts: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return eye centres, nose tip and mouth corners (5, 2) from iBUG's 68 parts (68 or more, 2), numbered from 0."""
     return np.stack([parts[36:42].mean(axis=0), parts[42:48].mean(axis=0), parts[30], parts[48], parts[54]]).astype(
         np.float32
     )
 
 
-def _run(hog: Any, picture: NDArray[np.uint8]) -> list[tuple[NDArray[np.float32], float, Any]]:
-    """Box, score and dlib's rectangle of each face, in dlib's order."""
-    rectangles, margins, _ = hog.run(picture, UPSAMPLE, 0.0)
+def _run(hog: Any, image: NDArray[np.uint8]) -> list[tuple[NDArray[np.float32], float, Any]]:
+    """Return box, score and dlib's rectangle of each face, in dlib's order."""
+    rectangles, margins, _ = hog.run(image, UPSAMPLE, 0.0)
     return [
         (np.array([r.left(), r.top(), r.right(), r.bottom()], np.float32), 1 / (1 + math.exp(-margin)), r)
         for r, margin in zip(rectangles, margins, strict=True)
@@ -146,7 +150,7 @@ def _run(hog: Any, picture: NDArray[np.uint8]) -> list[tuple[NDArray[np.float32]
 
 def _dlib() -> Any:
     try:
-        return import_module("dlib")  # it has no type stubs
+        return import_module("dlib")  # dlib has no type stubs
     except ImportError as error:
         raise SetupError("dlib is not installed", INSTALL) from error
 
@@ -156,8 +160,8 @@ def _load_predictor(dlib: Any, path: Path) -> Any:
     try:
         predictor = dlib.shape_predictor(str(path))
     except RuntimeError as error:
-        raise SetupError(f"{path} is not a shape predictor of dlib: {error}", hint) from error
+        raise SetupError(f"{path} is not a dlib shape predictor: {error}", hint) from error
     parts = predictor(np.zeros((64, 64, 3), np.uint8), dlib.rectangle(8, 8, 56, 56)).num_parts
     if parts not in KNOWN_PARTS:
-        raise SetupError(f"{path} places {parts} parts, not 68 or 81", hint)
+        raise SetupError(f"{path} has {parts} parts, not 68 or 81", hint)
     return predictor

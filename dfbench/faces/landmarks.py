@@ -1,11 +1,11 @@
-"""Dense landmarks by an installable provider: the entry-point group ``dfbench.landmarks``.
+"""Dense landmarks by a provider from an installed package: the entry-point group ``dfbench.landmarks``.
 
-Blending methods need more than five points. A package that has a landmark network registers a factory:
+Blending methods need more than five points. A package with a landmark network registers a factory:
 
     [project.entry-points."dfbench.landmarks"]
     my-106 = "my_package.landmarks:build"
 
-``build()`` takes no arguments and returns a :class:`LandmarkProvider`. Nothing of that kind ships with dfbench.
+``build()`` takes no arguments and returns a :class:`LandmarkProvider`. dfbench ships none.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GROUP = "dfbench.landmarks"
 
 
 class LandmarkProvider(Protocol):
-    """What places many landmarks in a face that was found.
+    """Finds dense landmarks of a detected face.
 
     Attributes:
         name: the registered name.
@@ -36,21 +36,21 @@ class LandmarkProvider(Protocol):
     count: int
 
     def find(self, image: NDArray[np.uint8], face: Face) -> NDArray[np.float32] | None:
-        """Place the landmarks of one face.
+        """Find the landmarks of one face.
 
         Args:
             image: uint8 (height, width, 3), RGB: the whole frame.
             face: box and five landmarks in pixels of the frame.
 
         Returns:
-            float32 (count, 2), x y in pixels of the frame, centres at whole numbers; None where it finds none. It must
-            depend on the arguments alone.
+            float32 (count, 2), x y in pixels of the frame, centres at whole numbers; None if it finds none. The result
+            must depend on the arguments alone.
         """
         ...
 
 
 def landmark_provider_names() -> tuple[str, ...]:
-    """The names of the installed providers."""
+    """Return the names of the installed providers."""
     return tuple(sorted(_registered()))
 
 
@@ -59,7 +59,7 @@ def build_landmark_provider(name: str) -> LandmarkProvider:
 
     Raises:
         UsageError: no such provider is installed.
-        SetupError: its package does not import, or what it registered is no provider.
+        SetupError: its package cannot be imported, or what it registered is not a provider.
     """
     found = _registered()
     if name not in found:
@@ -69,7 +69,7 @@ def build_landmark_provider(name: str) -> LandmarkProvider:
         provider = entry.load()()
     except (ImportError, AttributeError, TypeError) as error:
         raise SetupError(
-            f"the landmark provider {name!r} ({entry.value}) can not be built: {error}", "mend or update its package"
+            f"the landmark provider {name!r} ({entry.value}) cannot be built: {error}", "update its package"
         ) from error
     lacks = [part for part in ("name", "fingerprint", "count", "find") if not hasattr(provider, part)]
     if lacks:
@@ -82,10 +82,10 @@ def build_landmark_provider(name: str) -> LandmarkProvider:
 
 
 def checked_landmarks(provider: LandmarkProvider, image: NDArray[np.uint8], face: Face) -> NDArray[np.float32] | None:
-    """A provider's landmarks of one face, checked.
+    """Call a provider for one face and check its result.
 
     Returns:
-        float32 (count, 2), or None where it finds none.
+        float32 (count, 2), or None if it finds none.
 
     Raises:
         DataError: it returned something else.
@@ -97,7 +97,7 @@ def checked_landmarks(provider: LandmarkProvider, image: NDArray[np.uint8], face
     if made.shape != (provider.count, 2) or not np.isfinite(made).all():
         raise DataError(
             f"the landmark provider {provider.name!r} returned {made.shape}, not {(provider.count, 2)} finite points",
-            "this is a fault of its package",
+            "report this to the authors of its package",
         )
     return made
 

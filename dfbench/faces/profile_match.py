@@ -1,4 +1,4 @@
-"""Which crop profile and face detector a request gets: a peer's profile is exact with the peer's detector alone."""
+"""Which crop profile and face detector a request uses: a reference profile is exact only with its own detector."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from dfbench.faces.model_files import PREDICTOR, find_model, how_to_give
 from dfbench.faces.profiles import get_profile
 
 APPROXIMATE = "~"
-"""Ends the name of a profile whose geometry is a peer's and whose face detector is not."""
+"""Suffix of a profile that has the geometry of a reference implementation but not its face detector."""
 
 ORIGINALS: Mapping[str, str] = MappingProxyType({"dfb256": "dlib", "dfb256-nodrop": "dlib", "ffpp13": "dlib-gray"})
-"""Profile -> the face detector without which it is approximate."""
+"""Profile -> the face detector with which it is exact."""
 
 
 @dataclass(frozen=True)
-class Pairing:
-    """What a request gets.
+class ProfileMatch:
+    """The crop profile and face detector for a request.
 
     Attributes:
-        profile: name of the crop profile, ending in ``~`` where it is approximate.
+        profile: name of the crop profile; ends in ``~`` if it is approximate.
         detector: the face detector.
-        note: what to do for the exact profile, where it is not; else empty.
+        note: what is needed for the exact profile, if it is approximate; else empty.
     """
 
     profile: str
@@ -35,15 +35,15 @@ class Pairing:
     note: str = ""
 
 
-def pair(profile: str, asked: DetectorChoice, predictor: str | Path | None = None) -> Pairing:
-    """Choose the face detector that a profile needs, or name the profile approximate.
+def match_profile(profile: str, requested: DetectorChoice, predictor: str | Path | None = None) -> ProfileMatch:
+    """Choose the face detector that a profile needs, or mark the profile as approximate.
 
-    A peer's profile takes its own face detector where dlib is installed and, for ``dfb256``, a landmark file is
-    known, unless another face detector than the default one was asked for.
+    A reference profile uses its own face detector if dlib is installed and, for ``dfb256``, a landmark file is
+    configured, unless another face detector than the default was requested.
 
     Args:
-        profile: the name asked for.
-        asked: the face detector asked for.
+        profile: the requested name.
+        requested: the requested face detector.
         predictor: landmark file for dlib, from the command line.
 
     Raises:
@@ -52,38 +52,42 @@ def pair(profile: str, asked: DetectorChoice, predictor: str | Path | None = Non
     """
     get_profile(profile)
     file = find_model(PREDICTOR, predictor)
-    if asked.name == "dlib" and asked.model is None and file is not None:
-        asked = replace(asked, model=str(file))
+    if requested.name == "dlib" and requested.model is None and file is not None:
+        requested = replace(requested, model=str(file))
     original = ORIGINALS.get(profile)
-    if original is None or asked.name == original:
-        return Pairing(profile, asked)
-    if asked.name != DetectorChoice().name:
-        return Pairing(profile + APPROXIMATE, asked, f"its own face detector is {original}")
+    if original is None or requested.name == original:
+        return ProfileMatch(profile, requested)
+    if requested.name != DetectorChoice().name:
+        return ProfileMatch(
+            profile + APPROXIMATE, requested, f"{profile} is exact only with the face detector {original}"
+        )
     if not has_dlib():
         if file is not None:
             raise SetupError(f"a landmark file is given, but dlib is not installed: {profile} needs both", INSTALL)
-        return Pairing(profile + APPROXIMATE, asked, f"for {profile} itself: {INSTALL}, and {_predictor_hint()}")
+        return ProfileMatch(
+            profile + APPROXIMATE, requested, f"for the exact {profile}: {INSTALL}, and {_predictor_hint()}"
+        )
     if original == "dlib" and file is None:
-        return Pairing(profile + APPROXIMATE, asked, f"for {profile} itself {_predictor_hint()}")
+        return ProfileMatch(profile + APPROXIMATE, requested, f"for the exact {profile}, {_predictor_hint()}")
     model = str(file) if original == "dlib" else None
-    return Pairing(profile, DetectorChoice(original, model))
+    return ProfileMatch(profile, DetectorChoice(original, model))
 
 
-def serves(made_as: str, asked: str) -> bool:
-    """Whether crops made as one profile serve who asks for another: the same, or its approximate form.
+def serves(made_as: str, requested: str) -> bool:
+    """Whether crops of one profile can be used where another is requested: the same, or its approximate form.
 
     >>> serves("dfb256~", "dfb256"), serves("dfb256", "dfb256~"), serves("native", "box")
     (True, False, False)
     """
-    return made_as in (asked, asked + APPROXIMATE)
+    return made_as in (requested, requested + APPROXIMATE)
 
 
 def served_profile(profile: str, made_as: str, detector: str) -> str:
-    """The name under which a profile can be cut anew from the faces of a finished manifest.
+    """Return the profile that results from cropping the faces of a finished manifest again.
 
     Args:
-        profile: the name asked for.
-        made_as: profile of the manifest; what ``dfb256`` dropped is known only there.
+        profile: the requested name.
+        made_as: profile of the manifest; which frames ``dfb256`` drops is known only there.
         detector: name of the face detector that found its faces.
 
     Raises:

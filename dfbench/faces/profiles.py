@@ -1,7 +1,7 @@
-"""Crop profiles: which part of the picture around a face becomes the crop.
+"""Crop profiles: which part of the frame around a face becomes the crop.
 
-A profile is one map from the source to the unit square, times the crop's size: the matrices of two sizes differ
-by the ratio of the sizes alone (but for ``ffpp13``). Pixel centres lie at whole numbers, as in ``cv2.warpAffine``.
+A profile is one map from the frame to the unit square, times the crop's size: the matrices of two sizes differ only
+by the ratio of the sizes (except for ``ffpp13``). Pixel centres are at whole numbers, as in ``cv2.warpAffine``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from dfbench.faces.reference_profiles import Dfb256, Dfb256Like, Dfb256NoDrop, D
 
 
 class CropProfile(Protocol):
-    """How a face is placed in its crop.
+    """Where a face is placed in its crop.
 
     Attributes:
         name: the registered name.
-        resampling: the rule that makes the crop's pixels.
-        default_sizes: sizes in pixels where none are asked for.
-        redetect_size: a frame counts only if the face detector sees a face in its crop of this size; None: always.
+        resampling: how the pixels of the crop are computed.
+        default_sizes: crop sizes in pixels if none are requested.
+        redetect_size: a frame is dropped unless the face detector finds a face in its crop of this size in pixels;
+            None: never.
     """
 
     name: str
@@ -36,19 +37,19 @@ class CropProfile(Protocol):
     redetect_size: int | None
 
     def matrix(self, face: Face, size: int, width: int, height: int) -> NDArray[np.float64]:
-        """The map from source pixels to crop pixels.
+        """Return the map from frame pixels to crop pixels.
 
         Args:
-            face: box and landmarks in source pixels.
+            face: box and landmarks in pixels of the frame.
             size: side of the crop in pixels.
-            width: width of the source picture.
-            height: height of the source picture.
+            width: width of the frame in pixels.
+            height: height of the frame in pixels.
 
         Returns:
             (2, 3) float64.
 
         Raises:
-            DataError: the face's geometry collapses (landmarks that fall together, an empty box).
+            DataError: the geometry of the face is degenerate (landmarks that coincide, an empty box).
             UsageError: the size is not positive.
         """
         ...
@@ -58,7 +59,7 @@ class Native:
     """Five-point similarity onto ``size * ((t + (8, 0)) / 112 + 0.15) / 1.3``, with ``t`` ArcFace's template.
 
     The targets of DeepfakeBench's preprocessing (template widened to 112 by the shift of 8, margin 1.3), with the five
-    points in their textbook order. Rotation is undone; where the crop leaves the picture, its border goes on.
+    points in their textbook order. Rotation is removed; beyond the frame its border pixels are replicated.
     """
 
     name = "native"
@@ -73,10 +74,10 @@ class Native:
 
 
 class Box:
-    """A square of 1.3 times the larger side of the face box around its centre, upright, moved inside the picture.
+    """A square of 1.3 times the larger side of the face box around its centre, upright, moved inside the frame.
 
-    A square that is wider or higher than the picture is centred on the picture in that direction, and the
-    picture's border goes on: the face keeps its scale and is never cut.
+    A square that is wider or higher than the frame is centred on the frame in that direction, and the border pixels
+    are replicated: the face keeps its scale and is never cut off.
     """
 
     name = "box"
@@ -94,7 +95,7 @@ class Box:
         return np.array([[zoom, 0.0, -left * zoom], [0.0, zoom, -top * zoom]])
 
     def square(self, box: NDArray[np.floating], width: int, height: int) -> tuple[float, float, float]:
-        """Left, top and side of the square in source pixels.
+        """Return left, top and side of the square in pixels of the frame.
 
         Raises:
             DataError: the box is empty or not finite.
@@ -102,14 +103,14 @@ class Box:
         x1, y1, x2, y2 = (float(value) for value in box)
         side = self.ENLARGEMENT * max(x2 - x1, y2 - y1)
         if not np.isfinite([x1, y1, x2, y2]).all() or side <= 0:
-            raise DataError(f"the face box {[x1, y1, x2, y2]} is empty", "look at this face's detection")
+            raise DataError(f"the face box {[x1, y1, x2, y2]} is empty", "check this face's detection: dfbench inspect")
         left = _inside((x1 + x2 - side) / 2, side, width)
         top = _inside((y1 + y2 - side) / 2, side, height)
         return left, top, side
 
 
 def _inside(start: float, side: float, length: int) -> float:
-    """Move a span of the given side inside ``[0, length]``, or centre it there where it is longer."""
+    """Move a span of the given side inside ``[0, length]``, or centre it there if it is longer."""
     if side >= length:
         return (length - side) / 2
     return min(max(start, 0.0), length - side)
@@ -130,7 +131,7 @@ _PROFILES: Mapping[str, CropProfile] = MappingProxyType({profile.name: profile f
 
 
 def get_profile(name: str) -> CropProfile:
-    """The crop profile of a name.
+    """Return the crop profile of a name.
 
     Raises:
         UsageError: the name is unknown.
@@ -141,5 +142,5 @@ def get_profile(name: str) -> CropProfile:
 
 
 def profile_names() -> tuple[str, ...]:
-    """The names of the crop profiles."""
+    """Return the names of the crop profiles."""
     return tuple(sorted(_PROFILES))

@@ -1,6 +1,6 @@
-"""The crop profiles of two peers: DeepfakeBench's aligned crop and FaceForensics++'s box.
+"""Crop profiles of two reference implementations: DeepfakeBench's aligned crop and FaceForensics++'s box.
 
-A name without ``~`` means the original face detector too; with ``~`` our landmarks or box go through the same geometry.
+A name without ``~`` implies the original face detector; with ``~`` the same geometry uses dfbench's landmarks or box.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from dfbench.faces.base import Face
 from dfbench.faces.crops import Resampling
 
 PARTS = (37, 44, 30, 49, 55)
-"""The parts that DeepfakeBench aligns: numbers meant to count from 1, used counting from 0."""
+"""The parts that DeepfakeBench aligns: numbers meant to count from 1, used as counting from 0."""
 
 
 class Dfb256:
-    """DeepfakeBench's crop: dlib's parts 37, 44, 30, 49, 55 on its targets; frames with no face in the crop drop out.
+    """DeepfakeBench's crop: dlib's parts 37, 44, 30, 49, 55 on its targets; drops frames with no face in the crop.
 
-    ``preprocessing/preprocess.py`` of SCLBD/DeepfakeBench: bilinear, black beyond the picture. The numbers were meant
-    to count from 1 and are used from 0: points of the upper lids and the lips instead of eye centres and mouth
-    corners, an off-by-one that every weight trained on these crops has seen.
+    ``preprocessing/preprocess.py`` of SCLBD/DeepfakeBench: bilinear, black beyond the frame. The part numbers were
+    meant to count from 1 and are used as counting from 0: points of the upper lids and the lips instead of eye centres
+    and mouth corners, an off-by-one error that is in all crops that its published weights were trained on.
     """
 
     name = "dfb256"
@@ -34,7 +34,7 @@ class Dfb256:
         """See :meth:`dfbench.faces.profiles.CropProfile.matrix`."""
         check_size(size)
         if face.dense is None or len(face.dense) <= max(PARTS):
-            raise DataError("this face has no parts of dlib", f"use the profile {self.name}~, or --face-detector dlib")
+            raise DataError("this face has no dlib landmarks", f"use the profile {self.name}~, or --face-detector dlib")
         return size * similarity(face.dense[list(PARTS)], TARGETS)
 
 
@@ -48,8 +48,8 @@ class Dfb256NoDrop(Dfb256):
 class Dfb256Like:
     """DeepfakeBench's targets with the five landmarks of any face detector in their textbook order; nothing is dropped.
 
-    Bilinear, black beyond the picture. Differs from ``dfb256`` by the face detector, by the points (no off-by-one: the
-    face is upright and a little larger), and by the frames that the original drops.
+    Bilinear, black beyond the frame. Differs from ``dfb256`` by the face detector, by the points (no off-by-one: the
+    face is upright and slightly larger), and by the frames that the original drops.
     """
 
     name = "dfb256~"
@@ -64,17 +64,17 @@ class Dfb256Like:
 
 
 class Dfb256NoDropLike(Dfb256Like):
-    """The same as dfb256~, which drops nothing either."""
+    """The same as ``dfb256~``, which drops nothing either."""
 
     name = "dfb256-nodrop~"
 
 
 class Ffpp13:
-    """FaceForensics++'s crop: a square of 1.3 times the longer side of dlib's first box in the grey picture.
+    """FaceForensics++'s crop: a square of 1.3 times the longer side of dlib's first box in the grey image.
 
     ``classification/detect_from_video.py`` of ondyari/FaceForensics, in whole pixels: the square is moved to the right
-    and down at the left and top border, and shrunk at the other two. What the network's own resize does to it
-    is done by our resampling.
+    and down at the left and top border, and shrunk at the other two. The resize that the original's network does
+    afterwards is done by dfbench's resampling.
     """
 
     name = "ffpp13"
@@ -87,7 +87,8 @@ class Ffpp13:
     def matrix(self, face: Face, size: int, width: int, height: int) -> NDArray[np.float64]:
         """See :meth:`dfbench.faces.profiles.CropProfile.matrix`.
 
-        The square's outer edges become the crop's, as in any resize, so that sizes do not differ by their ratio alone.
+        The outer edges of the square become those of the crop, as in any resize, so the matrices of two sizes differ
+        by more than the ratio of the sizes.
         """
         check_size(size)
         left, top, side = self.square(face.box, width, height)
@@ -95,32 +96,32 @@ class Ffpp13:
         return np.array([[zoom, 0.0, (0.5 - left) * zoom - 0.5], [0.0, zoom, (0.5 - top) * zoom - 0.5]])
 
     def square(self, box: NDArray[np.floating], width: int, height: int) -> tuple[int, int, int]:
-        """Left, top and side in whole source pixels.
+        """Return left, top and side in whole pixels of the frame.
 
         Raises:
-            DataError: the box is not finite, empty, or outside the picture.
+            DataError: the box is not finite, empty, or outside the frame.
         """
         if not np.isfinite(box).all():
-            raise DataError(f"the face box {box.tolist()} is not finite", "look at this face's detection")
+            raise DataError(f"the face box {box.tolist()} is not finite", "check this face's detection")
         x1, y1, x2, y2 = self._whole(box)
         side = int(max(x2 - x1, y2 - y1) * self.ENLARGEMENT)
         left = max((x1 + x2) // 2 - side // 2, 0)
         top = max((y1 + y2) // 2 - side // 2, 0)
         side = min(width - left, height - top, side)
         if side < 1:
-            raise DataError(f"the face box {[x1, y1, x2, y2]} leaves nothing", "look at this face's detection")
+            raise DataError(f"the face box {[x1, y1, x2, y2]} is outside the frame", "check this face's detection")
         return left, top, side
 
     def _whole(self, box: NDArray[np.floating]) -> tuple[int, int, int, int]:
-        x1, y1, x2, y2 = (int(value) for value in box)  # dlib's boxes are whole
+        x1, y1, x2, y2 = (int(value) for value in box)  # dlib's boxes are whole numbers
         return x1, y1, x2, y2
 
 
 class Ffpp13Like(Ffpp13):
-    """FaceForensics++'s square around our face box, rounded to whole pixels.
+    """FaceForensics++'s square around the box of another face detector, rounded to whole pixels.
 
-    Differs from ``ffpp13`` by the face detector: dlib's boxes end above the brows, ours at the hairline, so this square
-    shows more.
+    Differs from ``ffpp13`` by the face detector: dlib's boxes end above the brows, those of CenterFace at the hairline,
+    so this square shows more.
     """
 
     name = "ffpp13~"

@@ -1,7 +1,7 @@
-"""SCRFD from an InsightFace model pack that the user has. Needs the extra ``insightface``; nothing is ever downloaded.
+"""SCRFD from an InsightFace model pack given by the user. Needs the extra ``insightface``; nothing is downloaded.
 
 Guo et al., "Sample and Computation Redistribution for Efficient Face Detection", 2021. The packs are for
-non-commercial research only; which one was used stands in the recipe, as the digest of its detection network.
+non-commercial research only; the recipe records which one was used by the digest of its detection network.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from dfbench.faces.session import session, suffix
 INPUT_SIZE = (640, 640)
 THRESHOLD = 0.5
 NETWORKS = ("det_10g.onnx", "scrfd_10g_bnkps.onnx", "det_2.5g.onnx", "det_500m.onnx")
-"""Detection networks of the packs (buffalo_l, antelopev2, buffalo_m, buffalo_s), the best first."""
+"""Detection networks of the packs (buffalo_l, antelopev2, buffalo_m, buffalo_s), best first."""
 
 _OPTION = "--face-model"
 _OUTPUTS_WITH_LANDMARKS = (9, 15)
 
 
 class InsightFaceDetector:
-    """SCRFD's boxes and landmarks, one frame a call, its input 640 x 640.
+    """SCRFD's boxes and landmarks, one frame per call, at an input size of 640 x 640.
 
     Args:
         model: the pack's folder or the network's file; default: the environment, then ``dfbench.toml``.
@@ -72,16 +72,16 @@ class InsightFaceDetector:
             DataError: a frame is not a uint8 (height, width, 3) array, or the frames differ in size.
         """
         check_frames(frames)
-        return [self._look(frame) for frame in frames]
+        return [self._detect(frame) for frame in frames]
 
     def detect_clip(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
-        """Every frame by itself, as in :meth:`detect`."""
+        """Find the faces of each frame by itself, as :meth:`detect`."""
         return self.detect(frames)
 
-    def _look(self, frame: NDArray[np.uint8]) -> list[Face]:
+    def _detect(self, frame: NDArray[np.uint8]) -> list[Face]:
         bgr = np.ascontiguousarray(frame[:, :, ::-1])
         boxes, points = self._scrfd.detect(bgr, input_size=INPUT_SIZE)
-        # A box without extent holds no face; a network can put one at a border.
+        # A network can return an empty box at a border; it holds no face.
         return largest_first(
             [
                 Face(row[:4].astype(np.float32), float(row[4]), five.astype(np.float32))
@@ -92,13 +92,13 @@ class InsightFaceDetector:
 
 
 def locate(given: Path | None) -> Path:
-    """The detection network's file of a pack.
+    """Return the file of a pack's detection network.
 
     Args:
-        given: a pack's folder, or the file itself; None where the user named neither.
+        given: a pack's folder, or the file itself; None if neither is given or configured.
 
     Raises:
-        SetupError: nothing is given, it does not exist, or the folder holds no detection network.
+        SetupError: nothing is given, the path does not exist, or the folder holds no detection network.
     """
     hint = how_to_give(INSIGHTFACE, _OPTION) + " (a model pack's folder, or its det_10g.onnx; nothing is downloaded)"
     if given is None:
@@ -110,8 +110,8 @@ def locate(given: Path | None) -> Path:
     for name in NETWORKS:
         if (given / name).is_file():
             return given / name
-    there = sorted(p.name for p in given.iterdir())
-    what = f"holds no detection network ({', '.join(NETWORKS)}), only: {', '.join(there[:5])}" if there else "is empty"
+    files = sorted(p.name for p in given.iterdir())
+    what = f"holds no detection network ({', '.join(NETWORKS)}), only: {', '.join(files[:5])}" if files else "is empty"
     raise SetupError(f"the model pack {given} {what}", hint)
 
 
@@ -120,9 +120,9 @@ def _scrfd(network: Any) -> Any:
         from insightface.model_zoo.scrfd import SCRFD
     except ImportError as error:
         raise SetupError(
-            f"insightface can not be imported: {error}", 'pip install "deepfake-dfbench[insightface]"'
+            f"insightface cannot be imported: {error}", 'pip install "deepfake-dfbench[insightface]"'
         ) from error
-    # Given a session, it opens no file of its own and keeps our number of threads and provider.
+    # With a session given, it opens no file itself and keeps the number of threads and the execution provider.
     made = SCRFD(session=network)
     made.det_thresh = THRESHOLD
     return made

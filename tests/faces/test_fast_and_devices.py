@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import onnxruntime
 import pytest
-from dfbench.faces.bundled_weights import ONET, load
 
 from dfbench.errors import SetupError, UsageError
 from dfbench.faces.base import Face, FaceDetector
+from dfbench.faces.bundled_weights import ONET, load
 from dfbench.faces.centerface import smaller_long_side
 from dfbench.faces.centerface_onet import CenterFaceDetector
 from dfbench.faces.detectors import build_face_detector
@@ -117,7 +117,7 @@ def test_devices_have_names() -> None:
     cpu, auto = build_face_detector(device="cpu"), build_face_detector(device="auto")
     if CUDA not in onnxruntime.get_available_providers():
         assert cpu.fingerprint == auto.fingerprint
-        with pytest.raises(SetupError, match="can not run on cuda") as error:
+        with pytest.raises(SetupError, match="cannot run on cuda") as error:
             build_face_detector(device="cuda:0")
         assert "onnxruntime-gpu" in error.value.hint
 

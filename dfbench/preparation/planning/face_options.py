@@ -9,7 +9,7 @@ from dfbench.errors import UsageError
 from dfbench.faces.base import DetectorChoice
 from dfbench.faces.detectors import build_face_detector
 from dfbench.faces.landmarks import build_landmark_provider
-from dfbench.faces.profile_match import pair
+from dfbench.faces.profile_match import match_profile
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def resolve_faces(
     if face_model is not None and face_detector != "insightface":
         raise UsageError("a face model goes with the face detector insightface", "add --face-detector insightface")
     asked = DetectorChoice(face_detector, None if face_model is None else str(face_model), device)
-    pairing = pair(profile, asked, dlib_predictor)
-    choice = pairing.detector
+    match = match_profile(profile, asked, dlib_predictor)
+    choice = match.detector
     if landmarks and choice.name == "dlib":
         raise UsageError(
             "the face detector dlib stores its own dense landmarks", "leave --landmarks away, or use another detector"
@@ -67,10 +67,10 @@ def resolve_faces(
     detector = build_face_detector(choice.name, threads=1, model=choice.model, device=choice.device)
     provider = build_landmark_provider(landmarks) if landmarks else None
     return FaceTools(
-        pairing.profile,
+        match.profile,
         choice,
         detector.fingerprint,
         landmarks or "",
         provider.fingerprint if provider is not None else "",
-        pairing.note,
+        match.note,
     )

