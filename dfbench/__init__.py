@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dfbench.interchange.scores import import_scores as import_scores
     from dfbench.manifest.manifest import Manifest as Manifest
     from dfbench.manifest.manifest import open_manifest as open_manifest
+    from dfbench.metrics import list_metrics as list_metrics
     from dfbench.models.build import build_model as build_model
     from dfbench.models.convert.import_weights import import_weights as import_weights
     from dfbench.preparation.prepare import prepare as prepare
@@ -35,6 +36,7 @@ _LAZY = {
     "evaluate": "dfbench.evaluation.evaluate",
     "import_scores": "dfbench.interchange.scores",
     "import_weights": "dfbench.models.convert.import_weights",
+    "list_metrics": "dfbench.metrics",
     "load_protocol": "dfbench.protocols.files",
     "metrics": "dfbench.metrics",
     "open_manifest": "dfbench.manifest.manifest",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dfbench.degrade import CLEAN, Condition, available, parse
 from dfbench.errors import SetupError
-from dfbench.metrics.robustness import Origin
+from dfbench.metrics.robustness import ConditionOrigin
 from dfbench.protocols.conditions import SUITE, read_conditions
 from dfbench.protocols.protocol import Protocol
 
@@ -32,9 +32,9 @@ class ConditionPlan:
         return tuple(condition.name for condition in self.conditions)
 
     @property
-    def origins(self) -> dict[str, Origin]:
+    def origins(self) -> dict[str, ConditionOrigin]:
         """Family and severity of every condition but ``clean``."""
-        return {c.name: Origin(c.family, c.severity) for c in self.conditions if not c.is_clean}
+        return {c.name: ConditionOrigin(c.family, c.severity) for c in self.conditions if not c.is_clean}
 
 
 def plan_conditions(protocol: Protocol, added: Sequence[str] = ()) -> ConditionPlan:

@@ -19,7 +19,7 @@ from dfbench.evaluation.partial_results import Cells, cell_key
 from dfbench.evaluation.run import Run
 from dfbench.evaluation.run_store import make_run_id, published_rows, run_folder, write_run
 from dfbench.evaluation.trivial_baselines import cheap_baselines, media_facts
-from dfbench.metrics import compute_metrics, coverage_rows, doubts, parse_metric
+from dfbench.metrics import compute_metrics, coverage_rows, parse_metric, score_warnings
 from dfbench.metrics.robustness import robustness
 from dfbench.models.card import Intended, WeightCard, crop_mismatch
 from dfbench.models.files import file_sha256
@@ -173,7 +173,7 @@ def evaluate(
             rules.metrics.names,
             rules.classes,
         ),
-        warnings=(*doubts(looked_into), *([] if ready.card else [NO_WEIGHTS])),
+        warnings=(*score_warnings(looked_into), *([] if ready.card else [NO_WEIGHTS])),
         robustness=tuple(protocol_robustness(scores, rules, plan)),
         unavailable=dict(plan.unavailable),
         mini="mini" in rules.datasets() or bool(ready.card and ready.card.mini),
@@ -216,7 +216,7 @@ def protocol_metrics(
                 seed=rules.metrics.seed,
                 per_manipulation=per_manipulation,
                 failure_policy=rules.failure_policy,
-                faces=rules.metrics.faces,
+                face_aggregation=rules.metrics.faces,
                 classes=rules.classes,
                 profile=profile,
                 size=rules.crops.size,
@@ -242,6 +242,6 @@ def protocol_robustness(scores: pa.Table, rules: Protocol, plan: ConditionPlan) 
         resamples=rules.metrics.resamples,
         seed=rules.metrics.seed,
         failure_policy=rules.failure_policy,
-        faces=rules.metrics.faces,
+        face_aggregation=rules.metrics.faces,
         classes=rules.classes,
     )

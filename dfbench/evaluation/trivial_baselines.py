@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dfbench.errors import UndefinedMetric
 from dfbench.evaluation.dataset import RoleData
 from dfbench.metrics import auc, parse_metric
-from dfbench.metrics.score_rows import CELL
+from dfbench.metrics.score_rows import SLICE
 from dfbench.schema.ids import seed_from
 from dfbench.schema.result import MAJORITY, Baseline, MetricValue
 from dfbench.schema.scores import SCORES
@@ -120,10 +120,10 @@ def majority_scores(scores: pa.Table, classes: Sequence[str]) -> pa.Table:
 
 
 def _best_scores(scores: pa.Table, facts: pd.DataFrame) -> dict[tuple[str, ...], tuple[str, pa.Table]]:
-    columns = ["sample_id", "media_id", "scene_group", "label", "status", *CELL]
+    columns = ["sample_id", "media_id", "scene_group", "label", "status", *SLICE]
     rows = scores.select(columns).to_pandas().join(facts, on="sample_id")
     best = {}
-    for place, part in rows.groupby(CELL, sort=True):
+    for place, part in rows.groupby(SLICE, sort=True):
         media = part.groupby("media_id", sort=True).first()  # skips what a single frame does not know
         ranked = [(_auc(media, fitted), fact, fitted) for fact, fitted in _fitted(media)]
         if ranked:
@@ -160,5 +160,5 @@ def _binned(values: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def _among_classes(name: str) -> bool:
-    kind = parse_metric(name).kind
+    kind = parse_metric(name).definition
     return kind.confused is not None and not kind.always_binary

@@ -20,7 +20,7 @@ from dfbench.evaluation.run_store import free_folder, make_run_id, published_row
 from dfbench.interchange.matching import matched, self_contained
 from dfbench.interchange.score_file import read_score_file
 from dfbench.manifest.manifest import open_manifest
-from dfbench.metrics import compute_metrics, coverage_rows, doubts, parse_metric
+from dfbench.metrics import compute_metrics, coverage_rows, parse_metric, score_warnings
 from dfbench.models.files import file_sha256
 from dfbench.protocols.protocol import Protocol
 from dfbench.protocols.reference import protocol_ref
@@ -42,7 +42,7 @@ class ImportRules:
         names: of metrics.
         threshold: fake from this score on.
         failure_policy: what a sample without a score counts as.
-        faces: how several faces of a frame become one.
+        face_aggregation: how several faces of a frame become one.
         resamples: of the bootstrap.
         seed: of its draws.
     """
@@ -50,7 +50,7 @@ class ImportRules:
     names: tuple[str, ...] = DEFAULT_METRICS
     threshold: float = 0.5
     failure_policy: str = "exclude"
-    faces: str | None = None
+    face_aggregation: str | None = None
     resamples: int = 2000
     seed: int = 0
 
@@ -110,7 +110,7 @@ def import_scores(
         "metrics": list(judged.names),
         "threshold": judged.threshold,
         "failure_policy": judged.failure_policy,
-        "faces": judged.faces,
+        "faces": judged.face_aggregation,
         "resamples": judged.resamples,
         "seed": judged.seed,
     }
@@ -129,7 +129,7 @@ def import_scores(
         seconds=round(time.monotonic() - clock, 3),
         selection={"split": "none", "note": "imported scores do not say how the weights were chosen"},
         failure_policy=judged.failure_policy,
-        faces=judged.faces,
+        faces=judged.face_aggregation,
         published_comparisons=published_rows(loaded) if loaded else (),
         options=options,
         coverage=tuple(coverage_rows(scores)),
@@ -141,11 +141,11 @@ def import_scores(
                 resamples=judged.resamples,
                 seed=judged.seed,
                 failure_policy=judged.failure_policy,
-                faces=judged.faces,
+                face_aggregation=judged.face_aggregation,
                 train_condition="unknown",
             )
         ),
-        warnings=(*doubts(scores), *_remarks(frames_given, groups_given), *_doubts_of_logits(rows)),
+        warnings=(*score_warnings(scores), *_remarks(frames_given, groups_given), *_doubts_of_logits(rows)),
         mini="mini" in set(scores["dataset"].to_pylist()),
     )
     return Run(folder, write_run(folder, result, scores), scores)

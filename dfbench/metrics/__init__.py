@@ -1,4 +1,4 @@
-"""Pure functions on arrays: metrics, video aggregation, intervals, paired tests; and the metrics of a scores table."""
+"""Pure functions on arrays: metrics, aggregation, intervals, paired tests; and the metrics of a scores table."""
 
 from dfbench.metrics.aggregation import AGGREGATIONS, Videos, aggregate
 from dfbench.metrics.binary import (
@@ -23,14 +23,18 @@ from dfbench.metrics.binary import (
 from dfbench.metrics.calibration import Reliability, brier, ece, log_loss, reliability
 from dfbench.metrics.compute import compute_metrics
 from dfbench.metrics.confusion import confusion_matrix, macro_f1, multiclass_accuracy
-from dfbench.metrics.coverage import coverage_rows
 from dfbench.metrics.delong import Delong, DelongTest, delong, delong_test
-from dfbench.metrics.intervals import IntervalEstimate
-from dfbench.metrics.names import MetricName, metric_names, parse_metric
-from dfbench.metrics.sanity_checks import doubts
+from dfbench.metrics.intervals import (
+    IntervalEstimate,
+    PairedDifference,
+    auc_interval,
+    bootstrap_interval,
+    paired_difference,
+)
+from dfbench.metrics.names import MetricName, list_metrics, metric_names, parse_metric
+from dfbench.metrics.paired_tests import MetricDifference, holm, mcnemar, paired_differences
+from dfbench.metrics.score_summaries import coverage_rows, score_warnings, video_table
 from dfbench.metrics.seeds import SeedSummary, combine_seeds
-from dfbench.metrics.significance import holm, mcnemar
-from dfbench.metrics.video_table import video_table
 
 __all__ = [
     "AGGREGATIONS",
@@ -39,7 +43,9 @@ __all__ = [
     "DetCurve",
     "EqualError",
     "IntervalEstimate",
+    "MetricDifference",
     "MetricName",
+    "PairedDifference",
     "Reliability",
     "RocCurve",
     "SeedSummary",
@@ -47,8 +53,10 @@ __all__ = [
     "accuracy",
     "aggregate",
     "auc",
+    "auc_interval",
     "average_precision",
     "balanced_accuracy",
+    "bootstrap_interval",
     "brier",
     "class_recalls",
     "combine_seeds",
@@ -58,22 +66,25 @@ __all__ = [
     "delong",
     "delong_test",
     "det_curve",
-    "doubts",
     "ece",
     "eer",
     "equal_error",
     "holm",
+    "list_metrics",
     "log_loss",
     "macro_f1",
     "majority",
     "mcnemar",
     "metric_names",
     "multiclass_accuracy",
+    "paired_difference",
+    "paired_differences",
     "parse_metric",
     "partial_auc",
     "partial_auc_mcclish",
     "reliability",
     "roc_curve",
+    "score_warnings",
     "ties_at",
     "tpr_at_fpr",
     "video_table",

@@ -1,8 +1,8 @@
-"""Frame scores to video scores, by ``media_id`` and never by a folder's name.
+"""Aggregate frame scores to video scores by ``media_id``, never by folder name.
 
 ``000_003`` exists once for every manipulation and compression of FaceForensics++: grouped by folder, 700 test
-videos collapse to 280. A ``media_id`` names data set, subset and manipulation as well, and two labels under one id
-are an error.
+videos collapse to 280. A ``media_id`` includes data set, subset and manipulation, and two labels under one id are an
+error.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ Aggregation = Literal["mean", "mean-logit", "max", "median", "vote"]
 AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
 
 LOGIT_CLIP = 1e-7
-"""Probabilities are moved this far from 0 and 1 before a logit is taken, so that one frame can not be infinite."""
+"""Probabilities are clipped to this distance from 0 and 1 before the logit, so that no frame is infinite."""
 
 
 @dataclass(frozen=True, eq=False)
 class Videos:
-    """One value a video, sorted by media id.
+    """One value per video, sorted by media id.
 
     Attributes:
         media_ids: (M,) the ids.
         labels: (M,) 0 real, 1 fake, int8.
         scores: (M,) aggregated score in [0,1], float64.
-        frames: (M,) how many frames each rests on.
-        first: (M,) position of a frame of each video in the input.
+        frames: (M,) number of frames of each video.
+        first: (M,) index of the first frame of each video in the input.
     """
 
     media_ids: NDArray[np.str_]
@@ -51,19 +51,19 @@ def aggregate(
     how: str = "mean",
     threshold: float = 0.5,
 ) -> Videos:
-    """One score a video from its frames' scores.
+    """Compute one score per video from the scores of its frames.
 
     Args:
         media_ids: (N,) the video each frame belongs to.
         labels: (N,) 0 real, 1 fake.
         scores: (N,) P(fake) in [0,1].
-        how: ``mean`` of probabilities; ``mean-logit``, the mean of logits turned back into a probability; ``max``;
-            ``median``; ``vote``, the share of frames at or above the threshold.
-        threshold: of ``vote``, in [0,1].
+        how: ``mean`` of probabilities; ``mean-logit``, the mean of logits converted back to a probability; ``max``;
+            ``median``; ``vote``, the fraction of frames at or above the threshold.
+        threshold: decision threshold of ``vote``, in [0,1].
 
     Raises:
-        DataError: input that does not fit, or one media id with both labels.
-        UndefinedMetric: no frame at all.
+        DataError: invalid input, or one media id with both labels.
+        UndefinedMetric: there is no frame.
         UsageError: an unknown aggregation.
 
     >>> videos = aggregate(["a", "a", "b"], [1, 1, 0], [0.5, 0.75, 0.25])
@@ -74,16 +74,16 @@ def aggregate(
         raise unknown_name("aggregation", how, AGGREGATIONS)
     y, s = check(labels, scores)
     if len(media_ids) != len(y):
-        raise DataError(f"{len(media_ids)} media ids do not fit {len(y)} labels")
+        raise DataError(f"media_ids and labels have different lengths: {len(media_ids)} and {len(y)}")
     names, first, code, frames = np.unique(
         np.asarray(media_ids, dtype=str), return_index=True, return_inverse=True, return_counts=True
     )
-    _refuse_mixed(names, y, code)
+    _check_labels(names, y, code)
     if how == "vote":
         s = (s >= check_threshold(threshold)).astype(np.float64)
     elif how == "mean-logit":
         s = logit(np.clip(s, LOGIT_CLIP, 1 - LOGIT_CLIP))
-    ordered = s[np.lexsort((s, code))]  # ascending within each video: sums do not depend on the order of rows
+    ordered = s[np.lexsort((s, code))]  # ascending within each video: sums do not depend on row order
     starts = np.concatenate(([0], np.cumsum(frames)[:-1]))
     lowest, highest = ordered[starts], ordered[starts + frames - 1]
     if how == "max":
@@ -91,7 +91,8 @@ def aggregate(
     elif how == "median":
         value = (ordered[starts + (frames - 1) // 2] + ordered[starts + frames // 2]) / 2
     else:
-        # Measured from the lowest frame, a video of equal frames has exactly their score: rounding makes no ranks.
+        # Computed relative to the lowest frame, a video of equal frames has exactly their score: no ties are broken by
+        # rounding.
         above = np.add.reduceat(ordered - np.repeat(lowest, frames), starts)
         value = np.minimum(lowest + above / frames, highest)
     if how == "mean-logit":
@@ -99,11 +100,11 @@ def aggregate(
     return Videos(names, y[first], value, frames.astype(np.int64), first)
 
 
-def _refuse_mixed(names: NDArray[np.str_], labels: Labels, code: NDArray[np.intp]) -> None:
+def _check_labels(names: NDArray[np.str_], labels: Labels, code: NDArray[np.intp]) -> None:
     fakes = np.bincount(code, weights=labels, minlength=len(names))
     mixed = (fakes != 0) & (fakes != np.bincount(code, minlength=len(names)))
     if mixed.any():
         raise DataError(
-            f"{np.count_nonzero(mixed)} media have frames of both labels, first: {names[np.argmax(mixed)]}",
+            f"{np.count_nonzero(mixed)} media have frames of both labels, the first is {names[np.argmax(mixed)]}",
             "one media id names one clip of one manipulation; build ids as dataset/subset/manipulation/name",
         )

@@ -1,8 +1,8 @@
-"""Metrics of a real/fake decision: pure functions of labels (fake = 1) and scores P(fake).
+"""Binary metrics: pure functions of labels (fake = 1) and scores P(fake).
 
-All of them refuse NaN, infinite and out-of-range scores and labels other than 0 and 1
-(:class:`~dfbench.errors.DataError`), and raise :class:`~dfbench.errors.UndefinedMetric` with the reason where the
-quantity does not exist; no default value ever stands in for it.
+All of them raise :class:`~dfbench.errors.DataError` for NaN, infinite or out-of-range scores and for labels other
+than 0 and 1, and :class:`~dfbench.errors.UndefinedMetric` with the reason where the metric is undefined; they never
+return a default value instead.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dfbench.errors import UndefinedMetric
-from dfbench.metrics.definitions import kind_of
+from dfbench.metrics.definitions import metric_definition
 from dfbench.metrics.roc import Counts, auc_of, crossing_of, rank, vertices
 from dfbench.metrics.validation import check, check_scores, check_threshold, require_both
 
@@ -33,11 +33,11 @@ class EqualError:
 
 @dataclass(frozen=True, eq=False)
 class RocCurve:
-    """Every vertex of the ROC; nothing is dropped.
+    """All vertices of the ROC; none is dropped.
 
     Attributes:
-        fpr: (V,) share of reals at or above the threshold, from 0 to 1.
-        tpr: (V,) share of fakes at or above the threshold, from 0 to 1.
+        fpr: (V,) fraction of reals at or above the threshold, from 0 to 1.
+        tpr: (V,) fraction of fakes at or above the threshold, from 0 to 1.
         thresholds: (V,) infinity first, then the distinct scores in descending order.
     """
 
@@ -51,8 +51,8 @@ class DetCurve:
     """Detection error trade-off: both error rates at every threshold of the ROC.
 
     Attributes:
-        fpr: (V,) share of reals at or above the threshold, from 0 to 1.
-        fnr: (V,) share of fakes below the threshold, from 1 to 0.
+        fpr: (V,) fraction of reals at or above the threshold, from 0 to 1.
+        fnr: (V,) fraction of fakes below the threshold, from 1 to 0.
         thresholds: (V,) infinity first, then the distinct scores in descending order.
     """
 
@@ -62,7 +62,7 @@ class DetCurve:
 
 
 def accuracy(labels: ArrayLike, scores: ArrayLike, threshold: float = 0.5) -> float:
-    """Share of samples on the right side of the threshold; ``score >= threshold`` means fake.
+    """Compute the fraction of correct decisions; ``score >= threshold`` means fake.
 
     Args:
         labels: (N,) 0 real, 1 fake.
@@ -77,7 +77,7 @@ def accuracy(labels: ArrayLike, scores: ArrayLike, threshold: float = 0.5) -> fl
 
 
 def ties_at(scores: ArrayLike, threshold: float = 0.5) -> int:
-    """How many scores lie exactly on the threshold, where ``>`` and ``>=`` would differ.
+    """Count the scores exactly at the threshold, where ``>`` and ``>=`` would differ.
 
     >>> ties_at([0.2, 0.5, 0.5, 0.9])
     2
@@ -86,7 +86,7 @@ def ties_at(scores: ArrayLike, threshold: float = 0.5) -> int:
 
 
 def class_recalls(labels: ArrayLike, scores: ArrayLike, threshold: float = 0.5) -> tuple[float, float]:
-    """Share of the reals called real, and of the fakes called fake.
+    """Compute the recall of reals and the recall of fakes.
 
     Raises:
         UndefinedMetric: one class is missing.
@@ -101,7 +101,7 @@ def class_recalls(labels: ArrayLike, scores: ArrayLike, threshold: float = 0.5) 
 
 
 def balanced_accuracy(labels: ArrayLike, scores: ArrayLike, threshold: float = 0.5) -> float:
-    """Mean of the two class recalls: 0.5 for a constant answer, whatever the class sizes.
+    """Compute the mean of the two class recalls: 0.5 for a constant prediction, whatever the class sizes.
 
     >>> balanced_accuracy([0, 1, 1, 1], [0.9, 0.9, 0.9, 0.9])
     0.5
@@ -111,7 +111,7 @@ def balanced_accuracy(labels: ArrayLike, scores: ArrayLike, threshold: float = 0
 
 
 def auc(labels: ArrayLike, scores: ArrayLike) -> float:
-    """Area under the ROC: the chance that a fake scores above a real, a tie counting one half (mid-ranks).
+    """Compute the area under the ROC: the probability that a fake scores above a real, ties counting one half.
 
     Raises:
         UndefinedMetric: one class is missing.
@@ -125,7 +125,7 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def eer(labels: ArrayLike, scores: ArrayLike) -> float:
-    """Equal error rate, interpolated linearly on the full ROC. See :func:`equal_error` for its threshold.
+    """Compute the equal error rate, interpolated linearly on the full ROC. See :func:`equal_error` for its threshold.
 
     >>> eer([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     0.5
@@ -136,10 +136,10 @@ def eer(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def equal_error(labels: ArrayLike, scores: ArrayLike) -> EqualError:
-    """Equal error rate with its threshold.
+    """Compute the equal error rate and its threshold.
 
-    The ROC starts at an infinite threshold, where nothing is called fake. A crossing on the segment that starts
-    there takes the highest score as its threshold, so that the threshold is always finite.
+    The ROC starts at an infinite threshold, where every sample is classified as real. For a crossing on the first
+    segment the threshold is the highest score, so that it is always finite.
 
     Raises:
         UndefinedMetric: one class is missing.
@@ -158,7 +158,7 @@ def equal_error(labels: ArrayLike, scores: ArrayLike) -> EqualError:
 
 
 def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
-    """All vertices of the ROC, collinear ones included.
+    """Compute all vertices of the ROC, including collinear ones.
 
     Raises:
         UndefinedMetric: one class is missing.
@@ -174,7 +174,7 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve:
 
 
 def det_curve(labels: ArrayLike, scores: ArrayLike) -> DetCurve:
-    """The ROC's vertices as error rates (Martin et al., Eurospeech 1997), to be drawn on normal-deviate axes.
+    """Compute both error rates at every vertex (Martin et al., Eurospeech 1997), for normal-deviate axes.
 
     Raises:
         UndefinedMetric: one class is missing.
@@ -187,7 +187,9 @@ def det_curve(labels: ArrayLike, scores: ArrayLike) -> DetCurve:
 
 
 def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
-    """Sum over the steps in recall of the precision reached there; fakes are positive, tied scores are one step.
+    """Compute the average precision, the sum over recall steps of the precision there.
+
+    Fakes are the positive class; tied scores are one step.
 
     Raises:
         UndefinedMetric: one class is missing.
@@ -199,10 +201,10 @@ def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def tpr_at_fpr(labels: ArrayLike, scores: ArrayLike, fpr: float) -> float:
-    """The highest true positive rate of a threshold whose false positive rate is at most ``fpr``.
+    """Compute the highest true positive rate at a false positive rate of at most ``fpr``.
 
-    A point of the ROC that a threshold reaches, not one between two: what a user can set. Tables ask for at least
-    ``10 / fpr`` real media before they print it; this function does not.
+    The result belongs to a vertex of the ROC, which a threshold reaches; vertices are not interpolated. Tables
+    require at least ``10 / fpr`` real media; this function does not.
 
     Args:
         labels: (N,) 0 real, 1 fake.
@@ -211,7 +213,7 @@ def tpr_at_fpr(labels: ArrayLike, scores: ArrayLike, fpr: float) -> float:
 
     Raises:
         UndefinedMetric: one class is missing.
-        UsageError: ``fpr`` is no rate.
+        UsageError: ``fpr`` is not between 0 and 1.
 
     >>> tpr_at_fpr([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], 0.1)
     0.5
@@ -220,7 +222,7 @@ def tpr_at_fpr(labels: ArrayLike, scores: ArrayLike, fpr: float) -> float:
 
 
 def partial_auc(labels: ArrayLike, scores: ArrayLike, fpr: float) -> float:
-    """The area under the ROC from FPR 0 to ``fpr``, as it is: at most ``fpr``, ``fpr**2 / 2`` for chance.
+    """Compute the area under the ROC from FPR 0 to ``fpr``: at most ``fpr``, and ``fpr**2 / 2`` for chance.
 
     >>> partial_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], 0.5)
     0.25
@@ -229,7 +231,7 @@ def partial_auc(labels: ArrayLike, scores: ArrayLike, fpr: float) -> float:
 
 
 def partial_auc_mcclish(labels: ArrayLike, scores: ArrayLike, fpr: float) -> float:
-    """The partial area rescaled to 0.5 for chance and 1 for perfection (McClish, Med. Decis. Making 9, 1989).
+    """Compute the partial area with 0.5 for chance and 1 for a perfect detector (McClish, Med. Decis. Making 9, 1989).
 
     >>> round(partial_auc_mcclish([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], 0.5), 4)
     0.6667
@@ -238,7 +240,7 @@ def partial_auc_mcclish(labels: ArrayLike, scores: ArrayLike, fpr: float) -> flo
 
 
 def _ranked(metric: str, labels: ArrayLike, scores: ArrayLike) -> float:
-    ranked = kind_of(metric).ranked
+    ranked = metric_definition(metric).ranked
     assert ranked is not None
     return float(ranked(*_vertices(labels, scores))[0])
 
@@ -250,14 +252,14 @@ def _vertices(labels: ArrayLike, scores: ArrayLike) -> tuple[Counts, Counts]:
 
 
 def majority(n: int, n_positive: int) -> float:
-    """Accuracy of always answering the larger class: what every accuracy must be read against.
+    """Compute the accuracy of always predicting the larger class.
 
     Args:
         n: number of samples.
-        n_positive: how many of them are fake.
+        n_positive: number of fakes among them.
 
     Raises:
-        UndefinedMetric: there is no sample.
+        UndefinedMetric: there are no samples.
 
     >>> majority(700, 560)
     0.8

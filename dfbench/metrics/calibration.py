@@ -1,6 +1,6 @@
-"""How far probabilities can be taken at their word: log-loss, Brier score, expected calibration error.
+"""Calibration metrics: log-loss, Brier score, expected calibration error.
 
-Each is a function of sums over samples, so that a resample is a sum of its groups' sums.
+Each is a function of sums over samples, so that the sums of a resample are sums over its groups.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from dfbench.metrics.roc import Values
 from dfbench.metrics.validation import Labels, Scores, check
 
 BINS = 15
-"""Bins of equal width of the calibration error (Guo et al., ICML 2017, section 2)."""
+"""Number of equal-width bins of the calibration error (Guo et al., ICML 2017, section 2)."""
 
 CLIP = float(np.finfo(np.float64).eps)
-"""Probabilities are moved this far from 0 and 1 before their logarithm is taken, so that the loss stays finite."""
+"""Probabilities are clipped to this distance from 0 and 1 before the logarithm, so that the loss stays finite."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """What was said and what was true, in the bins of :func:`ece`.
+    """Mean score and fraction of fakes in each bin of :func:`ece`.
 
     Attributes:
-        counts: (BINS,) samples in each bin, int64.
-        scores: (BINS,) their mean score; NaN where there is none.
-        fakes: (BINS,) share of fakes among them; NaN where there is none.
+        counts: (BINS,) number of samples, int64.
+        scores: (BINS,) mean score; NaN in empty bins.
+        fakes: (BINS,) fraction of fakes; NaN in empty bins.
     """
 
     counts: NDArray[np.int64]
@@ -37,7 +37,7 @@ class Reliability:
 
 
 def log_loss(labels: ArrayLike, scores: ArrayLike) -> float:
-    """Mean negative logarithm of the probability given to the true class, in nats.
+    """Compute the mean negative logarithm of the probability of the true class, in nats.
 
     >>> round(log_loss([0, 1], [0.5, 0.5]), 6)
     0.693147
@@ -46,7 +46,7 @@ def log_loss(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def brier(labels: ArrayLike, scores: ArrayLike) -> float:
-    """Mean squared difference of label and P(fake) (Brier 1950, one-sided form).
+    """Compute the mean squared difference of label and P(fake) (Brier 1950, one-sided form).
 
     >>> brier([0, 1], [0.5, 1.0])
     0.125
@@ -55,9 +55,9 @@ def brier(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def ece(labels: ArrayLike, scores: ArrayLike) -> float:
-    """Expected calibration error of P(fake): share of fakes against mean score, over 15 bins of equal width.
+    """Compute the expected calibration error of P(fake): fraction of fakes against mean score in 15 equal-width bins.
 
-    A score on the border of two bins belongs to the upper one; 1 belongs to the last.
+    A score on the border of two bins belongs to the upper bin; 1 belongs to the last bin.
 
     >>> ece([0, 1], [0.25, 0.75])
     0.25
@@ -66,33 +66,33 @@ def ece(labels: ArrayLike, scores: ArrayLike) -> float:
 
 
 def reliability(labels: ArrayLike, scores: ArrayLike) -> Reliability:
-    """The points of a reliability diagram; :func:`ece` is their mean distance from the diagonal, by samples.
+    """Compute the points of a reliability diagram; :func:`ece` is their sample-weighted distance from the diagonal.
 
     >>> found = reliability([0, 1, 1], [0.5, 0.5, 1.0])
     >>> found.counts[[7, 14]].tolist(), found.scores[[7, 14]].tolist(), found.fakes[[7, 14]].tolist()
     ([2, 1], [0.5, 1.0], [0.5, 1.0])
     """
     y, s = check(labels, scores)
-    place = _bin_of(s)
-    counts = np.bincount(place, minlength=BINS)
+    bins = _bin_of(s)
+    counts = np.bincount(bins, minlength=BINS)
     with np.errstate(invalid="ignore"):
-        said, true = (np.bincount(place, weights=values, minlength=BINS) / counts for values in (s, y))
-    return Reliability(counts.astype(np.int64), said, true)
+        mean_score, fraction = (np.bincount(bins, weights=values, minlength=BINS) / counts for values in (s, y))
+    return Reliability(counts.astype(np.int64), mean_score, fraction)
 
 
 def log_loss_columns(labels: Labels, scores: Scores) -> Values:
-    """Per sample: one, its loss."""
+    """Columns to sum over samples: 1, the loss."""
     own = np.clip(np.where(labels == 1, scores, 1 - scores), CLIP, 1 - CLIP)
     return np.stack([np.ones_like(own), -np.log(own)], axis=1)
 
 
 def brier_columns(labels: Labels, scores: Scores) -> Values:
-    """Per sample: one, its squared error."""
+    """Columns to sum over samples: 1, the squared error."""
     return np.stack([np.ones_like(scores), (scores - labels) ** 2], axis=1)
 
 
 def ece_columns(labels: Labels, scores: Scores) -> Values:
-    """Per sample: one, then for each bin the score less the label where the score lies in the bin, else 0."""
+    """Columns to sum over samples: 1, then for each bin score minus label where the score is in the bin, else 0."""
     columns = np.zeros((len(scores), 1 + BINS))
     columns[:, 0] = 1
     columns[np.arange(len(scores)), 1 + _bin_of(scores)] = scores - labels
@@ -100,7 +100,7 @@ def ece_columns(labels: Labels, scores: Scores) -> Values:
 
 
 def mean_of(sums: Values) -> Values:
-    """Second sum over the first; (B,) from (B, 2)."""
+    """Second sum divided by the first; (B,) from (B, 2)."""
     return np.asarray(sums[:, 1] / sums[:, 0], np.float64)
 
 

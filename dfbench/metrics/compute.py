@@ -1,4 +1,4 @@
-"""Metrics of a scores table: every data set, subset, condition and manipulation, with intervals and counts."""
+"""Compute the metrics of a scores table, with intervals and counts, for every slice."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ import pyarrow as pa
 from dfbench.errors import UndefinedMetric, unknown_name
 from dfbench.metrics.binary import equal_error, ties_at
 from dfbench.metrics.bootstrap import (
+    NO_RESAMPLES,
     Draws,
     Interval,
     draw_groups,
     estimate,
+    no_interval_reason,
     percentile_interval,
-    refusal,
     resample,
 )
 from dfbench.metrics.confusion import BINARY
 from dfbench.metrics.names import MetricName, parse_metric
 from dfbench.metrics.roc import Values
 from dfbench.metrics.samples import (
+    FACE_AGGREGATIONS,
     FAILURE_POLICIES,
-    FRAME_FACES,
-    Samples,
+    MetricSamples,
     apply_policy,
     one_face,
     samples_of,
 )
-from dfbench.metrics.score_rows import Place, cells, checked_rows
+from dfbench.metrics.score_rows import SliceKey, checked_rows, slices
 from dfbench.metrics.validation import check_threshold
 from dfbench.schema.ids import seed_from
 from dfbench.schema.result import MetricValue
@@ -45,151 +46,153 @@ def compute_metrics(
     seed: int = 0,
     per_manipulation: bool = True,
     failure_policy: str = "exclude",
-    faces: str | None = None,
+    face_aggregation: str | None = None,
     classes: Sequence[str] = (),
     profile: str = "",
     size: int = 0,
     train_condition: str = "clean",
     train_seed: int | None = None,
 ) -> list[MetricValue]:
-    """All metrics of one detector's scores.
+    """Compute metrics of one detector's scores.
 
-    One value for every data set x subset x condition, for ``manipulation = "all"`` and, with ``per_manipulation``,
-    for each manipulation against the reals of the same data set, subset and condition.
+    There is one value per data set, subset and condition for ``manipulation = "all"`` and, with
+    ``per_manipulation``, one for each manipulation against the reals of the same data set, subset and condition.
 
     Args:
         scores: a table of :data:`dfbench.schema.scores.SCORES`, of one model and one run.
         names: metric names, see :func:`dfbench.metrics.names.parse_metric`.
-        threshold: decision threshold; ``score >= threshold`` is fake. ``vote`` judges frames by it and a video by
-            half of its votes.
-        resamples: of the bootstrap over scene groups; 0: no intervals.
-        seed: of the bootstrap; draws depend on it and on the cell's name alone, so two detectors on the same
-            samples meet the same draws.
-        per_manipulation: whether to judge each manipulation apart.
-        failure_policy: what a requested sample without a score counts as: ``exclude`` leaves it out, ``as-real``,
-            ``as-fake`` and ``as-chance`` give it the score 0, 1 or 0.5 before any aggregation.
-        faces: how several faces of a frame become one: ``largest``, ``max``, ``mean``; None: a frame has one.
-        classes: of a multi-class task, in the order of the logits; ``acc``, ``bacc``, ``macro-f1`` and
-            ``recall@class`` then judge the class of the highest probability. All other metrics judge P(fake).
+        threshold: decision threshold; ``score >= threshold`` is fake. ``vote`` applies it to frames, and 0.5 to the
+            fraction of votes of a video.
+        resamples: number of bootstrap resamples over scene groups; 0: no intervals.
+        seed: bootstrap seed; draws depend only on it and on the name of the slice, so that two detectors on the same
+            samples get the same draws.
+        per_manipulation: whether to compute each manipulation separately.
+        failure_policy: how a requested sample without a score counts: ``exclude`` skips it, ``as-real``, ``as-fake``
+            and ``as-chance`` give it the score 0, 1 or 0.5 before any aggregation.
+        face_aggregation: how several faces of a frame become one: ``largest``, ``max``, ``mean``; None: one per frame.
+        classes: class names of a multi-class task, in the order of the logits; ``acc``, ``bacc``, ``macro-f1`` and
+            ``recall@class`` then use the most probable class. All other metrics use P(fake).
         profile: crop profile, carried into the values.
         size: crop size in pixels, carried into the values.
         train_condition: condition the detector was trained under, carried into the values.
         train_seed: training seed, carried into the values.
 
     Raises:
-        DataError: the table breaks its contract: columns, several models, scores that are no probabilities, a clip
-            with two labels or two scene groups, several faces of one frame and no rule for them.
-        UsageError: an unknown metric name, failure policy, rule for faces or class.
+        DataError: the table breaks its contract: columns, several models, scores outside [0,1], a clip with two
+            labels or two scene groups, several faces of one frame without ``face_aggregation``.
+        UsageError: an unknown metric name, failure policy, face aggregation or class.
     """
     parsed = [parse_metric(name) for name in names]
-    rules = Rules(threshold, failure_policy, faces, tuple(classes))
+    rules = MetricRules(threshold, failure_policy, face_aggregation, tuple(classes))
     values: list[MetricValue] = []
-    for place, manipulation, part in cells(checked_rows(scores, classes), per_manipulation):
-        cell = Cell(part, rules, resamples, seed_from("/".join((*place, manipulation)), "bootstrap", seed))
+    for key, manipulation, part in slices(checked_rows(scores, classes), per_manipulation):
+        current = MetricSlice(part, rules, resamples, seed_from("/".join((*key, manipulation)), "bootstrap", seed))
         coverage = _coverage(part)
         values += [
             MetricValue(
                 name=str(name),
-                dataset=place[0],
-                subset=place[1],
-                condition=place[2],
+                dataset=key[0],
+                subset=key[1],
+                condition=key[2],
                 manipulation=manipulation,
                 profile=profile,
                 size=size,
                 seed=train_seed,
                 train_condition=train_condition,
                 **coverage,
-                **cell.measure(name),
+                **current.measure(name),
             )
             for name in parsed
         ]
     return values
 
 
-def samples_by_cell(
+def samples_by_slice(
     scores: pa.Table,
     name: str,
     *,
     threshold: float = 0.5,
     failure_policy: str = "exclude",
-    faces: str | None = None,
+    face_aggregation: str | None = None,
     classes: Sequence[str] = (),
-) -> dict[Place, Samples]:
-    """The samples that a metric rests on, by (data set, subset, condition), all manipulations: for figures.
+) -> dict[SliceKey, MetricSamples]:
+    """Return the samples a metric is computed on, by (data set, subset, condition), over all manipulations.
 
     Args:
         scores: a table of :data:`dfbench.schema.scores.SCORES`.
-        name: a metric name; its level and aggregation count.
-        threshold: of ``vote``.
+        name: a metric name, which gives level and aggregation.
+        threshold: decision threshold of ``vote``.
         failure_policy: as in :func:`compute_metrics`.
-        faces: as in :func:`compute_metrics`.
+        face_aggregation: as in :func:`compute_metrics`.
         classes: as in :func:`compute_metrics`.
 
     Raises:
         DataError, UsageError: as :func:`compute_metrics`.
     """
-    parsed, rules = parse_metric(name), Rules(threshold, failure_policy, faces, tuple(classes))
-    found = cells(checked_rows(scores, classes), per_manipulation=False)
-    return {place: rules.samples(part, parsed) for place, _, part in found}
+    parsed, rules = parse_metric(name), MetricRules(threshold, failure_policy, face_aggregation, tuple(classes))
+    found = slices(checked_rows(scores, classes), per_manipulation=False)
+    return {key: rules.samples(part, parsed) for key, _, part in found}
 
 
-class Rules:
-    """How rows become the samples of a metric.
+class MetricRules:
+    """How rows of a scores table become the samples of a metric.
 
     Args:
         threshold: decision threshold.
-        failure_policy: what a sample without a score counts as.
-        faces: how several faces of a frame become one.
-        classes: of a multi-class task.
+        failure_policy: how a sample without a score counts.
+        face_aggregation: how several faces of a frame become one.
+        classes: class names of a multi-class task.
 
     Raises:
-        UsageError: an unknown policy or rule.
-        DataError: the threshold lies outside [0,1].
+        UsageError: an unknown failure policy or face aggregation.
+        DataError: the threshold is outside [0,1].
     """
 
-    def __init__(self, threshold: float, failure_policy: str, faces: str | None, classes: tuple[str, ...]) -> None:
+    def __init__(
+        self, threshold: float, failure_policy: str, face_aggregation: str | None, classes: tuple[str, ...]
+    ) -> None:
         if failure_policy not in FAILURE_POLICIES:
             raise unknown_name("failure policy", failure_policy, FAILURE_POLICIES)
-        if faces is not None and faces not in FRAME_FACES:
-            raise unknown_name("rule for several faces", faces, FRAME_FACES)
+        if face_aggregation is not None and face_aggregation not in FACE_AGGREGATIONS:
+            raise unknown_name("face aggregation", face_aggregation, FACE_AGGREGATIONS)
         self.threshold = check_threshold(threshold)
         self.failure_policy = failure_policy
-        self.faces = faces
+        self.face_aggregation = face_aggregation
         self.classes = classes
 
-    def samples(self, rows: pd.DataFrame, name: MetricName) -> Samples:
-        """What a metric is computed on, of the rows of one cell."""
+    def samples(self, rows: pd.DataFrame, name: MetricName) -> MetricSamples:
+        """Return what a metric is computed on, from the rows of one slice."""
         if name.variant is not None and name.variant.samples is not None:
             return name.variant.samples(rows)
-        used = apply_policy(one_face(rows, self.faces), self.failure_policy, self.classes)
+        used = apply_policy(one_face(rows, self.face_aggregation), self.failure_policy, self.classes)
         return samples_of(used, name.level, name.aggregation, self.threshold, self.classes)
 
     def decision(self, name: MetricName) -> float:
-        """The threshold on the samples' scores.
+        """Return the threshold on the samples' scores.
 
-        A share of votes is judged by half of the votes: the declared threshold has judged the frames.
+        A fraction of votes is compared with 0.5, since the declared threshold was applied to the frames.
         """
-        if name.kind.above is not None:
-            return name.kind.above
+        if name.definition.above is not None:
+            return name.definition.above
         return 0.5 if name.aggregation == "vote" else self.threshold
 
 
-class Cell:
-    """One data set, subset, condition and manipulation; samples and draws are made once and shared by its metrics."""
+class MetricSlice:
+    """One data set, subset, condition and manipulation; its metrics share samples and bootstrap draws."""
 
-    def __init__(self, rows: pd.DataFrame, rules: Rules, resamples: int, seed: int) -> None:
+    def __init__(self, rows: pd.DataFrame, rules: MetricRules, resamples: int, seed: int) -> None:
         self._rows = rows
         self._rules = rules
         self.resamples = resamples
         self._seed = seed
-        self._samples: dict[str, Samples] = {}
+        self._samples: dict[str, MetricSamples] = {}
         self._draws: dict[tuple[int, ...], Draws] = {}
 
     def measure(self, name: MetricName) -> dict[str, object]:
-        """The fields of a :class:`MetricValue` that depend on the scores."""
-        kind, samples, decision = name.kind, self.samples(name), self._rules.decision(name)
-        judged = kind.at_threshold and (samples.classes is None or kind.always_binary)
-        threshold = self._rules.threshold if kind.above is None else kind.above
+        """Compute the fields of a :class:`MetricValue` that depend on the scores."""
+        definition, samples, decision = name.definition, self.samples(name), self._rules.decision(name)
+        judged = definition.at_threshold and (samples.classes is None or definition.always_binary)
+        threshold = self._rules.threshold if definition.above is None else definition.above
         fields: dict[str, object] = {
             "n": len(samples.labels),
             "n_media": samples.n_media,
@@ -212,41 +215,41 @@ class Cell:
             "interval_note": interval.note,
         }
 
-    def samples(self, name: MetricName) -> Samples:
-        """What a metric rests on."""
-        built_by = f"{name.rule}~{name.peer}" if name.variant and name.variant.samples else name.rule
+    def samples(self, name: MetricName) -> MetricSamples:
+        """Return what a metric is computed on."""
+        built_by = f"{name.rule}~{name.reference}" if name.variant and name.variant.samples else name.rule
         if built_by not in self._samples:
             self._samples[built_by] = self._rules.samples(self._rows, name)
         return self._samples[built_by]
 
     def value(self, name: MetricName) -> float:
-        """The metric.
+        """Compute the metric.
 
         Raises:
-            UndefinedMetric: it does not exist here.
+            UndefinedMetric: it is undefined on this slice.
         """
-        return estimate(name.kind, self.samples(name), self._rules.decision(name), self._classes)
+        return estimate(name.definition, self.samples(name), self._rules.decision(name), self._classes)
 
     def resampled(self, name: MetricName) -> Values:
-        """The metric on every resample; (B,)."""
+        """Compute the metric on every resample; (B,)."""
         samples = self.samples(name)
         draws = self._draws_for(samples)
-        return resample(name.kind, samples, draws, self._rules.decision(name), self._classes)
+        return resample(name.definition, samples, draws, self._rules.decision(name), self._classes)
 
     @property
     def _classes(self) -> Sequence[str]:
         return self._rules.classes or BINARY
 
-    def _interval(self, name: MetricName, samples: Samples) -> Interval:
+    def _interval(self, name: MetricName, samples: MetricSamples) -> Interval:
         if not self.resamples:
-            return Interval(None, None, "no resamples were asked for")
-        reason = refusal(samples.labels, samples.groups, name.kind.both)
+            return Interval(None, None, NO_RESAMPLES)
+        reason = no_interval_reason(samples.labels, samples.groups, name.definition.both)
         if reason:
             return Interval(None, None, reason)
         return percentile_interval(self.resampled(name))
 
-    def _draws_for(self, samples: Samples) -> Draws:
-        # Groups and the classes in them are the same at every level; a peer's way of forming videos may differ.
+    def _draws_for(self, samples: MetricSamples) -> Draws:
+        # Groups and their classes are equal at every level, unless a reference implementation groups otherwise.
         strata = np.unique(np.stack([samples.groups, samples.labels]), axis=1)
         key = tuple(strata.ravel().tolist())
         if key not in self._draws:
@@ -255,7 +258,7 @@ class Cell:
 
 
 def _coverage(rows: pd.DataFrame) -> Mapping[str, float | None]:
-    """Scored over requested samples: of all, of the reals, of the fakes."""
+    """Scored / requested samples: overall, of the reals, of the fakes."""
     scored = rows["status"] == "ok"
 
     def share(of: pd.Series) -> float | None:

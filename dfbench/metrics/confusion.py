@@ -1,4 +1,4 @@
-"""Metrics of decisions, all of them functions of the confusion matrix, for one weighting or for many at once."""
+"""Metrics that are functions of the confusion matrix, for one weighting of the samples or for many at once."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from dfbench.errors import DataError, UndefinedMetric
 from dfbench.metrics.roc import Values
 
 BINARY = ("real", "fake")
-"""The classes of a real/fake decision, in the order of their labels."""
+"""The classes of the binary task, in label order."""
 
 Confusion = NDArray[np.float64]
 
 
 def confusion_matrix(truth: ArrayLike, called: ArrayLike, classes: int) -> NDArray[np.int64]:
-    """How often each class is called each class.
+    """Count predictions by true and predicted class.
 
     Args:
-        truth: (N,) class numbers, 0 to C - 1.
-        called: (N,) class numbers, likewise.
-        classes: C.
+        truth: (N,) true class numbers, 0 to C - 1.
+        called: (N,) predicted class numbers, 0 to C - 1.
+        classes: number of classes C.
 
     Returns:
-        (C, C) int64; rows are the truth, columns what it is called.
+        (C, C) int64; rows are true classes, columns predicted classes.
 
     Raises:
-        DataError: the lengths differ, or a number is no class.
+        DataError: the lengths differ, or a number is out of range.
 
     >>> confusion_matrix([0, 0, 1, 2], [0, 1, 1, 1], 3)
     array([[1, 1, 0],
@@ -37,12 +37,12 @@ def confusion_matrix(truth: ArrayLike, called: ArrayLike, classes: int) -> NDArr
     """
     t, c = check_classes(truth, classes), check_classes(called, classes)
     if len(t) != len(c):
-        raise DataError(f"{len(t)} classes do not fit {len(c)} decisions")
+        raise DataError(f"truth and called have different lengths: {len(t)} and {len(c)}")
     return np.bincount(t * classes + c, minlength=classes * classes).reshape(classes, classes)
 
 
 def check_classes(numbers: ArrayLike, classes: int) -> NDArray[np.int64]:
-    """Class numbers as an int64 vector.
+    """Return class numbers as an int64 vector.
 
     Raises:
         DataError: not a vector of integers from 0 to ``classes`` - 1.
@@ -56,7 +56,7 @@ def check_classes(numbers: ArrayLike, classes: int) -> NDArray[np.int64]:
 
 
 def multiclass_accuracy(truth: ArrayLike, called: ArrayLike, classes: int) -> float:
-    """Share of samples called by their own class.
+    """Compute the fraction of correct predictions.
 
     >>> multiclass_accuracy([0, 0, 1, 2], [0, 1, 1, 1], 3)
     0.5
@@ -65,7 +65,7 @@ def multiclass_accuracy(truth: ArrayLike, called: ArrayLike, classes: int) -> fl
 
 
 def macro_f1(truth: ArrayLike, called: ArrayLike, classes: int) -> float:
-    """Mean F1 over the classes that occur among the samples.
+    """Compute the mean F1 over the classes that occur among the samples.
 
     >>> macro_f1([0, 0, 1, 1], [0, 1, 1, 1], 2)
     0.733...
@@ -94,7 +94,7 @@ def macro_f1_of(matrix: Confusion, classes: Sequence[str]) -> Values:
 
 
 def recall_of(matrix: Confusion, classes: Sequence[str], name: str) -> Values:
-    """Share of one class that is called so; (B,) from (B, C, C); NaN where a resample has none of it."""
+    """Recall of one class; (B,) from (B, C, C); NaN where a resample has no sample of it."""
     return np.asarray(_recalls(matrix)[:, list(classes).index(name)], np.float64)
 
 

@@ -1,9 +1,8 @@
-"""The table of metrics: what a metric is called, how it is estimated, and how it is resampled.
+"""Definitions of the metrics: name, title, and how each is computed for one or many weightings of the samples.
 
-A metric is one of three kinds. A *ranked* metric is a function of the ROC's vertices ``(tp, fp)``. A *confused* metric
-is a function of the confusion matrix. A *summed* metric is a function of sums over samples. All are written for many
-weightings at once, and the estimate is the weighting by one: the bootstrap can not compute anything else than the
-metric itself.
+A *ranked* metric is a function of the ROC vertices ``(tp, fp)``, a *confused* metric of the confusion matrix, and a
+*summed* metric of sums over samples. All are written for many weightings at once; the point estimate weights every
+sample by one, so the bootstrap resamples exactly the metric that is reported.
 """
 
 from __future__ import annotations
@@ -27,26 +26,28 @@ Ranked = Callable[[Counts, Counts], Values]
 
 
 @dataclass(frozen=True)
-class Kind:
+class MetricDefinition:
     """One metric.
 
     Attributes:
-        title: how tables head it.
-        both: whether it needs both classes.
-        higher_is_better: its direction.
+        title: column header in tables.
+        both: whether it needs samples of both classes.
+        summary: one line on what it measures.
+        higher_is_better: whether larger values are better.
         ranked: ``(tp, fp) -> (B,)`` of :func:`dfbench.metrics.roc.vertices`.
         confused: ``(matrix, classes) -> (B,)`` of (B, C, C) confusion matrices; rows are the truth.
-        columns: ``(labels, scores) -> (N, K)``, what is summed over samples.
+        columns: ``(labels, scores) -> (N, K)``, to be summed over samples.
         summed: ``(B, K) -> (B,)``, the metric from the sums.
-        always_binary: a decision real/fake even where the detector tells several classes apart.
-        above: fake strictly above this score, whatever the declared threshold; None: from the threshold on.
-        of_class: the one class that it is about, which must occur.
-        least_media: how many media of the negative class it needs.
+        always_binary: whether it uses the real/fake decision for multi-class detectors, too.
+        above: fixed threshold that a score must exceed to be fake; None: at least the declared threshold.
+        of_class: the class it is restricted to, which must occur.
+        least_media: required number of media of the negative class.
         real_positive: whether real is the positive class.
     """
 
     title: str
     both: bool
+    summary: str
     higher_is_better: bool = True
     ranked: Ranked | None = None
     confused: Callable[[Confusion, Sequence[str]], Values] | None = None
@@ -60,79 +61,117 @@ class Kind:
 
     @property
     def at_threshold(self) -> bool:
-        """Whether it judges decisions, which for two classes are made by a threshold."""
+        """Whether it is computed from decisions, which for two classes depend on a threshold."""
         return self.confused is not None
 
     def is_fake(self, scores: Scores, threshold: float) -> NDArray[np.bool_]:
-        """The decision on each score."""
+        """Decide for each score whether it means fake."""
         return np.asarray(scores >= threshold if self.above is None else scores > self.above, np.bool_)
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
+METRICS: Mapping[str, MetricDefinition] = MappingProxyType(
     {
-        "acc": Kind("ACC", both=False, confused=confusion.accuracy_of),
-        "bacc": Kind("bACC", both=True, confused=confusion.balanced_of),
-        "auc": Kind("AUC", both=True, ranked=roc.auc_of),
-        "eer": Kind("EER", both=True, higher_is_better=False, ranked=roc.eer_of),
-        "ap": Kind("AP", both=True, ranked=roc.ap_of),
-        "logloss": Kind(
+        "acc": MetricDefinition(
+            "ACC", both=False, summary="fraction of correct decisions", confused=confusion.accuracy_of
+        ),
+        "bacc": MetricDefinition(
+            "bACC", both=True, summary="mean recall over the classes", confused=confusion.balanced_of
+        ),
+        "auc": MetricDefinition(
+            "AUC", both=True, summary="area under the ROC, ties counting one half", ranked=roc.auc_of
+        ),
+        "eer": MetricDefinition(
+            "EER",
+            both=True,
+            summary="error rate where false positive and false negative rates are equal",
+            higher_is_better=False,
+            ranked=roc.eer_of,
+        ),
+        "ap": MetricDefinition("AP", both=True, summary="average precision, fake being positive", ranked=roc.ap_of),
+        "logloss": MetricDefinition(
             "log-loss x100",
             both=False,
+            summary="mean negative log-probability of the true class",
             higher_is_better=False,
             columns=calibration.log_loss_columns,
             summed=calibration.mean_of,
         ),
-        "brier": Kind(
+        "brier": MetricDefinition(
             "Brier",
             both=False,
+            summary="mean squared error of P(fake)",
             higher_is_better=False,
             columns=calibration.brier_columns,
             summed=calibration.mean_of,
         ),
-        "ece": Kind(
-            "ECE", both=False, higher_is_better=False, columns=calibration.ece_columns, summed=calibration.ece_of
+        "ece": MetricDefinition(
+            "ECE",
+            both=False,
+            summary="expected calibration error in 15 equal-width bins",
+            higher_is_better=False,
+            columns=calibration.ece_columns,
+            summed=calibration.ece_of,
         ),
-        "macro-f1": Kind("macro F1", both=True, confused=confusion.macro_f1_of),
-        "acc.collapsed": Kind("ACC real/fake", both=False, confused=confusion.accuracy_of, always_binary=True),
+        "macro-f1": MetricDefinition(
+            "macro F1", both=True, summary="mean F1 over the classes", confused=confusion.macro_f1_of
+        ),
+        "acc.collapsed": MetricDefinition(
+            "ACC real/fake",
+            both=False,
+            summary="accuracy of the real/fake decision of a multi-class detector",
+            confused=confusion.accuracy_of,
+            always_binary=True,
+        ),
     }
 )
-"""Metrics without a parameter; :func:`kind_of` knows those with one as well."""
+"""Metrics without a parameter; :func:`metric_definition` resolves those with one as well."""
 
 
-def _tpr_at(limit: float) -> Kind:
-    return Kind(
+def _tpr_at(limit: float) -> MetricDefinition:
+    return MetricDefinition(
         f"TPR@FPR={limit:g}",
         both=True,
+        summary="highest true positive rate at a false positive rate of at most RATE",
         ranked=partial(roc.tpr_at, limit=limit),
         least_media=math.ceil(10 / limit - 1e-9),
     )
 
 
-def _partial_auc(limit: float) -> Kind:
-    return Kind(f"pAUC FPR<{limit:g}", both=True, ranked=partial(roc.partial_auc_of, limit=limit))
+def _partial_auc(limit: float) -> MetricDefinition:
+    return MetricDefinition(
+        f"pAUC FPR<{limit:g}",
+        both=True,
+        summary="area under the ROC up to a false positive rate of RATE",
+        ranked=partial(roc.partial_auc_of, limit=limit),
+    )
 
 
-def _mcclish(limit: float) -> Kind:
-    return Kind(f"McClish pAUC FPR<{limit:g}", both=True, ranked=partial(roc.mcclish_of, limit=limit))
+def _mcclish(limit: float) -> MetricDefinition:
+    return MetricDefinition(
+        f"McClish pAUC FPR<{limit:g}",
+        both=True,
+        summary="the same area rescaled to 0.5 for chance, 1 for a perfect detector",
+        ranked=partial(roc.mcclish_of, limit=limit),
+    )
 
 
-FAMILIES: Mapping[str, Callable[[float], Kind]] = MappingProxyType(
+FAMILIES: Mapping[str, Callable[[float], MetricDefinition]] = MappingProxyType(
     {"tpr@fpr": _tpr_at, "pauc@fpr": _partial_auc, "pauc-mcclish@fpr": _mcclish}
 )
-"""Metrics at a false positive rate, which stands behind an equals sign: ``tpr@fpr=0.01``."""
+"""Metrics with a false positive rate as parameter: ``tpr@fpr=0.01``."""
 
 RECALL = "recall@class"
-"""The share of one class that is called so: ``recall@class=fake``."""
+"""Recall of one class: ``recall@class=fake``."""
 
 
-def kind_of(metric: str) -> Kind:
-    """The entry of a metric, with its parameter: ``auc``, ``tpr@fpr=0.01``, ``recall@class=real``.
+def metric_definition(metric: str) -> MetricDefinition:
+    """Return the definition of a metric, including its parameter: ``auc``, ``tpr@fpr=0.01``, ``recall@class=real``.
 
     Raises:
-        UsageError: a parameter is missing, or no false positive rate.
-        KeyError: there is no such metric.
+        UsageError: the parameter is missing or not a false positive rate.
+        KeyError: unknown metric.
 
-    >>> kind_of("tpr@fpr=0.01").least_media
+    >>> metric_definition("tpr@fpr=0.01").least_media
     1000
     """
     family, equals, parameter = metric.partition("=")
@@ -140,10 +179,12 @@ def kind_of(metric: str) -> Kind:
         return FAMILIES[family](_rate(metric, parameter))
     if family == RECALL and equals:
         if not parameter:
-            raise UsageError(f"metric {metric!r} names no class", f"write {RECALL}=fake.frame, for example")
+            raise UsageError(f"metric {metric!r} has no class", f"for example {RECALL}=fake.frame")
         recall = partial(confusion.recall_of, name=parameter)
-        return Kind(f"recall {parameter}", both=False, confused=recall, of_class=parameter)
-    return KINDS[metric]
+        return MetricDefinition(
+            f"recall {parameter}", both=False, summary="recall of the class NAME", confused=recall, of_class=parameter
+        )
+    return METRICS[metric]
 
 
 def _rate(metric: str, text: str) -> float:
@@ -155,13 +196,13 @@ def _rate(metric: str, text: str) -> float:
         family = metric.partition("=")[0]
         raise UsageError(
             f"metric {metric!r} needs a false positive rate between 0 and 1",
-            f"write {family}=0.01.frame, for example",
+            f"for example {family}=0.01.frame",
         )
     return rate
 
 
-def require_classes(kind: Kind, labels: NDArray[np.int8]) -> None:
-    """Raise :class:`UndefinedMetric` with the reason where the metric does not exist on these labels."""
+def require_classes(kind: MetricDefinition, labels: NDArray[np.int8]) -> None:
+    """Raise :class:`UndefinedMetric` with the reason where the metric is undefined on these labels."""
     n, fake = len(labels), int(np.sum(labels, dtype=np.int64))
     if not n:
         raise UndefinedMetric("no scored samples")

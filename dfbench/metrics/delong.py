@@ -1,6 +1,6 @@
 """DeLong's variance of an AUC and test of two correlated AUCs (DeLong, DeLong, Clarke-Pearson, Biometrics 44, 1988).
 
-Samples are taken for independent, so it is for one score a video, never for frames. Placement values come from
+Samples are assumed to be independent, so use it with one score per video, never with frames. Placement values come from
 mid-ranks in O(n log n) (Sun and Xu, IEEE Signal Processing Letters 21, 2014).
 """
 
@@ -41,10 +41,10 @@ class DelongTest:
     """Two AUCs of the same samples.
 
     Attributes:
-        difference: first less second.
+        difference: first minus second.
         error: standard error of the difference.
-        z: difference over its error; 0 where both are 0, infinite where the error alone is.
-        p: two-sided.
+        z: difference divided by its error; 0 where both are 0, infinite where only the error is 0.
+        p: two-sided p-value.
     """
 
     difference: float
@@ -54,10 +54,10 @@ class DelongTest:
 
 
 def delong(labels: ArrayLike, scores: ArrayLike) -> Delong:
-    """The AUC of independent samples with DeLong's standard error and 95 % interval.
+    """Compute the AUC of independent samples with DeLong's standard error and 95 % interval.
 
     Args:
-        labels: (N,) 0 real, 1 fake, one a video.
+        labels: (N,) 0 real, 1 fake, one per video.
         scores: (N,) P(fake) in [0,1].
 
     Raises:
@@ -74,16 +74,21 @@ def delong(labels: ArrayLike, scores: ArrayLike) -> Delong:
 
 
 def delong_test(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> DelongTest:
-    """Whether two detectors have different AUCs, from one score a video of each on the same videos.
+    """Test whether two detectors have different AUCs on the same videos.
+
+    Args:
+        labels: (N,) 0 real, 1 fake, one per video.
+        first: (N,) P(fake) of the first detector.
+        second: (N,) P(fake) of the second detector.
 
     Raises:
-        DataError: the scores do not fit the labels.
+        DataError: the lengths differ, or a value is invalid.
         UndefinedMetric: fewer than two samples of a class.
     """
     y, a = check(labels, first)
     _, b = check(labels, second)
     if len(a) != len(b):
-        raise DataError(f"{len(a)} scores of the first do not fit {len(b)} of the second")
+        raise DataError(f"the detectors have different numbers of scores: {len(a)} and {len(b)}")
     value_a, fakes_a, reals_a = _placements(y, a)
     value_b, fakes_b, reals_b = _placements(y, b)
     difference = value_a - value_b
@@ -93,12 +98,12 @@ def delong_test(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> Delon
 
 
 def _placements(labels: Labels, scores: Scores) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    """AUC; for each fake the share of reals below it, for each real the share of fakes above it (ties: one half)."""
+    """AUC; per fake the fraction of reals below it, per real the fraction of fakes above it (ties: one half)."""
     require_both(labels)
     fakes, reals = scores[labels == 1], scores[labels == 0]
     m, n = len(fakes), len(reals)
     if min(m, n) < 2:
-        raise UndefinedMetric(f"{m} fake and {n} real samples; a variance needs two of each")
+        raise UndefinedMetric(f"{m} fake and {n} real samples; the variance needs two of each")
     ranks = rankdata(np.concatenate((fakes, reals)))
     below = (ranks[:m] - rankdata(fakes)) / n
     above = 1 - (ranks[m:] - rankdata(reals)) / m

@@ -1,4 +1,4 @@
-"""Names of metrics: ``metric.level[.aggregation][~peer]``, for example ``auc.video.mean`` or ``eer.frame~dfb``."""
+"""Metric names: ``metric.level[.aggregation][~reference]``, for example ``auc.video.mean`` or ``eer.frame~dfb``."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from typing import Literal
 
 from dfbench.errors import UsageError
 from dfbench.metrics.aggregation import AGGREGATIONS
-from dfbench.metrics.definitions import FAMILIES, KINDS, RECALL, Kind, kind_of
-from dfbench.metrics.variants import OF_MEANS, Variant, variant_names, variant_of
+from dfbench.metrics.definitions import FAMILIES, METRICS, RECALL, MetricDefinition, metric_definition
+from dfbench.metrics.variants import MEAN_ONLY, MetricVariant, variant_names, variant_of
 
 Level = Literal["frame", "video"]
 
 
 @dataclass(frozen=True)
 class MetricName:
-    """A parsed name.
+    """A parsed metric name.
 
     Attributes:
-        metric: of :func:`~dfbench.metrics.definitions.kind_of`: ``auc``, ``tpr@fpr=0.01``.
+        metric: of :func:`~dfbench.metrics.definitions.metric_definition`: ``auc``, ``tpr@fpr=0.01``.
         level: what one sample is: a frame or a video.
-        aggregation: how frames became a video; empty at frame level.
-        peer: whose rule it follows; empty: ours.
+        aggregation: how frame scores become a video score; empty at frame level.
+        reference: the reference implementation whose rule it follows; empty: dfbench's own rule.
     """
 
     metric: str
     level: Level
     aggregation: str = ""
-    peer: str = ""
+    reference: str = ""
 
     @property
-    def kind(self) -> Kind:
-        """What is computed."""
+    def definition(self) -> MetricDefinition:
+        """How it is computed."""
         variant = self.variant
-        return kind_of(self.metric) if variant is None else variant.kind
+        return metric_definition(self.metric) if variant is None else variant.definition
 
     @property
-    def variant(self) -> Variant | None:
-        """The peer's rule, if it follows one."""
-        return variant_of(self.metric, self.rule, self.peer) if self.peer else None
+    def variant(self) -> MetricVariant | None:
+        """The rule of the reference implementation, if it follows one."""
+        return variant_of(self.metric, self.rule, self.reference) if self.reference else None
 
     @property
     def rule(self) -> str:
@@ -49,15 +49,15 @@ class MetricName:
 
     @property
     def column(self) -> str:
-        """The metric without its level, as a column of a table: ``auc``, ``eer~dfb``."""
-        return self.metric + (f"~{self.peer}" if self.peer else "")
+        """The metric without its level, as in a table column: ``auc``, ``eer~dfb``."""
+        return self.metric + (f"~{self.reference}" if self.reference else "")
 
     def __str__(self) -> str:
-        return f"{self.metric}.{self.rule}" + (f"~{self.peer}" if self.peer else "")
+        return f"{self.metric}.{self.rule}" + (f"~{self.reference}" if self.reference else "")
 
 
 def levels() -> tuple[str, ...]:
-    """The levels and aggregations a name may end in.
+    """Return the levels and aggregations that a metric name ends in.
 
     >>> levels()[:3]
     ('frame', 'video.mean', 'video.mean-logit')
@@ -65,23 +65,40 @@ def levels() -> tuple[str, ...]:
     return ("frame", *(f"video.{how}" for how in AGGREGATIONS))
 
 
+def list_metrics() -> dict[str, str]:
+    """Return the metrics with a one-line description of each.
+
+    Returns:
+        Metric -> description. A metric name is a metric with a level, for example ``auc.video.mean``; ``RATE`` and
+        ``NAME`` stand for parameters, as in ``tpr@fpr=0.01.frame``.
+
+    >>> list_metrics()["auc"]
+    'area under the ROC, ties counting one half'
+    """
+    plain = {name: definition.summary for name, definition in METRICS.items()}
+    at_rate = {f"{family}=RATE": build(0.5).summary for family, build in FAMILIES.items()}
+    return {**plain, **at_rate, f"{RECALL}=NAME": metric_definition(f"{RECALL}=fake").summary}
+
+
 def metric_names() -> tuple[str, ...]:
-    """All names there are; of metrics with a parameter and of peers' rules for any of them, one example each."""
+    """Return all metric names; for metrics with a parameter, one example of each."""
     examples = (*(f"{family}=0.01" for family in FAMILIES), f"{RECALL}=real", f"{RECALL}=fake")
-    ours = (f"{metric}.{level}" for metric in (*KINDS, *examples) for level in levels())
+    ours = (f"{metric}.{level}" for metric in (*METRICS, *examples) for level in levels())
     return (*ours, *variant_names())
 
 
 _NAME = re.compile(
-    rf"^(?P<metric>.+?)\.(?P<rule>frame|video(?:\.(?P<how>{'|'.join(AGGREGATIONS)}))?)(?:~(?P<peer>.+))?$"
+    rf"^(?P<metric>.+?)\.(?P<rule>frame|video(?:\.(?P<how>{'|'.join(AGGREGATIONS)}))?)(?:~(?P<reference>.+))?$"
 )
 
 
 def parse_metric(name: str) -> MetricName:
-    """Parse the name of a metric. A peer who knows one way to form videos only need not be told: ``auc.video~dfb``.
+    """Parse a metric name.
+
+    The aggregation may be omitted for a reference implementation that has only one: ``auc.video~dfb``.
 
     Raises:
-        UsageError: there is none of that name; the hint names the nearest.
+        UsageError: unknown metric; the hint names the nearest.
 
     >>> parse_metric("auc.video.mean").aggregation
     'mean'
@@ -91,44 +108,43 @@ def parse_metric(name: str) -> MetricName:
     'auc.video.mean~dfb'
     >>> parse_metric("auc.video")
     Traceback (most recent call last):
-    dfbench.errors.UsageError: metric 'auc.video' does not say how frames become a video
+    dfbench.errors.UsageError: metric 'auc.video' has no aggregation of frames to videos
     """
     match = _NAME.match(name)
     if match is None:
         raise _unknown(name)
-    metric, rule, how, peer = match["metric"], match["rule"], match["how"] or "", match["peer"] or ""
+    metric, rule, how, reference = match["metric"], match["rule"], match["how"] or "", match["reference"] or ""
     try:
-        kind_of(metric)
+        metric_definition(metric)
     except KeyError:
         raise _unknown(name) from None
-    if rule == "video" and peer in OF_MEANS and variant_of(metric, "video.mean", peer) is not None:
-        return MetricName(metric, "video", "mean", peer)
+    if rule == "video" and reference in MEAN_ONLY and variant_of(metric, "video.mean", reference) is not None:
+        return MetricName(metric, "video", "mean", reference)
     if rule == "video":
-        suffix = f"~{peer}" if peer else ""
+        suffix = f"~{reference}" if reference else ""
         raise UsageError(
-            f"metric {name!r} does not say how frames become a video",
-            f"write {metric}.video.mean{suffix}, for example",
+            f"metric {name!r} has no aggregation of frames to videos", f"for example {metric}.video.mean{suffix}"
         )
-    if peer and variant_of(metric, rule, peer) is None:
+    if reference and variant_of(metric, rule, reference) is None:
         raise UsageError(
-            f"there is no rule {peer!r} for {metric}.{rule}", f"peers' rules: {', '.join(variant_names())}"
+            f"unknown reference implementation {reference!r} for {metric}.{rule}",
+            f"names with a reference implementation: {', '.join(variant_names())}",
         )
-    return MetricName(metric, "video" if how else "frame", how, peer)
+    return MetricName(metric, "video" if how else "frame", how, reference)
 
 
 def _unknown(name: str) -> UsageError:
     near = difflib.get_close_matches(name, metric_names(), n=2, cutoff=0.5)
     parts = [f"did you mean {' or '.join(repr(n) for n in near)}?"] if near else []
-    families = [f"{family}=RATE" for family in FAMILIES] + [f"{RECALL}=NAME"]
-    parts.append(f"A name is METRIC.LEVEL: metrics {', '.join((*KINDS, *families))}; levels {', '.join(levels())}.")
+    parts.append(f"A name is METRIC.LEVEL: metrics {', '.join(list_metrics())}; levels {', '.join(levels())}.")
     return UsageError(f"unknown metric {name!r}", " ".join(parts))
 
 
 def title_of(column: str) -> str:
-    """What tables head a column of :attr:`MetricName.column` with.
+    """Return the table header of a :attr:`MetricName.column`.
 
     >>> title_of("auc"), title_of("eer~dfb")
     ('AUC', 'EER~dfb')
     """
-    metric, _, peer = column.partition("~")
-    return kind_of(metric).title + (f"~{peer}" if peer else "")
+    metric, _, reference = column.partition("~")
+    return metric_definition(metric).title + (f"~{reference}" if reference else "")

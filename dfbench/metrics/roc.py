@@ -1,8 +1,8 @@
-"""The full ROC in exact integers, for one weighting of the samples or for many at once.
+"""The full ROC as exact integer counts, for one weighting of the samples or for many at once.
 
-Everything that depends on the order of scores alone (AUC, EER, AP, TPR at an FPR) is a function of the vertices
-``(tp, fp)``: how many fakes and reals lie at or above each distinct score. They are counts, so the same samples
-give the same value to the last bit, whether drawn twice or weighted by two.
+Every rank-based metric (AUC, EER, AP, TPR at an FPR) is a function of the vertices ``(tp, fp)``: the numbers of fakes
+and of reals at or above each distinct score. Since these are integers, drawing a sample twice and weighting it by two
+give bit-identical values.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Samples sorted once by descending score.
+    """Samples sorted by descending score.
 
     Attributes:
-        order: (N,) positions of the samples, highest score first.
+        order: (N,) sample indices, highest score first.
         fake: (N,) 1 where the sample of that rank is fake, else 0, int64.
-        ends: (V,) last rank of each run of equal scores; no vertex is ever dropped.
-        thresholds: (V + 1,) infinity (nothing is called fake), then the distinct scores in descending order.
+        ends: (V,) last rank of each run of equal scores; no vertex is dropped.
+        thresholds: (V + 1,) infinity (every sample is real), then the distinct scores in descending order.
     """
 
     order: NDArray[np.intp]
@@ -36,7 +36,7 @@ class Ranking:
 
 
 def rank(labels: Labels, scores: Scores) -> Ranking:
-    """Sort checked labels and scores."""
+    """Sort validated labels and scores."""
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
     ends = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
@@ -45,11 +45,11 @@ def rank(labels: Labels, scores: Scores) -> Ranking:
 
 
 def vertices(ranking: Ranking, weights: NDArray[np.integer] | None = None) -> tuple[Counts, Counts]:
-    """Vertices of the ROC as counts.
+    """Compute the vertices of the ROC as counts.
 
     Args:
         ranking: the sorted samples.
-        weights: (B, N) how often each sample counts, **in rank order**; None: once.
+        weights: (B, N) multiplicity of each sample **in rank order**; None: 1.
 
     Returns:
         ``tp, fp``: (B, V + 1) fakes and reals at or above each threshold; the first column is 0.
@@ -63,20 +63,20 @@ def vertices(ranking: Ranking, weights: NDArray[np.integer] | None = None) -> tu
 
 
 def auc_of(tp: Counts, fp: Counts) -> Values:
-    """Area under the ROC by trapezoids, which is the mid-rank treatment of ties; (B,) from (B, V + 1)."""
+    """Area under the ROC by the trapezoidal rule, equivalent to mid-ranks for ties; (B,) from (B, V + 1)."""
     twice = np.sum(np.diff(fp, axis=1) * (tp[:, 1:] + tp[:, :-1]), axis=1)
     return np.asarray(twice / (2 * tp[:, -1] * fp[:, -1]), np.float64)
 
 
 def crossing_of(tp: Counts, fp: Counts) -> tuple[Values, NDArray[np.intp], Values]:
-    """Where the ROC crosses FPR = FNR.
+    """Find where the ROC crosses FPR = FNR.
 
     Returns:
-        The equal error rate (B,), the vertex at or after the crossing (B,), and how far along the segment that
-        ends there the crossing lies, in (0,1] (B,).
+        The equal error rate (B,), the vertex at or after the crossing (B,), and the position of the crossing on the
+        segment that ends there, in (0,1] (B,).
     """
     fakes, reals = tp[:, -1:], fp[:, -1:]
-    # FPR - FNR times both class sizes: integers that start below zero, end above it and never fall.
+    # FPR - FNR times both class sizes: integers that increase monotonically from below zero to above it.
     gap = fp * fakes - (fakes - tp) * reals
     after = np.argmax(gap >= 0, axis=1)
     row = np.arange(len(tp))
@@ -93,12 +93,12 @@ def eer_of(tp: Counts, fp: Counts) -> Values:
 
 def ap_of(tp: Counts, fp: Counts) -> Values:
     """Average precision, the sum of precision over the steps in recall; tied scores are one step; (B,)."""
-    called = np.maximum(tp[:, 1:] + fp[:, 1:], 1)  # where nothing is called, no recall is gained
+    called = np.maximum(tp[:, 1:] + fp[:, 1:], 1)  # without predictions of fake the recall does not change
     return np.asarray(np.sum(np.diff(tp, axis=1) * (tp[:, 1:] / called), axis=1) / tp[:, -1], np.float64)
 
 
 def tpr_at(tp: Counts, fp: Counts, limit: float) -> Values:
-    """The highest TPR of a threshold whose FPR is at most ``limit``: a vertex, never between two; (B,)."""
+    """Highest TPR of a vertex whose FPR is at most ``limit``, without interpolation; (B,)."""
     reached = np.where(fp / fp[:, -1:] <= limit, tp, 0)
     return np.asarray(reached.max(axis=1) / tp[:, -1], np.float64)
 
@@ -114,11 +114,11 @@ def partial_auc_of(tp: Counts, fp: Counts, limit: float) -> Values:
 
 
 def mcclish_of(tp: Counts, fp: Counts, limit: float) -> Values:
-    """The partial area rescaled so that chance is 0.5 and perfection 1 (McClish 1989); (B,)."""
+    """Partial area rescaled to 0.5 for chance and 1 for a perfect detector (McClish 1989); (B,)."""
     chance = limit * limit / 2
     return (1 + (partial_auc_of(tp, fp, limit) - chance) / (limit - chance)) / 2
 
 
-def turned(tp: Counts, fp: Counts) -> tuple[Counts, Counts]:
-    """The vertices of the same samples with real as the positive class and P(real) as its score."""
+def inverted(tp: Counts, fp: Counts) -> tuple[Counts, Counts]:
+    """Vertices of the same samples with real as the positive class, scored by P(real)."""
     return fp[:, -1:] - fp[:, ::-1], tp[:, -1:] - tp[:, ::-1]

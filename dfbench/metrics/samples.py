@@ -1,6 +1,6 @@
-"""What a metric is computed on: frames or videos, made from the rows of a scores table.
+"""The samples of a metric: frames or videos, formed from the rows of a scores table.
 
-One face a frame first, then the failure policy, then one value a video: in this order, for every metric.
+For every metric the order is: one face per frame, then the failure policy, then one value per video.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from dfbench.metrics.validation import Labels, Scores
 
 FailurePolicy = Literal["exclude", "as-real", "as-fake", "as-chance"]
 FAILURE_POLICIES: tuple[FailurePolicy, ...] = get_args(FailurePolicy)
-FrameFace = Literal["largest", "max", "mean"]
-FRAME_FACES: tuple[FrameFace, ...] = get_args(FrameFace)
+FaceAggregation = Literal["largest", "max", "mean"]
+FACE_AGGREGATIONS: tuple[FaceAggregation, ...] = get_args(FaceAggregation)
 _FILL: dict[str, float] = {"as-real": 0.0, "as-fake": 1.0, "as-chance": 0.5}
 _PROBABILITY = "p:"
 
 
 @dataclass(frozen=True, eq=False)
 class ClassCalls:
-    """True class and called class of each sample of a multi-class detector.
+    """True and predicted class of each sample of a multi-class task.
 
     Attributes:
-        truth: (N,) class numbers.
-        called: (N,) class numbers; of equally probable classes the first.
+        truth: (N,) true class numbers.
+        called: (N,) predicted class numbers; of equally probable classes the first.
     """
 
     truth: NDArray[np.int64]
@@ -39,16 +39,16 @@ class ClassCalls:
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
-    """What one metric is computed on: frames, or videos.
+class MetricSamples:
+    """What a metric is computed on: frames or videos.
 
     Attributes:
         labels: (N,) 0 real, 1 fake, int8.
         scores: (N,) P(fake), float64.
-        groups: (N,) number of each sample's scene group, 0 to G - 1.
-        n_media: how many clips or images they come from.
-        n_real_media: how many of these are real.
-        classes: decisions among several classes, where the task has them.
+        groups: (N,) scene group number of each sample, 0 to G - 1.
+        n_media: number of clips or images.
+        n_real_media: number of real clips or images.
+        classes: true and predicted classes of a multi-class task.
     """
 
     labels: Labels
@@ -60,21 +60,21 @@ class Samples:
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:
-    """The columns in which rows hold the probability of each class."""
+    """Return the names of the columns with the probability of each class."""
     return [f"{_PROBABILITY}{name}" for name in classes]
 
 
 def one_face(rows: pd.DataFrame, rule: str | None) -> pd.DataFrame:
-    """One row a frame and condition, by a declared rule where several of its faces are scored.
+    """Reduce several scored faces of a frame to one row per frame and condition.
 
     Args:
-        rows: of a scores table.
-        rule: ``largest``: the first face, which preparation makes the largest (or the tracked) one; ``max``: the one
-            with the highest score; ``mean``: the mean over the faces. Faces without a score take no part in the last
-            two as long as another has one. None: no rule was declared.
+        rows: rows of a scores table.
+        rule: ``largest``: the first face, which is the largest (or tracked) one of the frame; ``max``: the face with
+            the highest score; ``mean``: the mean over the faces. For the last two, faces without a score are ignored
+            if another face has one. None: a frame has one face.
 
     Raises:
-        DataError: a frame has several rows and no rule was declared.
+        DataError: a frame has several rows and there is no rule.
     """
     frame = rows["sample_id"].str.rpartition(".")[0]
     again = frame.duplicated(keep=False)
@@ -82,8 +82,9 @@ def one_face(rows: pd.DataFrame, rule: str | None) -> pd.DataFrame:
         return rows
     if rule is None:
         raise DataError(
-            f"several faces of one frame are scored, first: {frame[again].iloc[0]}",
-            "declare how they become one: faces = 'largest', 'max' or 'mean' under [metrics] of the protocol",
+            f"several faces of one frame are scored, the first is {frame[again].iloc[0]}",
+            "choose how they become one: --face-aggregation largest, max or mean; "
+            "in a protocol: faces = 'largest', 'max' or 'mean' under [metrics]",
         )
     if rule == "largest":
         number = rows["sample_id"].str.rpartition(".")[2].astype(np.int64)
@@ -100,10 +101,10 @@ def one_face(rows: pd.DataFrame, rule: str | None) -> pd.DataFrame:
 
 
 def apply_policy(rows: pd.DataFrame, policy: str, classes: Sequence[str] = ()) -> pd.DataFrame:
-    """Rows with a score for each: those without one are left out, or get the score that the policy gives them.
+    """Apply a failure policy: rows without a score are excluded, or get the score of the policy.
 
-    In a multi-class task ``as-real`` shares the probability equally among the classes that reals of ``rows`` have,
-    ``as-fake`` among the others, ``as-chance`` among all.
+    In a multi-class task ``as-real`` distributes the probability equally over the classes of the reals in ``rows``,
+    ``as-fake`` over the other classes, ``as-chance`` over all classes.
     """
     failed = rows["status"] != "ok"
     if policy == "exclude":
@@ -121,15 +122,15 @@ def apply_policy(rows: pd.DataFrame, policy: str, classes: Sequence[str] = ()) -
 
 def samples_of(
     rows: pd.DataFrame, level: str, aggregation: str, threshold: float, classes: Sequence[str] = ()
-) -> Samples:
-    """Frames or videos of rows that all have a score.
+) -> MetricSamples:
+    """Form the frames or videos of rows that all have a score.
 
     Args:
-        rows: one face a frame, after :func:`apply_policy`.
+        rows: one face per frame, after :func:`apply_policy`.
         level: ``frame`` or ``video``.
-        aggregation: of :func:`dfbench.metrics.aggregation.aggregate`.
-        threshold: of ``vote``.
-        classes: names of the classes of a multi-class task, in the order of the probabilities.
+        aggregation: ``how`` of :func:`dfbench.metrics.aggregation.aggregate`.
+        threshold: decision threshold of ``vote``.
+        classes: class names of a multi-class task, in the order of the probabilities.
     """
     labels = rows["label"].to_numpy(np.int8)
     scores = rows["score"].to_numpy(np.float64)
@@ -138,11 +139,11 @@ def samples_of(
     if level == "frame" or not len(rows):
         reals = len(np.unique(media[labels == 0]))
         calls = _frame_calls(rows, classes) if classes else None
-        return Samples(labels, scores, groups, len(np.unique(media)), reals, calls)
+        return MetricSamples(labels, scores, groups, len(np.unique(media)), reals, calls)
     videos = aggregate(media, labels, scores, aggregation, threshold)
     calls = _video_calls(rows, classes, media, labels, aggregation) if classes else None
     reals = int(np.sum(videos.labels == 0))
-    return Samples(videos.labels, videos.scores, groups[videos.first], len(videos.labels), reals, calls)
+    return MetricSamples(videos.labels, videos.scores, groups[videos.first], len(videos.labels), reals, calls)
 
 
 def _frame_calls(rows: pd.DataFrame, classes: Sequence[str]) -> ClassCalls:
@@ -153,7 +154,7 @@ def _frame_calls(rows: pd.DataFrame, classes: Sequence[str]) -> ClassCalls:
 def _video_calls(
     rows: pd.DataFrame, classes: Sequence[str], media: NDArray[np.str_], labels: Labels, aggregation: str
 ) -> ClassCalls:
-    """Each class's probability is aggregated like P(fake); ``vote`` counts the frames that call a class."""
+    """Aggregate the probability of each class like P(fake); ``vote`` counts the frames with that predicted class."""
     table = rows[probability_columns(classes)].to_numpy(np.float64)
     if aggregation == "vote":
         table = np.eye(len(classes))[_first_highest(table)]
@@ -171,7 +172,7 @@ def _truth(names: NDArray[np.str_], classes: Sequence[str]) -> NDArray[np.int64]
     strange = sorted(set(names.tolist()) - set(number))
     if strange:
         raise DataError(
-            f"the scores have the class {strange[0]!r}, which is not one of the task: {', '.join(classes)}",
-            "give the classes of the protocol that the detector was trained for",
+            f"the scores have the class {strange[0]!r}, the task has: {', '.join(classes)}",
+            "pass the classes of the protocol that the detector was trained for",
         )
     return np.array([number[name] for name in names.tolist()], np.int64)

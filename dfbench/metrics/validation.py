@@ -1,4 +1,4 @@
-"""Checks that stand before every metric: wrong input is refused with its positions, never repaired."""
+"""Input validation of all metrics: invalid values raise an error with their positions and are never corrected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dfbench.errors import DataError, UndefinedMetric
 Labels = NDArray[np.int8]
 Scores = NDArray[np.float64]
 
-_NAMED = 5  # offending positions named in a message
+_NAMED = 5  # number of positions in a message
 
 
 def _positions(mask: NDArray[np.bool_]) -> str:
@@ -20,13 +20,13 @@ def _positions(mask: NDArray[np.bool_]) -> str:
 
 
 def check_scores(scores: ArrayLike) -> Scores:
-    """Scores as a float64 vector of probabilities of fake.
+    """Validate scores and return them as float64.
 
     Args:
-        scores: (N,) numbers in [0,1].
+        scores: (N,) P(fake) in [0,1].
 
     Raises:
-        DataError: not one-dimensional, not numbers, NaN, infinite, or outside [0,1]; the first positions are named.
+        DataError: not one-dimensional, not numeric, NaN, infinite, or outside [0,1]; the message gives positions.
 
     >>> check_scores([0, 0.25, 1])
     array([0.  , 0.25, 1.  ])
@@ -36,66 +36,66 @@ def check_scores(scores: ArrayLike) -> Scores:
     except (TypeError, ValueError) as error:
         raise DataError(f"scores are not numbers: {error}") from error
     if array.ndim != 1:
-        raise DataError(f"scores must be a vector, but have the shape {array.shape}")
+        raise DataError(f"scores must be one-dimensional, but have shape {array.shape}")
     bad = ~np.isfinite(array)
     if bad.any():
         raise DataError(
-            f"scores are not finite at the positions {_positions(bad)}",
-            "a sample without a score takes no part, or takes the score its failure policy gives it",
+            f"scores are not finite at positions {_positions(bad)}",
+            "drop the samples without a score, or assign them the score of your failure policy",
         )
     bad = (array < 0) | (array > 1)
     if bad.any():
         raise DataError(
-            f"scores lie outside [0,1] at the positions {_positions(bad)}",
-            "scores are probabilities of fake; turn logits into probabilities first",
+            f"scores are outside [0,1] at positions {_positions(bad)}",
+            "scores are probabilities of fake; convert logits to probabilities first",
         )
     return array
 
 
 def check_labels(labels: ArrayLike) -> Labels:
-    """Labels as an int8 vector of 0 (real) and 1 (fake).
+    """Validate labels and return them as int8.
 
     Raises:
-        DataError: not one-dimensional, or values other than 0 and 1; the first positions are named.
+        DataError: not one-dimensional, or values other than 0 and 1; the message gives the first positions.
 
     >>> check_labels([True, False])
     array([1, 0], dtype=int8)
     """
     array = np.asarray(labels)
     if array.ndim != 1:
-        raise DataError(f"labels must be a vector, but have the shape {array.shape}")
+        raise DataError(f"labels must be one-dimensional, but have shape {array.shape}")
     if array.dtype.kind not in "biuf" and array.size:
-        raise DataError(f"labels must be the numbers 0 (real) and 1 (fake), but are {array.dtype}")
+        raise DataError(f"labels must be 0 (real) or 1 (fake), but have dtype {array.dtype}")
     bad = ~((array == 0) | (array == 1))
     if bad.any():
-        raise DataError(f"labels other than 0 (real) and 1 (fake) at the positions {_positions(bad)}")
+        raise DataError(f"labels other than 0 (real) and 1 (fake) at positions {_positions(bad)}")
     return array.astype(np.int8)
 
 
 def check(labels: ArrayLike, scores: ArrayLike) -> tuple[Labels, Scores]:
-    """Labels and scores that fit each other.
+    """Validate labels and scores of the same samples.
 
     Args:
         labels: (N,) 0 real, 1 fake.
         scores: (N,) P(fake) in [0,1].
 
     Returns:
-        The same as int8 and float64 arrays.
+        Labels as int8 and scores as float64.
 
     Raises:
-        DataError: one of them is not what it should be, or their lengths differ.
-        UndefinedMetric: there is no sample at all.
+        DataError: invalid values, or different lengths.
+        UndefinedMetric: there are no samples.
     """
     y, s = check_labels(labels), check_scores(scores)
     if len(y) != len(s):
-        raise DataError(f"{len(y)} labels do not fit {len(s)} scores")
+        raise DataError(f"labels and scores have different lengths: {len(y)} and {len(s)}")
     if not len(y):
         raise UndefinedMetric("no scored samples")
     return y, s
 
 
 def require_both(labels: Labels) -> None:
-    """Raise :class:`UndefinedMetric` where only one class is present.
+    """Raise :class:`UndefinedMetric` if only one class is present.
 
     >>> require_both(np.array([1, 1], np.int8))
     Traceback (most recent call last):
@@ -107,11 +107,11 @@ def require_both(labels: Labels) -> None:
 
 
 def check_threshold(threshold: float) -> float:
-    """A decision threshold in [0,1].
+    """Validate a decision threshold.
 
     Raises:
-        DataError: it is not.
+        DataError: it is outside [0,1].
     """
     if not 0.0 <= threshold <= 1.0:
-        raise DataError(f"the threshold {threshold!r} lies outside [0,1]")
+        raise DataError(f"the threshold {threshold!r} is outside [0,1]")
     return float(threshold)

@@ -1,7 +1,7 @@
-"""Rules of other benchmarks, faults included, as variants of our metrics: ``eer.frame~dfb``, ``auc.video.mean~sbi``.
+"""Metrics by the rules of reference implementations, errors included: ``eer.frame~dfb``, ``auc.video.mean~sbi``.
 
-A published number can be matched only by the rule it was made by. Each variant says what it does differently and
-where that was read; the rules are written anew from that reading.
+A published number can be reproduced only by the rule it was computed with. Each variant states what differs and where
+the rule was read; the code is written from that reading.
 """
 
 from __future__ import annotations
@@ -14,67 +14,67 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dfbench.metrics.definitions import Kind, kind_of
-from dfbench.metrics.roc import Counts, Values, turned
-from dfbench.metrics.samples import Samples
+from dfbench.metrics.definitions import MetricDefinition, metric_definition
+from dfbench.metrics.roc import Counts, Values, inverted
+from dfbench.metrics.samples import MetricSamples
 from dfbench.metrics.validation import Labels, Scores
 
 DFB_SOURCE = "DeepfakeBench, training/metrics/utils.py, get_test_metrics (commit 35cc2d4)"
 SBI_SOURCE = "SelfBlendedImages, src/inference/inference_dataset.py (commit 249281e)"
-OF_MEANS = ("dfb", "sbi")
-"""Peers whose code forms videos by the mean and in no other way."""
+MEAN_ONLY = ("dfb", "sbi")
+"""Reference implementations whose only aggregation of frames to videos is the mean."""
 HFF_SOURCE = "Hybrid-Fake-Face-Dataset, create_txtlabel.py; SFIConv, SFIC_ResNet/test.py: fake 0, real 1"
 
 
 @dataclass(frozen=True)
-class Variant:
-    """One metric by a peer's rule.
+class MetricVariant:
+    """One metric by the rule of a reference implementation.
 
     Attributes:
-        kind: what is computed.
-        differs: what differs from our metric of that name.
+        definition: how it is computed.
+        differs: what differs from dfbench's metric of that name.
         source: where the rule was read.
-        samples: the rows of a cell -> what the metric rests on; None: as ours.
+        samples: the rows of a slice -> the samples of the metric; None: as dfbench forms them.
     """
 
-    kind: Kind
+    definition: MetricDefinition
     differs: str
     source: str
-    samples: Callable[[pd.DataFrame], Samples] | None = None
+    samples: Callable[[pd.DataFrame], MetricSamples] | None = None
 
 
-def variant_of(metric: str, level: str, peer: str) -> Variant | None:
-    """The variant of a metric at a level (``frame``, ``video.mean``, ...) by a peer's rule; None if there is none.
+def variant_of(metric: str, level: str, reference: str) -> MetricVariant | None:
+    """Return the variant of a metric at a level (``frame``, ``video.mean``, ...), or None if there is none.
 
     >>> variant_of("eer", "frame", "dfb").differs
     'FPR at the vertex nearest to equal errors, after dropping vertices on straight runs'
     """
-    build = _FIXED.get((metric, level, peer))
+    build = _FIXED.get((metric, level, reference))
     if build is not None:
         return build()
-    if peer == "real-positive" and metric.partition("=")[0] in ("ap", "tpr@fpr"):
+    if reference == "real-positive" and metric.partition("=")[0] in ("ap", "tpr@fpr"):
         return _real_positive(metric)
     return None
 
 
 def variant_names() -> tuple[str, ...]:
-    """Names of variants, with one of each family."""
-    fixed = tuple(f"{metric}.{level}~{peer}" for metric, level, peer in _FIXED)
+    """Return the names of the variants; for metrics with a parameter, one example of each."""
+    fixed = tuple(f"{metric}.{level}~{reference}" for metric, level, reference in _FIXED)
     return (*fixed, "ap.frame~real-positive", "ap.video.mean~real-positive", "tpr@fpr=0.01.frame~real-positive")
 
 
 def dfb_eer(tp: Counts, fp: Counts) -> Values:
-    """DeepfakeBench's equal error rate of each weighting: (B,) from (B, V + 1).
+    """Compute DeepfakeBench's equal error rate; (B,) from (B, V + 1).
 
-    The false positive rate at the vertex where both error rates are nearest (the first of equals), on the curve that
-    scikit-learn's ``roc_curve`` draws by default: vertices in the middle of a straight run of equal steps are dropped
-    first, and with them the nearest one, perhaps.
+    It is the false positive rate at the first vertex where the error rates are closest, on the curve that
+    scikit-learn's ``roc_curve`` returns by default, which drops vertices inside straight runs of equal steps, among
+    them possibly the closest one.
     """
     return np.array([_nearest_vertex(t, f) for t, f in zip(tp, fp, strict=True)])
 
 
 def _nearest_vertex(tp: NDArray[np.int64], fp: NDArray[np.int64]) -> float:
-    moved = np.flatnonzero((np.diff(tp) != 0) | (np.diff(fp) != 0)) + 1  # a resample empties some vertices
+    moved = np.flatnonzero((np.diff(tp) != 0) | (np.diff(fp) != 0)) + 1  # some vertices of a resample are empty
     t, f = tp[moved], fp[moved]
     if len(t) > 2:
         bend = np.concatenate(([True], (np.diff(t, 2) != 0) | (np.diff(f, 2) != 0), [True]))
@@ -84,12 +84,12 @@ def _nearest_vertex(tp: NDArray[np.int64], fp: NDArray[np.int64]) -> float:
     return float(fpr[np.argmin(np.abs(fnr - fpr))])
 
 
-def dfb_videos(rows: pd.DataFrame) -> Samples:
-    """Videos as DeepfakeBench forms them: by the name of the folder that holds a frame, and by nothing else.
+def dfb_videos(rows: pd.DataFrame) -> MetricSamples:
+    """Group frames to videos as DeepfakeBench does: by the name of the frame's folder only.
 
-    ``000_003`` is the name of one clip of each of FaceForensics++'s manipulations: 560 fakes become 140. The score
-    is the mean over all frames under the name; the label is their mean, cut down to an integer, so that a name that
-    reals and fakes share is real.
+    ``000_003`` is the name of one clip per manipulation of FaceForensics++: 560 fakes become 140. The score is the
+    mean over all frames with that name; the label is their mean rounded down, so that a name shared by reals and
+    fakes is real.
     """
     scored = rows[rows["status"] == "ok"]
     folder = scored["media_id"].str.rpartition("/")[2].to_numpy(str)
@@ -100,11 +100,11 @@ def dfb_videos(rows: pd.DataFrame) -> Samples:
     return _samples(labels.astype(np.int8), np.clip(scores, 0, 1), scored["scene_group"].to_numpy(str)[first])
 
 
-def sbi_videos(rows: pd.DataFrame) -> Samples:
-    """Videos as the code of Self-Blended Images scores them.
+def sbi_videos(rows: pd.DataFrame) -> MetricSamples:
+    """Score videos as the code of Self-Blended Images does.
 
-    The highest score of a frame's faces, then the mean over the frames with a face; a video without any is 0.5,
-    whatever the declared failure policy.
+    A video's score is the mean over its frames with a face of the highest face score; a video without any face gets
+    0.5, whatever the failure policy.
     """
     scored = rows[rows["status"] == "ok"]
     frame = scored["sample_id"].str.rpartition(".")[0]
@@ -115,43 +115,43 @@ def sbi_videos(rows: pd.DataFrame) -> Samples:
     return _samples(videos["label"].to_numpy(np.int8), scores, videos["scene_group"].to_numpy(str))
 
 
-def _samples(labels: Labels, scores: Scores, scene_groups: NDArray[np.str_]) -> Samples:
+def _samples(labels: Labels, scores: Scores, scene_groups: NDArray[np.str_]) -> MetricSamples:
     _, groups = np.unique(scene_groups, return_inverse=True)
-    return Samples(labels, scores, groups, len(labels), int(np.sum(labels == 0)))
+    return MetricSamples(labels, scores, groups, len(labels), int(np.sum(labels == 0)))
 
 
-def _dfb(metric: str, level: str) -> Variant:
-    kind = kind_of(metric)
-    said = []
+def _dfb(metric: str, level: str) -> MetricVariant:
+    definition = metric_definition(metric)
+    differs = []
     if metric == "eer":
-        kind = replace(kind, ranked=dfb_eer)
-        said.append("FPR at the vertex nearest to equal errors, after dropping vertices on straight runs")
+        definition = replace(definition, ranked=dfb_eer)
+        differs.append("FPR at the vertex nearest to equal errors, after dropping vertices on straight runs")
     if metric == "acc":
-        kind = replace(kind, above=0.5, always_binary=True)
-        said.append("fake strictly above 0.5: a score of 0.5 counts as real, whatever the declared threshold")
+        definition = replace(definition, above=0.5, always_binary=True)
+        differs.append("fake strictly above 0.5: a score of 0.5 counts as real, whatever the declared threshold")
     if level == "video.mean":
-        said.append("videos are told apart by their folder's name alone; a mixed label is cut down to real")
-    return Variant(kind, "; ".join(said), DFB_SOURCE, dfb_videos if level == "video.mean" else None)
+        differs.append("videos are identified by their folder name only; mixed labels are rounded down to real")
+    return MetricVariant(definition, "; ".join(differs), DFB_SOURCE, dfb_videos if level == "video.mean" else None)
 
 
-def _sbi(metric: str) -> Variant:
+def _sbi(metric: str) -> MetricVariant:
     differs = "highest face of a frame, mean over frames with a face, 0.5 for a video without one"
-    return Variant(kind_of(metric), differs, SBI_SOURCE, sbi_videos)
+    return MetricVariant(metric_definition(metric), differs, SBI_SOURCE, sbi_videos)
 
 
-def _real_positive(metric: str) -> Variant:
-    ours = kind_of(metric)
+def _real_positive(metric: str) -> MetricVariant:
+    ours = metric_definition(metric)
     ranked = ours.ranked
     assert ranked is not None
 
     def of(tp: Counts, fp: Counts) -> Values:
-        return ranked(*turned(tp, fp))
+        return ranked(*inverted(tp, fp))
 
-    kind = replace(ours, ranked=of, real_positive=True)
-    return Variant(kind, "real is the positive class, scored by 1 - P(fake)", HFF_SOURCE)
+    definition = replace(ours, ranked=of, real_positive=True)
+    return MetricVariant(definition, "real is the positive class, scored by 1 - P(fake)", HFF_SOURCE)
 
 
-_FIXED: Mapping[tuple[str, str, str], Callable[[], Variant]] = MappingProxyType(
+_FIXED: Mapping[tuple[str, str, str], Callable[[], MetricVariant]] = MappingProxyType(
     {
         ("eer", "frame", "dfb"): lambda: _dfb("eer", "frame"),
         ("acc", "frame", "dfb"): lambda: _dfb("acc", "frame"),

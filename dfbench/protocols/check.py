@@ -42,7 +42,7 @@ def _checks(protocol: Protocol) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def _metric(name: str, protocol: Protocol) -> None:
-    wanted = parse_metric(name).kind.of_class
+    wanted = parse_metric(name).definition.of_class
     classes = protocol.classes or ("real", "fake")
     if wanted and wanted not in classes:
         raise unknown_name("class", wanted, classes)

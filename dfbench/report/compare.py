@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from dfbench.errors import DataError, UsageError, unknown_name
 from dfbench.evaluation.run import Run, open_run
 from dfbench.metrics import parse_metric
-from dfbench.metrics.paired_tests import Difference, paired_differences
+from dfbench.metrics.paired_tests import MetricDifference, paired_differences
 from dfbench.report.escape import markdown
 from dfbench.report.rows import training_of
 from dfbench.report.table_notes import mismatch_sentence
@@ -38,7 +38,7 @@ class Comparison:
 
     first: str
     second: str
-    differences: tuple[Difference, ...]
+    differences: tuple[MetricDifference, ...]
     notes: tuple[str, ...]
 
 
@@ -68,7 +68,7 @@ def compare_runs(
     a, b = open_run(Path(first)), open_run(Path(second))
     check_comparable(a, b)
     common = [v.name for v in a.result.metrics if v.name in {w.name for w in b.result.metrics}]
-    wanted = list(names) or [n for n in dict.fromkeys(common) if not parse_metric(n).peer]
+    wanted = list(names) or [n for n in dict.fromkeys(common) if not parse_metric(n).reference]
     if not wanted:
         raise DataError("the runs have no metric in common", "name some: --metric auc.video.mean")
     rules = a.result
@@ -81,7 +81,7 @@ def compare_runs(
         seed=seed,
         per_manipulation=per_manipulation,
         failure_policy=rules.failure_policy,
-        faces=rules.faces,
+        face_aggregation=rules.faces,
         classes=rules.classes,
     )
     labels = [r.label if a.label != b.label else f"{r.label} ({r.result.run_id})" for r in (a, b)]
@@ -127,7 +127,7 @@ def declared_threshold(result: RunResult) -> float:
     """The threshold that a run's decisions were made by; 0.5 where it made none."""
     for value in result.metrics:
         name = parse_metric(value.name)
-        if value.threshold is not None and name.kind.at_threshold and not name.peer:
+        if value.threshold is not None and name.definition.at_threshold and not name.reference:
             return value.threshold
     return 0.5
 
@@ -157,7 +157,7 @@ def render_comparison(comparison: Comparison, fmt: str = "text") -> str:
     return "\n".join([*rows, "", *comparison.notes]) + "\n"
 
 
-def _line(d: Difference) -> list[str]:
+def _line(d: MetricDifference) -> list[str]:
     interval = "" if d.low is None or d.high is None else f" [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
     value = "-" if d.value is None else f"{100 * d.value:+.1f}{interval}"
     names = [d.name, f"{d.dataset}/{d.subset}", d.manipulation, d.condition, str(d.n)]
@@ -174,7 +174,7 @@ def _p(value: float | None) -> str:
 def _csv(comparison: Comparison) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    names = [field.name for field in fields(Difference)]
+    names = [field.name for field in fields(MetricDifference)]
     writer.writerow(["first_run", "second_run", *names])
     for difference in comparison.differences:
         values = asdict(difference)
@@ -188,7 +188,7 @@ def _failed(run: Run) -> set[tuple[str, str]]:
     return set(zip(rows["sample_id"].to_pylist(), rows["condition"].to_pylist(), strict=True))
 
 
-def _notes(a: Run, b: Run, labels: Sequence[str], differences: Sequence[Difference]) -> list[str]:
+def _notes(a: Run, b: Run, labels: Sequence[str], differences: Sequence[MetricDifference]) -> list[str]:
     found = [
         f"first: {labels[0]}; second: {labels[1]}. Percent; difference = first - second, with its 95 % interval from "
         "the paired bootstrap over scene groups. p is two-sided; Holm is corrected for all tests of its column.",

@@ -143,7 +143,9 @@ def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> l
         first = values[0]
         by_metric = {parse_metric(v.name).column: v for v in values}
         judged = [
-            v.threshold for v in values if parse_metric(v.name).kind.at_threshold and not parse_metric(v.name).peer
+            v.threshold
+            for v in values
+            if parse_metric(v.name).definition.at_threshold and not parse_metric(v.name).reference
         ]
         rows.append(
             Row(

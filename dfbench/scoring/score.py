@@ -11,7 +11,7 @@ from typing import Any
 from dfbench.errors import unknown_name
 from dfbench.media.reader import check_decoder
 from dfbench.metrics.aggregation import AGGREGATIONS
-from dfbench.metrics.samples import FRAME_FACES
+from dfbench.metrics.samples import FACE_AGGREGATIONS
 from dfbench.models.device import check_device_name, check_precision
 from dfbench.preparation.execution.engine import job_count
 from dfbench.preparation.planning.request import DEFAULT_FRAMES
@@ -139,8 +139,8 @@ def score(
 
 
 def _check_joining(frame_face: str, aggregation: str) -> Joining:
-    if frame_face not in FRAME_FACES:
-        raise unknown_name("rule for several faces", frame_face, FRAME_FACES)
+    if frame_face not in FACE_AGGREGATIONS:
+        raise unknown_name("rule for several faces", frame_face, FACE_AGGREGATIONS)
     if aggregation not in AGGREGATIONS:
         raise unknown_name("aggregation", aggregation, AGGREGATIONS)
     return Joining(frame_face, aggregation)

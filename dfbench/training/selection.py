@@ -28,7 +28,7 @@ def validate(model: nn.Module, data: RoleData, device: torch.device, *, batch_si
         resamples=0,
         per_manipulation=False,
         failure_policy=protocol.failure_policy,
-        faces=protocol.metrics.faces,
+        face_aggregation=protocol.metrics.faces,
         classes=protocol.classes,
     )
     known = [v.value for v in values if v.value is not None]
@@ -46,5 +46,5 @@ def best_epoch(curve: list[EpochRecord], protocol: Protocol) -> int:
     known = [(r.value, place) for place, r in enumerate(curve) if r.value is not None]
     if protocol.selection.split == "none" or not known:
         return len(curve) - 1
-    sign = 1.0 if parse_metric(protocol.selection.metric).kind.higher_is_better else -1.0
+    sign = 1.0 if parse_metric(protocol.selection.metric).definition.higher_is_better else -1.0
     return max(known, key=lambda pair: (sign * pair[0], pair[1]))[1]

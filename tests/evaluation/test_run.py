@@ -162,6 +162,6 @@ def test_views_and_reprs(folder):
 
 
 def test_a_run_of_version_0_1_0_opens():
-    run = open_run(Path(__file__).resolve().parents[1] / "compat" / "v0_1_0" / "run")
+    run = open_run(Path(__file__).resolve().parents[1] / "compat" / "v0_1_0" / "run-tiny")
     assert run.result.versions["dfbench"] == "0.1.0"
     assert run.get("auc.frame").value == run.metrics.query("name == 'auc.frame'")["value"].iloc[0]

@@ -53,14 +53,14 @@ def test_same_clip_name_under_each_manipulation_stays_apart():
 
 
 def test_mixed_labels_under_one_id_raise():
-    with pytest.raises(DataError, match="1 media have frames of both labels, first: b"):
+    with pytest.raises(DataError, match="1 media have frames of both labels, the first is b"):
         aggregate(["a", "b", "b"], [0, 0, 1], [0.1, 0.2, 0.3])
 
 
 def test_bad_calls():
     with pytest.raises(UsageError, match="unknown aggregation 'avg'"):
         aggregate(["a"], [0], [0.1], "avg")
-    with pytest.raises(DataError, match="1 media ids do not fit 2"):
+    with pytest.raises(DataError, match="different lengths: 1 and 2"):
         aggregate(["a"], [0, 1], [0.1, 0.2])
     with pytest.raises(UndefinedMetric):
         aggregate([], [], [])

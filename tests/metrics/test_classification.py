@@ -88,7 +88,7 @@ def test_classes_are_checked():
         m.confusion_matrix([0, 2], [0, 1], 2)
     with pytest.raises(DataError, match="vector of integers"):
         m.confusion_matrix([0.5], [0], 2)
-    with pytest.raises(DataError, match="2 classes do not fit 1"):
+    with pytest.raises(DataError, match="different lengths: 2 and 1"):
         m.confusion_matrix([0, 1], [0], 2)
     with pytest.raises(UndefinedMetric):
         m.macro_f1([], [], 2)
@@ -176,13 +176,13 @@ def test_undefined_has_a_reason(metric, labels, reason):
 @pytest.mark.parametrize(
     ("labels", "scores", "message"),
     [
-        ([0, 1, 1], [0.1, np.nan, np.inf], "not finite at the positions 1, 2"),
-        ([0, 1, 1], [0.1, 1.5, -0.1], r"outside \[0,1\] at the positions 1, 2"),
-        ([0, 2, 1], [0.1, 0.2, 0.3], "labels other than 0 .* at the positions 1$"),
-        ([0, 1], [0.1], "2 labels do not fit 1 scores"),
+        ([0, 1, 1], [0.1, np.nan, np.inf], "not finite at positions 1, 2"),
+        ([0, 1, 1], [0.1, 1.5, -0.1], r"outside \[0,1\] at positions 1, 2"),
+        ([0, 2, 1], [0.1, 0.2, 0.3], "labels other than 0 .* at positions 1$"),
+        ([0, 1], [0.1], "labels and scores have different lengths: 2 and 1"),
         ([0, 1], ["a", "b"], "not numbers"),
-        (["real", "fake"], [0.1, 0.2], "labels must be the numbers"),
-        ([[0, 1]], [[0.1, 0.2]], "must be a vector"),
+        (["real", "fake"], [0.1, 0.2], "labels must be 0"),
+        ([[0, 1]], [[0.1, 0.2]], "must be one-dimensional"),
     ],
 )
 def test_bad_input_is_named(metric, labels, scores, message):

@@ -9,7 +9,7 @@ import run_folders
 
 from dfbench.errors import DataError, UsageError
 from dfbench.metrics import compute_metrics, coverage_rows
-from dfbench.metrics.compute import samples_by_cell
+from dfbench.metrics.compute import samples_by_slice
 from dfbench.schema.result import RunResult
 from dfbench.schema.scores import SCORES
 
@@ -64,7 +64,7 @@ def test_every_cell_against_brute_force(subset, manipulation):
             assert value.coverage == len(rows) / len(rows_of(SCORES_TABLE, subset, manipulation, None))
             assert value.n_clusters == 20
             assert value.low is None
-            assert value.interval_note == "no resamples were asked for"
+            assert value.interval_note == "no resamples were requested"
 
 
 def test_metrics_from_the_scores_file_alone_equal_the_result(tmp_path):
@@ -179,12 +179,15 @@ def test_draws_do_not_depend_on_the_detector():
         ({"status": lambda r: "no_face"}, "status that contradicts"),
         (
             {"score": lambda r: r["score"] and r["score"] + 1},
-            r"outside \[0,1\].*first sample: mini/c23/real/000#000000.0",
+            r"outside \[0,1\].*the first sample is mini/c23/real/000#000000.0",
         ),
         ({"score": lambda r: r["score"] and float("inf")}, "not finite"),
         ({"label": lambda r: int(r["label"]) * 2}, "labels other than"),
         ({"model": lambda r: r["subset"]}, "more than one model: c23, c40"),
-        ({"label": lambda r: int(r["sample_id"].endswith("1.0"))}, "more than one label, first: mini/c23/real/000"),
+        (
+            {"label": lambda r: int(r["sample_id"].endswith("1.0"))},
+            "more than one label, the first is mini/c23/real",
+        ),
         ({"scene_group": lambda r: r["sample_id"]}, "more than one scene_group"),
     ],
 )
@@ -223,8 +226,8 @@ def test_coverage_counts_every_row():
     assert sum(r.by_status.get("no_face", 0) for r in rows) == SCORES_TABLE["score"].null_count
 
 
-def test_samples_by_cell_are_those_of_the_metric():
-    cells = samples_by_cell(SCORES_TABLE, "auc.video.mean")
+def test_samples_by_slice_are_those_of_the_metric():
+    cells = samples_by_slice(SCORES_TABLE, "auc.video.mean")
     values = compute_metrics(SCORES_TABLE, ["auc.video.mean"], resamples=0)
     for (_, subset, _), samples in cells.items():
         assert brute_force.auc(samples.labels, samples.scores) == pick(values, "auc.video.mean", subset=subset).value

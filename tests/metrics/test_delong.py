@@ -70,7 +70,7 @@ def test_what_has_no_variance_is_refused():
         m.delong([0, 0, 1], [0.1, 0.2, 0.3])
     with pytest.raises(UndefinedMetric, match="only real"):
         m.delong([0, 0], [0.1, 0.2])
-    with pytest.raises(DataError, match="do not fit"):
+    with pytest.raises(DataError, match="different lengths: 4 and 3"):
         m.delong_test([0, 0, 1, 1], [0.1] * 4, [0.1] * 3)
 
 

@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 
 from dfbench import metrics as m
-from dfbench.metrics.bootstrap import draw_groups, percentile_interval, refusal, resample
-from dfbench.metrics.definitions import KINDS, kind_of
-from dfbench.metrics.pairs import auc_of_groups
+from dfbench.metrics.bootstrap import auc_of_groups, draw_groups, no_interval_reason, percentile_interval, resample
+from dfbench.metrics.definitions import METRICS, metric_definition
 from dfbench.metrics.roc import auc_of, rank, vertices
-from dfbench.metrics.samples import Samples
+from dfbench.metrics.samples import MetricSamples
 
 NAIVE = {
     "acc": m.accuracy,
@@ -27,7 +26,7 @@ NAIVE = {
 
 
 def samples(labels, scores, groups):
-    return Samples(labels, scores, groups, len(labels), int(np.sum(labels == 0)))
+    return MetricSamples(labels, scores, groups, len(labels), int(np.sum(labels == 0)))
 
 
 def some_data(seed, n=400, n_groups=30, levels=None):
@@ -40,12 +39,12 @@ def some_data(seed, n=400, n_groups=30, levels=None):
     return labels, np.round(scores * levels) / levels if levels else scores, groups
 
 
-@pytest.mark.parametrize("metric", sorted({*KINDS, *NAIVE}))
+@pytest.mark.parametrize("metric", sorted({*METRICS, *NAIVE}))
 @pytest.mark.parametrize("levels", [None, 5])
 def test_weighting_equals_writing_the_resample_out(metric, levels):
     labels, scores, groups = some_data(1, levels=levels)
     draws = draw_groups(labels, groups, 40, seed=3)
-    kind = kind_of(metric)
+    kind = metric_definition(metric)
     fast = resample(kind, samples(labels, scores, groups), draws)
     # Counts are whole numbers; a vertex without samples adds an exact zero, but moves where sums are rounded.
     exact = metric.partition(".")[0] in ("acc", "bacc", "auc", "eer") or "tpr" in metric or "recall" in metric
@@ -59,10 +58,10 @@ def test_weighting_equals_writing_the_resample_out(metric, levels):
 def test_chunks_do_not_matter(monkeypatch):
     labels, scores, groups = some_data(2)
     whole = draw_groups(labels, groups, 50, seed=1)
-    values = resample(KINDS["eer"], samples(labels, scores, groups), whole)
+    values = resample(METRICS["eer"], samples(labels, scores, groups), whole)
     monkeypatch.setattr("dfbench.metrics.bootstrap._CHUNK", 1000)
     np.testing.assert_array_equal(draw_groups(labels, groups, 50, seed=1), whole)
-    np.testing.assert_array_equal(resample(KINDS["eer"], samples(labels, scores, groups), whole), values)
+    np.testing.assert_array_equal(resample(METRICS["eer"], samples(labels, scores, groups), whole), values)
 
 
 @pytest.mark.parametrize("levels", [None, 3])
@@ -102,7 +101,7 @@ def test_interval_covers_the_truth_of_clustered_data():
         for single in (False, True):
             unit = np.arange(len(labels)) if single else groups
             draws = draw_groups(labels, unit, 300, seed=trial)
-            interval = percentile_interval(resample(KINDS["acc"], samples(labels, scores, unit), draws))
+            interval = percentile_interval(resample(METRICS["acc"], samples(labels, scores, unit), draws))
             inside = interval.low <= truth <= interval.high
             hits, naive_hits = hits + (inside and not single), naive_hits + (inside and single)
     assert 0.88 <= hits / trials <= 0.99
@@ -112,10 +111,10 @@ def test_interval_covers_the_truth_of_clustered_data():
 def test_too_few_groups_are_refused_with_the_reason():
     labels = np.tile([0, 1], 19).astype(np.int8)
     groups = np.repeat(np.arange(19), 2)
-    assert refusal(labels, groups, both=True) == "19 scene groups; at least 20 are needed"
+    assert no_interval_reason(labels, groups, both=True) == "19 scene groups; at least 20 are needed"
     labels, groups = np.array([0] * 3 + [1] * 30, np.int8), np.arange(33)
-    assert "real samples in 3 scene groups" in refusal(labels, groups, both=True)
-    assert refusal(labels, groups, both=False) is None
+    assert "real samples in 3 scene groups" in no_interval_reason(labels, groups, both=True)
+    assert no_interval_reason(labels, groups, both=False) is None
 
 
 def test_an_interval_without_width_says_so():

@@ -25,6 +25,6 @@ def test_did_you_mean():
 
 
 def test_video_needs_an_aggregation():
-    with pytest.raises(UsageError, match="does not say how frames become a video") as caught:
+    with pytest.raises(UsageError, match="has no aggregation of frames to videos") as caught:
         parse_metric("auc.video")
     assert "auc.video.mean" in caught.value.hint

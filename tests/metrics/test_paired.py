@@ -90,13 +90,13 @@ def test_what_one_could_not_score_is_left_out_for_both():
     )
     for d in paired_differences(FIRST, second, ["auc.frame", "auc.video.mean"], resamples=0):
         assert d.value == 0.0
-        assert d.note == "no resamples were asked for"
+        assert d.note == "no resamples were requested"
     punished = paired_differences(FIRST, second, ["acc.frame"], resamples=0, failure_policy="as-fake")
     assert any(d.value != 0 for d in punished)
 
 
 def test_other_samples_are_refused_with_the_ids():
-    with pytest.raises(DataError, match=r"not of the same samples: 1 stand in the first alone, 0 in the second alone"):
+    with pytest.raises(DataError, match=r"different samples: 1 are only in the first, 0 only in the second"):
         paired_differences(FIRST, noisy(FIRST, 1).slice(1), NAMES)
     moved = edit(noisy(FIRST, 1), scene_group=lambda r: "mini/all")
     with pytest.raises(DataError, match="differ in the scene_group of mini/c23"):

@@ -16,7 +16,7 @@ from sklearn.metrics import det_curve as sklearn_det_curve
 from dfbench.errors import DataError, UndefinedMetric, UsageError
 from dfbench.metrics import det_curve, ece, reliability, roc_curve, video_table
 from dfbench.metrics.calibration import BINS
-from dfbench.metrics.compute import samples_by_cell
+from dfbench.metrics.compute import samples_by_slice
 from dfbench.metrics.samples import FAILURE_POLICIES
 from dfbench.schema.ids import media_id, sample_id
 from dfbench.schema.scores import SCORES
@@ -118,9 +118,9 @@ def test_every_video_stands_in_the_table_with_its_mean() -> None:
 @pytest.mark.parametrize("how", ["mean", "max", "vote"])
 def test_videos_are_those_that_metrics_judge(policy: str, how: str) -> None:
     scores = scores_of(1, faces=2)
-    rules = {"threshold": 0.4, "failure_policy": policy, "faces": "max"}
+    rules = {"threshold": 0.4, "failure_policy": policy, "face_aggregation": "max"}
     table = video_table(scores, how, **rules)
-    for place, samples in samples_by_cell(scores, f"auc.video.{how}", **rules).items():
+    for place, samples in samples_by_slice(scores, f"auc.video.{how}", **rules).items():
         own = table[(table["condition"] == place[2])].dropna(subset="score")
         assert own["score"].tolist() == samples.scores.tolist()
         assert own["label"].tolist() == samples.labels.tolist()

@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 
 from dfbench.errors import DataError
 from dfbench.metrics.bootstrap import draw_groups
-from dfbench.metrics.compute import samples_by_cell
-from dfbench.metrics.robustness import Origin, robustness
+from dfbench.metrics.compute import samples_by_slice
+from dfbench.metrics.robustness import ConditionOrigin, robustness
 from dfbench.schema.ids import seed_from
 from dfbench.schema.scores import SCORES
 
-ORIGINS = {"JP60": Origin("jpeg", 3), "jpeg:q=30": Origin("jpeg", 5), "ME5": Origin("mean", 2)}
+ORIGINS = {
+    "JP60": ConditionOrigin("jpeg", 3),
+    "jpeg:q=30": ConditionOrigin("jpeg", 5),
+    "ME5": ConditionOrigin("mean", 2),
+}
 NAMES = ["acc.frame", "auc.video.mean"]
 
 
@@ -59,7 +63,7 @@ def test_values_means_and_worst() -> None:
         }
         assert part.mean == pytest.approx((jpeg + values["ME5"]) / 2)  # families count alike, not conditions
         assert part.worst == min(ORIGINS, key=lambda name: values[name])
-        assert part.interval_note == "no resamples were asked for"
+        assert part.interval_note == "no resamples were requested"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,7 +71,7 @@ def test_intervals_are_those_of_differences_on_the_same_draws(name: str) -> None
     scores = table(JP60=0.3, ME5=0.5)
     scores = scores.filter(pc.equal(scores["subset"], "c23"))
     (found,) = robustness(scores, [name], ORIGINS, resamples=60, seed=5)
-    cells = samples_by_cell(scores, name)
+    cells = samples_by_slice(scores, name)
     clean = cells["mini", "c23", "clean"]
     draws = draw_groups(clean.labels, clean.groups, 60, seed_from("mini/c23", "paired bootstrap", 5))
     drawn: dict[str, list[float]] = {}
@@ -117,7 +121,7 @@ def test_one_class_is_undefined_and_other_samples_are_refused() -> None:
         assert [cell.value for cell in found.cells] == [None]
     clean = pc.equal(scores["condition"], "clean")
     fewer = pa.concat_tables([scores.filter(clean), scores.filter(pc.invert(clean)).slice(10)])
-    with pytest.raises(DataError, match="ME5 of mini/c23 was scored on other samples"):
+    with pytest.raises(DataError, match="ME5 of mini/c23 was evaluated on other samples"):
         robustness(fewer, NAMES, ORIGINS)
 
 

@@ -108,7 +108,7 @@ def test_classes_and_logits_must_fit():
     table = multiclass_table(videos=10)
     with pytest.raises(DataError, match="5 logits for 4 classes"):
         values(table, "acc.frame", classes=CLASSES[:4])
-    with pytest.raises(DataError, match="the class 'Glow', which is not one of the task"):
+    with pytest.raises(DataError, match="the class 'Glow', the task has"):
         values(table, "acc.frame", classes=(*CLASSES[:4], "StarGAN"))
     with pytest.raises(UsageError, match="unknown class 'glow'"):
         values(table, "recall@class=glow.frame", classes=CLASSES)
@@ -140,7 +140,7 @@ def test_several_faces_by_rule(rule, reduce):
     for r in rows:
         frames.setdefault((r["sample_id"].rpartition(".")[0], r["label"]), []).append(r["score"])
     expected = sk.roc_auc_score([y for _, y in frames], [reduce(s) for s in frames.values()])
-    found = values(pa.Table.from_pylist(rows, schema=SCORES.schema()), "auc.frame", faces=rule)
+    found = values(pa.Table.from_pylist(rows, schema=SCORES.schema()), "auc.frame", face_aggregation=rule)
     assert found.n == 24
     assert found.value == pytest.approx(expected)
 
@@ -152,7 +152,7 @@ def test_a_face_without_a_score_gives_way_to_one_with():
     table = pa.Table.from_pylist(rows, schema=SCORES.schema())
     alone = pa.Table.from_pylist(rows[::2], schema=SCORES.schema())
     for rule in ("max", "mean"):
-        assert values(table, "auc.frame", faces=rule).value == values(alone, "auc.frame").value
+        assert values(table, "auc.frame", face_aggregation=rule).value == values(alone, "auc.frame").value
 
 
 def test_several_faces_without_a_rule_are_refused():
@@ -160,8 +160,9 @@ def test_several_faces_without_a_rule_are_refused():
     with pytest.raises(DataError, match="several faces of one frame") as caught:
         values(table, "auc.frame")
     assert "faces = 'largest'" in caught.value.hint
-    with pytest.raises(UsageError, match="unknown rule for several faces 'first'"):
-        values(table, "auc.frame", faces="first")
+    assert "--face-aggregation" in caught.value.hint
+    with pytest.raises(UsageError, match="unknown face aggregation 'first'"):
+        values(table, "auc.frame", face_aggregation="first")
 
 
 def test_tpr_at_a_low_fpr_needs_enough_real_media():

@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 from dfbench import metrics as m
 from dfbench.errors import DataError
-from dfbench.metrics.significance import bootstrap_p
+from dfbench.metrics.paired_tests import bootstrap_p
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
@@ -20,7 +20,7 @@ def test_mcnemar_is_the_exact_binomial_test(pairs):
 
 
 def test_mcnemar_wants_the_same_samples():
-    with pytest.raises(DataError, match="do not fit"):
+    with pytest.raises(DataError, match="different shapes"):
         m.mcnemar([1, 0], [1])
 
 

@@ -9,7 +9,7 @@ import run_folders
 
 from dfbench import metrics as m
 from dfbench.errors import DataError, UndefinedMetric, UsageError
-from dfbench.metrics import compute_metrics, coverage_rows, doubts
+from dfbench.metrics import compute_metrics, coverage_rows, score_warnings
 from dfbench.metrics.samples import FAILURE_POLICIES
 from dfbench.schema.result import MetricValue
 from dfbench.schema.scores import SCORES
@@ -62,7 +62,7 @@ def test_trap_3_one_class_is_undefined_with_a_reason_never_one_half():
 def test_trap_4_scores_that_are_not_finite_are_refused_by_id(bad):
     place = TABLE["sample_id"][7].as_py()
     broken = edit(TABLE, score=lambda r: bad if r["sample_id"] == place else r["score"])
-    with pytest.raises(DataError, match=f"first(?: sample)?: {place}"):
+    with pytest.raises(DataError, match=f"the first(?: sample)? is {place}"):
         first_value(broken, "auc.frame")
 
 
@@ -162,7 +162,7 @@ def test_complaint_15_several_faces_follow_a_declared_rule():
     table = pa.concat_tables([TABLE, second])
     with pytest.raises(DataError, match="several faces"):
         first_value(table, "auc.frame")
-    found = [first_value(table, "auc.frame", faces=rule).value for rule in ("largest", "max")]
+    found = [first_value(table, "auc.frame", face_aggregation=rule).value for rule in ("largest", "max")]
     assert found[0] == first_value(TABLE, "auc.frame").value > found[1]
 
 
@@ -172,9 +172,11 @@ def test_complaint_17_level_and_aggregation_are_part_of_the_name(name):
         m.parse_metric(name)
 
 
-def test_complaint_18_decisions_and_turned_labels_are_noticed():
-    assert any("distinct" in s for s in doubts(edit(TABLE, score=lambda r: r["score"] and float(r["score"] > 0.5))))
-    assert any("turned round" in s for s in doubts(edit(TABLE, label=lambda r: 1 - r["label"])))
+def test_complaint_18_decisions_and_inverted_labels_are_reported():
+    assert any(
+        "distinct" in s for s in score_warnings(edit(TABLE, score=lambda r: r["score"] and float(r["score"] > 0.5)))
+    )
+    assert any("inverted" in s for s in score_warnings(edit(TABLE, label=lambda r: 1 - r["label"])))
 
 
 def test_complaint_19_compressions_are_cells_of_their_own():

@@ -121,7 +121,7 @@ def test_imported_scores_name_no_protocol(folders):
     rewrite(folders[1], protocol=None, manifests=())
     found = compare_runs(folders[0][0], folders[1][0], ["auc.frame"], resamples=0)
     assert any("names no protocol" in note for note in found.notes)
-    assert any("no resamples were asked for" in note for note in found.notes)
+    assert any("no resamples were requested" in note for note in found.notes)
 
 
 def test_a_folder_that_is_no_run(tmp_path, folders):

@@ -14,7 +14,7 @@ import run_folders
 from run_folders import CONDITIONS, FAMILIES
 
 from dfbench.evaluation.run import open_runs
-from dfbench.metrics.robustness import Origin, robustness
+from dfbench.metrics.robustness import ConditionOrigin, robustness
 from dfbench.report import result_rows, write_report
 from dfbench.report.figures.robustness import curves_figure, grid, heat_figure, standard_families
 from dfbench.report.robustness import SUMMARY_HEAD, cells_csv, judged, left_out, summary_cells, without_suite
@@ -78,7 +78,7 @@ def test_a_run_of_two_conditions_has_no_curves_but_cells(tmp_path: Path) -> None
     clean = run_folders.scores_table(frames=1)
     other = clean.set_column(clean.column_names.index("condition"), "condition", pa.array(["JP55"] * len(clean)))
     scores = pa.concat_tables([clean, other.cast(SCORES.schema())])
-    found = tuple(robustness(scores, ["auc.frame"], {"JP55": Origin("jpeg")}, resamples=0))
+    found = tuple(robustness(scores, ["auc.frame"], {"JP55": ConditionOrigin("jpeg")}, resamples=0))
     run = run_folders.write_run(
         tmp_path / "r", scores, run_folders.result_of(scores, names=("auc.frame",), robustness=found), examples=False
     )

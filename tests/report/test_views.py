@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from dfbench.evaluation.run import Run, open_runs
 from dfbench.metrics import aggregate, brier, compute_metrics, ece
-from dfbench.metrics.samples import Samples
+from dfbench.metrics.samples import MetricSamples
 from dfbench.report import result_rows, write_report
 from dfbench.report.citations import citations
 from dfbench.report.examples import MOST_ERRORS, load_examples, pictures
@@ -35,9 +35,9 @@ CLASSES = ("real", *run_folders.METHODS)
 NAMES = ("acc.video.mean", "acc.collapsed.video.mean", "auc.video.mean")
 
 
-def samples_of(labels: list[int], scores: list[float]) -> Samples:
+def samples_of(labels: list[int], scores: list[float]) -> MetricSamples:
     y = np.array(labels, np.int8)
-    return Samples(y, np.array(scores), np.arange(len(y)), len(y), int((y == 0).sum()))
+    return MetricSamples(y, np.array(scores), np.arange(len(y)), len(y), int((y == 0).sum()))
 
 
 def multiclass(seed: int = 3) -> pa.Table:

@@ -14,7 +14,7 @@ from matplotlib.image import imsave
 
 from dfbench.degrade import severity_condition
 from dfbench.metrics import compute_metrics, coverage_rows
-from dfbench.metrics.robustness import Origin, robustness
+from dfbench.metrics.robustness import ConditionOrigin, robustness
 from dfbench.schema.ids import media_id, sample_id
 from dfbench.schema.result import ManifestRef, ProtocolRef, RunResult, WeightsRef
 from dfbench.schema.scores import EXAMPLES, SCORES
@@ -131,7 +131,7 @@ def suite_run(
         }
         parts.append(pa.table(columns, schema=SCORES.schema()))
     scores = pa.concat_tables(parts).combine_chunks()
-    origins = {c.name: Origin(c.family, c.severity) for c in CONDITIONS}
+    origins = {c.name: ConditionOrigin(c.family, c.severity) for c in CONDITIONS}
     names = ("acc.video.mean", "auc.video.mean")
     found = tuple(robustness(scores, names, origins, resamples=50))
     result = result_of(scores, names=names, robustness=found, **changes)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from dfbench.metrics import brier, det_curve, ece, equal_error, reliability, roc_curve
-from dfbench.metrics.samples import Samples
+from dfbench.metrics.samples import MetricSamples
 from dfbench.report.figures.svg import INK, heads, legend, new_figure, plain, style, to_svg
 
 _STEPS = 1000  # of an axis: two points nearer than that lie within a line's width
@@ -30,7 +30,7 @@ def thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]
     return np.concatenate(([True], moved)) | np.concatenate((moved, [True]))
 
 
-def roc_figure(curves: Mapping[str, Samples], title: str, name: str, mini: bool) -> str | None:
+def roc_figure(curves: Mapping[str, MetricSamples], title: str, name: str, mini: bool) -> str | None:
     """ROC curves with their equal-error points.
 
     Args:
@@ -62,7 +62,7 @@ def roc_figure(curves: Mapping[str, Samples], title: str, name: str, mini: bool)
     return to_svg(figure, name, f"ROC curves: {title}; dots mark the equal error rate")
 
 
-def det_figure(curves: Mapping[str, Samples], title: str, name: str, mini: bool) -> str | None:
+def det_figure(curves: Mapping[str, MetricSamples], title: str, name: str, mini: bool) -> str | None:
     """DET curves on normal-deviate axes with their equal-error points; see :func:`roc_figure` for the arguments.
 
     An axis starts at the tick below the smallest rate that the larger class can tell, and ends at 95 %.
@@ -93,7 +93,7 @@ def det_figure(curves: Mapping[str, Samples], title: str, name: str, mini: bool)
     return to_svg(figure, name, f"DET curves: {title}; dots mark the equal error rate")
 
 
-def calibration_figure(curves: Mapping[str, Samples], title: str, name: str, mini: bool) -> str | None:
+def calibration_figure(curves: Mapping[str, MetricSamples], title: str, name: str, mini: bool) -> str | None:
     """Reliability diagram: share of fakes against mean score in the bins of ECE; dots are as large as their share.
 
     See :func:`roc_figure` for the arguments.
@@ -126,14 +126,14 @@ def calibration_figure(curves: Mapping[str, Samples], title: str, name: str, min
     return to_svg(figure, name, f"Reliability diagram: {title}; ECE and Brier score in percent")
 
 
-def _both_classes(curves: Mapping[str, Samples]) -> Iterator[tuple[str, Samples, str, str]]:
+def _both_classes(curves: Mapping[str, MetricSamples]) -> Iterator[tuple[str, MetricSamples, str, str]]:
     """Label, samples, colour and dash of the detectors that have a curve: those judged on reals and fakes."""
     for index, (label, samples) in enumerate(curves.items()):
         if len(np.unique(samples.labels)) == 2:
             yield label, samples, *style(index)
 
 
-def _ticks(curves: Mapping[str, Samples]) -> NDArray[np.float64]:
+def _ticks(curves: Mapping[str, MetricSamples]) -> NDArray[np.float64]:
     most = max((int(np.bincount(s.labels, minlength=2).max()) for s in curves.values()), default=1)
     first = np.searchsorted(_RATES, 1 / max(most, 1), side="right") - 1
     return _RATES[min(max(int(first), 0), int(np.searchsorted(_RATES, 0.1))) :]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dfbench.metrics.names import title_of
-from dfbench.metrics.samples import Samples
+from dfbench.metrics.samples import MetricSamples
 from dfbench.report.figures.svg import FAKE_COLOUR, INK, REAL_COLOUR, heads, legend, new_figure, plain, style, to_svg
 from dfbench.report.rows import Row
 
@@ -17,7 +17,7 @@ _BINS = 25
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def histogram_figure(samples: Samples, threshold: float, title: str, name: str, mini: bool) -> str | None:
+def histogram_figure(samples: MetricSamples, threshold: float, title: str, name: str, mini: bool) -> str | None:
     """Scores of reals and fakes, as shares of their class; None where there is no sample."""
     if not len(samples.labels):
         return None

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from dfbench.evaluation.run import Run
 from dfbench.metrics import parse_metric, video_table
-from dfbench.metrics.compute import samples_by_cell
-from dfbench.metrics.samples import Samples
-from dfbench.metrics.score_rows import Place
+from dfbench.metrics.compute import samples_by_slice
+from dfbench.metrics.samples import MetricSamples
+from dfbench.metrics.score_rows import SliceKey
 from dfbench.report.rows import Row
 
 MOST_PLACES = 12
@@ -35,7 +35,7 @@ class Seen:
     label: str
     threshold: float
     classes: tuple[str, ...]
-    samples: Mapping[Place, Samples]
+    samples: Mapping[SliceKey, MetricSamples]
     videos: pd.DataFrame
 
 
@@ -52,7 +52,7 @@ class Shown:
     """
 
     rule: str
-    places: tuple[Place, ...]
+    places: tuple[SliceKey, ...]
     left_out: int
     detectors: tuple[Seen, ...]
     mini: bool
@@ -62,7 +62,7 @@ class Shown:
         """The conditions that are drawn."""
         return tuple(dict.fromkeys(condition for _, _, condition in self.places))
 
-    def title(self, place: Place) -> str:
+    def title(self, place: SliceKey) -> str:
         """What is drawn, as in ``ff++/c23, JP60, video.mean``."""
         dataset, subset, condition = place
         where = f"{dataset}/{subset}" + ("" if condition == "clean" else f", {condition}")
@@ -93,23 +93,23 @@ def look_into(runs: Sequence[Run], rows: Sequence[Row]) -> Shown:
     )
 
 
-def _see(run: Run, rows: Sequence[Row], rule: str, places: Sequence[Place]) -> Seen:
+def _see(run: Run, rows: Sequence[Row], rule: str, places: Sequence[SliceKey]) -> Seen:
     declared = next((r.threshold for r in rows if r.model == run.label and r.threshold is not None), 0.5)
     result, name = run.result, f"auc.{rule}"
     aggregation = parse_metric(name).aggregation or "mean"
     scores = run.scores_table.filter(
         pc.is_in(run.scores_table["condition"], pa.array(sorted({p[2] for p in places}), pa.string()))
     )
-    samples = samples_by_cell(
+    samples = samples_by_slice(
         scores,
         name,
         threshold=declared,
         failure_policy=result.failure_policy,
-        faces=result.faces,
+        face_aggregation=result.faces,
         classes=result.classes,
     )
     videos = video_table(
-        scores, aggregation, threshold=declared, failure_policy=result.failure_policy, faces=result.faces
+        scores, aggregation, threshold=declared, failure_policy=result.failure_policy, face_aggregation=result.faces
     )
     threshold = 0.5 if aggregation == "vote" else declared  # a share of votes is judged by half of them
     return Seen(run.label, threshold, result.classes, {p: samples[p] for p in places if p in samples}, videos)

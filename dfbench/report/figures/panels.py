@@ -9,7 +9,7 @@ import pandas as pd
 
 from dfbench.evaluation.run import Run
 from dfbench.metrics.names import title_of
-from dfbench.metrics.score_rows import Place
+from dfbench.metrics.score_rows import SliceKey
 from dfbench.report.figures.curves import calibration_figure, det_figure, roc_figure
 from dfbench.report.figures.distributions import bars_figure, histogram_figure, spread_figure
 from dfbench.report.figures.figure_data import Seen, Shown
@@ -86,7 +86,7 @@ def robustness_panels(runs: Sequence[Run], rule: str) -> tuple[Figures, Figures]
     return _drawn(curves), _drawn(heats)
 
 
-def _at(seen: Seen, place: Place) -> pd.DataFrame:
+def _at(seen: Seen, place: SliceKey) -> pd.DataFrame:
     videos = seen.videos
     here = (videos["dataset"] == place[0]) & (videos["subset"] == place[1]) & (videos["condition"] == place[2])
     return videos[here]

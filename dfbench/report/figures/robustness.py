@@ -108,4 +108,4 @@ def heat_figure(one: Judged, name: str, mini: bool) -> str | None:
 
 def _title(one: Judged) -> str:
     name = parse_metric(one.found.name)
-    return f"{name.kind.title} ({name.rule})"
+    return f"{name.definition.title} ({name.rule})"

@@ -8,8 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfbench.errors import DataError
-from dfbench.metrics.paired_tests import paired_differences
-from dfbench.metrics.significance import holm
+from dfbench.metrics.paired_tests import holm, paired_differences
 from dfbench.report.compare import check_comparable, declared_threshold
 from dfbench.report.papers.matching import Fitting
 
@@ -38,7 +37,7 @@ def _p_value(best: Fitting, other: Fitting) -> float | None:
             threshold=declared_threshold(rules),
             per_manipulation=value.manipulation != "all",
             failure_policy=rules.failure_policy,
-            faces=rules.faces,
+            face_aggregation=rules.faces,
             classes=rules.classes,
         )
     except DataError:

@@ -132,7 +132,7 @@ def test_accuracy_strictly_above_one_half():
 @given(scores_of_both)
 def test_average_precision_with_real_positive(case):
     labels, scores = np.array(case[0], np.int8), np.array(case[1])
-    kind = parse_metric("ap.frame~real-positive").kind
+    kind = parse_metric("ap.frame~real-positive").definition
     found = kind.ranked(*vertices(rank(labels, scores)))[0]
     # Ranked by -P(fake): 1 - P(fake) would round neighbours together.
     assert found == pytest.approx(sk.average_precision_score(1 - labels, -scores), abs=1e-12)
@@ -144,7 +144,7 @@ def test_real_positive_differs_where_classes_do():
     labels = np.repeat([0, 1], [178, 340])
     scores = 1 / (1 + np.exp(-rng.normal(labels)))
     ours, theirs = (
-        parse_metric(n).kind.ranked(*vertices(rank(labels.astype(np.int8), scores)))[0]
+        parse_metric(n).definition.ranked(*vertices(rank(labels.astype(np.int8), scores)))[0]
         for n in ("ap.frame", "ap.frame~real-positive")
     )
     assert ours - theirs > 0.15
@@ -170,7 +170,7 @@ def test_sbi_highest_face_mean_of_frames_one_half_without():
     assert found.value == pytest.approx(sk.roc_auc_score(labels, expected), abs=1e-12)
     ap = value_of(table, "ap.video.mean~sbi", "all", failure_policy="as-fake")
     assert ap.value == pytest.approx(sk.average_precision_score(labels, expected), abs=1e-12)
-    assert value_of(table, "auc.video.mean", "all", faces="max").n == 38
+    assert value_of(table, "auc.video.mean", "all", face_aggregation="max").n == 38
 
 
 def _row(media, frame, face, fake, score):
@@ -194,12 +194,12 @@ def test_every_rule_says_what_differs_and_where_it_was_read(name):
     assert str(parsed) == name
     assert len(parsed.variant.differs) > 20
     assert len(parsed.variant.source) > 20
-    assert title_of(parsed.column).endswith(f"~{parsed.peer}")
+    assert title_of(parsed.column).endswith(f"~{parsed.reference}")
 
 
 @pytest.mark.parametrize("name", ["auc.frame~dfb", "auc.video.max~dfb", "auc.frame~sbi", "eer.frame~sbj", "auc.frame~real-positive"])  # fmt: skip  # noqa: E501
-def test_rules_that_no_peer_has_are_refused(name):
-    with pytest.raises(UsageError, match="there is no rule") as caught:
+def test_rules_that_no_reference_implementation_has_are_refused(name):
+    with pytest.raises(UsageError, match="unknown reference implementation") as caught:
         parse_metric(name)
     assert "auc.video.mean~dfb" in caught.value.hint
 
@@ -207,11 +207,11 @@ def test_rules_that_no_peer_has_are_refused(name):
 @pytest.mark.parametrize(
     ("short", "whole"), [("auc.video~dfb", "auc.video.mean~dfb"), ("auc.video~sbi", "auc.video.mean~sbi")]
 )
-def test_a_peer_who_knows_one_way_to_form_videos_need_not_be_told(short, whole):
+def test_the_only_aggregation_of_a_reference_implementation_may_be_omitted(short, whole):
     assert parse_metric(short) == parse_metric(whole)
 
 
-def test_other_video_metrics_of_peers_need_their_aggregation():
-    with pytest.raises(UsageError, match="how frames become a video") as caught:
+def test_other_video_metrics_of_reference_implementations_need_an_aggregation():
+    with pytest.raises(UsageError, match="has no aggregation of frames to videos") as caught:
         parse_metric("ap.video~real-positive")
     assert "ap.video.mean~real-positive" in caught.value.hint

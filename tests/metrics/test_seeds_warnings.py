@@ -4,7 +4,7 @@ import pytest
 import run_folders
 
 from dfbench.errors import DataError
-from dfbench.metrics import combine_seeds, compute_metrics, doubts
+from dfbench.metrics import combine_seeds, compute_metrics, score_warnings
 from dfbench.schema.scores import SCORES
 
 
@@ -13,13 +13,13 @@ def run(seed, gap=1.5, **options):
     return compute_metrics(table, ["auc.frame", "acc.video.mean"], resamples=0, train_seed=seed, **options)
 
 
-def test_seeds_are_combined_with_their_spread():
+def test_seeds_are_combined_with_their_standard_deviation():
     runs = [run(seed) for seed in (1, 2, 3)]
     for summary, *values in zip(combine_seeds(runs), *runs, strict=True):
         numbers = [v.value for v in values]
         assert summary.name == values[0].name
         assert summary.value == pytest.approx(np.mean(numbers))
-        assert summary.spread == pytest.approx(np.std(numbers, ddof=1))
+        assert summary.std == pytest.approx(np.std(numbers, ddof=1))
         assert (summary.lowest, summary.highest) == (min(numbers), max(numbers))
         assert summary.seeds == (1, 2, 3)
 
@@ -35,11 +35,11 @@ def test_an_undefined_seed_leaves_no_mean():
     [
         (lambda: [run(1)], "at least two runs"),
         (lambda: [run(1), run(1)], "share a training seed: 1, 1"),
-        (lambda: [run(1), run(2, profile="box")], "do not hold the same numbers"),
-        (lambda: [run(1), [v.model_copy(update={"seed": None}) for v in run(2)]], "which one seed"),
+        (lambda: [run(1), run(2, profile="box")], "have different metrics"),
+        (lambda: [run(1), [v.model_copy(update={"seed": None}) for v in run(2)]], "single training seed"),
     ],
 )
-def test_what_can_not_be_combined(runs, message):
+def test_runs_that_cannot_be_combined(runs, message):
     with pytest.raises(DataError, match=message):
         combine_seeds(runs())
 
@@ -51,23 +51,23 @@ def with_scores(change):
     return pa.Table.from_pylist(rows, schema=SCORES.schema())
 
 
-def test_good_scores_raise_no_doubt():
-    assert doubts(with_scores(lambda s: s)) == []
+def test_good_scores_give_no_warning():
+    assert score_warnings(with_scores(lambda s: s)) == []
 
 
-def test_decisions_instead_of_scores_are_said():
-    found = doubts(with_scores(lambda s: float(s >= 0.5)))
+def test_decisions_instead_of_scores_are_reported():
+    found = score_warnings(with_scores(lambda s: float(s >= 0.5)))
     assert len(found) == 2
     assert "only 2 distinct values" in found[0]
     assert found[0].startswith("mini/c23 clean:")
 
 
-def test_turned_polarity_is_said():
-    found = doubts(with_scores(lambda s: 1 - s))
-    assert all("turned round" in sentence for sentence in found)
+def test_inverted_polarity_is_reported():
+    found = score_warnings(with_scores(lambda s: 1 - s))
+    assert all("inverted" in sentence for sentence in found)
     assert len(found) == 2
 
 
-def test_too_few_samples_are_no_ground_for_doubt():
+def test_too_few_samples_give_no_warning():
     few = run_folders.scores_table(pairs=2, frames=1)
-    assert doubts(few) == []
+    assert score_warnings(few) == []
