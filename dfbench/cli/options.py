@@ -1,16 +1,66 @@
-"""Options that several commands on detectors share."""
+"""Options that several commands share, and old spellings of options."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from dfbench.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def deprecated_alias(old: str, new: str, *, is_flag: bool = False) -> Callable[[F], F]:
+    """Accept an old spelling of an option: hidden in the help, and used with a warning on standard error.
+
+    The value is handled as if it had been given by the new spelling (type, repetition, ``required``).
+
+    Args:
+        old: old spelling, for example ``--jobs``.
+        new: spelling of an option of the same command, for example ``--workers``.
+        is_flag: whether the option takes no value.
+
+    Returns:
+        A decorator, to be put beside :func:`click.option` in any order.
+    """
+    return click.option(
+        old,
+        f"deprecated{old.replace('-', '_')}",
+        cls=DeprecatedAlias,
+        new=new,
+        is_flag=is_flag,
+        multiple=not is_flag,
+        hidden=True,
+        expose_value=False,
+    )
+
+
+class DeprecatedAlias(click.Option):
+    """An option that hands its value over to the option that replaced it; see :func:`deprecated_alias`."""
+
+    def __init__(self, *args: Any, new: str, **kwargs: Any) -> None:
+        super().__init__(*args, is_eager=True, **kwargs)  # eager: before the option that takes the value
+        self.new = new
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        """Move the parsed value to the new option, as if it had been given there."""
+        if self.name in opts:
+            rest = dict(opts)
+            value = rest.pop(self.name)
+            target = next(p for p in ctx.command.params if self.new in p.opts)
+            repeats = bool(getattr(target, "multiple", False))
+            if target.name in rest and not repeats:
+                raise click.UsageError(f"{self.opts[0]} is the old spelling of {self.new}: give {self.new} only", ctx)
+            click.echo(f"warning: {self.opts[0]} is deprecated: use {self.new}", err=True)
+            if self.multiple:
+                value = [*rest.get(target.name, ()), *value] if repeats else value[-1]
+            cast(dict[str, Any], opts)[target.name] = value
+        return None, args
 
 
 def compute_options(function: F) -> F:
