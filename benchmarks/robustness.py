@@ -42,7 +42,7 @@ SHOWN = ("auc.video.mean", "acc.video.mean")
 def make_runs(work: Path, jobs: int | None, device: str) -> list[Path]:
     """The run folders of the detectors."""
     root = work / "data"
-    manifest = prepare("mini", root, work / "manifest", protocol=PROTOCOL, jobs=jobs).path
+    manifest = prepare("mini", root, work / "manifest", protocol=PROTOCOL, workers=jobs).path
     folders = []
     for name in DETECTORS:
         folder = work / "runs" / name

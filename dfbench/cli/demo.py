@@ -42,7 +42,9 @@ def demo(out: Path, jobs: int | None, device: str, quiet: bool) -> None:
         get_spec(name)
     steps = 2 + 2 * len(DETECTORS)
     say(f"[1/{steps}] the mini data set of invented faces: generate and prepare", quiet)
-    manifest = prepare("mini", root=out / "data", out=out / "manifest", protocol=protocol, jobs=jobs, quiet=quiet).path
+    manifest = prepare(
+        "mini", root=out / "data", out=out / "manifest", protocol=protocol, workers=jobs, quiet=quiet
+    ).path
     runs: list[Path] = []
     for number, name in enumerate(DETECTORS):
         say(f"[{2 + 2 * number}/{steps}] train {name}", quiet)

@@ -17,9 +17,9 @@ from dfbench.errors import DfbenchError
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("dfbench.cli.demo:demo", "The whole way on the embedded data set, to an HTML report."),
     "prepare": ("dfbench.cli.prepare:prepare", "Turn a data set's tree into a manifest of face crops."),
-    "merge": ("dfbench.cli.merge:merge", "Join the parts that array jobs made with --shards."),
-    "recrop": ("dfbench.cli.recrop:recrop", "Cut other crops from a manifest's patches, without the videos."),
-    "degrade": ("dfbench.cli.degrade:degrade", "Copy a manifest with all crops under a degradation."),
+    "merge": ("dfbench.cli.manifests:merge", "Join the parts that array jobs made with prepare --array."),
+    "recrop": ("dfbench.cli.manifests:recrop", "Cut other crops from a manifest's patches, without the videos."),
+    "degrade": ("dfbench.cli.manifests:degrade", "Copy a manifest with all crops under a degradation."),
     "inspect": ("dfbench.cli.manifests:inspect", "Show what a manifest holds; draw a contact sheet."),
     "verify": ("dfbench.cli.manifests:verify", "Check a manifest's hashes, counts and identifiers."),
     "train": ("dfbench.cli.train:train", "Train a detector by a protocol's recipe."),

@@ -1,4 +1,4 @@
-"""``dfbench inspect`` and ``dfbench verify``."""
+"""Commands on manifests: ``inspect`` and ``verify``; ``merge``, ``recrop`` and ``degrade``, which make new ones."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from pathlib import Path
 
 import click
 
+from dfbench.cli.options import deprecated_alias
 from dfbench.cli.show import print_table
 from dfbench.errors import DataError
 
 MOST_PROBLEMS = 20
+
+_out_option = click.option("--out", required=True, metavar="DIR", help="Folder of the new manifest.")
+_workers_option = click.option("--workers", type=int, metavar="N", help="Worker processes  [default: one per CPU core]")
+_old_jobs_option = deprecated_alias("--jobs", "--workers")
+_quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar, no summary.")
 
 
 @click.command(epilog="Example: dfbench inspect manifests/mini --faces faces.png")
@@ -18,7 +24,7 @@ MOST_PROBLEMS = 20
     "--faces", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw a contact sheet of face crops."
 )
 @click.option(
-    "--per-row", type=click.IntRange(1, 64), default=8, show_default=True, help="Faces a method on the sheet."
+    "--per-row", type=click.IntRange(1, 64), default=8, show_default=True, help="Faces per method on the sheet."
 )
 def inspect(manifest: Path, faces: Path | None, per_row: int) -> None:
     """Show what MANIFEST holds: counts by split, label, manipulation and status."""
@@ -31,8 +37,8 @@ def inspect(manifest: Path, faces: Path | None, per_row: int) -> None:
     sizes = ", ".join(map(str, info.sizes))
     click.echo(f"{info.name}: {info.dataset}, crop profile {info.profile}, sizes {sizes}, geometry {info.geometry}")
     if info.condition != "clean":
-        click.echo(f"crops under {info.condition}")
-    click.echo(f"read by {info.decoder}, faces by {info.face_detector}")
+        click.echo(f"condition of the crops: {info.condition}")
+    click.echo(f"decoder {info.decoder}, face detector {info.face_detector}")
     click.echo(f"recipe {info.recipe_hash[:12]}, content {info.hash[:12]}")
     click.echo(f"licence: {info.licence}")
     rows = breakdown(opened.table(SUMMARY_COLUMNS))
@@ -57,8 +63,93 @@ def verify(manifest: Path) -> None:
     if problems:
         first = f"{len(problems)} problems, first: {problems[0].where}: {problems[0].message}"
         raise DataError(
-            f"{manifest} is not in order: {first}", "delete the shards named and run the same dfbench prepare again"
+            f"{manifest} is damaged: {first}",
+            "delete these shards and rerun the dfbench prepare command that made them",
         )
     info = read_info(manifest)
     rows = sum(shard.rows for shard in info.shards)
-    click.echo(f"{manifest} is in order: {len(info.shards)} shards, {rows} rows, content {info.hash}")
+    click.echo(f"{manifest} is intact: {len(info.shards)} shards, {rows} rows, content {info.hash}")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dfbench prepare dfdc --root /data/dfdc --array 3/16 --out manifests/dfdc      # parts 1 to 16, on any machine
+  dfbench merge manifests/dfdc
+  dfbench merge /scratch/part-1 /scratch/part-2 --out manifests/dfdc""",
+)
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
+@click.option("--out", metavar="DIR", help="The manifest's folder  [default: DIR, if only one is given]")
+@_quiet_option
+def merge(folders: tuple[Path, ...], out: str | None, quiet: bool) -> None:
+    """Join the parts in DIR... that array jobs made with prepare --array into one manifest.
+
+    Parts may be in one folder or in several. Parts that are missing, unfinished or do not belong together are named.
+    """
+    from dfbench.cli.preparation_summary import show_summary
+    from dfbench.preparation.derived.merge import merge as join
+
+    manifest = join(folders, out, quiet)
+    if not quiet:
+        show_summary(manifest)
+    click.echo(str(out if out is not None else folders[0]))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dfbench prepare ff++ --root /data/FaceForensics --patch
+  dfbench recrop manifests/ff++ --profile dfb256 --size 256 --out manifests/ff++-dfb256""",
+)
+@click.argument("manifest")
+@click.option("--profile", metavar="P", help="Crop profile; see: dfbench list profiles  [default: the manifest's]")
+@click.option("--size", "sizes", type=int, multiple=True, metavar="S", help="Crop size in pixels; repeat.")
+@_out_option
+@_workers_option
+@_old_jobs_option
+@_quiet_option
+def recrop(
+    manifest: str, profile: str | None, sizes: tuple[int, ...], out: str, workers: int | None, quiet: bool
+) -> None:
+    """Make crops of another profile or size from MANIFEST's patches, without the videos.
+
+    The manifest must have been prepared with --patch. Rerun the same command to resume after an interruption.
+    """
+    from dfbench.preparation.derived.recrop import recrop as run
+
+    made = run(manifest, out, profile=profile, sizes=sizes or None, workers=workers, quiet=quiet)
+    if not quiet:
+        info = made.info
+        click.echo(f"{info.name}: crop profile {info.profile}, sizes {', '.join(map(str, info.sizes))}")
+        for size, rows in info.recrop["uncovered"].items():
+            if rows:
+                click.echo(f"size {size}: {rows} crops extend beyond their patch, whose border is replicated there")
+    click.echo(str(made.path))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dfbench degrade manifests/mini --condition jpeg:q=60 --out manifests/mini-jp60
+  dfbench degrade manifests/ff++ --condition h264:crf=40@clip --root /data/FaceForensics --out manifests/ff++-crf40""",
+)
+@click.argument("manifest")
+@click.option("--condition", required=True, metavar="SPEC", help="Degradation; see: dfbench list degradations.")
+@deprecated_alias("--with", "--condition")
+@_out_option
+@click.option("--root", metavar="DIR", help="The data set's tree, for @source and @clip  [default: the configuration]")
+@_workers_option
+@_old_jobs_option
+@_quiet_option
+def degrade(manifest: str, condition: str, out: str, root: str | None, workers: int | None, quiet: bool) -> None:
+    """Copy MANIFEST with all crops degraded; rows, faces and geometry stay the same.
+
+    @crop degrades the stored crops. @source and @clip degrade whole frames or clips and crop them with the stored
+    geometry, so that no face moves. Rerun the same command to resume after an interruption.
+    """
+    from dfbench.preparation.derived.degrade import degrade as run
+
+    made = run(manifest, condition, out, root=root, workers=workers, quiet=quiet)
+    if not quiet:
+        click.echo(f"{made.info.name}: {made.info.condition}, recipe {made.info.recipe_hash[:12]}")
+    click.echo(str(made.path))

@@ -90,7 +90,7 @@ def ensure_manifests(
             from dfbench.preparation.prepare import prepare
 
             say("the mini data set is not here yet: generating and preparing it (once, some minutes)", quiet)
-            place = prepare("mini", protocol=protocol, jobs=jobs, quiet=quiet).path
+            place = prepare("mini", protocol=protocol, workers=jobs, quiet=quiet).path
         paths.append(place)
     return paths
 

@@ -60,7 +60,7 @@ def generate(out: Path, settings: MiniSettings | None = None, jobs: int | None =
     root = Path(out)
     pairs = official_pairs(settings)
     with io.translate_os_errors(root):
-        if _check_folder(root, settings) and all(pair_is_complete(root, pair, settings) for pair in pairs):
+        if is_generated(root, settings):
             return root
         io.check_output_folder(root)
         _write_marker(root, settings, complete=False)
@@ -70,6 +70,17 @@ def generate(out: Path, settings: MiniSettings | None = None, jobs: int | None =
         _make_pairs(root, settings, pairs, min(jobs or free_cores(), len(pairs)), quiet)
         _write_marker(root, settings, complete=True)
     return root
+
+
+def is_generated(root: Path, settings: MiniSettings) -> bool:
+    """Whether the folder holds the complete mini data set with these settings; nothing is written.
+
+    Raises:
+        UsageError: it holds one with other settings.
+        DataError: it holds something else.
+    """
+    pairs = official_pairs(settings)
+    return _check_folder(root, settings) and all(pair_is_complete(root, pair, settings) for pair in pairs)
 
 
 def _make_pairs(root: Path, settings: MiniSettings, pairs: tuple[Pair, ...], jobs: int, quiet: bool) -> None:

@@ -14,7 +14,6 @@ from dfbench.errors import DfbenchError, UsageError, unknown_name
 from dfbench.faces.base import DetectorChoice
 from dfbench.faces.profiles import get_profile
 from dfbench.manifest.degraded import Degrader
-from dfbench.preparation.derived.degrade import check_condition
 from dfbench.preparation.execution.shard_worker import face_detector, one_thread, release_memory
 from dfbench.preparation.execution.subprocess_worker import Child, WorkerDied, crew
 from dfbench.preparation.extraction.clip_faces import ExtractionSettings
@@ -22,6 +21,7 @@ from dfbench.preparation.extraction.optional_columns import Extras
 from dfbench.preparation.extraction.rows import Row, unreadable_rows
 from dfbench.preparation.extraction.scene import Scene
 from dfbench.preparation.extraction.scene_reader import GIVEN_UP
+from dfbench.preparation.planning.request import check_condition
 from dfbench.preparation.planning.sampling import MediaJob
 from dfbench.schema.media import Media
 from dfbench.schema.sampling import FACE_RULES, FaceRule, FrameSampling

@@ -13,8 +13,8 @@ from dfbench.media.reader import check_decoder
 from dfbench.metrics.aggregation import AGGREGATIONS
 from dfbench.metrics.samples import FACE_AGGREGATIONS
 from dfbench.models.device import check_device_name, check_precision
-from dfbench.preparation.execution.engine import job_count
-from dfbench.preparation.planning.request import DEFAULT_FRAMES
+from dfbench.preparation.execution.engine import worker_count
+from dfbench.preparation.planning.options import DEFAULT_FRAMES
 from dfbench.preparation.versions import pixel_versions
 from dfbench.progress import progress
 from dfbench.schema.sampling import FrameSampling
@@ -104,7 +104,7 @@ def score(
     check_decoder(decoder)
     check_device_name(device)
     check_precision(precision)
-    workers = job_count(jobs)
+    workers = worker_count(jobs)
     chosen = choose_weights(
         model,
         weights,

@@ -15,7 +15,8 @@ from dfbench.models.card import Intended, WeightCard, check_card, crop_mismatch,
 from dfbench.models.files import check_file
 from dfbench.models.registry import get_spec
 from dfbench.preparation.planning.face_options import FaceTools, resolve_faces
-from dfbench.preparation.planning.request import DEFAULT_PROFILE, check_sizes
+from dfbench.preparation.planning.options import DEFAULT_PROFILE
+from dfbench.preparation.planning.request import check_sizes
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dfbench.errors import UsageError
 @pytest.fixture(scope="module")
 def manifest(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("m") / "source"
-    words = ["prepare", "ff++", "--root", str(tree), "--out", str(out), "--frames", "2", "--jobs", "1", "-q"]
+    words = ["prepare", "ff++", "--root", str(tree), "--out", str(out), "--frames", "2", "--workers", "1", "-q"]
     assert run_command(words) == 0
     return out
 
@@ -26,17 +26,28 @@ def test_degrade_prints_condition_and_place(
     manifest: Path, tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "d"
-    words = ["degrade", str(manifest), "--with", "h264:crf=38", "--root", str(tree), "--out", str(out), "--jobs", "1"]
+    words = [
+        "degrade",
+        str(manifest),
+        "--condition",
+        "h264:crf=38",
+        "--root",
+        str(tree),
+        "--out",
+        str(out),
+        "--workers",
+        "1",
+    ]
     assert run_command(words) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == str(out)
     assert "h264:crf=38@clip" in said[-2]
     assert run_command(["inspect", str(out)]) == 0
-    assert "crops under h264:crf=38@clip" in capsys.readouterr().out
+    assert "condition of the crops: h264:crf=38@clip" in capsys.readouterr().out
     assert run_command(["verify", str(out)]) == 0
     direct = tmp_path / "p"
-    words = ["prepare", "ff++", "--root", str(tree), "--out", str(direct), "--frames", "2", "--jobs", "1", "-q"]
-    assert run_command([*words, "--degrade", "h264:crf=38@clip"]) == 0
+    words = ["prepare", "ff++", "--root", str(tree), "--out", str(direct), "--frames", "2", "--workers", "1", "-q"]
+    assert run_command([*words, "--condition", "h264:crf=38@clip"]) == 0
     columns = ["sample_id", "sha256_128", "sha256_224"]
     mine, other = (dfbench.open_manifest(path).to_pandas(columns) for path in (out, direct))
     assert mine.equals(other)
@@ -65,7 +76,7 @@ def test_bad_conditions(
     monkeypatch.setenv("DFBENCH_ROOTS", "")
     monkeypatch.setenv("DFBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    assert run_command(["degrade", str(manifest), "--with", condition, "--out", "d"]) == code
+    assert run_command(["degrade", str(manifest), "--condition", condition, "--out", "d"]) == code
     said = capsys.readouterr().err
     assert error in said
     assert hint in said
@@ -74,7 +85,7 @@ def test_bad_conditions(
         for command in ("evaluate", "train"):
             assert run_command([command, "--model", "meso4", "--condition", condition]) == 2
             assert error in capsys.readouterr().err
-        assert run_command(["prepare", "ff++", "--root", "nowhere", "--degrade", condition]) == 2
+        assert run_command(["prepare", "ff++", "--root", "nowhere", "--condition", condition]) == 2
         assert not (tmp_path / "home").exists()
 
 

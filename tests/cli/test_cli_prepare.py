@@ -66,7 +66,7 @@ def dfbench(capsys, tmp_path, monkeypatch):
 def test_warnings_are_told_and_kept(dfbench, tree, tmp_path):
     root = shutil.copytree(tree, tmp_path / "tree")
     (root / "manipulated_sequences/MySwap").mkdir()
-    words = ["prepare", "ff++", "--root", root, "--frames", 2, "--size", 64, "--jobs", 1, "--subset", "c23"]
+    words = ["prepare", "ff++", "--root", root, "--frames", 2, "--size", 64, "--workers", 1, "--subset", "c23"]
     _, planned, _ = dfbench(*words, "--dry-run")
     _, lines, _ = dfbench(*words, "--subset", "c40")
     strange = "folders that are none of FaceForensics++'s methods were not read: MySwap"
@@ -81,7 +81,7 @@ def test_warnings_are_told_and_kept(dfbench, tree, tmp_path):
 
 @pytest.fixture
 def prepared(dfbench, tree):
-    code, lines, _ = dfbench("prepare", "ff++", "--root", tree, "--frames", 2, "--size", 64, "--jobs", 1)
+    code, lines, _ = dfbench("prepare", "ff++", "--root", tree, "--frames", 2, "--size", 64, "--workers", 1)
     assert code == 0
     return Path(lines[-1]), lines
 
@@ -93,7 +93,7 @@ def test_prepare_says_what_became_of_everything(prepared):
     text = "\n".join(lines)
     assert "test   real    2" in text
     assert "not in the tree: 4998 of 5000 expected clips" in text
-    assert "left out, not the name of a clip: manipulated_sequences/FaceSwap/c23/videos/notes.txt" in text
+    assert "skipped, not the name of a clip: manipulated_sequences/FaceSwap/c23/videos/notes.txt" in text
     assert "\x1b" not in text
 
 
@@ -110,17 +110,17 @@ def test_verify(dfbench, prepared):
     folder = prepared[0]
     code, lines, _ = dfbench("verify", folder)
     assert code == 0
-    assert "in order: 1 shards, 4 rows" in lines[-1]
+    assert "is intact: 1 shards, 4 rows" in lines[-1]
     shard = folder / "shard-00000.parquet"
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
     code, lines, err = dfbench("verify", folder)
     assert code == 3
     assert any(line.startswith("hash: shard-00000.parquet") for line in lines)
-    assert "hint: delete the shards named" in err
+    assert "hint: delete these shards" in err
 
 
 def test_quiet_prints_the_folder_alone(dfbench, tree):
-    words = ("prepare", "ff++", "--root", tree, "--frames", 1, "--size", 64, "--jobs", 1, "-q", "--out", "here")
+    words = ("prepare", "ff++", "--root", tree, "--frames", 1, "--size", 64, "--workers", 1, "-q", "--out", "here")
     assert dfbench(*words) == (0, ["here"], "")
 
 
@@ -132,7 +132,8 @@ def test_dry_run_writes_nothing(dfbench, tree, tmp_path):
     assert "at most 64 rows" in lines[-1]
     code, lines, _ = dfbench("prepare", "mini", "--dry-run")
     assert code == 0
-    assert "not generated yet" in lines[-1]
+    assert lines[0] == "the mini data set will be generated first: 720 clips of invented people in data/mini"
+    assert lines[-1] == "would prepare them (profile native, sizes 128) into manifests/mini; no option is wrong"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -152,11 +153,11 @@ def test_dry_run_writes_nothing(dfbench, tree, tmp_path):
         (["ff++", "--root", "TREE", "--decoder", "x"], 2, "unknown decoder", "pyav"),
         (["ff++", "--root", "TREE", "--frames", "0"], 2, "at least 1", ""),
         (["ff++", "--root", "TREE", "--max", "3"], 2, "", "--every"),
-        (["ff++", "--root", "TREE", "--jobs", "0"], 2, "--jobs", ""),
+        (["ff++", "--root", "TREE", "--workers", "0"], 2, "--workers", ""),
         (["ff++", "--root", "TREE", "--engine", "dsak"], 2, "unknown engine 'dsak'", "dask"),
         (["ff++", "--root", "TREE", "--address", "tcp://x:1"], 2, "--address", "this machine"),
-        (["ff++", "--root", "TREE", "--shards", "5/4"], 2, "--shards", "3/16"),
-        (["ff++", "--root", "TREE", "--pairs", "1,1,1"], 2, "go with the data set mini", ""),
+        (["ff++", "--root", "TREE", "--array", "5/4"], 2, "--array", "3/16"),
+        (["ff++", "--root", "TREE", "--pairs", "1,1,1"], 2, "require the data set mini", ""),
         (["mini", "--pairs", "1,1"], 2, "three numbers", "12,4,20"),
         (["mini", "--pairs", "0,0,0"], 2, "at least one pair", ""),
         (["mini", "--protocol", "minni"], 2, "unknown protocol", "mini"),
@@ -187,7 +188,7 @@ def test_manifest_of_another_version(dfbench, prepared):
 @pytest.mark.slow
 @pytest.mark.end_to_end
 def test_prepare_mini_without_torch(tmp_path):
-    words = ["prepare", "mini", "--pairs", "0,0,1", "--jobs", "1"]
+    words = ["prepare", "mini", "--pairs", "0,0,1", "--workers", "1"]
     done = subprocess.run(
         [sys.executable, "-c", NO_TORCH, *words], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -13,7 +13,20 @@ from dfbench.cli.main import run_command
 @pytest.fixture(scope="module")
 def with_patches(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("m") / "source"
-    words = ["prepare", "ff++", "--root", str(tree), "--out", str(out), "--frames", "2", "--jobs", "1", "--patch", "-q"]
+    words = [
+        "prepare",
+        "ff++",
+        "--root",
+        str(tree),
+        "--out",
+        str(out),
+        "--frames",
+        "2",
+        "--workers",
+        "1",
+        "--patch",
+        "-q",
+    ]
     assert run_command(words) == 0
     return out
 
@@ -22,7 +35,7 @@ def test_recrop_names_the_manifest_it_made(
     with_patches: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "small"
-    assert run_command(["recrop", str(with_patches), "--size", "64", "--out", str(out), "--jobs", "1"]) == 0
+    assert run_command(["recrop", str(with_patches), "--size", "64", "--out", str(out), "--workers", "1"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == str(out)
     assert "crop profile native, sizes 64" in said[-2]
@@ -39,7 +52,7 @@ def test_errors_name_the_next_step(
     assert "did you mean 'native'" in capsys.readouterr().err
     assert run_command(["recrop", str(with_patches)]) == 2
     plain = tmp_path / "plain"
-    words = ["prepare", "ff++", "--root", str(tree), "--out", str(plain), "--frames", "1", "--jobs", "1", "-q"]
+    words = ["prepare", "ff++", "--root", str(tree), "--out", str(plain), "--frames", "1", "--workers", "1", "-q"]
     assert run_command(words) == 0
     capsys.readouterr()
     assert run_command(["recrop", str(plain), "--out", str(tmp_path / "x")]) == 3
@@ -53,7 +66,7 @@ def test_an_approximate_profile_is_called_so(
     monkeypatch.delenv("DFBENCH_DLIB_PREDICTOR", raising=False)
     out = tmp_path / "dfb"
     words = ["prepare", "ff++", "--root", str(tree), "--out", str(out), "--frames", "1", "--profile", "dfb256"]
-    assert run_command([*words, "--jobs", "1", "--face-detector", "centerface"]) == 0
+    assert run_command([*words, "--workers", "1", "--face-detector", "centerface"]) == 0
     assert "dfb256~ is approximate" in capsys.readouterr().out
     info = dfbench.open_manifest(out).info
     assert (info.profile, info.sizes, info.recipe["profile"]) == ("dfb256~", (256,), "dfb256~")

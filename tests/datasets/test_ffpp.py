@@ -73,7 +73,7 @@ def test_both_subsets_of_a_pair_share_the_scene_group(tmp_path):
     assert {m.scene_group for m in scan.media} == {"ff++/071_054"}
 
 
-def test_expected_and_missing_by_split_label_and_method(tmp_path):
+def test_expected_and_missing_split_rules_label_and_method(tmp_path):
     scan = get_adapter("ff++").scan(pair_tree(tmp_path))
     assert set(scan.expected) == {"c23"}
     assert scan.expected["c23"]["train"]["real"] == {"real": 720}

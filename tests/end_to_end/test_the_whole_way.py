@@ -91,7 +91,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace after the whole way: 3 training, 1 validation and 2 test pairs."""
     folder = tmp_path_factory.mktemp("workspace")
     (folder / "tiny.toml").write_text(PROTOCOL)
-    good(folder, "prepare", "mini", "--pairs", "3,1,2", "--protocol", "tiny.toml", "--jobs", "2")
+    good(folder, "prepare", "mini", "--pairs", "3,1,2", "--protocol", "tiny.toml", "--workers", "2")
     for model in ("grnet", "meso4"):
         good(folder, "train", "--model", model, "--protocol", "tiny.toml")
         good(folder, "evaluate", "--model", model, "--protocol", "tiny.toml")

@@ -194,7 +194,7 @@ def test_a_suite_says_what_it_left_out(
 
 
 def test_a_degraded_manifest_says_its_condition(checker: str, tiny: SimpleNamespace, few: Run, tmp_path: Path) -> None:
-    made = degrade_manifest(tiny.manifest, "ME5", tmp_path / "me5", jobs=1, quiet=True)
+    made = degrade_manifest(tiny.manifest, "ME5", tmp_path / "me5", workers=1, quiet=True)
     arguments: dict[str, Any] = {"device": "cpu", "quiet": True}
     done = evaluate(checker, tiny.protocol, [made.path], out=tmp_path / "run", **arguments)
     assert set(done.scores_table["condition"].to_pylist()) == {"ME5"} == {m.condition for m in done.result.metrics}

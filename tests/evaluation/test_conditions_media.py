@@ -79,7 +79,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 @pytest.fixture(scope="module")
 def manifest(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     out = tmp_path_factory.mktemp("manifest") / "m"
-    return dfbench.prepare("ff++", tree, out, frames=3, sizes=[64], jobs=1, quiet=True)
+    return dfbench.prepare("ff++", tree, out, frames=3, sizes=[64], workers=1, quiet=True)
 
 
 def run(places: tuple[str, Path], manifest: Path, out: Path, **options: Any) -> Run:
@@ -97,7 +97,7 @@ def test_evaluating_under_a_condition_is_evaluating_the_degraded_copy(
     done = run(places, manifest.path, tmp_path / "run", conditions=CONDITIONS, roots={"ff++": tree})
     clean = scores(done, "clean")
     for number, condition in enumerate(CONDITIONS):
-        copy = degrade(manifest, condition, tmp_path / f"m{number}", root=tree, jobs=1, quiet=True)
+        copy = degrade(manifest, condition, tmp_path / f"m{number}", root=tree, workers=1, quiet=True)
         other = run(places, copy.path, tmp_path / f"run{number}")
         assert scores(other, condition) == pytest.approx(scores(done, condition), abs=1e-6)
         assert scores(done, condition) != pytest.approx(clean, abs=1e-4)
@@ -144,7 +144,7 @@ def test_training_under_a_clip_condition(
     file.write_text(PROTOCOL.format(extra=f'conditions = {{ train = "{CONDITIONS[0]}" }}'), "utf-8")
     weights = dfbench.train("meso4", file, [manifest.path], tmp_path / "a.safetensors", roots={"ff++": tree}, **options)
     assert read_card(weights).train_condition == CONDITIONS[0]
-    copy = degrade(manifest, CONDITIONS[0], tmp_path / "m", root=tree, jobs=1, quiet=True)
+    copy = degrade(manifest, CONDITIONS[0], tmp_path / "m", root=tree, workers=1, quiet=True)
     other = dfbench.train("meso4", places[1], [copy.path], tmp_path / "b.safetensors", **options)
     one, two = read_state(weights), read_state(other)
     assert all(bool((tensor == two[name]).all()) for name, tensor in one.items())

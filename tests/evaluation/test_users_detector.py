@@ -37,7 +37,7 @@ def test_the_page_as_printed(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DFBENCH_HOME", raising=False)
     few = MiniSettings(train_pairs=1, val_pairs=1, test_pairs=1, frames=(8, 9), manipulations=("Deepfakes",))
-    prepare("mini", "data", manifests_home() / "mini", protocol=load_protocol("mini"), mini=few, jobs=1, quiet=True)
+    prepare("mini", "data", manifests_home() / "mini", protocol=load_protocol("mini"), mini=few, workers=1, quiet=True)
     (block,) = re.findall(r"```console\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     commands = [shlex.split(line.removeprefix("$ ")) for line in block.splitlines()]
     assert [words[:2] for words in commands] == [["dfbench", name] for name in ("train", "evaluate", "score")]

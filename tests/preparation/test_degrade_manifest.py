@@ -32,7 +32,7 @@ NOTHING = "brightness:add=0"  # a condition that changes no pixel
 @pytest.fixture(scope="module")
 def prepare(tree: Path) -> Callable[..., Manifest]:
     def make(out: Path, **options: Any) -> Manifest:
-        wanted: dict[str, Any] = {"frames": 3, "sizes": SIZES, "splits": ["train"], "jobs": 1, "quiet": True}
+        wanted: dict[str, Any] = {"frames": 3, "sizes": SIZES, "splits": ["train"], "workers": 1, "quiet": True}
         return dfbench.prepare("ff++", tree, out, **wanted | options)
 
     return make
@@ -57,7 +57,7 @@ def hashes(manifest: Manifest) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("spec", ["JP60", "gaussian-noise:sigma=8+ME5"])
 def test_on_the_crop_it_is_the_stored_crop_degraded(clean: Manifest, tmp_path: Path, spec: str) -> None:
-    made = degrade(clean, spec, tmp_path / "m", jobs=1, quiet=True)
+    made = degrade(clean, spec, tmp_path / "m", workers=1, quiet=True)
     assert made.verify() == []
     for size in SIZES:
         before, after = pixels(clean, size), pixels(made, size)
@@ -77,8 +77,8 @@ def test_on_the_crop_it_is_the_stored_crop_degraded(clean: Manifest, tmp_path: P
 def test_prepare_degrade_gives_the_same_pixels(
     clean: Manifest, tree: Path, tmp_path: Path, prepare: Callable[..., Manifest], spec: str
 ) -> None:
-    made = degrade(clean, spec, tmp_path / "d", root=tree, jobs=1, quiet=True)
-    direct = prepare(tmp_path / "p", degrade=spec)
+    made = degrade(clean, spec, tmp_path / "d", root=tree, workers=1, quiet=True)
+    direct = prepare(tmp_path / "p", condition=spec)
     assert direct.verify() == []
     assert hashes(made) == hashes(direct)
     assert hashes(made) != hashes(clean)
@@ -92,12 +92,12 @@ def test_the_face_does_not_move(
     tree: Path, tmp_path: Path, prepare: Callable[..., Manifest], place: str, options: dict[str, Any]
 ) -> None:
     before = prepare(tmp_path / "c", **options)
-    made = degrade(before, f"{NOTHING}@{place}", tmp_path / "d", root=tree, jobs=1, quiet=True)
+    made = degrade(before, f"{NOTHING}@{place}", tmp_path / "d", root=tree, workers=1, quiet=True)
     assert hashes(made) == hashes(before)
 
 
 def test_source_frames_are_degraded_whole(clean: Manifest, tree: Path, tmp_path: Path) -> None:
-    made = pixels(degrade(clean, "median:k=5@source", tmp_path / "d", root=tree, jobs=1, quiet=True))
+    made = pixels(degrade(clean, "median:k=5@source", tmp_path / "d", root=tree, workers=1, quiet=True))
     for row in rows(clean)[::4]:
         index = row["frame_index"]
         frame = read(tree / row["media_path"], lambda _, i=index: [i]).frames[index].image
@@ -109,7 +109,7 @@ def test_source_frames_are_degraded_whole(clean: Manifest, tree: Path, tmp_path:
 
 
 def test_clips_are_transcoded_whole(clean: Manifest, tree: Path, tmp_path: Path) -> None:
-    made = pixels(degrade(clean, "h264:crf=40", tmp_path / "d", root=tree, jobs=1, quiet=True))
+    made = pixels(degrade(clean, "h264:crf=40", tmp_path / "d", root=tree, workers=1, quiet=True))
     row = rows(clean)[-1]
     clip = read(tree / row["media_path"], lambda n: range(n))
     coded = degradations.apply_clip("h264:crf=40", [clip.frames[i].image for i in range(12)], row["media_id"], clip.fps)
@@ -143,18 +143,18 @@ def test_a_patch_that_is_the_whole_frame_spares_the_media() -> None:
 
 
 def test_one_job_or_two_and_after_an_interruption(clean: Manifest, tree: Path, tmp_path: Path) -> None:
-    one = degrade(clean, "h264:crf=35", tmp_path / "one", root=tree, jobs=1, quiet=True)
+    one = degrade(clean, "h264:crf=35", tmp_path / "one", root=tree, workers=1, quiet=True)
     out = tmp_path / "two"
-    degrade(clean, "h264:crf=35", out, root=tree, jobs=2, quiet=True)
+    degrade(clean, "h264:crf=35", out, root=tree, workers=2, quiet=True)
     first = sorted(out.glob("shard-*"))[0]
     first.unlink()
     (out / "manifest.json").write_text(
         (out / "manifest.json").read_text().replace('"complete": true', '"complete": false')
     )
-    again = degrade(clean, "h264:crf=35", out, root=tree, jobs=2, quiet=True)
+    again = degrade(clean, "h264:crf=35", out, root=tree, workers=2, quiet=True)
     assert again.info.hash == one.info.hash
     with pytest.raises(UsageError, match="another recipe"):
-        degrade(clean, "h264:crf=30", out, root=tree, jobs=1, quiet=True)
+        degrade(clean, "h264:crf=30", out, root=tree, workers=1, quiet=True)
 
 
 def test_what_can_not_be_made_is_said_first(
@@ -171,13 +171,13 @@ def test_what_can_not_be_made_is_said_first(
     with pytest.raises(UsageError, match="unknown degradation"):
         degrade(clean, "jpg:q=60", out, quiet=True)
     with pytest.raises(UsageError, match="--patch"):
-        prepare(out, degrade="JP60", patch=True)
+        prepare(out, condition="JP60", patch=True)
     assert not out.exists()
-    jp60 = degrade(clean, "JP60", tmp_path / "jp60", jobs=1, quiet=True)
+    jp60 = degrade(clean, "JP60", tmp_path / "jp60", workers=1, quiet=True)
     with pytest.raises(DataError, match="degraded already, under JP60"):
         degrade(jp60, "ME5", out, quiet=True)
-    monkeypatch.setattr("dfbench.preparation.derived.degrade.available", lambda condition: "there is no encoder")
-    with pytest.raises(SetupError, match="h264:crf=30@clip can not run here: there is no encoder"):
+    monkeypatch.setattr("dfbench.preparation.planning.request.available", lambda condition: "there is no encoder")
+    with pytest.raises(SetupError, match="h264:crf=30@clip is not available here: there is no encoder"):
         degrade(clean, "h264:crf=30", out, root=tree, quiet=True)
 
 
@@ -189,17 +189,17 @@ def test_other_media_than_those_prepared_are_noticed(clean: Manifest, tree: Path
 
     write_clip(root / path, [np.full((240, 320, 3), 60, np.uint8)] * 5, 25, 23)
     with pytest.raises(DataError, match=r"not what the manifest was made from: frame [0-9]+ does not decode"):
-        degrade(clean, "JP60@source", tmp_path / "d", root=root, jobs=1, quiet=True)
+        degrade(clean, "JP60@source", tmp_path / "d", root=root, workers=1, quiet=True)
     (root / path).unlink()
     with pytest.raises(DataError, match=r"there is no|does not exist"):
-        degrade(clean, "JP60@source", tmp_path / "d", root=root, jobs=1, quiet=True)
+        degrade(clean, "JP60@source", tmp_path / "d", root=root, workers=1, quiet=True)
 
 
 def test_the_parent_of_the_tree_serves_as_root(clean: Manifest, tree: Path, tmp_path: Path) -> None:
     parent = tmp_path / "data"
     parent.mkdir()
     (parent / "FaceForensics").symlink_to(tree)
-    made = degrade(clean, f"{NOTHING}@source", tmp_path / "d", root=parent, jobs=1, quiet=True)
+    made = degrade(clean, f"{NOTHING}@source", tmp_path / "d", root=parent, workers=1, quiet=True)
     assert hashes(made) == hashes(clean)
     text = json.dumps(json.loads((made.path / "manifest.json").read_text("utf-8")))
     assert str(tree) not in text
@@ -208,5 +208,5 @@ def test_the_parent_of_the_tree_serves_as_root(clean: Manifest, tree: Path, tmp_
 def test_the_version_of_the_degrading_is_in_the_recipe(
     clean: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = degrade(clean, "JP60", tmp_path / "d", jobs=1, quiet=True)
+    made = degrade(clean, "JP60", tmp_path / "d", workers=1, quiet=True)
     assert made.info.recipe["degrade"]["version"] == degraded_module.VERSION

@@ -16,10 +16,11 @@ from dfbench.preparation.derived.merge import merge
 from dfbench.preparation.execution.event_log import Log
 from dfbench.preparation.execution.output_folder import check_folder
 from dfbench.preparation.planning.job_array import PartInfo, write_part
-from dfbench.preparation.planning.request import Request, resolve
+from dfbench.preparation.planning.options import PreparationRequest
+from dfbench.preparation.planning.request import make_recipe
 from dfbench.preparation.prepare import prepare
 
-OPTIONS = {"frames": 4, "sizes": [64], "quiet": True, "jobs": 1}
+OPTIONS = {"frames": 4, "sizes": [64], "quiet": True, "workers": 1}
 
 # A small disk of its own for one command, in a mount namespace that ends with it.
 SMALL_DISK = """
@@ -47,7 +48,7 @@ def test_a_disk_that_is_really_full(tree, tmp_path, jobs):
     if not can_mount(disk):
         pytest.skip("no small file system can be mounted here (needs unshare and the right to mount)")
     words = ["prepare", "ff++", "--root", str(tree), "--out", str(disk / "m"), "--frames", "4", "--size", "64"]
-    command = [sys.executable, "-m", "dfbench", *words, "--jobs", str(jobs)]
+    command = [sys.executable, "-m", "dfbench", *words, "--workers", str(jobs)]
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", SMALL_DISK.format(size=200), "sh", str(disk), *command],
         capture_output=True,
@@ -142,11 +143,11 @@ def test_an_out_folder_that_may_not_be_read(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(SetupError, match="can not be read: Permission denied"):
-        check_folder(tmp_path, resolve(Request("ff++")).to_json())
+        check_folder(tmp_path, make_recipe(PreparationRequest("ff++")).to_json())
 
 
 def test_descriptions_and_log_on_a_full_disk(tree, tmp_path, monkeypatch):
-    made = prepare("ff++", tree, tmp_path / "m", shards="1/1", **OPTIONS)
+    made = prepare("ff++", tree, tmp_path / "m", array="1/1", **OPTIONS)
     info = PartInfo(number=1, of=1, plan="x", plan_shards=1, manifest=made.info)
     before = (made.path / "part-1-of-1.json").read_bytes()
 

@@ -25,7 +25,8 @@ from dfbench.preparation.execution.retry import Death
 from dfbench.preparation.execution.shard_progress import Tally, clip_under_work
 from dfbench.preparation.execution.shard_worker import ShardTask
 from dfbench.preparation.execution.subprocess_worker import Child, WorkerDied
-from dfbench.preparation.planning.request import Request, resolve
+from dfbench.preparation.planning.options import PreparationRequest
+from dfbench.preparation.planning.request import make_recipe
 from dfbench.preparation.planning.sharding import Shard
 from dfbench.preparation.prepare import prepare
 from dfbench.schema.manifest import ShardInfo
@@ -49,7 +50,11 @@ def task(out: Path, number: int, clips: int = 1) -> ShardTask:
         Media("ff++", "c23", "real", f"{number:03d}-{n}", 0, "train", f"ff++/{number}", "x.mp4") for n in range(clips)
     )
     return ShardTask(
-        Shard(number, media), out, out, resolve(Request("ff++")), Stamp(recipe_hash="r", plan_hash="p", versions={})
+        Shard(number, media),
+        out,
+        out,
+        make_recipe(PreparationRequest("ff++")),
+        Stamp(recipe_hash="r", plan_hash="p", versions={}),
     )
 
 
@@ -150,9 +155,9 @@ def kills_on(clip: str):
 
 
 def test_a_clip_that_crashes_the_decoder_costs_its_rows_alone(tree, tmp_path, monkeypatch):
-    whole = prepare("ff++", tree, tmp_path / "whole", jobs=1, **OPTIONS).to_pandas()
+    whole = prepare("ff++", tree, tmp_path / "whole", workers=1, **OPTIONS).to_pandas()
     monkeypatch.setattr(run, "run_shard", kills_on(DEADLY))
-    made = prepare("ff++", tree, tmp_path / "m", jobs=2, **OPTIONS)
+    made = prepare("ff++", tree, tmp_path / "m", workers=2, **OPTIONS)
     table = made.to_pandas()
     bad = table[table["media_id"] == DEADLY_ID]
     assert bad["status"].tolist() == ["decode_error"] * 3
@@ -171,7 +176,7 @@ def test_a_clip_that_crashes_the_decoder_costs_its_rows_alone(tree, tmp_path, mo
 
 def test_a_worker_killed_from_outside_is_tried_again(tree, tmp_path, monkeypatch):
     """As the kernel does when memory runs out: SIGKILL to the process that reads a clip, once."""
-    whole = prepare("ff++", tree, tmp_path / "whole", jobs=1, **OPTIONS)
+    whole = prepare("ff++", tree, tmp_path / "whole", workers=1, **OPTIONS)
     out = tmp_path / "m"
     killed = tmp_path / "killed"
 
@@ -190,7 +195,7 @@ def test_a_worker_killed_from_outside_is_tried_again(tree, tmp_path, monkeypatch
         return run_shard(given)
 
     monkeypatch.setattr(run, "run_shard", work)
-    made = prepare("ff++", tree, out, jobs=2, **OPTIONS)
+    made = prepare("ff++", tree, out, workers=2, **OPTIONS)
     assert killed.exists()
     assert shard_bytes(out) == shard_bytes(whole.path)
     assert made.info.hash == whole.info.hash
@@ -200,7 +205,7 @@ def test_a_worker_killed_from_outside_is_tried_again(tree, tmp_path, monkeypatch
 def test_the_log_tells_the_run(pair_tree, tmp_path):
     root = pair_tree()
     write_clip(root / DEADLY, [np.full((240, 320, 3), 60 + n, np.uint8) for n in range(5)], 25, 23)
-    made = prepare("ff++", root, tmp_path / "m", jobs=1, **OPTIONS)
+    made = prepare("ff++", root, tmp_path / "m", workers=1, **OPTIONS)
     events = log_lines(made.path)
     assert [e["event"] for e in events] == ["start", "clip", "shard", "end"]
     start, clip, shard, end = events
@@ -210,7 +215,7 @@ def test_the_log_tells_the_run(pair_tree, tmp_path):
     assert end["rows"] == made.info.counts
     assert all(a["time"] <= b["time"] for a, b in itertools.pairwise(events))
     before = (made.path / "prepare-log.jsonl").read_bytes()
-    prepare("ff++", root, made.path, jobs=1, **OPTIONS)
+    prepare("ff++", root, made.path, workers=1, **OPTIONS)
     assert (made.path / "prepare-log.jsonl").read_bytes() == before  # nothing to do, nothing to tell
 
 
@@ -238,7 +243,7 @@ def test_an_engine_that_is_not_installed(monkeypatch, engine):
 @pytest.fixture(scope="module")
 def alone(tree, tmp_path_factory):
     """Made by one process."""
-    return prepare("ff++", tree, tmp_path_factory.mktemp("alone") / "m", jobs=1, **OPTIONS)
+    return prepare("ff++", tree, tmp_path_factory.mktemp("alone") / "m", workers=1, **OPTIONS)
 
 
 @pytest.mark.slow
@@ -288,6 +293,6 @@ def test_a_ray_that_does_not_start(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
 def test_ray_gives_the_same_bytes(tree, alone, tmp_path):
-    made = prepare("ff++", tree, tmp_path / "m", engine="ray", jobs=2, **OPTIONS)
+    made = prepare("ff++", tree, tmp_path / "m", engine="ray", workers=2, **OPTIONS)
     assert shard_bytes(made.path) == shard_bytes(alone.path)
     assert made.info.hash == alone.info.hash

@@ -34,7 +34,7 @@ def test_the_quick_detector_gives_the_same_bytes_with_any_number_of_workers(tree
             sizes=[48],
             splits=["train", "val"],
             manipulations=["FaceSwap"],
-            jobs=jobs,
+            workers=jobs,
             quiet=True,
         )
         for jobs in (1, 2)
@@ -50,7 +50,7 @@ def test_the_quick_detector_gives_the_same_bytes_with_any_number_of_workers(tree
         sizes=[48],
         splits=["train", "val"],
         manipulations=["FaceSwap"],
-        jobs=1,
+        workers=1,
         quiet=True,
     )
     assert full.info.counts == made[0].info.counts
@@ -65,7 +65,15 @@ def test_decord_gives_the_same_crops(tree: Path, tmp_path: Path) -> None:
     rows = []
     for decoder in ("pyav", "decord"):
         made = dfbench.prepare(
-            "ff++", tree, tmp_path / decoder, frames=3, sizes=[48], splits=["test"], decoder=decoder, jobs=1, quiet=True
+            "ff++",
+            tree,
+            tmp_path / decoder,
+            frames=3,
+            sizes=[48],
+            splits=["test"],
+            decoder=decoder,
+            workers=1,
+            quiet=True,
         )
         assert made.info.decoder == made.info.recipe["decoder"] == decoder
         rows.append(made.to_pandas())
@@ -86,7 +94,7 @@ def exact(tree: Path, predictor: Path, tmp_path_factory: pytest.TempPathFactory)
         patch=True,
         splits=["val"],
         manipulations=["FaceSwap"],
-        jobs=1,
+        workers=1,
         quiet=True,
     )
 
@@ -113,7 +121,7 @@ def test_dfb256_from_a_file_to_its_crops(exact: Manifest, tree: Path, predictor:
 def test_exact_profiles_stay_exact_without_the_videos(
     exact: Manifest, tree: Path, predictor: Path, tmp_path: Path
 ) -> None:
-    small = recrop(exact, tmp_path / "small", sizes=[96], jobs=1, quiet=True)
+    small = recrop(exact, tmp_path / "small", sizes=[96], workers=1, quiet=True)
     assert small.info.profile == "dfb256"
     direct = dfbench.prepare(
         "ff++",
@@ -125,13 +133,13 @@ def test_exact_profiles_stay_exact_without_the_videos(
         dlib_predictor=predictor,
         splits=["val"],
         manipulations=["FaceSwap"],
-        jobs=1,
+        workers=1,
         quiet=True,
     )
     assert small.info.recrop["uncovered"] == {"96": 0}
     assert small.to_pandas()["sha256_96"].equals(direct.to_pandas()["sha256_96"])
-    assert recrop(exact, tmp_path / "f", profile="ffpp13", jobs=1, quiet=True).info.profile == "ffpp13~"
-    assert recrop(exact, tmp_path / "n", profile="native", jobs=1, quiet=True).info.profile == "native"
+    assert recrop(exact, tmp_path / "f", profile="ffpp13", workers=1, quiet=True).info.profile == "ffpp13~"
+    assert recrop(exact, tmp_path / "n", profile="native", workers=1, quiet=True).info.profile == "native"
 
 
 def test_ffpp13_takes_the_grey_detector(tree: Path, tmp_path: Path) -> None:
@@ -145,7 +153,7 @@ def test_ffpp13_takes_the_grey_detector(tree: Path, tmp_path: Path) -> None:
         splits=["val"],
         manipulations=["FaceSwap"],
         patch=True,
-        jobs=1,
+        workers=1,
         quiet=True,
     )
     assert (made.info.profile, made.info.face_detector, made.info.sizes) == ("ffpp13", "dlib-gray", (299,))
@@ -153,6 +161,6 @@ def test_ffpp13_takes_the_grey_detector(tree: Path, tmp_path: Path) -> None:
     assert len(good)
     for _, row in good.iterrows():
         assert np.array_equal(row["box"], np.rint(row["box"]))
-    again = recrop(made, tmp_path / "r", sizes=[299], jobs=1, quiet=True)
+    again = recrop(made, tmp_path / "r", sizes=[299], workers=1, quiet=True)
     assert again.info.profile == "ffpp13"
     assert again.to_pandas()["sha256_299"].equals(made.to_pandas()["sha256_299"])

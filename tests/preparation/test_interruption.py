@@ -15,7 +15,7 @@ import pytest
 
 from dfbench.errors import DataError
 from dfbench.manifest.manifest import open_manifest
-from dfbench.preparation.execution.engine import job_count
+from dfbench.preparation.execution.engine import worker_count
 from dfbench.preparation.execution.shard_progress import Tally, clip_under_work, has_begun, read_tallies, watched
 from dfbench.preparation.prepare import prepare
 
@@ -43,7 +43,7 @@ def command(tree: Path, out: Path, jobs: int) -> list[str]:
         "--size",
         "384",
     ]
-    return [*words, "--face-detector", "centerface-full", "--jobs", str(jobs)]
+    return [*words, "--face-detector", "centerface-full", "--workers", str(jobs)]
 
 
 def start(tree: Path, out: Path, jobs: int) -> subprocess.Popen[str]:
@@ -78,7 +78,7 @@ def group_ends(group: int) -> bool:
 @pytest.fixture(scope="module")
 def whole(tree, tmp_path_factory):
     """The undisturbed run."""
-    return prepare("ff++", tree, tmp_path_factory.mktemp("whole") / "m", jobs=1, **OPTIONS)
+    return prepare("ff++", tree, tmp_path_factory.mktemp("whole") / "m", workers=1, **OPTIONS)
 
 
 @pytest.mark.parametrize(("jobs", "seed"), [(1, 1), (2, 2)])
@@ -92,7 +92,7 @@ def test_sigkill_at_a_random_moment_then_resume(tree, whole, tmp_path, jobs, see
     with pytest.raises(DataError, match="not finished") as error:
         open_manifest(out)
     assert "dfbench prepare ff++" in error.value.hint
-    resumed = prepare("ff++", tree, out, jobs=3 - jobs, **OPTIONS)
+    resumed = prepare("ff++", tree, out, workers=3 - jobs, **OPTIONS)
     assert shard_bytes(out) == shard_bytes(whole.path)
     assert resumed.info.hash == whole.info.hash
     assert not [p for p in out.iterdir() if p.name.startswith(".")]
@@ -114,7 +114,7 @@ def test_five_sigkills_at_random_moments_then_resume(tree, whole, tmp_path):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         assert set(shard_bytes(out) if out.is_dir() else ()) <= set(shard_bytes(whole.path))
-    resumed = prepare("ff++", tree, out, jobs=2, **OPTIONS)
+    resumed = prepare("ff++", tree, out, workers=2, **OPTIONS)
     assert shard_bytes(out) == shard_bytes(whole.path)
     assert resumed.info == whole.info
     assert not [p for p in out.iterdir() if p.name.startswith(".")]
@@ -140,7 +140,7 @@ def test_ctrl_c_ends_the_workers_and_leaves_no_litter(tree, tmp_path):
     assert "Traceback" not in errors
     assert group_ends(process.pid)
     assert not list(out.glob(".*"))
-    assert prepare("ff++", tree, out, jobs=1, **OPTIONS).verify() == []
+    assert prepare("ff++", tree, out, workers=1, **OPTIONS).verify() == []
 
 
 def test_full_disk(tree, tmp_path):
@@ -160,7 +160,7 @@ def test_full_disk(tree, tmp_path):
     assert "could not be written" in done.stderr
     assert "hint: free some space" in done.stderr
     assert sorted(p.name for p in out.iterdir()) == ["manifest.json", "prepare-log.jsonl"]
-    assert prepare("ff++", tree, out, jobs=1, **OPTIONS).info.complete
+    assert prepare("ff++", tree, out, workers=1, **OPTIONS).info.complete
 
 
 def test_tallies_feed_the_bar(tmp_path):
@@ -182,8 +182,8 @@ def test_tallies_feed_the_bar(tmp_path):
     assert read_tallies(tmp_path) == (3, 7)
 
 
-def test_job_count():
-    assert job_count(None) >= 1
-    assert job_count(3) == 3
-    with pytest.raises(Exception, match="--jobs"):
-        job_count(0)
+def test_worker_count():
+    assert worker_count(None) >= 1
+    assert worker_count(3) == 3
+    with pytest.raises(Exception, match="--workers"):
+        worker_count(0)

@@ -15,10 +15,11 @@ from dfbench.media.encode import write_clip
 from dfbench.media.images import decode_image
 from dfbench.media.reader import read
 from dfbench.preparation.derived.recrop import recrop
-from dfbench.preparation.planning.request import Request, resolve
-from dfbench.preparation.prepare import dry_run, prepare
+from dfbench.preparation.planning.options import PreparationRequest
+from dfbench.preparation.planning.request import make_recipe
+from dfbench.preparation.prepare import prepare, resolve_preparation
 
-OPTIONS = {"frames": 4, "sizes": [48, 64], "jobs": 1, "quiet": True}
+OPTIONS = {"frames": 4, "sizes": [48, 64], "workers": 1, "quiet": True}
 MASKS = ["mask_48", "mask_64", "sha256_mask_48", "sha256_mask_64"]
 
 
@@ -77,7 +78,7 @@ def test_masks_are_cut_like_the_faces_and_null_elsewhere(masked, tmp_path):
 def test_the_crops_stay_and_the_hash_knows(masked, tmp_path):
     plain = prepare("ff++", masked, tmp_path / "plain", **OPTIONS)
     one = prepare("ff++", masked, tmp_path / "one", masks=True, **OPTIONS)
-    two = prepare("ff++", masked, tmp_path / "two", masks=True, **(OPTIONS | {"jobs": 2}))
+    two = prepare("ff++", masked, tmp_path / "two", masks=True, **(OPTIONS | {"workers": 2}))
     shared = prepare("ff++", masked, tmp_path / "shared", masks=True, geometry="shared", **OPTIONS)
     assert one.info.shards == two.info.shards
     assert one.info.recipe_hash != plain.info.recipe_hash
@@ -85,7 +86,7 @@ def test_the_crops_stay_and_the_hash_knows(masked, tmp_path):
     assert shared.verify() == []
     assert shared.to_pandas()["sha256_mask_64"].notna().sum() == 6
     assert "masks" not in plain.info.recipe
-    assert resolve(Request("ff++", masks=False)).hash == resolve(Request("ff++")).hash
+    assert make_recipe(PreparationRequest("ff++", masks=False)).hash == make_recipe(PreparationRequest("ff++")).hash
 
 
 def test_a_damaged_mask_video_and_folders_of_another_case(masked, tmp_path):
@@ -99,14 +100,14 @@ def test_a_damaged_mask_video_and_folders_of_another_case(masked, tmp_path):
 
 
 def test_fakes_without_one_are_counted_before_the_run(masked):
-    (warning,) = dry_run("ff++", masked, masks=True).scan.warnings
+    (warning,) = resolve_preparation("ff++", masked, masks=True).shards.scan.warnings
     assert warning.startswith("1 of 4 fakes have no mask video, for example ff++/c23/FaceSwap/003_000")
-    assert dry_run("ff++", masked).scan.warnings == ()
+    assert resolve_preparation("ff++", masked).shards.scan.warnings == ()
 
 
 def test_recrop_has_no_masks(masked, tmp_path):
     source = prepare("ff++", masked, tmp_path / "m", masks=True, patch=True, **OPTIONS)
-    made = recrop(source, tmp_path / "again", sizes=[32], jobs=1, quiet=True)
+    made = recrop(source, tmp_path / "again", sizes=[32], workers=1, quiet=True)
     assert made.verify() == []
     assert made.info.extras == ()
     assert "masks" not in made.info.recipe
@@ -115,5 +116,5 @@ def test_recrop_has_no_masks(masked, tmp_path):
 @pytest.mark.parametrize("dataset", ["dfdc", "mini", "folder"])
 def test_a_data_set_without_masks(dataset):
     with pytest.raises(UsageError, match=f"{dataset}' has no mask videos") as error:
-        resolve(Request(dataset, masks=True))
+        make_recipe(PreparationRequest(dataset, masks=True))
     assert "--masks" in error.value.hint

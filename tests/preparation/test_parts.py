@@ -16,10 +16,10 @@ from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.manifest.manifest import open_manifest
 from dfbench.preparation.derived.merge import merge
 from dfbench.preparation.execution.output_folder import locked
-from dfbench.preparation.planning.job_array import Portion, parse_portion
+from dfbench.preparation.planning.job_array import ArrayPart, parse_array_part
 from dfbench.preparation.prepare import prepare
 
-OPTIONS = {"frames": 4, "sizes": [64], "quiet": True, "jobs": 1}
+OPTIONS = {"frames": 4, "sizes": [64], "quiet": True, "workers": 1}
 
 
 def shard_bytes(folder: Path) -> dict[str, bytes]:
@@ -27,7 +27,7 @@ def shard_bytes(folder: Path) -> dict[str, bytes]:
 
 
 def part(tree: Path, out: Path, shards: str, **options):
-    return prepare("ff++", tree, out, shards=shards, **(OPTIONS | options))
+    return prepare("ff++", tree, out, array=shards, **(OPTIONS | options))
 
 
 @pytest.fixture(scope="module")
@@ -121,9 +121,9 @@ def test_a_part_goes_on_where_it_stopped(tree, halves, copies):
 
 
 def test_a_part_that_is_missing_or_given_twice(copies, tmp_path):
-    with pytest.raises(DataError, match="of 2 parts, 1 are missing: 2") as error:
+    with pytest.raises(DataError, match="1 of 2 parts are missing: 2") as error:
         merge([copies[0]], tmp_path / "m", quiet=True)
-    assert "dfbench prepare ff++ ... --shards 2/2" in error.value.hint
+    assert "dfbench prepare ff++ ... --array 2/2" in error.value.hint
     twin = shutil.copytree(copies[0], tmp_path / "twin")
     with pytest.raises(DataError, match=r"part 1 of 2 is given twice: .*p1 and .*twin"):
         merge([*copies, twin], tmp_path / "m", quiet=True)
@@ -144,7 +144,7 @@ def test_an_unfinished_part(copies, tmp_path):
     change(copies[1], complete=False)
     with pytest.raises(DataError, match=r"part 2 of 2 in .*p2 is not finished") as error:
         merge(copies, tmp_path / "m", quiet=True)
-    assert f"dfbench prepare ff++ ... --shards 2/2 --out {copies[1]}" in error.value.hint
+    assert f"dfbench prepare ff++ ... --array 2/2 --out {copies[1]}" in error.value.hint
 
 
 def test_a_part_that_lost_a_shard_file(copies, tmp_path):
@@ -166,14 +166,14 @@ def test_a_damaged_shard(copies, tmp_path):
 
 def test_parts_of_another_recipe_plan_or_division(tree, copies, tmp_path):
     part(tree, tmp_path / "other", "2/2", frames=3)
-    with pytest.raises(UsageError, match=r"another recipe .*sampling"):
+    with pytest.raises(UsageError, match=r"another recipe .*sampling\.frames: 4 -> 3"):
         merge([copies[0], tmp_path / "other"], tmp_path / "m", quiet=True)
-    with pytest.raises(DataError, match="different divisions"):
+    with pytest.raises(DataError, match="same number of parts"):
         merge([copies[0], part(tree, tmp_path / "third", "2/3").path], tmp_path / "m", quiet=True)
     change(copies[1], plan="0" * 64)
     with pytest.raises(DataError, match="another plan") as error:
         merge(copies, tmp_path / "m", quiet=True)
-    assert "--shards 1/2" in error.value.hint
+    assert "--array 1/2" in error.value.hint
 
 
 def test_folders_that_are_refused(tree, whole, copies, tmp_path):
@@ -181,58 +181,58 @@ def test_folders_that_are_refused(tree, whole, copies, tmp_path):
         merge([whole.path], tmp_path / "m", quiet=True)
     with pytest.raises(DataError, match="is not a folder"):
         merge([tmp_path / "nosuch"], tmp_path / "m", quiet=True)
-    with pytest.raises(UsageError, match="need a folder"):
+    with pytest.raises(UsageError, match="need an output folder"):
         merge(copies, quiet=True)
     with pytest.raises(UsageError, match="whole manifest"):
         part(tree, whole.path, "1/2")
     with pytest.raises(UsageError, match="another division"):
         part(tree, copies[0], "1/3")
-    with pytest.raises(UsageError, match="sampling"):
+    with pytest.raises(UsageError, match=r"another recipe \(old -> new: sampling\.frames: 4 -> 3\)"):
         part(tree, copies[0], "1/2", frames=3)
     (copies[0] / "part-1-of-2.json").write_text("{")
-    with pytest.raises(DataError, match=r"part-1-of-2\.json is no description"):
+    with pytest.raises(DataError, match=r"part-1-of-2\.json is not the description"):
         merge(copies, tmp_path / "m", quiet=True)
 
 
 def test_locks_of_parts_and_of_the_whole(tree, tmp_path):
     out = tmp_path / "m"
-    with locked(out, Portion(1, 2)):
-        with locked(out, Portion(2, 2)):
+    with locked(out, ArrayPart(1, 2)):
+        with locked(out, ArrayPart(2, 2)):
             pass
-        with pytest.raises(SetupError, match="another prepare"), locked(out, Portion(1, 2)):
+        with pytest.raises(SetupError, match="another prepare"), locked(out, ArrayPart(1, 2)):
             pass
         with pytest.raises(SetupError, match="another prepare"), locked(out):
             pass
     assert list(out.iterdir()) == []
-    with locked(out), pytest.raises(SetupError, match="another prepare"), locked(out, Portion(1, 2)):
+    with locked(out), pytest.raises(SetupError, match="another prepare"), locked(out, ArrayPart(1, 2)):
         pass
     assert list(out.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["", "3", "0/2", "3/2", "-1/2", "1/0", "a/b", "1/2/3", "1.5/2"])
 def test_parts_that_do_not_exist(text):
-    with pytest.raises(UsageError, match="--shards"):
-        parse_portion(text)
+    with pytest.raises(UsageError, match="--array"):
+        parse_array_part(text)
 
 
 def test_the_commands(tree, whole, tmp_path, capsys):
-    common = ["ff++", "--root", str(tree), "--frames", "4", "--size", "64", "--jobs", "1", "-q"]
+    common = ["ff++", "--root", str(tree), "--frames", "4", "--size", "64", "--workers", "1", "-q"]
     for n in (1, 2):
-        words = ["prepare", *common, "--out", str(tmp_path / "m"), "--shards", f"{n}/2"]
+        words = ["prepare", *common, "--out", str(tmp_path / "m"), "--array", f"{n}/2"]
         assert run_command(words) == 0
     assert run_command(["merge", str(tmp_path / "m")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == str(tmp_path / "m")
     assert any(line.split() == ["test", "real", "8", "0", "0", "0"] for line in lines)
     assert shard_bytes(tmp_path / "m") == shard_bytes(whole.path)
-    assert run_command(["prepare", *common, "--shards", "3/2", "--dry-run"]) == 2
-    assert "--shards 3/16" in capsys.readouterr().err
+    assert run_command(["prepare", *common, "--array", "3/2", "--dry-run"]) == 2
+    assert "--array 3/16" in capsys.readouterr().err
 
 
 def test_a_killed_part_leaves_the_other_parts_alone(tree, whole, tmp_path):
     out = tmp_path / "m"
     command = ["prepare", "ff++", "--root", str(tree), "--out", str(out), "--frames", "4", "--size", "64", "-q"]
-    first = subprocess.Popen([sys.executable, "-m", "dfbench", *command, "--jobs", "1", "--shards", "1/2"])
+    first = subprocess.Popen([sys.executable, "-m", "dfbench", *command, "--workers", "1", "--array", "1/2"])
     part(tree, out, "2/2")
     first.kill()
     first.wait()

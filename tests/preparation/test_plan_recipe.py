@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfbench.errors import DataError, UsageError
-from dfbench.preparation.planning.recipe import Part, Recipe
-from dfbench.preparation.planning.request import Request, resolve
+from dfbench.preparation.planning.options import PreparationRequest
+from dfbench.preparation.planning.recipe import MediaSelection, PreparationRecipe
+from dfbench.preparation.planning.request import make_recipe
 from dfbench.preparation.planning.sampling import FrameSampling
 from dfbench.preparation.planning.sharding import cut, rows_per_shard
 from dfbench.protocols.protocol import DataPart, Protocol, Sampling
@@ -57,13 +58,15 @@ def test_twice_the_same_id_and_groups_over_splits_are_refused():
         cut([media(1, "a", "train"), media(1, "b", "test")], 8, 64)
 
 
-RECIPE = Recipe("ff++", (Part(("c23", "c40")),), FrameSampling(frames=8), (128,), "native", "pyav", "centerface", "fp")
+RECIPE = PreparationRecipe(
+    "ff++", (MediaSelection(("c23", "c40")),), FrameSampling(frames=8), (128,), "native", "pyav", "centerface", "fp"
+)
 
 
 def test_recipe_hash_ignores_order_and_sees_everything_else():
-    assert RECIPE.hash == replace(RECIPE, parts=(Part(("c40", "c23")),)).hash
+    assert RECIPE.hash == replace(RECIPE, selections=(MediaSelection(("c40", "c23")),)).hash
     changes = [
-        {"parts": (Part(("c23",)),)},
+        {"selections": (MediaSelection(("c23",)),)},
         {"sampling": FrameSampling(every=8)},
         {"sizes": (128, 224)},
         {"profile": "box"},
@@ -79,7 +82,7 @@ def test_recipe_hash_ignores_order_and_sees_everything_else():
 
 
 def test_parts_keep_reals():
-    part = Part(("c23",), ("test",), ("FaceSwap",))
+    part = MediaSelection(("c23",), ("test",), ("FaceSwap",))
     assert part.takes("c23", "test", "real")
     assert part.takes("c23", "test", "FaceSwap")
     assert not part.takes("c23", "test", "Deepfakes")
@@ -104,50 +107,55 @@ def protocol(**changes: object) -> Protocol:
 
 
 def test_defaults_of_a_plain_request():
-    recipe = resolve(Request("ff++"))
-    assert (recipe.sampling.frames, recipe.sizes, recipe.profile, recipe.parts) == (32, (128, 224), "native", (Part(),))
+    recipe = make_recipe(PreparationRequest("ff++"))
+    assert (recipe.sampling.frames, recipe.sizes, recipe.profile, recipe.selections) == (
+        32,
+        (128, 224),
+        "native",
+        (MediaSelection(),),
+    )
 
 
 def test_protocol_decides_frames_crops_and_media():
-    recipe = resolve(Request("ff++", protocol=protocol()))
+    recipe = make_recipe(PreparationRequest("ff++", protocol=protocol()))
     assert recipe.sampling == FrameSampling(every=5, max=3)
     assert (recipe.sizes, recipe.profile) == ((128,), "native")
     assert recipe.takes("c40", "test", "FaceSwap")
     assert not recipe.takes("c40", "train", "FaceSwap")
     assert not recipe.takes("c23", "test", "Deepfakes")
     assert recipe.takes("c23", "train", "Deepfakes")
-    narrowed = resolve(Request("ff++", protocol=protocol(), splits=("test",)))
-    assert narrowed.parts == (Part(("c23", "c40"), ("test",), ("FaceSwap",)),)
+    narrowed = make_recipe(PreparationRequest("ff++", protocol=protocol(), splits=("test",)))
+    assert narrowed.selections == (MediaSelection(("c23", "c40"), ("test",), ("FaceSwap",)),)
 
 
 def test_mini_without_options_takes_the_mini_protocol():
-    plain = resolve(Request("mini"))
-    assert plain.hash == resolve(Request("mini", protocol="mini")).hash
+    plain = make_recipe(PreparationRequest("mini"))
+    assert plain.hash == make_recipe(PreparationRequest("mini", protocol="mini")).hash
     assert (plain.sampling.frames, plain.sizes) == (8, (128,))
     assert plain.takes("c40", "test", "real")
-    assert resolve(Request("mini", frames=4, subsets=("raw",))).parts == (Part(("raw",)),)
+    assert make_recipe(PreparationRequest("mini", frames=4, subsets=("raw",))).selections == (MediaSelection(("raw",)),)
 
 
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (Request("ff+"), "unknown data set"),
-        (Request("ff++", protocol="nosuch"), "unknown protocol"),
-        (Request("ff++", profile="natve"), "unknown"),
-        (Request("ff++", decoder="pyaw"), "unknown decoder"),
-        (Request("ff++", face_detector="retina"), "unknown face detector"),
-        (Request("ff++", sizes=(8,)), "between 16 and 1024"),
-        (Request("ff++", frames=0), "at least 1"),
-        (Request("ff++", frames=3, every=2), "one rule"),
-        (Request("ff++", subsets=("c22",)), "unknown subset"),
-        (Request("ff++", protocol="mini"), "does not use"),
-        (Request("mini", protocol="mini", frames=3), "can not go with a protocol"),
-        (Request("mini", protocol="mini", subsets=("raw",)), "leave nothing"),
+        (PreparationRequest("ff+"), "unknown data set"),
+        (PreparationRequest("ff++", protocol="nosuch"), "unknown protocol"),
+        (PreparationRequest("ff++", profile="natve"), "unknown"),
+        (PreparationRequest("ff++", decoder="pyaw"), "unknown decoder"),
+        (PreparationRequest("ff++", face_detector="retina"), "unknown face detector"),
+        (PreparationRequest("ff++", sizes=(8,)), "between 16 and 1024"),
+        (PreparationRequest("ff++", frames=0), "at least 1"),
+        (PreparationRequest("ff++", frames=3, every=2), "exactly one sampling rule"),
+        (PreparationRequest("ff++", subsets=("c22",)), "unknown subset"),
+        (PreparationRequest("ff++", protocol="mini"), "does not use"),
+        (PreparationRequest("mini", protocol="mini", frames=3), "cannot be combined with a protocol"),
+        (PreparationRequest("mini", protocol="mini", subsets=("raw",)), "exclude everything"),
     ],
 )
 def test_bad_requests(request_, message):
     with pytest.raises(UsageError, match=message):
-        resolve(request_)
+        make_recipe(request_)
 
 
 def test_shuffling_never_matters_for_ids():
@@ -158,12 +166,12 @@ def test_shuffling_never_matters_for_ids():
 
 def test_mini_is_prepared_in_every_compression_of_the_protocol_for_every_split():
     for options in ({}, {"protocol": "mini"}):
-        parts = resolve(Request("mini", **options)).parts
+        parts = make_recipe(PreparationRequest("mini", **options)).selections
         assert {(p.splits, p.subsets) for p in parts} == {((s,), ("c23", "c40")) for s in ("train", "val", "test")}
 
 
 def test_mini_is_generated_with_the_subsets_that_are_asked_for():
-    from dfbench.preparation.prepare import dry_run
+    from dfbench.preparation.prepare import resolve_preparation
 
     raw = protocol(data=(DataPart(role="test", dataset="mini", split="test", subsets=("raw",)),))
     for options in ({"subsets": ["c0"]}, {"protocol": raw}):
@@ -172,5 +180,8 @@ def test_mini_is_generated_with_the_subsets_that_are_asked_for():
             patch.setattr(
                 "dfbench.preparation.prepare.check_folder", lambda _, recipe, kept=recipes: kept.append(recipe)
             )
-            assert dry_run("mini", "nosuch", "nosuch", **options) is None
+            plan = resolve_preparation("mini", "nosuch", "nosuch", **options)
         assert recipes[0]["source"]["settings"]["subsets"] == ["c23", "c40", "raw"]
+        assert plan.mini is not None
+        assert plan.mini.subsets == ("c23", "c40", "raw")
+        assert (plan.shards, plan.root.exists(), plan.out.exists()) == (None, False, False)

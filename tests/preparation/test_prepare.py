@@ -16,8 +16,10 @@ from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.media.encode import write_clip
 from dfbench.media.reader import read
 from dfbench.preparation.execution.output_folder import locked
-from dfbench.preparation.planning.request import Request, resolve
-from dfbench.preparation.prepare import make_plan, prepare, run_plan
+from dfbench.preparation.planning.options import PreparationRequest
+from dfbench.preparation.planning.request import make_recipe
+from dfbench.preparation.planning.shard_plan import plan_shards
+from dfbench.preparation.prepare import prepare, run_plan
 from dfbench.schema.manifest import MANIFEST
 
 FAKE = "manipulated_sequences/Deepfakes/c23/videos/000_003.mp4"
@@ -25,7 +27,7 @@ REAL = "original_sequences/youtube/c23/videos/000.mp4"
 
 
 def small(root: Path, out: Path, **options):
-    return prepare("ff++", root, out, **({"frames": 3, "sizes": [64], "jobs": 1, "quiet": True} | options))
+    return prepare("ff++", root, out, **({"frames": 3, "sizes": [64], "workers": 1, "quiet": True} | options))
 
 
 def shard_bytes(folder: Path) -> dict[str, bytes]:
@@ -74,7 +76,7 @@ def test_manifest_json_says_how_it_was_made(made):
 
 
 def test_two_workers_give_the_same_bytes_as_one(made, tree, tmp_path):
-    other = small(tree, tmp_path / "two", frames=4, sizes=[64, 96], jobs=2)
+    other = small(tree, tmp_path / "two", frames=4, sizes=[64, 96], workers=2)
     assert len(other.info.shards) > 1
     assert shard_bytes(other.path) == shard_bytes(made.path)
     assert other.info.hash == made.info.hash
@@ -164,7 +166,7 @@ def test_still_picture_gives_one_row(pair_tree, tmp_path):
 
 def test_file_that_vanishes_after_planning(pair_tree, tmp_path):
     root = pair_tree()
-    plan = make_plan(resolve(Request("ff++", frames=3, sizes=(64,))), root)
+    plan = plan_shards(make_recipe(PreparationRequest("ff++", frames=3, sizes=(64,))), root)
     (root / FAKE).unlink()
     table = run_plan(plan, tmp_path / "m", 1, quiet=True).to_pandas()
     gone = table[table["media_path"] == FAKE]

@@ -88,7 +88,7 @@ def test_what_the_patch_lacks_is_its_border_and_is_told() -> None:
 @pytest.fixture(scope="module")
 def with_patches(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     out = tmp_path_factory.mktemp("patches") / "m"
-    return dfbench.prepare("ff++", tree, out, frames=3, sizes=[96], splits=["train"], patch=True, jobs=1, quiet=True)
+    return dfbench.prepare("ff++", tree, out, frames=3, sizes=[96], splits=["train"], patch=True, workers=1, quiet=True)
 
 
 def pictures(manifest: Manifest, column: str) -> list[np.ndarray]:
@@ -117,9 +117,9 @@ def test_patches_are_the_source_itself(with_patches: Manifest, tree: Path) -> No
 def test_recrop_equals_preparing_again(
     with_patches: Manifest, tree: Path, tmp_path: Path, profile: str, size: int, name: str
 ) -> None:
-    again = recrop(with_patches, tmp_path / "again", profile=profile, sizes=[size], jobs=1, quiet=True)
+    again = recrop(with_patches, tmp_path / "again", profile=profile, sizes=[size], workers=1, quiet=True)
     direct = dfbench.prepare(
-        "ff++", tree, tmp_path / "d", frames=3, sizes=[size], profile=name, splits=["train"], jobs=1, quiet=True
+        "ff++", tree, tmp_path / "d", frames=3, sizes=[size], profile=name, splits=["train"], workers=1, quiet=True
     )
     assert again.verify() == []
     assert again.info.profile == direct.info.profile == name
@@ -134,7 +134,7 @@ def test_recrop_tells_where_it_comes_from_and_goes_on(
     with_patches: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "r"
-    made = recrop(with_patches.path, out, sizes=[48, 80], jobs=1, quiet=True)
+    made = recrop(with_patches.path, out, sizes=[48, 80], workers=1, quiet=True)
     assert made.info.recipe["recrop"]["hash"] == with_patches.info.hash
     assert made.info.recipe_hash != with_patches.info.recipe_hash
     assert made.info.extras == ()
@@ -142,22 +142,22 @@ def test_recrop_tells_where_it_comes_from_and_goes_on(
     worked: list[Path] = []
     real = derive.make_shard
     monkeypatch.setattr(derive, "make_shard", lambda task: worked.append(task.target) or real(task))
-    recrop(with_patches.path, out, sizes=[80, 48], jobs=1, quiet=True)
+    recrop(with_patches.path, out, sizes=[80, 48], workers=1, quiet=True)
     assert worked == []
     first = sorted(out.glob("shard-*"))[0]
     first.unlink()
     (out / "manifest.json").write_text(
         (out / "manifest.json").read_text().replace('"complete": true', '"complete": false')
     )
-    recrop(with_patches.path, out, sizes=[48, 80], jobs=1, quiet=True)
+    recrop(with_patches.path, out, sizes=[48, 80], workers=1, quiet=True)
     assert worked == [first]
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
     with pytest.raises(UsageError, match="sizes"):
-        recrop(with_patches.path, out, sizes=[64], jobs=1, quiet=True)
-    with pytest.raises(UsageError, match="its own folder"):
-        recrop(with_patches.path, with_patches.path, jobs=1, quiet=True)
+        recrop(with_patches.path, out, sizes=[64], workers=1, quiet=True)
+    with pytest.raises(UsageError, match="the folder of the source manifest"):
+        recrop(with_patches.path, with_patches.path, workers=1, quiet=True)
     with pytest.raises(DataError, match="no patches") as error:
-        recrop(made, tmp_path / "x", jobs=1, quiet=True)
+        recrop(made, tmp_path / "x", workers=1, quiet=True)
     assert "--patch" in error.value.hint
 
 
@@ -175,12 +175,12 @@ def test_an_interrupted_shard_leaves_nothing(
 
     monkeypatch.setattr(recrop_module, "crop_region", failing)
     with pytest.raises(KeyboardInterrupt):
-        recrop(with_patches, out, jobs=1, quiet=True)
+        recrop(with_patches, out, workers=1, quiet=True)
     assert [p.name for p in out.iterdir() if p.name.startswith(".tmp")] == []
     with pytest.raises(DataError, match="not finished"):
         dfbench.open_manifest(out)
     monkeypatch.setattr(recrop_module, "crop_region", real)
-    assert recrop(with_patches, out, jobs=1, quiet=True).verify() == []
+    assert recrop(with_patches, out, workers=1, quiet=True).verify() == []
 
 
 def test_a_damaged_patch_is_found(with_patches: Manifest, tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_dense_landmarks_of_a_provider_are_stored(tree: Path, tmp_path: Path, co
         splits=["test"],
         landmarks="corners",
         patch=True,
-        jobs=1,
+        workers=1,
         quiet=True,
     )
     assert made.info.extras == ("patch", "dense")
@@ -247,7 +247,7 @@ def test_dense_landmarks_of_a_provider_are_stored(tree: Path, tmp_path: Path, co
         dense = np.asarray(row["dense"]).reshape(5, 2)
         assert np.array_equal(dense[0], row["box"][:2])
         assert np.array_equal(dense[4], np.asarray(row["landmarks"]).reshape(5, 2)[2])
-    again = recrop(made, tmp_path / "r", sizes=[40], jobs=1, quiet=True)
+    again = recrop(made, tmp_path / "r", sizes=[40], workers=1, quiet=True)
     assert again.info.extras == ("dense",)
     assert [list(d) for d in again.to_pandas()["dense"]] == [list(d) for d in frame["dense"]]
 

@@ -60,10 +60,10 @@ def test_one_worker_two_workers_and_parts(two_people, tmp_path, monkeypatch, cas
         "dfbench.preparation.planning.sharding.LEAST_ROWS", 4
     )  # so that these few clips fill several shards
     options = frame_rule | {"face_rule": face_rule, "geometry": geometry, "sizes": [32], "quiet": True}
-    one = prepare("ff++", two_people, tmp_path / "one", jobs=1, **options)
-    two = prepare("ff++", two_people, tmp_path / "two", jobs=2, **options)
+    one = prepare("ff++", two_people, tmp_path / "one", workers=1, **options)
+    two = prepare("ff++", two_people, tmp_path / "two", workers=2, **options)
     for part in ("2/2", "1/2"):
-        prepare("ff++", two_people, tmp_path / "parts", jobs=1, shards=part, **options)
+        prepare("ff++", two_people, tmp_path / "parts", workers=1, array=part, **options)
     merged = merge([tmp_path / "parts"], tmp_path / "merged", quiet=True)
     assert len(one.info.shards) > 1
     assert one.info.counts

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfbench.errors import UsageError
-from dfbench.preparation.planning.recipe import Part
-from dfbench.preparation.planning.request import Request, resolve
+from dfbench.preparation.planning.options import PreparationRequest
+from dfbench.preparation.planning.recipe import MediaSelection
+from dfbench.preparation.planning.request import make_recipe
 from dfbench.preparation.planning.sampling import FrameSampling, TotalSampling, assign, shortfall
-from dfbench.preparation.planning.sampling_options import by_split, parse_options
+from dfbench.preparation.planning.sampling_options import parse_options, split_rules
 from dfbench.schema.media import Media
 from dfbench.schema.sampling import draw, make_rule, parse_rule
 
@@ -226,28 +227,36 @@ def test_rules_for_splits():
     plain, of_splits = parse_options(["random=5", "test:random=2,seed=9", "val:total_real=4,total_per_method=2"], 3)
     assert plain == FrameSampling(random=5, seed=3)
     assert of_splits == {"test": FrameSampling(random=2, seed=9), "val": TotalSampling(4, 2, seed=3)}
-    parts = by_split([Part(("c23",)), Part(splits=("test",), manipulations=("A",))], {"test": FrameSampling(all=True)})
+    parts = split_rules(
+        [MediaSelection(("c23",)), MediaSelection(splits=("test",), manipulations=("A",))],
+        {"test": FrameSampling(all=True)},
+    )
     assert parts == (
-        Part(("c23",), ("train", "val")),
-        Part(("c23",), ("test",), (), FrameSampling(all=True)),
-        Part((), ("test",), ("A",), FrameSampling(all=True)),
+        MediaSelection(("c23",), ("train", "val")),
+        MediaSelection(("c23",), ("test",), (), FrameSampling(all=True)),
+        MediaSelection((), ("test",), ("A",), FrameSampling(all=True)),
     )
 
 
 def test_a_recipe_knows_the_rule_of_each_split():
-    recipe = resolve(Request("ff++", frames=270, sampling=("test:frames=100",)))
+    recipe = make_recipe(PreparationRequest("ff++", frames=270, sampling=("test:frames=100",)))
     assert recipe.rule_of("c23", "train", "real") == FrameSampling(frames=270)
     assert recipe.rule_of("c23", "test", "FaceSwap") == FrameSampling(frames=100)
     assert recipe.takes("c40", "val", "real")
-    assert recipe.hash != resolve(Request("ff++", frames=270)).hash
+    assert recipe.hash != make_recipe(PreparationRequest("ff++", frames=270)).hash
 
 
 def test_recipes_without_new_rules_hash_as_before():
-    assert resolve(Request("ff++", sampling=("frames=32",))).to_json() == resolve(Request("ff++")).to_json()
-    assert set(resolve(Request("ff++")).to_json()) & {"face_rule"} == set()
-    hashes = {resolve(Request("ff++", face_rule=rule)).hash for rule in (None, "track", "all", "manipulated")}
+    assert (
+        make_recipe(PreparationRequest("ff++", sampling=("frames=32",))).to_json()
+        == make_recipe(PreparationRequest("ff++")).to_json()
+    )
+    assert set(make_recipe(PreparationRequest("ff++")).to_json()) & {"face_rule"} == set()
+    hashes = {
+        make_recipe(PreparationRequest("ff++", face_rule=rule)).hash for rule in (None, "track", "all", "manipulated")
+    }
     assert len(hashes) == 4
-    assert resolve(Request("ff++", geometry="shared")).to_json()["geometry"] == "shared"
+    assert make_recipe(PreparationRequest("ff++", geometry="shared")).to_json()["geometry"] == "shared"
 
 
 @pytest.mark.parametrize(
@@ -263,4 +272,4 @@ def test_recipes_without_new_rules_hash_as_before():
 )
 def test_options_that_are_refused(options, message):
     with pytest.raises(UsageError, match=message):
-        resolve(Request("ff++", **options))
+        make_recipe(PreparationRequest("ff++", **options))

@@ -17,8 +17,10 @@ from dfbench.media.frames import BATCH_FRAMES
 from dfbench.media.images import decode_image, encode_png
 from dfbench.media.reader import read
 from dfbench.mini import MiniSettings, generate
-from dfbench.preparation.planning.request import Request, resolve
-from dfbench.preparation.prepare import make_plan, prepare
+from dfbench.preparation.planning.options import PreparationRequest
+from dfbench.preparation.planning.request import make_recipe
+from dfbench.preparation.planning.shard_plan import plan_shards
+from dfbench.preparation.prepare import prepare
 
 TWO = "original_sequences/youtube/c23/videos/974.mp4"  # a clip of two people, the smaller on the right
 FAKES = "manipulated_sequences/{}/c23/videos/974_953.mp4"
@@ -39,7 +41,7 @@ def tree_copy(mini_tree: Path, tmp_path: Path) -> Path:
 
 
 def made(root: Path, out: Path, **options: object) -> pd.DataFrame:
-    values = {"frames": 4, "sizes": [64], "jobs": 1, "quiet": True} | options
+    values = {"frames": 4, "sizes": [64], "workers": 1, "quiet": True} | options
     manifest = prepare("ff++", root, out, **values)  # type: ignore[arg-type]
     assert manifest.verify() == []
     table = manifest.table().to_pandas()
@@ -127,8 +129,8 @@ def test_without_its_base_a_fake_gives_the_track_of_the_larger_face(tree_copy, t
     (tree_copy / TWO).unlink()
     chosen = made(tree_copy, tmp_path / "m", face_rule="manipulated")
     assert set(sides(chosen[chosen["media_path"] == FAKES.format("FaceSwap")])) == {"left"}
-    recipes = [resolve(Request("ff++", face_rule=rule)) for rule in ("manipulated", "track")]
-    said = [[w for w in make_plan(r, tree_copy).scan.warnings if "no base clip" in w] for r in recipes]
+    recipes = [make_recipe(PreparationRequest("ff++", face_rule=rule)) for rule in ("manipulated", "track")]
+    said = [[w for w in plan_shards(r, tree_copy).scan.warnings if "no base clip" in w] for r in recipes]
     assert said[0][0].startswith("2 fakes have no base clip here")
     assert said[1] == []
 
@@ -339,7 +341,7 @@ def crops_tree(root: Path) -> Path:
 
 def test_ready_made_crops_stay_as_they_are(tmp_path):
     root = crops_tree(tmp_path / "wild")
-    manifest = prepare("wilddeepfake", root, tmp_path / "m", frames=3, sizes=[48, 24], jobs=1, quiet=True)
+    manifest = prepare("wilddeepfake", root, tmp_path / "m", frames=3, sizes=[48, 24], workers=1, quiet=True)
     assert manifest.verify() == []
     rows = manifest.table().to_pandas()
     assert len(rows) == 9
@@ -364,7 +366,7 @@ def test_an_archive_gives_the_bytes_of_its_folders(tmp_path):
         (packed / part).parent.mkdir(parents=True)
         with tarfile.open(packed / f"{part}.tar.gz", "w:gz") as archive:
             archive.add(folders / part, arcname=Path(part).name)
-    options = {"frames": 3, "sizes": [48], "jobs": 1, "quiet": True}
+    options = {"frames": 3, "sizes": [48], "workers": 1, "quiet": True}
     one = prepare("wilddeepfake", folders, tmp_path / "one", **options)
     two = prepare("wilddeepfake", packed, tmp_path / "two", **options)
     a, b = one.table().to_pandas(), two.table().to_pandas()
@@ -375,7 +377,7 @@ def test_an_archive_gives_the_bytes_of_its_folders(tmp_path):
 def test_damage_in_a_sequence_costs_its_row_only(tmp_path):
     root = crops_tree(tmp_path / "wild")
     (root / "fake_train/3/6/11.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
-    manifest = prepare("wilddeepfake", root, tmp_path / "m", frames=4, sizes=[48], jobs=1, quiet=True)
+    manifest = prepare("wilddeepfake", root, tmp_path / "m", frames=4, sizes=[48], workers=1, quiet=True)
     rows = manifest.table().to_pandas()
     bad = rows[rows["status"] != "ok"]
     assert bad[["status", "frame_index"]].to_numpy().tolist() == [["decode_error", 1]]

@@ -122,14 +122,14 @@ def test_a_number_of_clips_is_drawn_before_they_are_read(tree_of: Callable[[str]
     assert plan.recipe.to_json()["parts"][0]["take"] == {"real": 7, "fake": 5, "seed": 0}
     whole = trees.plan_of(protocol, "dfdc", tree_of("dfdc"))
     assert {m.media_id for m in plan.scan.media} < {m.media_id for m in whole.scan.media}
-    assert "3399 real media were to be drawn, but there are only 40" in whole.scan.warnings
+    assert "3399 real media were to be sampled at random, but only 40 were found" in whole.scan.warnings
 
 
 def test_a_manifest_of_fewer_drawn_clips_does_not_serve(tree_of: Callable[[str], Path], tmp_path: Path) -> None:
     protocol = load_protocol("grnet/dfdc")
     plan = trees.plan_of(protocol, "dfdc", tree_of("dfdc"))
-    part = replace(plan.recipe.parts[0], take=RandomSubset(real=7, fake=5))
-    small = trees.make_plan(replace(plan.recipe, parts=(part,)), tree_of("dfdc"))
+    part = replace(plan.recipe.selections[0], take=RandomSubset(real=7, fake=5))
+    small = trees.plan_shards(replace(plan.recipe, selections=(part,)), tree_of("dfdc"))
     manifest = trees.manifest_of(small, tmp_path / "few")
     with pytest.raises(Exception, match="random subset of media"):
         manifest.samples(protocol, "test")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dfbench.preparation.planning.request import Request, resolve
+from dfbench.preparation.planning.options import PreparationRequest
+from dfbench.preparation.planning.request import make_recipe
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.protocol import Protocol
 from dfbench.schema.sampling import FrameSampling, TotalSampling
@@ -28,7 +29,7 @@ def test_another_number_of_frames_for_the_test() -> None:
         FrameSampling(frames=270),
         FrameSampling(frames=100),
     ]
-    recipe = resolve(Request("ff++", protocol=loaded))
+    recipe = make_recipe(PreparationRequest("ff++", protocol=loaded))
     assert recipe.rule_of("c23", "train", "real") == FrameSampling(frames=270)
     assert recipe.rule_of("c40", "test", "FaceSwap") == FrameSampling(frames=100)
     assert "sampling" not in recipe.to_json()["parts"][1] or "sampling" not in recipe.to_json()["parts"][0]
@@ -41,7 +42,7 @@ def test_totals_and_faces() -> None:
     assert loaded.sampling_of(loaded.data[0]).rule == TotalSampling(50000, 12500, seed=2)
     assert loaded.sampling_of(loaded.data[1]).rule == TotalSampling(10000, 2500, "random")
     followed = protocol(TEST + '[sampling]\nframes = 32\nfaces = "manipulated"\n')
-    assert resolve(Request("ff++", protocol=followed)).face_rule == "manipulated"
+    assert make_recipe(PreparationRequest("ff++", protocol=followed)).face_rule == "manipulated"
 
 
 @pytest.mark.parametrize(

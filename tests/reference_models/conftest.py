@@ -21,7 +21,9 @@ def mini_crops(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.Tensor, 
     folder: Path = tmp_path_factory.mktemp("mini")
     settings = MiniSettings(train_pairs=1, val_pairs=0, test_pairs=0, frames=(8, 8), subsets=("c23",))
     root = generate(folder / "tree", settings, jobs=1, quiet=True)
-    manifest = prepare("ff++", root, folder / "manifest", frames=8, sizes=[SIZE], jobs=1, engine="inline", quiet=True)
+    manifest = prepare(
+        "ff++", root, folder / "manifest", frames=8, sizes=[SIZE], workers=1, engine="inline", quiet=True
+    )
     rows = manifest.to_pandas()
     rows = rows[rows["status"] == "ok"].sort_values("sample_id")
     reals = rows[rows["label"] == 0]["sample_id"].tolist()

@@ -27,7 +27,7 @@ def test_scores_are_those_of_prepare_and_evaluate(
     for where, name in (("real", "one"), ("fake/swap", "two"), ("real", "none")):
         (root / where).mkdir(parents=True, exist_ok=True)
         shutil.copy(clips / f"{name}.mp4", root / where)
-    manifest = prepare("folder", root, tmp_path / "m", frames=2, sizes=[SIZE], face_rule=rule, jobs=1, quiet=True)
+    manifest = prepare("folder", root, tmp_path / "m", frames=2, sizes=[SIZE], face_rule=rule, workers=1, quiet=True)
     protocol = tmp_path / "p.toml"
     text = (
         tiny.protocol.read_text()

@@ -17,8 +17,9 @@ from dfbench.manifest.shards import Stamp, sha256_of, write_shard
 from dfbench.manifest.summary import count_rows
 from dfbench.media.images import encode_png, pixel_hash
 from dfbench.preparation.execution.run import Plan
-from dfbench.preparation.planning.request import Request, resolve
-from dfbench.preparation.prepare import make_plan
+from dfbench.preparation.planning.options import PreparationRequest
+from dfbench.preparation.planning.request import make_recipe
+from dfbench.preparation.planning.shard_plan import plan_shards
 from dfbench.protocols.protocol import Protocol
 from dfbench.resources import facts_folder
 from dfbench.schema.ids import sample_id, seed_from
@@ -149,7 +150,7 @@ TREES: dict[str, Callable[[Path], Path]] = {
 
 def plan_of(protocol: Protocol, dataset: str, tree: Path) -> Plan:
     """What ``prepare`` would make for a protocol."""
-    return make_plan(resolve(Request(dataset, protocol=protocol)), tree)
+    return plan_shards(make_recipe(PreparationRequest(dataset, protocol=protocol)), tree)
 
 
 def manifest_of(plan: Plan, folder: Path) -> Manifest:

@@ -53,7 +53,7 @@ def test_a_condition_of_the_call_equals_a_degraded_manifest(tiny: SimpleNamespac
     weights = run(tiny.protocol, tiny.manifest, tmp_path / "a", condition="jpeg:q=60")
     card = read_card(weights)
     assert card.train_condition == "JP60"
-    made = degrade_manifest(tiny.manifest, "JP60", tmp_path / "jp60", jobs=1, quiet=True)
+    made = degrade_manifest(tiny.manifest, "JP60", tmp_path / "jp60", workers=1, quiet=True)
     other = run(tiny.protocol, made.path, tmp_path / "b")
     assert read_card(other).train_condition == "JP60"
     assert_same(weights, other)

@@ -1,4 +1,4 @@
-"""``degrade``: a manifest becomes one whose crops are under a condition, every row and face where it was."""
+"""``degrade``: copy a manifest with degraded crops; rows, faces and geometry stay the same."""
 
 from __future__ import annotations
 
@@ -7,42 +7,27 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from dfbench.degrade import Condition, available, parse
-from dfbench.errors import SetupError, UsageError
+from dfbench.degrade import Condition
+from dfbench.deprecation import renamed_keywords
 from dfbench.manifest.degraded import VERSION, Degrader, make_degrader
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.shards import open_shard
 from dfbench.preparation.derived.derive import Derivation, derive
 from dfbench.preparation.extraction.rows import Row
+from dfbench.preparation.planning.request import check_condition
 from dfbench.schema.manifest import MANIFEST, crop_columns, extra_columns
 
 BATCH = 32  # rows in memory at a time
 
 
-def check_condition(spec: str | Condition) -> Condition:
-    """A condition that crops can be made under on this machine.
-
-    Raises:
-        UsageError: it is not well formed, or degrades nothing.
-        SetupError: what it needs is not installed.
-    """
-    condition = parse(spec) if isinstance(spec, str) else spec
-    if condition.is_clean:
-        raise UsageError("'clean' degrades nothing", "name a degradation; see: dfbench list degradations")
-    reason = available(condition)
-    if reason is not None:
-        raise SetupError(f"{condition.name} can not run here: {reason}", "see: dfbench list degradations")
-    return condition
-
-
 @dataclass(frozen=True)
 class ShardDegrader:
-    """Makes the rows of a shard under a condition.
+    """Make the rows of a shard under a condition.
 
     Attributes:
         degrader: the condition and what it needs.
-        extras: groups of optional columns that are carried over.
-        patches: whether the shard holds patches, which can spare reading the media.
+        extras: groups of optional columns that are copied.
+        patches: whether the shard holds patches, which can make reading the media unnecessary.
     """
 
     degrader: Degrader
@@ -62,31 +47,32 @@ class ShardDegrader:
                 yield {name: row[name] for name in kept}
 
 
+@renamed_keywords(jobs="workers")
 def degrade(
     manifest: Manifest | str | Path,
     condition: str | Condition,
     out: str | Path,
     *,
     root: str | Path | None = None,
-    jobs: int | None = None,
+    workers: int | None = None,
     quiet: bool = False,
 ) -> Manifest:
-    """Make a copy of a manifest with all crops under a condition; finished shards are kept over kills.
+    """Copy a manifest with all crops under a condition; finished shards survive a kill.
 
-    Rows, statuses, faces and geometry stay; the crops' pixels and hashes are new. Patches are left out, since they
-    would not be degraded.
+    Rows, statuses, faces and geometry stay the same; the pixels and hashes of the crops are new. Patches are not
+    copied, since they would not be degraded.
 
     Args:
         manifest: a manifest, or its folder.
         condition: for example ``jpeg:q=60``, ``mean:k=5@source`` or ``h264:crf=40@clip``.
         out: folder of the new manifest.
         root: the data set's tree, for conditions that act before cropping; default: the configuration.
-        jobs: worker processes; default: one a core.
+        workers: worker processes; default: one per CPU core.
         quiet: no progress bar.
 
     Raises:
         UsageError: the condition is not well formed, or ``out`` holds another manifest.
-        DataError: the manifest is damaged, or its media are needed and not there.
+        DataError: the manifest is damaged, or its media are needed and not found.
         SetupError: an encoder is missing, the disk is full, or another run is at work in ``out``.
     """
     chosen = check_condition(condition)
@@ -103,4 +89,4 @@ def degrade(
         changes={"condition": chosen.name},
         make_rows=ShardDegrader(make_degrader(source, chosen, info.sizes, root), extras, "patch" in info.extras),
     )
-    return derive(source, out, how, jobs, quiet)
+    return derive(source, out, how, workers, quiet)

@@ -1,4 +1,4 @@
-"""A manifest made from another one, shard by shard, without looking for a face again."""
+"""Make a manifest from another one, shard by shard, without detecting faces again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dfbench.errors import DataError, UsageError
 from dfbench.manifest.info import read_info, write_info
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.shards import Stamp, open_shard, read_stamp, sha256_of, write_shard
-from dfbench.preparation.execution.engine import job_count
+from dfbench.preparation.execution.engine import worker_count
 from dfbench.preparation.execution.finalize import finished
 from dfbench.preparation.execution.output_folder import check_folder, clear_temporary, locked, remove_stale_shards
 from dfbench.preparation.extraction.rows import Row
@@ -23,7 +23,7 @@ from dfbench.progress import progress
 from dfbench.schema.manifest import ShardInfo
 
 MakeRows = Callable[[Path], Iterator[Row]]
-"""Shard of the manifest at hand -> the rows of the shard to make; goes to worker processes."""
+"""Shard of the source manifest -> rows of the new shard; called in worker processes."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Derivation:
     """How a manifest is made from another.
 
     Attributes:
-        title: what the progress bar calls it.
-        recipe: of the manifest to make; names the one at hand by its content.
-        sizes: crop sizes in pixels, rising.
+        title: of the progress bar.
+        recipe: of the new manifest; it identifies the source manifest by its content.
+        sizes: crop sizes in pixels, in rising order.
         extras: groups of optional columns.
         changes: further fields of ``manifest.json``.
         make_rows: makes the rows of a shard.
-        at_end: fields of ``manifest.json`` that are known when all shards are there.
+        at_end: fields of ``manifest.json`` that are known when all shards are finished.
     """
 
     title: str
@@ -62,29 +62,29 @@ class ShardCopy:
 
 
 def derive(
-    source: Manifest, out: str | Path, how: Derivation, jobs: int | None = None, quiet: bool = False
+    source: Manifest, out: str | Path, how: Derivation, workers: int | None = None, quiet: bool = False
 ) -> Manifest:
-    """Make a manifest from another; finished shards are kept over kills, and the same bytes come out in any order.
+    """Make a manifest from another. Finished shards survive a kill; the bytes do not depend on the order of the work.
 
     Raises:
-        UsageError: ``out`` is the folder of the manifest at hand, or holds another one.
-        DataError: the manifest at hand is damaged.
+        UsageError: ``out`` is the folder of the source manifest, or holds another one.
+        DataError: the source manifest is damaged.
         SetupError: the disk is full, or another run is at work in ``out``.
     """
     folder = Path(out).expanduser()
     if folder.resolve() == source.path.resolve():
-        raise UsageError("a manifest can not be made from itself in its own folder", "give --out DIR")
-    workers = job_count(jobs)
+        raise UsageError("the output folder is the folder of the source manifest", "give --out DIR")
+    count = worker_count(workers)
     with locked(folder):
         check_folder(folder, how.recipe)
         clear_temporary(folder)
         try:
-            return _run(source, folder, how, workers, quiet)
+            return _run(source, folder, how, count, quiet)
         finally:
             clear_temporary(folder)
 
 
-def _run(source: Manifest, out: Path, how: Derivation, jobs: int, quiet: bool) -> Manifest:
+def _run(source: Manifest, out: Path, how: Derivation, workers: int, quiet: bool) -> Manifest:
     versions = merged([source.info.versions, pixel_versions()])
     digest = canonical_hash(how.recipe)
     tasks = [
@@ -117,24 +117,24 @@ def _run(source: Manifest, out: Path, how: Derivation, jobs: int, quiet: bool) -
     write_info(out, info)
     remove_stale_shards(out, {task.target.name for task in tasks})
     with progress(how.title, len(tasks), "shards", len(tasks) - len(todo), quiet) as advance:
-        for _ in _done(todo, jobs):
+        for _ in _done(todo, workers):
             advance(1)
     shards = [ShardInfo(file=t.target.name, sha256=sha256_of(t.target), rows=_rows_in(t.target)) for t in tasks]
     write_info(out, finished(info.model_copy(update=dict(how.at_end())), out, shards))
     return open_manifest(out)
 
 
-def _done(tasks: Sequence[ShardCopy], jobs: int) -> Iterator[Path]:
-    if jobs == 1 or len(tasks) < 2:
+def _done(tasks: Sequence[ShardCopy], workers: int) -> Iterator[Path]:
+    if workers == 1 or len(tasks) < 2:
         yield from map(make_shard, tasks)
         return
     with parallel_config(backend="loky", inner_max_num_threads=1):
-        run = Parallel(n_jobs=jobs, batch_size=1, pre_dispatch=jobs, return_as="generator_unordered")
+        run = Parallel(n_jobs=workers, batch_size=1, pre_dispatch=workers, return_as="generator_unordered")
         yield from run(delayed(make_shard)(task) for task in tasks)
 
 
 def make_shard(task: ShardCopy) -> Path:
-    """Make one shard and return its file: the same bytes in whatever process and order it runs."""
+    """Make one shard and return its file; the bytes do not depend on the process or the order of the work."""
     write_shard(task.target, task.make_rows(task.source), task.sizes, task.stamp, task.extras)
     return task.target
 

@@ -1,4 +1,4 @@
-"""Join the parts that array jobs made into one manifest, the same as a single run would have made."""
+"""Join the parts that array jobs made into one manifest, identical to that of a single run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dfbench.schema.manifest import ShardInfo
 
 
 @dataclass(frozen=True)
-class _Piece:
+class _FoundPart:
     """A part and the folder that holds it."""
 
     folder: Path
@@ -29,115 +29,116 @@ class _Piece:
 
     @property
     def name(self) -> str:
-        return f"{self.info.portion} in {self.folder}"
+        return f"{self.info.array_part} in {self.folder}"
 
     def command(self, number: int | None = None) -> str:
-        """The command that makes this part, or another one of the same manifest."""
+        """The command that prepares this part, or another part of the same manifest."""
         wanted = self.info.number if number is None else number
         out = str(self.folder) if number is None else "DIR"
-        return f"dfbench prepare {self.info.manifest.dataset} ... --shards {wanted}/{self.info.of} --out {out}"
+        return f"dfbench prepare {self.info.manifest.dataset} ... --array {wanted}/{self.info.of} --out {out}"
 
 
 def merge(folders: Sequence[str | Path], out: str | Path | None = None, quiet: bool = False) -> Manifest:
     """Join all parts of a manifest.
 
-    Shards are linked where the file system can, else copied; the parts stay as they are unless they lie in ``out``.
+    Shards are linked where the file system can, else copied; the parts stay as they are unless they are in ``out``.
 
     Args:
-        folders: where the parts lie, one or several in each.
-        out: the manifest's folder; may be left away if all parts lie in one folder, and is that folder then.
+        folders: where the parts are, one or several in each.
+        out: the manifest's folder; default: the folder of the parts, where they share one.
         quiet: no progress bar.
 
     Raises:
-        UsageError: no folder to write to was given, or the parts were made by different recipes.
+        UsageError: no output folder was given, or the parts have different recipes.
         DataError: a part is missing, given twice or unfinished, belongs to another plan, or lacks a shard file.
-        SetupError: the manifest can not be written.
+        SetupError: the manifest cannot be written.
     """
-    places = list(dict.fromkeys(Path(folder).expanduser().resolve() for folder in folders))
-    target = _target(places, out)
-    pieces = _pieces(places)
-    _check(pieces)
-    check_folder(target, pieces[0].info.manifest.recipe)
+    sources = list(dict.fromkeys(Path(folder).expanduser().resolve() for folder in folders))
+    target = _target(sources, out)
+    parts = _find_parts(sources)
+    _check(parts)
+    check_folder(target, parts[0].info.manifest.recipe)
     with locked(target):
         clear_temporary(target)
         try:
-            return _join(pieces, target, quiet)
+            return _join(parts, target, quiet)
         finally:
             clear_temporary(target)
 
 
-def _target(places: Sequence[Path], out: str | Path | None) -> Path:
-    if not places:
+def _target(sources: Sequence[Path], out: str | Path | None) -> Path:
+    if not sources:
         raise UsageError("no folder was given", "dfbench merge DIR... --out DIR")
     if out is not None:
         return Path(out).expanduser().resolve()
-    if len(places) > 1:
-        raise UsageError("parts of several folders need a folder to be joined in", "give --out DIR")
-    return places[0]
+    if len(sources) > 1:
+        raise UsageError("parts in several folders need an output folder", "give --out DIR")
+    return sources[0]
 
 
-def _pieces(places: Sequence[Path]) -> list[_Piece]:
-    pieces = []
-    for place in places:
-        files = part_files(place)
+def _find_parts(sources: Sequence[Path]) -> list[_FoundPart]:
+    parts = []
+    for folder in sources:
+        files = part_files(folder)
         if not files:
-            what = "is not a folder" if not place.is_dir() else "holds no part of a manifest"
+            what = "is not a folder" if not folder.is_dir() else "holds no part of a manifest"
             raise DataError(
-                f"{place} {what}", "make the parts first: dfbench prepare DATASET ... --shards I/N --out DIR"
+                f"{folder} {what}", "prepare the parts first: dfbench prepare DATASET ... --array I/N --out DIR"
             )
-        pieces += [_Piece(place, read_part(file)) for file in files]
-    return sorted(pieces, key=lambda piece: (piece.info.number, piece.name))
+        parts += [_FoundPart(folder, read_part(file)) for file in files]
+    return sorted(parts, key=lambda part: (part.info.number, part.name))
 
 
-def _check(pieces: Sequence[_Piece]) -> None:
-    first = pieces[0]
-    for piece in pieces[1:]:
-        mine, theirs = first.info, piece.info
+def _check(parts: Sequence[_FoundPart]) -> None:
+    first = parts[0]
+    for part in parts[1:]:
+        mine, theirs = first.info, part.info
         if mine.manifest.recipe_hash != theirs.manifest.recipe_hash:
-            differ = ", ".join(differences(mine.manifest.recipe, theirs.manifest.recipe))
+            changed = ", ".join(differences(mine.manifest.recipe, theirs.manifest.recipe))
             raise UsageError(
-                f"{piece.name} was made by another recipe than {first.name} (it differs in: {differ})",
-                f"make it with the same options: {piece.command()}",
+                f"{part.name} has another recipe than {first.name} ({mine.number} -> {theirs.number}: {changed})",
+                f"prepare it with the same options: {part.command()}",
             )
         if mine.of != theirs.of:
+            again = part.command(1).replace(f"1/{theirs.of}", f"I/{mine.of}")
             raise DataError(
-                f"{piece.name} and {first.name} are parts of different divisions",
-                f"merge parts of one N; or make it again: {piece.command(1).replace(f'1/{theirs.of}', f'I/{mine.of}')}",
+                f"{part.name} and {first.name} do not have the same number of parts",
+                f"merge parts with the same N, or prepare it again: {again}",
             )
         if (mine.plan, mine.plan_shards) != (theirs.plan, theirs.plan_shards):
             raise DataError(
-                f"{piece.name} belongs to another plan than {first.name}: the data set's tree was not the same",
-                f"bring the trees in line and run again: {first.command()}, then {piece.command()}",
+                f"{part.name} belongs to another plan than {first.name}: the data set's trees were not the same",
+                f"make the trees identical and rerun: {first.command()}, then {part.command()}",
             )
-    seen: dict[int, _Piece] = {}
-    for piece in pieces:
-        twin = seen.setdefault(piece.info.number, piece)
-        if twin is not piece:
+    seen: dict[int, _FoundPart] = {}
+    for part in parts:
+        twin = seen.setdefault(part.info.number, part)
+        if twin is not part:
             raise DataError(
-                f"{piece.info.portion} is given twice: {twin.folder} and {piece.folder}", "give one of them"
+                f"{part.info.array_part} is given twice: {twin.folder} and {part.folder}", "give one of them"
             )
     lacking = [n for n in range(1, first.info.of + 1) if n not in seen]
     if lacking:
         names = ", ".join(map(str, lacking[:10])) + (", ..." if len(lacking) > 10 else "")
         raise DataError(
-            f"of {first.info.of} parts, {len(lacking)} are missing: {names}",
-            f"make them: {first.command(lacking[0])}",
+            f"{len(lacking)} of {first.info.of} parts are missing: {names}",
+            f"prepare them: {first.command(lacking[0])}",
         )
-    for piece in pieces:
-        _check_whole(piece)
+    for part in parts:
+        _check_whole(part)
 
 
-def _check_whole(piece: _Piece) -> None:
-    hint = f"run its command again, it goes on from there: {piece.command()}"
-    if not piece.info.manifest.complete:
-        raise DataError(f"{piece.name} is not finished", hint)
-    portion, held = piece.info.portion, {shard.file for shard in piece.info.manifest.shards}
-    planned = {f"shard-{n:05d}.parquet" for n in range(portion.number - 1, piece.info.plan_shards, portion.of)}
+def _check_whole(part: _FoundPart) -> None:
+    hint = f"rerun its command to resume: {part.command()}"
+    if not part.info.manifest.complete:
+        raise DataError(f"{part.name} is not finished", hint)
+    held = {shard.file for shard in part.info.manifest.shards}
+    planned = {f"shard-{n:05d}.parquet" for n in range(part.info.number - 1, part.info.plan_shards, part.info.of)}
     if held != planned:
-        raise DataError(f"{piece.name} does not hold the shards of its part: {_some(held ^ planned)}", hint)
-    gone = [file for file in sorted(held) if not (piece.folder / file).is_file()]
+        raise DataError(f"{part.name} does not hold exactly the shards of its part: {_some(held ^ planned)}", hint)
+    gone = [file for file in sorted(held) if not (part.folder / file).is_file()]
     if gone:
-        raise DataError(f"{piece.name} lacks {len(gone)} of its shard files: {_some(gone)}", hint)
+        raise DataError(f"{part.name} lacks {len(gone)} of its shard files: {_some(gone)}", hint)
 
 
 def _some(files: set[str] | list[str]) -> str:
@@ -145,28 +146,28 @@ def _some(files: set[str] | list[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def _join(pieces: Sequence[_Piece], out: Path, quiet: bool) -> Manifest:
-    work = sorted(((s, piece) for piece in pieces for s in piece.info.manifest.shards), key=lambda pair: pair[0].file)
+def _join(parts: Sequence[_FoundPart], out: Path, quiet: bool) -> Manifest:
+    work = sorted(((s, part) for part in parts for s in part.info.manifest.shards), key=lambda pair: pair[0].file)
     shards = [shard for shard, _ in work]
     with progress("merge", len(work), "shards", quiet=quiet) as advance:
-        for shard, piece in work:
-            _bring(shard, piece, out)
+        for shard, part in work:
+            _bring(shard, part, out)
             advance()
     remove_stale_shards(out, {shard.file for shard in shards})
-    base = pieces[0].info.manifest.model_copy(update={"name": out.resolve().name, "complete": False})
+    base = parts[0].info.manifest.model_copy(update={"name": out.resolve().name, "complete": False})
     write_info(out, finished(base, out, shards))
     for file in part_files(out):  # what they described is in manifest.json now
         file.unlink(missing_ok=True)
     return open_manifest(out)
 
 
-def _bring(shard: ShardInfo, piece: _Piece, out: Path) -> None:
-    source, target = piece.folder / shard.file, out / shard.file
+def _bring(shard: ShardInfo, part: _FoundPart, out: Path) -> None:
+    source, target = part.folder / shard.file, out / shard.file
     stamp = read_stamp(source)
-    if stamp is None or stamp.recipe_hash != piece.info.manifest.recipe_hash or sha256_of(source) != shard.sha256:
+    if stamp is None or stamp.recipe_hash != part.info.manifest.recipe_hash or sha256_of(source) != shard.sha256:
         raise DataError(
-            f"{shard.file} of {piece.name} is damaged: it is not the file that was made",
-            f"delete it and run again: {piece.command()}",
+            f"{shard.file} of {part.name} is damaged: its hash is not the recorded one",
+            f"delete it and rerun: {part.command()}",
         )
     if source == target or (target.is_file() and sha256_of(target) == shard.sha256):
         return
@@ -179,8 +180,8 @@ def _bring(shard: ShardInfo, piece: _Piece, out: Path) -> None:
         temporary.replace(target)
     except OSError as error:
         raise SetupError(
-            f"{target} could not be written: {error.strerror or error}",
-            "free some space or mend the permissions, then run the same command again",
+            f"{target} cannot be written: {error.strerror or error}",
+            "free some space or fix the permissions, then rerun the same command",
         ) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""``recrop``: a manifest with patches becomes one with other crops, without the videos."""
+"""``recrop``: make a manifest with other crops from the patches of a manifest, without the videos."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dfbench.deprecation import renamed_keywords
 from dfbench.errors import DataError
 from dfbench.faces.crops import crop_region, source_rectangle
 from dfbench.faces.profile_match import served_profile
@@ -24,7 +25,7 @@ from dfbench.preparation.extraction.rows import Row
 from dfbench.preparation.planning.request import check_sizes
 from dfbench.schema.manifest import MANIFEST, extra_columns
 
-VERSION = 1  # raised when the same patches would give other crops
+VERSION = 1  # increased when the same patches would give other crops
 BATCH = 32  # rows in memory at a time: a patch of a large face is some megabytes
 
 _PLAIN = [column.name for column in MANIFEST.columns]
@@ -33,12 +34,12 @@ _GEOMETRY = ["sample_id", "status", "width", "height", "face_score", "box", "lan
 
 @dataclass(frozen=True)
 class Recropper:
-    """Makes the rows of a shard from one with patches.
+    """Make the rows of a shard from one with patches.
 
     Attributes:
         profile: name of the crop profile.
-        sizes: crop sizes in pixels, rising.
-        extras: groups of optional columns that are carried over.
+        sizes: crop sizes in pixels, in rising order.
+        extras: groups of optional columns that are copied.
     """
 
     profile: str
@@ -56,28 +57,29 @@ class Recropper:
                 yield kept | _crops(row, profile, self.sizes) if row["status"] == "ok" else kept
 
 
+@renamed_keywords(jobs="workers")
 def recrop(
     manifest: Manifest | str | Path,
     out: str | Path,
     *,
     profile: str | None = None,
     sizes: Sequence[int] | None = None,
-    jobs: int | None = None,
+    workers: int | None = None,
     quiet: bool = False,
 ) -> Manifest:
-    """Cut new crops out of a manifest's patches.
+    """Make new crops from the patches of a manifest.
 
-    Every row stays, with its status and its face; crops, matrix and scale are made anew, and are those that ``prepare``
-    would have made wherever the patch covers them. Where it does not, its border goes on, and
-    ``manifest.json`` counts such rows. Finished shards are kept over kills.
+    Every row stays, with its status and its face; crops, matrix and scale are new, and are those that ``prepare`` would
+    have made wherever the patch covers them. Where it does not, the border of the patch is replicated, and
+    ``manifest.json`` counts such rows. Finished shards survive a kill.
 
     Args:
         manifest: a manifest prepared with patches, or its folder.
         out: folder of the new manifest.
-        profile: crop profile; default: the manifest's. A peer's profile whose face detector did not find these faces
-            is approximate, and its name ends in ``~``.
-        sizes: crop sizes in pixels; default: those usual with the profile.
-        jobs: worker processes; default: one a core.
+        profile: crop profile; default: the manifest's. A profile of another project is approximate, and its
+            name ends in ``~``, where these faces were not found by its own face detector.
+        sizes: crop sizes in pixels; default: the default sizes of the profile.
+        workers: worker processes; default: one per CPU core.
         quiet: no progress bar.
 
     Raises:
@@ -94,7 +96,7 @@ def recrop(
         )
     name = served_profile(profile or info.profile, info.profile, info.face_detector)
     wanted = check_sizes(sizes or get_profile(name).default_sizes)
-    # Masks were cut from videos that are not needed here.
+    # Masks are crops of videos, which are not read here.
     extras = tuple(group for group in info.extras if group not in ("patch", "masks"))
     recipe = _recipe(source, name, wanted)
     how = Derivation(
@@ -106,7 +108,7 @@ def recrop(
         make_rows=Recropper(name, wanted, extras),
         at_end=lambda: {"recrop": recipe["recrop"] | {"uncovered": _uncovered(source, get_profile(name), wanted)}},
     )
-    return derive(source, out, how, jobs, quiet)
+    return derive(source, out, how, workers, quiet)
 
 
 def _recipe(source: Manifest, profile: str, sizes: tuple[int, ...]) -> dict[str, Any]:
@@ -117,16 +119,18 @@ def _recipe(source: Manifest, profile: str, sizes: tuple[int, ...]) -> dict[str,
 
 def _crops(row: Row, profile: CropProfile, sizes: tuple[int, ...]) -> Row:
     if row["patch"] is None or row["box"] is None:
-        raise DataError(f"{row['sample_id']} has no patch: it was a ready-made crop", "prepare it at the sizes wanted")
+        raise DataError(
+            f"{row['sample_id']} has no patch: it was a ready-made crop", "prepare it at the sizes you need"
+        )
     width, height = row["width"], row["height"]
     x1, y1, x2, y2 = row["patch_box"]
     patch = region(decode_image(row["patch"]["bytes"]), (x1, y1, x2, y2), width, height)
     out: Row = {}
     for size in sizes:
         matrix = profile.matrix(face_of(row), size, width, height)
-        picture, _ = crop_region(patch, matrix, size, profile.resampling)
-        out[f"crop_{size}"] = {"bytes": encode_png(picture), "path": None}
-        out[f"sha256_{size}"] = pixel_hash(picture)
+        image, _ = crop_region(patch, matrix, size, profile.resampling)
+        out[f"crop_{size}"] = {"bytes": encode_png(image), "path": None}
+        out[f"sha256_{size}"] = pixel_hash(image)
         out["matrix"] = matrix.astype(np.float32).reshape(-1)
         out["scale"] = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     return out

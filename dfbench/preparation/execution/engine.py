@@ -18,35 +18,35 @@ ENGINES = ("local", "dask", "ray", "inline")
 OnDone = Callable[[Done], None]
 
 
-def job_count(jobs: int | None) -> int:
-    """Worker processes to use: as given, else one a usable core.
+def worker_count(workers: int | None) -> int:
+    """Worker processes to use: as given, else one per usable CPU core.
 
     Raises:
         UsageError: fewer than one.
     """
-    if jobs is None:
+    if workers is None:
         usable = getattr(os, "sched_getaffinity", None)
         return len(usable(0)) if usable is not None else os.cpu_count() or 1
-    if jobs < 1:
-        raise UsageError(f"--jobs must be at least 1, not {jobs}")
-    return jobs
+    if workers < 1:
+        raise UsageError(f"--workers must be at least 1, not {workers}")
+    return workers
 
 
-def check_engine(engine: str | None, address: str | None, jobs: int | None) -> str:
-    """The engine to use: as given; else processes of this machine, and this process for one job.
+def check_engine(engine: str | None, address: str | None, workers: int | None) -> str:
+    """The engine to use: as given; else processes of this machine, and this process for one worker.
 
     Raises:
         UsageError: an unknown name, or an address for an engine that has none.
         SetupError: its packages are not installed.
     """
     if engine is None:
-        engine = "inline" if jobs == 1 else "local"
+        engine = "inline" if workers == 1 else "local"
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
     if address is not None and engine not in ("dask", "ray"):
-        raise UsageError("--address goes with --engine dask or ray", "leave it away to work on this machine")
-    if engine == "inline" and jobs not in (None, 1):
-        raise UsageError("--engine inline works in one process", "leave --jobs away, or use --engine local")
+        raise UsageError("--address goes with --engine dask or ray", "drop it to work on this machine")
+    if engine == "inline" and workers not in (None, 1):
+        raise UsageError("--engine inline works in one process", "drop --workers, or use --engine local")
     require(engine)
     return engine
 
@@ -92,7 +92,7 @@ def _results(
         for task in tasks:
             yield inline(work, task)
     elif engine == "local":
-        count = min(job_count(jobs), len(tasks))
+        count = min(worker_count(jobs), len(tasks))
         with crew(count) as lend:
 
             def run(task: ShardTask) -> Done:
@@ -102,10 +102,10 @@ def _results(
             pool = Parallel(n_jobs=count, backend="threading", batch_size=1, return_as="generator_unordered")
             yield from pool(delayed(run)(task) for task in tasks)
     elif engine == "dask":
-        with dask_backend(address, job_count(jobs)) as arguments, parallel_config(**arguments):
+        with dask_backend(address, worker_count(jobs)) as arguments, parallel_config(**arguments):
             pool = Parallel(batch_size=1, return_as="generator_unordered")
             yield from pool(delayed(on_cluster)(work, task) for task in tasks)
     else:
         # Its backend gives results only when all are there.
-        with ray_backend(address, job_count(jobs)) as arguments, parallel_config(**arguments):
+        with ray_backend(address, worker_count(jobs)) as arguments, parallel_config(**arguments):
             yield from Parallel(batch_size=1)(delayed(on_cluster)(work, task) for task in tasks)

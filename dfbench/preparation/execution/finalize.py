@@ -15,7 +15,7 @@ from dfbench.manifest.info import content_hash
 from dfbench.manifest.shards import read_shard, read_stamp
 from dfbench.manifest.summary import count_rows
 from dfbench.preparation.extraction.shared_geometry import count_groups
-from dfbench.preparation.planning.recipe import Recipe, rule_in
+from dfbench.preparation.planning.recipe import PreparationRecipe, rule_in
 from dfbench.preparation.planning.sampling import shortfall
 from dfbench.preparation.versions import merged, pixel_versions
 from dfbench.schema.manifest import MANIFEST, ManifestInfo, ShardInfo
@@ -24,7 +24,7 @@ _COUNTED = ["split", "label", "status"]
 _OF_CLIPS = ["split", "label", "subset", "manipulation", "scene_group", "media_id", "geometry_from", "face_index"]
 
 
-def describe(recipe: Recipe, scan: Scan, out: Path) -> ManifestInfo:
+def describe(recipe: PreparationRecipe, scan: Scan, out: Path) -> ManifestInfo:
     """An unfinished description, by which a folder says what it is going to be."""
     return ManifestInfo(
         name=out.resolve().name,

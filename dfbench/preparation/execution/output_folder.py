@@ -14,7 +14,7 @@ from typing import IO, Any, NoReturn
 from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.manifest.info import MANIFEST_FILE, read_info
 from dfbench.manifest.shards import TEMPORARY
-from dfbench.preparation.planning.job_array import Portion, part_files, read_part
+from dfbench.preparation.planning.job_array import ArrayPart, part_files, read_part
 from dfbench.preparation.planning.recipe import canonical_hash, differences
 from dfbench.schema.manifest import ManifestInfo
 
@@ -50,9 +50,9 @@ def check_folder(out: Path, recipe: Mapping[str, Any]) -> None:
             "give --out DIR with an empty or new folder",
         )
     if info is not None and info.recipe_hash != canonical_hash(recipe):
-        differ = ", ".join(differences(recipe, info.recipe))
+        changed = ", ".join(differences(info.recipe, recipe))
         raise UsageError(
-            f"{out} holds a manifest made by another recipe (it differs in: {differ})",
+            f"{out} holds a manifest with another recipe (old -> new: {changed})",
             f"give --out DIR for a second manifest, or delete {out} first",
         )
 
@@ -86,23 +86,23 @@ def clear_temporary(out: Path, numbers: Collection[int] | None = None) -> None:
             path.unlink(missing_ok=True)
 
 
-def remove_stale_shards(out: Path, keep: Collection[str], portion: Portion | None = None) -> None:
-    """Remove shard files that the plan does not have; with a portion, only those that would be its own."""
+def remove_stale_shards(out: Path, keep: Collection[str], array_part: ArrayPart | None = None) -> None:
+    """Remove shard files that the plan does not have; with a array_part, only those that would be its own."""
     for path in out.iterdir():
         match = _SHARD.match(path.name)
         if match is None or path.name in keep:
             continue
-        if portion is None or int(match[1]) % portion.of == portion.number - 1:
+        if array_part is None or int(match[1]) % array_part.of == array_part.number - 1:
             path.unlink(missing_ok=True)
 
 
 @contextmanager
-def locked(out: Path, portion: Portion | None = None) -> Iterator[None]:
+def locked(out: Path, array_part: ArrayPart | None = None) -> Iterator[None]:
     """Hold the folder's lock. The system frees it when its process dies, so a killed run leaves no lock behind.
 
     Args:
         out: the folder, made if need be.
-        portion: hold only the lock of this part: other parts may be at work in the folder, a whole run may not.
+        array_part: hold only the lock of this part: other parts may be at work in the folder, a whole run may not.
 
     Raises:
         SetupError: another ``prepare`` is at work there, or the folder can not be written.
@@ -112,11 +112,11 @@ def locked(out: Path, portion: Portion | None = None) -> Iterator[None]:
     except OSError as error:
         raise SetupError(f"{out} can not be made: {error.strerror}", "choose another folder with --out DIR") from error
     with ExitStack() as stack:
-        if portion is None:
+        if array_part is None:
             stack.enter_context(_held(out / LOCK_FILE, out))
         else:
             stack.enter_context(_held(out / LOCK_FILE, out, shared=True))
-            stack.enter_context(_held(out / f"{LOCK_FILE}-{portion.slug}", out))
+            stack.enter_context(_held(out / f"{LOCK_FILE}-{array_part.slug}", out))
         yield
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from dfbench.datasets.adapter import Scan
 from dfbench.errors import DataError, DfbenchError, SetupError, UsageError
 from dfbench.manifest.info import MANIFEST_FILE, PART_FILES, read_info, write_info
 from dfbench.manifest.manifest import Manifest, open_manifest
@@ -23,8 +22,9 @@ from dfbench.preparation.execution.output_folder import check_folder, clear_temp
 from dfbench.preparation.execution.retry import Done
 from dfbench.preparation.execution.shard_progress import watched
 from dfbench.preparation.execution.shard_worker import ShardTask, run_shard
-from dfbench.preparation.planning.job_array import PartInfo, Portion, part_files, plan_hash, read_part, write_part
-from dfbench.preparation.planning.recipe import Recipe
+from dfbench.preparation.planning.job_array import ArrayPart, PartInfo, part_files, plan_hash, read_part, write_part
+from dfbench.preparation.planning.recipe import PreparationRecipe
+from dfbench.preparation.planning.shard_plan import ShardPlan
 from dfbench.preparation.planning.sharding import Shard
 from dfbench.preparation.versions import pixel_versions
 from dfbench.progress import progress
@@ -32,94 +32,78 @@ from dfbench.schema.manifest import ManifestInfo, ShardInfo
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a run is going to do.
-
-    Attributes:
-        recipe: what decides rows and pixels.
-        root: the data set's tree.
-        scan: what lies there, within the recipe.
-        shards: the work.
-    """
-
-    recipe: Recipe
-    root: Path
-    scan: Scan
-    shards: tuple[Shard, ...]
-
-
-@dataclass(frozen=True)
 class Workers:
     """Who does the work; changes no byte of the result.
 
     Attributes:
-        jobs: how many; None: one a core.
+        count: how many; None: one per CPU core.
         engine: see :data:`dfbench.preparation.execution.engine.ENGINES`.
         address: of a cluster's scheduler.
     """
 
-    jobs: int | None = None
+    count: int | None = None
     engine: str = "local"
     address: str | None = None
 
 
 def run_plan(
-    plan: Plan, out: Path, jobs: int | Workers = 1, quiet: bool = False, portion: Portion | None = None
+    plan: ShardPlan, out: Path, workers: int | Workers = 1, quiet: bool = False, array_part: ArrayPart | None = None
 ) -> Manifest:
     """Make what is not yet made of a plan, and finish the manifest.
 
     Args:
-        plan: from :func:`dfbench.preparation.prepare.make_plan`.
+        plan: from :func:`dfbench.preparation.planning.shard_plan.plan_shards`.
         out: the manifest's folder.
-        jobs: worker processes, or a full description of the workers; 1 works in this process.
+        workers: worker processes, or a full description of the workers; 1 works in this process.
         quiet: no progress bar.
-        portion: make only this part. Its manifest has these shards alone and can not be opened from the folder:
+        array_part: make only this part. Its manifest has these shards alone and can not be opened from the folder:
             ``dfbench merge`` makes one of all parts.
     """
-    workers = jobs if isinstance(jobs, Workers) else Workers(jobs, "inline" if jobs == 1 else "local")
-    mine = [s for s in plan.shards if portion is None or portion.takes(s)]
-    numbers = None if portion is None else {s.number for s in mine}
-    with locked(out, portion):
+    if isinstance(workers, int):
+        workers = Workers(workers, "inline" if workers == 1 else "local")
+    mine = [s for s in plan.shards if array_part is None or array_part.takes(s)]
+    numbers = None if array_part is None else {s.number for s in mine}
+    with locked(out, array_part):
         check_folder(out, plan.recipe.to_json())
-        _check_kind(out, portion)
+        _check_kind(out, array_part)
         clear_temporary(out, numbers)
         try:
-            return _run(plan, mine, out, workers, quiet, portion)
+            return _run(plan, mine, out, workers, quiet, array_part)
         finally:
             clear_temporary(out, numbers)
 
 
-def finished_shards(plan: Plan, out: Path) -> tuple[Shard, ...]:
+def finished_shards(plan: ShardPlan, out: Path) -> tuple[Shard, ...]:
     """The shards of a plan that lie in the folder, made by its recipe."""
     return tuple(shard for shard in plan.shards if _is_finished(out, shard, plan.recipe))
 
 
-def _check_kind(out: Path, portion: Portion | None) -> None:
-    if portion is None:
+def _check_kind(out: Path, array_part: ArrayPart | None) -> None:
+    if array_part is None:
         return
     if (out / MANIFEST_FILE).is_file():
-        raise UsageError(f"{out} holds a whole manifest, not parts of one", "give --out DIR, or leave --shards away")
-    other = [file.name for file in part_files(out) if not file.name.endswith(f"-of-{portion.of}.json")]
+        raise UsageError(f"{out} holds a whole manifest, not parts of one", "give --out DIR, or drop --array")
+    other = [file.name for file in part_files(out) if not file.name.endswith(f"-of-{array_part.of}.json")]
     if other:
         raise UsageError(
             f"{out} holds parts of another division: {', '.join(other[:3])}",
-            f"use its N, or give --out DIR for {portion.option}",
+            f"use its N, or give --out DIR for {array_part.option}",
         )
 
 
 def _run(
-    plan: Plan, mine: Sequence[Shard], out: Path, workers: Workers, quiet: bool, portion: Portion | None
+    plan: ShardPlan, mine: Sequence[Shard], out: Path, workers: Workers, quiet: bool, array_part: ArrayPart | None
 ) -> Manifest:
     done = [shard for shard in mine if _is_finished(out, shard, plan.recipe)]
-    known = _known_hashes(out, portion)
+    known = _known_hashes(out, array_part)
     names = {shard.file for shard in done}
     todo = [shard for shard in mine if shard.file not in names]
     if not todo and known is not None and set(known) == names:
-        return _open(out, plan, portion)
+        return _open(out, plan, array_part)
     info = describe(plan.recipe, plan.scan, out)
-    _write(out, info, plan, portion)
-    remove_stale_shards(out, {shard.file for shard in plan.shards}, portion)
-    log = Log(out / log_name(portion.slug if portion is not None else ""))
+    _write(out, info, plan, array_part)
+    remove_stale_shards(out, {shard.file for shard in plan.shards}, array_part)
+    log = Log(out / log_name(array_part.slug if array_part is not None else ""))
     begun = time.monotonic()
     log.write(
         "start",
@@ -138,16 +122,16 @@ def _run(
         raise
     kept = [_describe_shard(out, shard, known or {}) for shard in done]
     info = finished(info, out, sorted([*made, *kept], key=lambda s: s.file))
-    _write(out, info, plan, portion)
-    if portion is None:
+    _write(out, info, plan, array_part)
+    if array_part is None:
         for file in out.glob(PART_FILES):  # what they described is in manifest.json now
             file.unlink(missing_ok=True)
     log.write("end", seconds=round(time.monotonic() - begun, 3), rows=info.counts)
-    return _open(out, plan, portion)
+    return _open(out, plan, array_part)
 
 
 def _make(
-    plan: Plan,
+    plan: ShardPlan,
     todo: Sequence[Shard],
     done: Sequence[Shard],
     out: Path,
@@ -171,7 +155,7 @@ def _make(
 
     total = before + sum(clips.values())
     with progress(f"prepare {plan.recipe.dataset}", total, "clips", before, quiet) as advance, watched(out, advance):
-        results = run_tasks(run_shard, tasks, workers.jobs, workers.engine, workers.address, note)
+        results = run_tasks(run_shard, tasks, workers.count, workers.engine, workers.address, note)
     return [result.info for result in results]
 
 
@@ -181,33 +165,33 @@ def _log_end(log: Log, error: BaseException) -> None:
         log.write("stopped", reason=reason)
 
 
-def _write(out: Path, info: ManifestInfo, plan: Plan, portion: Portion | None) -> None:
-    if portion is None:
+def _write(out: Path, info: ManifestInfo, plan: ShardPlan, array_part: ArrayPart | None) -> None:
+    if array_part is None:
         write_info(out, info)
         return
     whole = plan_hash(plan.shards)
-    part = PartInfo(number=portion.number, of=portion.of, plan=whole, plan_shards=len(plan.shards), manifest=info)
+    part = PartInfo(number=array_part.number, of=array_part.of, plan=whole, plan_shards=len(plan.shards), manifest=info)
     write_part(out, part)
 
 
-def _open(out: Path, plan: Plan, portion: Portion | None) -> Manifest:
-    return open_manifest(out) if portion is None else Manifest(out, read_part(out / portion.file).manifest)
+def _open(out: Path, plan: ShardPlan, array_part: ArrayPart | None) -> Manifest:
+    return open_manifest(out) if array_part is None else Manifest(out, read_part(out / array_part.file).manifest)
 
 
-def _stamp(recipe: Recipe, shard: Shard, versions: dict[str, str]) -> Stamp:
+def _stamp(recipe: PreparationRecipe, shard: Shard, versions: dict[str, str]) -> Stamp:
     return Stamp(recipe_hash=recipe.hash, plan_hash=shard.hash, versions=versions)
 
 
-def _is_finished(out: Path, shard: Shard, recipe: Recipe) -> bool:
+def _is_finished(out: Path, shard: Shard, recipe: PreparationRecipe) -> bool:
     # Versions may differ: a finished shard is kept, and manifest.json names all versions that took part.
     stamp = read_stamp(out / shard.file)
     return stamp is not None and stamp == _stamp(recipe, shard, stamp.versions)
 
 
-def _known_hashes(out: Path, portion: Portion | None) -> dict[str, ShardInfo] | None:
+def _known_hashes(out: Path, array_part: ArrayPart | None) -> dict[str, ShardInfo] | None:
     # None: there is no finished description.
     try:
-        info = read_info(out) if portion is None else read_part(out / portion.file).manifest
+        info = read_info(out) if array_part is None else read_part(out / array_part.file).manifest
     except DataError:
         return None
     return {s.file: s for s in info.shards} if info.complete else None

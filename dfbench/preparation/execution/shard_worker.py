@@ -24,7 +24,7 @@ from dfbench.preparation.extraction.clip_faces import ExtractionSettings
 from dfbench.preparation.extraction.optional_columns import Extras
 from dfbench.preparation.extraction.rows import Row
 from dfbench.preparation.extraction.scene import Scene
-from dfbench.preparation.planning.recipe import Recipe
+from dfbench.preparation.planning.recipe import PreparationRecipe
 from dfbench.preparation.planning.sharding import Shard
 from dfbench.schema.manifest import ShardInfo
 
@@ -45,7 +45,7 @@ class ShardTask:
     shard: Shard
     root: Path
     out: Path
-    recipe: Recipe
+    recipe: PreparationRecipe
     stamp: Stamp
     given_up: frozenset[str] = frozenset()
 
@@ -94,7 +94,7 @@ def _rows(task: ShardTask) -> Iterator[Row]:
             yield from rows
 
 
-def _degrader(recipe: Recipe, root: Path) -> Degrader:
+def _degrader(recipe: PreparationRecipe, root: Path) -> Degrader:
     return Degrader(parse(recipe.degrade), recipe.profile, recipe.sizes, root, recipe.decoder)
 
 

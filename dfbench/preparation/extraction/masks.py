@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from dfbench.datasets.ffpp import find_mask
-from dfbench.errors import DfbenchError, UsageError
+from dfbench.errors import DfbenchError
 from dfbench.faces.crops import crop
 from dfbench.manifest.stored_geometry import face_of
 from dfbench.media.frames import Frame
@@ -16,31 +16,6 @@ from dfbench.media.reader import read
 from dfbench.preparation.extraction.clip_faces import Columns, ExtractionSettings
 from dfbench.preparation.extraction.rows import Row
 from dfbench.schema.media import FAKE, Media
-
-MASKED_SETS = ("ff++", "dfd")
-
-
-def check_masks(dataset: str, masks: bool) -> bool:
-    """Return ``masks``, whether mask columns are requested.
-
-    Raises:
-        UsageError: they are requested, and the data set has no mask videos.
-    """
-    if masks and dataset not in MASKED_SETS:
-        raise UsageError(
-            f"the data set {dataset!r} has no mask videos", f"drop --masks; {' and '.join(MASKED_SETS)} have them"
-        )
-    return masks
-
-
-def without_mask(media: Sequence[Media], root: Path, masks: bool) -> tuple[str, ...]:
-    """Return a warning about fakes without a mask video, if masks are requested."""
-    fakes = [m for m in media if m.label == FAKE] if masks else []
-    lacking = [m for m in fakes if find_mask(m, root) is None]
-    if not lacking:
-        return ()
-    example = lacking[0].media_id
-    return (f"{len(lacking)} of {len(fakes)} fakes have no mask video, for example {example}: their masks are null",)
 
 
 def with_masks(rows: Sequence[Row], media: Media, root: Path, settings: ExtractionSettings) -> list[Row]:

@@ -1,4 +1,4 @@
-"""From the options on faces to a crop profile, a face detector and a landmark provider, checked and fingerprinted."""
+"""From the options about faces to a crop profile, a face detector and a landmark provider, with fingerprints."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from dfbench.faces.profile_match import match_profile
 
 @dataclass(frozen=True)
 class FaceTools:
-    """What finds and cuts faces.
+    """What finds and crops faces.
 
     Attributes:
-        profile: crop profile; ends in ``~`` where its own face detector is not used.
+        profile: crop profile; ends in ``~`` where another face detector than its own is used.
         detector: the face detector, with paths of this machine.
         fingerprint: of the face detector.
         landmarks: name of the provider of dense landmarks; empty: none.
         landmarks_fingerprint: of the provider.
-        note: what to do for the exact profile, where it is not; else empty.
+        note: how to get the exact profile, where it is approximate; else empty.
     """
 
     profile: str
@@ -41,28 +41,28 @@ def resolve_faces(
     dlib_predictor: str | Path | None = None,
     landmarks: str | None = None,
 ) -> FaceTools:
-    """Settle what finds and cuts faces.
+    """Choose what finds and crops faces.
 
     Args:
-        profile: crop profile asked for.
-        face_detector: face detector asked for.
+        profile: requested crop profile.
+        face_detector: requested face detector.
         face_model: model pack for ``insightface``.
         device: ``cpu``, ``auto``, ``cuda`` or ``cuda:N``.
         dlib_predictor: landmark file for ``dlib``.
         landmarks: provider of dense landmarks.
 
     Raises:
-        UsageError: an unknown name, or options that exclude each other.
+        UsageError: an unknown name, or options that cannot be combined.
         SetupError: something is not installed, or a model file is missing or damaged.
     """
     if face_model is not None and face_detector != "insightface":
-        raise UsageError("a face model goes with the face detector insightface", "add --face-detector insightface")
-    asked = DetectorChoice(face_detector, None if face_model is None else str(face_model), device)
-    match = match_profile(profile, asked, dlib_predictor)
+        raise UsageError("--face-model requires the face detector insightface", "add --face-detector insightface")
+    requested = DetectorChoice(face_detector, None if face_model is None else str(face_model), device)
+    match = match_profile(profile, requested, dlib_predictor)
     choice = match.detector
     if landmarks and choice.name == "dlib":
         raise UsageError(
-            "the face detector dlib stores its own dense landmarks", "leave --landmarks away, or use another detector"
+            "the face detector dlib stores its own dense landmarks", "drop --landmarks, or use another face detector"
         )
     detector = build_face_detector(choice.name, threads=1, model=choice.model, device=choice.device)
     provider = build_landmark_provider(landmarks) if landmarks else None

@@ -1,4 +1,4 @@
-"""One of N disjoint parts of a plan's shards, for array jobs; and the file that describes a part's result."""
+"""Array jobs: one of N disjoint parts of the shards, and the file that describes a finished part."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _OPTION = re.compile(r"^([0-9]{1,6})/([0-9]{1,6})$")
 
 
 @dataclass(frozen=True)
-class Portion:
-    """Every N-th shard, from the I-th on.
+class ArrayPart:
+    """Part I of N: every N-th shard, beginning with the I-th.
 
     Attributes:
         number: I, from 1.
@@ -38,7 +38,7 @@ class Portion:
     @property
     def option(self) -> str:
         """The part as typed on the command line."""
-        return f"--shards {self.number}/{self.of}"
+        return f"--array {self.number}/{self.of}"
 
     @property
     def slug(self) -> str:
@@ -51,33 +51,33 @@ class Portion:
         return f"part-{self.slug}.json"
 
     def __str__(self) -> str:
-        """The part in sentences."""
+        """The part in messages."""
         return f"part {self.number} of {self.of}"
 
 
-def parse_portion(text: str) -> Portion:
+def parse_array_part(text: str) -> ArrayPart:
     """Read ``I/N``.
 
     Raises:
-        UsageError: it is not that, or I does not lie between 1 and N.
+        UsageError: the text has another form, or I is not between 1 and N.
 
-    >>> parse_portion("3/16")
-    Portion(number=3, of=16)
+    >>> parse_array_part("3/16")
+    ArrayPart(number=3, of=16)
     """
     match = _OPTION.match(text.strip())
     number, of = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= number <= of:
-        raise UsageError(f"--shards needs I/N with I from 1 to N, not {text!r}", "for example --shards 3/16")
-    return Portion(number, of)
+        raise UsageError(f"--array needs I/N with I from 1 to N, not {text!r}", "for example --array 3/16")
+    return ArrayPart(number, of)
 
 
 def plan_hash(shards: Sequence[Shard]) -> str:
-    """SHA-256 over all shards of a plan: parts of one manifest agree in it."""
+    """SHA-256 over all shards of a plan; the same for all parts of one manifest."""
     return hashlib.sha256("".join(shard.hash for shard in shards).encode()).hexdigest()
 
 
 class PartInfo(BaseModel):
-    """``part-I-of-N.json``: what a part of a manifest holds."""
+    """``part-I-of-N.json``: what one part of an array job holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -85,38 +85,38 @@ class PartInfo(BaseModel):
     of: int = Field(ge=1)
     plan: str = Field(description="hash over all shards of the plan")
     plan_shards: int = Field(ge=0, description="number of shards of the plan")
-    manifest: ManifestInfo = Field(description="what manifest.json would say of this part alone")
+    manifest: ManifestInfo = Field(description="manifest.json of this part alone")
 
     @property
-    def portion(self) -> Portion:
+    def array_part(self) -> ArrayPart:
         """The part."""
-        return Portion(self.number, self.of)
+        return ArrayPart(self.number, self.of)
 
 
 def part_files(folder: Path) -> list[Path]:
-    """The descriptions of parts in a folder."""
+    """The files in a folder that describe parts."""
     return sorted(folder.glob(PART_FILES))
 
 
 def read_part(file: Path) -> PartInfo:
-    """Read a part's description.
+    """Read the description of a part.
 
     Raises:
-        DataError: it is damaged, or of another version.
+        DataError: it is damaged, or of another format version.
     """
     try:
         return PartInfo.model_validate(json.loads(file.read_text("utf-8")))
     except (OSError, ValueError, ValidationError) as error:
         raise DataError(
-            f"{file} is no description of a part that this dfbench reads: {type(error).__name__}",
-            "delete it and run the dfbench prepare command of that part again: finished shards are kept",
+            f"{file} is not the description of a part that this version of dfbench reads: {type(error).__name__}",
+            "delete it and rerun the dfbench prepare command of that part: finished shards are kept",
         ) from error
 
 
 def write_part(folder: Path, info: PartInfo) -> None:
-    """Write a part's description; the old one stays until the new one is whole.
+    """Write the description of a part; it replaces the old one when it is complete.
 
     Raises:
-        SetupError: the file can not be written.
+        SetupError: the file cannot be written.
     """
-    write_description(folder / info.portion.file, info)
+    write_description(folder / info.array_part.file, info)

@@ -17,15 +17,20 @@ from dfbench.schema.sampling import FaceRule, Rule, make_rule
 PATCH_RULE = "square of 2 native crops"
 MASK_RULE = "mask video, cropped like the face"
 
-# Raised when the same recipe would give other rows or pixels than before.
+# Increased when the same recipe would give other rows or pixels than before.
 RECIPE_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Part:
-    """A choice of media; empty tuples choose all. Reals are chosen whatever ``manipulations`` says.
+class MediaSelection:
+    """A selection of media; empty tuples select all. Reals are selected whatever ``manipulations`` says.
 
-    ``sampling`` is the frame rule of these media where it is not the recipe's, ``take`` how many of them are drawn.
+    Attributes:
+        subsets: compression levels.
+        splits: ``train``, ``val``, ``test``.
+        manipulations: methods of the fakes.
+        sampling: sampling rule of these media where it is not the recipe's.
+        take: how many of them are sampled at random; None: all.
     """
 
     subsets: tuple[str, ...] = ()
@@ -35,7 +40,7 @@ class Part:
     take: RandomSubset | None = None
 
     def takes(self, subset: str, split: str, manipulation: str) -> bool:
-        """Whether media of this subset, split and manipulation belong to this part."""
+        """Whether media of this subset, split and manipulation are selected."""
         return (
             (not self.subsets or subset in self.subsets)
             and (not self.splits or split in self.splits)
@@ -43,40 +48,40 @@ class Part:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The part as it stands in a recipe; the order in which names were given does not matter."""
+        """The selection as the recipe stores it; the order in which names were given does not matter."""
         names: dict[str, Any] = {k: sorted(getattr(self, k)) for k in ("subsets", "splits", "manipulations")}
         sampling = {} if self.sampling is None else {"sampling": self.sampling.to_json()}
         return names | sampling | ({} if self.take is None else {"take": asdict(self.take)})
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What decides rows and pixels. Library versions stand beside it in ``manifest.json``, not in it.
+class PreparationRecipe:
+    """Everything that decides rows and pixels. Library versions are stored beside it in ``manifest.json``.
 
     Attributes:
         dataset: command-line name.
-        parts: which media; a medium takes part if one of these takes it.
-        sampling: which frames, of parts that have no rule of their own.
-        sizes: crop sizes in pixels, rising.
+        selections: which media; a medium is used if one of these selects it.
+        sampling: which frames, of selections without a rule of their own.
+        sizes: crop sizes in pixels, in rising order.
         profile: crop profile.
         decoder: video reader.
         face_detector: name of the face detector.
         face_detector_fingerprint: identifies its weights and settings.
-        seed: for whatever draws at random.
+        seed: of everything that is sampled at random.
         source: settings of a generated data set; empty for one read from disk.
-        geometry: ``own``: faces are found in every clip itself; ``shared``: in the base clip for all made from it.
+        geometry: ``own``: faces are found in every clip; ``shared``: in the base clip for all clips made from it.
         face_rule: which faces of a frame become rows.
         storage: how crops are stored.
-        patch: whether the source around each face is stored as well.
+        patch: whether the source pixels around each face are stored as well.
         masks: whether crops of mask videos are stored as well.
-        degrade: condition that the crops are under; empty: clean.
+        degrade: condition of the crops; empty: clean.
         landmarks: name of the provider of dense landmarks; empty: none.
         landmarks_fingerprint: identifies its weights and settings.
-        local: the face detector with paths and device of this machine, which are not part of the recipe.
+        local: the face detector with paths and device of this machine, which do not belong to the recipe.
     """
 
     dataset: str
-    parts: tuple[Part, ...]
+    selections: tuple[MediaSelection, ...]
     sampling: Rule
     sizes: tuple[int, ...]
     profile: str
@@ -97,23 +102,25 @@ class Recipe:
 
     @property
     def extras(self) -> tuple[str, ...]:
-        """Groups of optional columns; dlib's own parts are dense landmarks too."""
+        """Groups of optional columns; the landmarks of dlib are dense landmarks as well."""
         dense = bool(self.landmarks) or self.face_detector == "dlib"
         wanted = {"patch": self.patch, "masks": self.masks, "dense": dense}
         return tuple(group for group, on in wanted.items() if on)
 
     def takes(self, subset: str, split: str, manipulation: str) -> bool:
-        """Whether media of this subset, split and manipulation take part."""
-        return any(part.takes(subset, split, manipulation) for part in self.parts)
+        """Whether media of this subset, split and manipulation are used."""
+        return any(selection.takes(subset, split, manipulation) for selection in self.selections)
 
     def rule_of(self, subset: str, split: str, manipulation: str) -> Rule:
-        """The frame rule of media of this subset, split and manipulation."""
-        own = (p.sampling for p in self.parts if p.sampling is not None and p.takes(subset, split, manipulation))
-        return next(own, self.sampling)
+        """The sampling rule of media of this subset, split and manipulation."""
+        for selection in self.selections:
+            if selection.sampling is not None and selection.takes(subset, split, manipulation):
+                return selection.sampling
+        return self.sampling
 
     def to_json(self) -> dict[str, Any]:
-        """The recipe as ``manifest.json`` keeps it: plain values, names sorted where their order means nothing."""
-        parts = sorted((p.to_json() for p in self.parts), key=lambda p: json.dumps(p, sort_keys=True))
+        """The recipe as ``manifest.json`` stores it: plain values, names sorted where their order does not matter."""
+        parts = sorted((s.to_json() for s in self.selections), key=lambda part: json.dumps(part, sort_keys=True))
         faces = {} if self.face_rule == "largest" else {"face_rule": self.face_rule}
         extras: dict[str, Any] = {"patch": PATCH_RULE} if self.patch else {}
         if self.masks:
@@ -149,10 +156,10 @@ class Recipe:
 
 
 def rule_in(recipe: Mapping[str, Any], subset: str, split: str, manipulation: str) -> Rule:
-    """:meth:`Recipe.rule_of` of a recipe as ``manifest.json`` keeps it."""
+    """:meth:`PreparationRecipe.rule_of` of a recipe as ``manifest.json`` stores it."""
     for values in recipe.get("parts", ()):
-        part = Part(tuple(values["subsets"]), tuple(values["splits"]), tuple(values["manipulations"]))
-        if "sampling" in values and part.takes(subset, split, manipulation):
+        names = MediaSelection(tuple(values["subsets"]), tuple(values["splits"]), tuple(values["manipulations"]))
+        if "sampling" in values and names.takes(subset, split, manipulation):
             return make_rule(values["sampling"])
     return make_rule(recipe["sampling"])
 
@@ -166,10 +173,27 @@ def canonical_hash(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """Names of the entries in which two recipes differ.
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The values in which two recipes differ, field by field, as ``field: old -> new``.
 
-    >>> differences({"sizes": [128], "seed": 0}, {"sizes": [224], "seed": 0})
-    ['sizes']
+    >>> differences({"sizes": [128], "sampling": {"frames": 32}}, {"sizes": [128, 224], "sampling": {"frames": 8}})
+    ['sampling.frames: 32 -> 8', 'sizes: [128] -> [128, 224]']
+    >>> differences({"seed": 0}, {"seed": 0, "patch": "square"})
+    ['patch: none -> "square"']
     """
-    return sorted(k for k in {*mine, *theirs} if mine.get(k) != theirs.get(k))
+    before, after = _flat(old), _flat(new)
+    names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    return [f"{name}: {before.get(name, 'none')} -> {after.get(name, 'none')}" for name in names]
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    # Dotted names -> values as JSON; lists of objects are numbered from 1.
+    out: dict[str, str] = {}
+    for key, entry in value.items():
+        if isinstance(entry, Mapping):
+            out |= _flat(entry, f"{prefix}{key}.")
+        elif isinstance(entry, list | tuple) and any(isinstance(item, Mapping) for item in entry):
+            out |= _flat({str(n): item for n, item in enumerate(entry, 1)}, f"{prefix}{key}.")
+        else:
+            out[prefix + key] = json.dumps(entry)
+    return out

@@ -1,4 +1,4 @@
-"""Every clip's own rule: totals of a class are shared out to its clips, before any clip is opened."""
+"""The sampling rule of every clip: totals of a class are distributed over its clips before any clip is opened."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class MediaJob:
     """One medium and the rule that chooses its frames.
 
     Attributes:
-        media: the clip, picture or sequence.
+        media: the clip, image or image sequence.
         sampling: which frames.
     """
 
@@ -32,7 +32,7 @@ class MediaJob:
 
 
 def assign(media: Sequence[Media], rule_of: RuleOf) -> dict[str, FrameSampling]:
-    """The rule of every medium, by its id; media to which a total gives no frame are left away.
+    """The rule of every medium, by its id; media that get no frame of a total are excluded.
 
     The result does not depend on the order of ``media``.
     """
@@ -51,38 +51,40 @@ def assign(media: Sequence[Media], rule_of: RuleOf) -> dict[str, FrameSampling]:
 
 
 def without_base(media: Sequence[Media], face_rule: FaceRule) -> tuple[str, ...]:
-    """A sentence on fakes whose manipulated face can not be told by comparison; none for other face rules."""
+    """Warn of fakes whose manipulated face cannot be found by comparison; nothing for other face rules."""
     if face_rule != "manipulated":
         return ()
-    there = {(m.scene_group, m.media_id) for m in media}
-    lone = [m for m in media if m.label == FAKE and not m.cropped and (m.scene_group, m.base_media_id) not in there]
+    present = {(m.scene_group, m.media_id) for m in media}
+    lone = [m for m in media if m.label == FAKE and not m.cropped and (m.scene_group, m.base_media_id) not in present]
     if not lone:
         return ()
     return (
-        f"{len(lone)} fakes have no base clip here, for example {lone[0].media_id}: where several faces are found and "
-        "there is no mask video, the one with the largest area in sum is taken for the manipulated one",
+        f"{len(lone)} fakes have no base clip, for example {lone[0].media_id}: where several faces are found and there "
+        "is no mask video, the face with the largest total area is assumed to be the manipulated one",
     )
 
 
 def shortfall(tables: Iterable[pa.Table], rule_of: RuleOf) -> Counts:
-    """Frames that totals asked for and the clips did not have: subset -> split -> real/fake -> manipulation -> number.
+    """Frames requested by totals that the clips do not have: subset -> split -> real/fake -> manipulation -> number.
 
     Args:
-        tables: rows with the columns subset, split, label, manipulation, face_index. Of several faces of a frame the
-            first counts, since totals are of frames.
+        tables: rows with the columns subset, split, label, manipulation, face_index. Of several faces of a frame only
+            the first is counted, since totals are numbers of frames.
         rule_of: the rule of each class.
     """
     rows: dict[tuple[str, str, str, str], int] = {}
-    keys = ["subset", "split", "label", "manipulation"]
+    names = ["subset", "split", "label", "manipulation"]
     for table in tables:
-        counts = table.filter(pc.equal(table["face_index"], 0)).group_by(keys).aggregate([([], "count_all")])
-        for subset, split, label, method, n in zip(*(counts[c].to_pylist() for c in (*keys, "count_all")), strict=True):
-            cell = (subset, split, "fake" if label else "real", method)
-            rows[cell] = rows.get(cell, 0) + n
+        counts = table.filter(pc.equal(table["face_index"], 0)).group_by(names).aggregate([([], "count_all")])
+        for subset, split, label, method, n in zip(
+            *(counts[c].to_pylist() for c in (*names, "count_all")), strict=True
+        ):
+            key = (subset, split, "fake" if label else "real", method)
+            rows[key] = rows.get(key, 0) + n
     lacking = []
-    for cell, number in rows.items():
-        rule = rule_of(cell[0], cell[1], cell[3])
+    for key, number in rows.items():
+        rule = rule_of(key[0], key[1], key[3])
         if isinstance(rule, TotalSampling):
-            total = rule.total_real if cell[3] == "real" else rule.total_per_method
-            lacking.append((cell, max(0, total - number)))
-    return nested((cell, n) for cell, n in sorted(lacking) if n)
+            total = rule.total_real if key[3] == "real" else rule.total_per_method
+            lacking.append((key, max(0, total - number)))
+    return nested((key, n) for key, n in sorted(lacking) if n)

@@ -1,4 +1,4 @@
-"""Cut media into shards: whole scene groups, in sorted order, by a rule that knows nothing of workers."""
+"""Cut media into shards: whole scene groups, in sorted order, by a rule that does not depend on the workers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FEWEST_SHARDS = 32
 class Shard:
     """One shard: its number and its media, in the order of its rows.
 
-    ``rules`` are the frame rules of the media, in their order; empty: that of the recipe.
+    ``rules`` are the sampling rules of the media, in their order; empty: the rule of the recipe.
     """
 
     number: int
@@ -30,10 +30,10 @@ class Shard:
     rules: tuple[FrameSampling, ...] = ()
 
     def jobs(self, default: Rule) -> tuple[MediaJob, ...]:
-        """The media with their rules, those without one with the recipe's."""
+        """The media with their rules; the recipe's where the shard has none."""
         if self.rules:
             return tuple(MediaJob(m, rule) for m, rule in zip(self.media, self.rules, strict=True))
-        assert isinstance(default, FrameSampling), "totals are shared out when shards are cut"
+        assert isinstance(default, FrameSampling), "totals are distributed when shards are cut"
         return tuple(MediaJob(m, default) for m in self.media)
 
     @property
@@ -51,7 +51,7 @@ class Shard:
 
 
 def rows_per_shard(planned_rows: int) -> int:
-    """Rows to aim at: about 1024, fewer for small sets so that some 32 shards keep every worker busy.
+    """Rows per shard: about 1024, fewer for small sets, so that about 32 shards keep every worker busy.
 
     >>> rows_per_shard(1_000_000), rows_per_shard(4480), rows_per_shard(10)
     (1024, 140, 64)
@@ -62,16 +62,16 @@ def rows_per_shard(planned_rows: int) -> int:
 def cut(
     media: Sequence[Media], rows_per_media: int, target: int, rules: Mapping[str, FrameSampling] | None = None
 ) -> tuple[Shard, ...]:
-    """Fill shards with whole scene groups until the next one would pass ``target`` planned rows.
+    """Fill shards with whole scene groups until the next one would exceed ``target`` planned rows.
 
     Args:
         media: of one data set, in any order.
-        rows_per_media: planned rows of each.
-        target: rows to aim at; a group that is larger by itself gets a shard of its own.
-        rules: media id -> frame rule; media that have none here are left out. They decide the planned rows.
+        rows_per_media: planned rows of each medium; ignored where ``rules`` are given.
+        target: rows per shard; a group that is larger gets a shard of its own.
+        rules: media id -> sampling rule, which gives the planned rows; media without one are excluded.
 
     Raises:
-        DataError: two media carry the same id, or a scene group stands in two splits.
+        DataError: two media have the same id, or a scene group belongs to two splits.
     """
     ordered = sorted(media, key=lambda m: (m.scene_group, m.media_id))
     _check(ordered)
@@ -102,7 +102,7 @@ def _check(media: Sequence[Media]) -> None:
     splits: dict[str, str] = {}
     for m in media:
         if m.media_id in paths:
-            raise DataError(f"two media carry the same id {m.media_id}: {paths[m.media_id]} and {m.path}")
+            raise DataError(f"two media have the same id {m.media_id}: {paths[m.media_id]} and {m.path}")
         paths[m.media_id] = m.path
         if splits.setdefault(m.scene_group, m.split) != m.split:
-            raise DataError(f"scene group {m.scene_group} stands in two splits: {splits[m.scene_group]} and {m.split}")
+            raise DataError(f"scene group {m.scene_group} belongs to two splits: {splits[m.scene_group]} and {m.split}")

@@ -1,0 +1,122 @@
+"""From a recipe and a tree to shards: the tree is listed, the recipe's media are selected and cut into shards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfbench.datasets.adapter import Counts, Scan, flat, label_name, nested
+from dfbench.datasets.ffpp import find_mask
+from dfbench.datasets.registry import get_adapter
+from dfbench.errors import DataError
+from dfbench.preparation.planning.recipe import MediaSelection, PreparationRecipe
+from dfbench.preparation.planning.sampling import assign, without_base
+from dfbench.preparation.planning.sharding import Shard, cut, rows_per_shard
+from dfbench.schema.media import FAKE, REAL, Media
+from dfbench.schema.sampling import FrameSampling
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """The shards of a manifest.
+
+    Attributes:
+        recipe: what decides rows and pixels.
+        root: the data set's tree.
+        scan: what was found there, within the recipe.
+        shards: the work, in order.
+    """
+
+    recipe: PreparationRecipe
+    root: Path
+    scan: Scan
+    shards: tuple[Shard, ...]
+
+
+def plan_shards(recipe: PreparationRecipe, root: Path) -> ShardPlan:
+    """List the tree and cut the media that the recipe selects into shards. No medium is opened.
+
+    Raises:
+        DataError: the tree holds none of the media that the recipe selects.
+    """
+    found = get_adapter(recipe.dataset).scan(
+        root,
+        _union([s.subsets for s in recipe.selections]),
+        _union([s.splits for s in recipe.selections]),
+        _union([s.manipulations for s in recipe.selections]),
+    )
+    media = select_media(found.media, recipe)
+    if not media:
+        raise DataError(f"the recipe selects no clip of {root}", "loosen --subset, --split and --manipulation")
+    scan = Scan(
+        root=found.root,
+        media=media,
+        expected=_expected(found.expected, recipe),
+        missing=_expected(found.missing, recipe),
+        excluded=found.excluded,
+        warnings=(
+            *found.warnings,
+            *without_base(media, recipe.face_rule),
+            *(_without_mask(media, found.root) if recipe.masks else ()),
+            *_too_few(found.media, recipe),
+        ),
+    )
+    return ShardPlan(recipe, found.root, scan, _cut(media, recipe))
+
+
+def select_media(media: Sequence[Media], recipe: PreparationRecipe) -> tuple[Media, ...]:
+    """The media that the recipe selects: by name, and at random where it gives a number; in their order."""
+    chosen: set[str] = set()
+    for selection in recipe.selections:
+        mine = _named(media, selection)
+        names = {m.media_id for m in mine}
+        chosen |= names if selection.take is None else selection.take.select((m.media_id, m.label) for m in mine)
+    return tuple(m for m in media if m.media_id in chosen)
+
+
+def _cut(media: Sequence[Media], recipe: PreparationRecipe) -> tuple[Shard, ...]:
+    if isinstance(recipe.sampling, FrameSampling) and not any(s.sampling for s in recipe.selections):
+        rows = recipe.sampling.rows_planned
+        return cut(media, rows, rows_per_shard(rows * len(media)))
+    rules = assign(media, recipe.rule_of)
+    return cut(media, 0, rows_per_shard(sum(rule.rows_planned for rule in rules.values())), rules)
+
+
+def _expected(counts: Counts, recipe: PreparationRecipe) -> Counts:
+    # Where media are selected at random, no counts are expected.
+    whole = [selection for selection in recipe.selections if selection.take is None]
+    return nested((key, n) for key, n in flat(counts) if any(s.takes(key[0], key[1], key[3]) for s in whole))
+
+
+def _too_few(media: Sequence[Media], recipe: PreparationRecipe) -> tuple[str, ...]:
+    # A warning for each random selection of more media than were found.
+    out = []
+    for selection in recipe.selections:
+        found = Counter(m.label for m in _named(media, selection))
+        for label in (REAL, FAKE):
+            number = None if selection.take is None else selection.take.number(label)
+            if number is not None and found[label] < number:
+                name = label_name(label)
+                out.append(f"{number} {name} media were to be sampled at random, but only {found[label]} were found")
+    return tuple(out)
+
+
+def _without_mask(media: Sequence[Media], root: Path) -> tuple[str, ...]:
+    fakes = [m for m in media if m.label == FAKE]
+    lone = [m for m in fakes if find_mask(m, root) is None]
+    if not lone:
+        return ()
+    return (
+        f"{len(lone)} of {len(fakes)} fakes have no mask video, for example {lone[0].media_id}: their masks are null",
+    )
+
+
+def _named(media: Sequence[Media], selection: MediaSelection) -> list[Media]:
+    return [m for m in media if selection.takes(m.subset, m.split, m.manipulation)]
+
+
+def _union(choices: Sequence[tuple[str, ...]]) -> list[str]:
+    # An empty choice means all, and so does a union with one.
+    return sorted({name for names in choices for name in names}) if all(choices) else []
