@@ -10,6 +10,7 @@ from dfbench.config import find_root, manifest_home, workspace
 from dfbench.datasets.registry import get_adapter
 from dfbench.deprecation import renamed_keywords
 from dfbench.errors import UsageError
+from dfbench.io import check_output_folder
 from dfbench.manifest.manifest import Manifest
 from dfbench.preparation.execution.engine import check_engine, worker_count
 from dfbench.preparation.execution.output_folder import check_folder
@@ -115,6 +116,7 @@ def plan_preparation(request: PreparationRequest) -> PreparationPlan:
     part = parse_array_part(request.array) if request.array is not None else None
     out = Path(request.out).expanduser() if request.out is not None else manifest_home(request.dataset)
     check_folder(out, recipe.to_json())
+    check_output_folder(out)
     if mini is None:
         root = find_root(request.dataset, request.root)
         return PreparationPlan(recipe, root, out, workers, plan_shards(recipe, root), None, part, request.quiet)
@@ -123,6 +125,7 @@ def plan_preparation(request: PreparationRequest) -> PreparationPlan:
     root = Path(request.root).expanduser() if request.root is not None else mini_home()
     if is_generated(root, mini):
         return PreparationPlan(recipe, root, out, workers, plan_shards(recipe, root), None, part, request.quiet)
+    check_output_folder(root)
     return PreparationPlan(recipe, root, out, workers, None, mini, part, request.quiet)
 
 

@@ -82,7 +82,7 @@ def prepared(name: str, folder: Path) -> Path:
     """The manifest of one request, made of one pair of invented people per split at c23."""
     out = folder / name.replace(" ", "-").replace(",", "")
     command("prepare", "mini", "--pairs", "1,1,1", "--subset", "c23", *REQUESTS[name], "--root", folder / "data",
-            "--out", out, "--jobs", "1", "-q")  # fmt: skip
+            "--out", out, "--workers", "1", "-q")  # fmt: skip
     return out
 
 
