@@ -262,7 +262,7 @@ def test_recipes_without_new_rules_hash_as_before():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sampling": ("frames=3",), "frames": 3}, "one rule"),
+        ({"sampling": ("frames=3",), "frames": 3}, "exactly one sampling rule"),
         ({"sampling": ("frames=3", "all")}, "two sampling rules"),
         ({"sampling": ("training:all",)}, "unknown split"),
         ({"sampling": ("clips=3",)}, "must be given together"),

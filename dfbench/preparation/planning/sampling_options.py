@@ -85,5 +85,5 @@ def default_rule(frames: int | None, every: int | None, most: int | None, other:
     if frames is None and every is None and most is None:
         return other
     if other is not None:
-        raise UsageError("choose frames by one rule", "give either --sampling, or --frames, or --every with --max")
+        raise UsageError("give exactly one sampling rule", "give either --sampling, or --frames, or --every with --max")
     return FrameSampling(frames, every, most)
