@@ -1,1 +1,56 @@
-"""Open clips and still images, exact frames; encode clips and pictures."""
+"""Media files: decode exact frames of clips, images and image sequences; encode clips and images.
+
+The decoders (PyAV, decord) are imported on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dfbench.media.encode import write_clip as write_clip
+    from dfbench.media.frames import Frame as Frame
+    from dfbench.media.frames import Reading as Reading
+    from dfbench.media.images import decode_image as decode_image
+    from dfbench.media.images import encode_png as encode_png
+    from dfbench.media.images import pixel_hash as pixel_hash
+    from dfbench.media.reader import check_decoder as check_decoder
+    from dfbench.media.reader import decoder_names as decoder_names
+    from dfbench.media.reader import read as read
+    from dfbench.media.sequence import read_sequence as read_sequence
+    from dfbench.media.stream import stream_frames as stream_frames
+
+_LAZY = {
+    "Frame": "dfbench.media.frames",
+    "Reading": "dfbench.media.frames",
+    "check_decoder": "dfbench.media.reader",
+    "decode_image": "dfbench.media.images",
+    "decoder_names": "dfbench.media.reader",
+    "encode_png": "dfbench.media.images",
+    "pixel_hash": "dfbench.media.images",
+    "read": "dfbench.media.reader",
+    "read_sequence": "dfbench.media.sequence",
+    "stream_frames": "dfbench.media.stream",
+    "write_clip": "dfbench.media.encode",
+}
+
+__all__ = [
+    "Frame",
+    "Reading",
+    "check_decoder",
+    "decode_image",
+    "decoder_names",
+    "encode_png",
+    "pixel_hash",
+    "read",
+    "read_sequence",
+    "stream_frames",
+    "write_clip",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

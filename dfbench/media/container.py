@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dfbench.errors import DataError
 
 # Playlists, subtitles and FFmpeg's "text as video" demuxers are not clips, and playlists would open other
-# files: only containers that hold the pictures themselves are let in.
+# files: only containers that hold the frames themselves are accepted.
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,h264,hevc,m4v,av1,obu,ivf,flv,ogg,asf,gif,apng,mjpeg,"
     "mxf,nut,dv,yuv4mpegpipe,rm,wtv"
@@ -25,12 +25,12 @@ _FORMATS = (
 
 # Codecs of which every packet is exactly one shown frame. VP8 hides frames and MPEG-4 part 2 has empty ones,
 # so that counting their packets would miscount frames.
-_ONE_FRAME_A_PACKET = frozenset(
+_ONE_FRAME_PER_PACKET = frozenset(
     {"h264", "hevc", "av1", "vp9", "mpeg1video", "mpeg2video", "mjpeg", "prores", "ffv1", "dnxhd"}
 )
 
 # Containers that store when a frame is shown. AVI and bare streams store no times or the order of decoding alone:
-# their packets' times are FFmpeg's guesses, and wrong where there are B-frames.
+# their packets' times are guessed by FFmpeg, and wrong for clips with B-frames.
 _HAVE_TIMES = frozenset({"mov", "matroska", "mpegts", "flv"})
 
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
@@ -47,16 +47,16 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class PacketIndex:
-    """What the packets say about a clip's frames.
+    """The frames of a clip according to its packets.
 
     Attributes:
         pts: sorted presentation times of the shown frames, in time base units (int64); frame ``i`` is ``pts[i]``.
         keys: sorted presentation times of the keyframes (int64).
         packets: number of video packets that were read.
-        trusted: the container stores times, every packet has one of its own and is one shown frame, and the clip
-            begins with a keyframe: positions in ``pts`` are frame numbers.
-        whole: no packet is damaged and none that the container announces is missing.
-        closed: no frame is shown before a keyframe that it is decoded after (no open groups).
+        trusted: whether positions in ``pts`` are frame numbers: the container stores times, every packet has its own
+            time and is one shown frame, and the clip begins with a keyframe.
+        whole: whether no packet is damaged and none that the container announces is missing.
+        closed: whether no frame is shown before a keyframe that it is decoded after (no open groups).
     """
 
     pts: NDArray[np.int64]
@@ -80,31 +80,31 @@ def open_clip(path: Path) -> Iterator[Clip]:
             container = stack.enter_context(av.open(file, options=_OPTIONS, metadata_errors="replace"))
         except (av.FFmpegError, OSError, ValueError) as error:
             raise DataError(
-                f"{path} does not open as a clip: {reason(error)}", "is it whole, and really a video?"
+                f"{path} does not open as a clip: {reason(error)}", "check that it is a complete video file"
             ) from error
-        # A cover picture in an audio file is a video stream to FFmpeg.
+        # A cover image in an audio file is a video stream to FFmpeg.
         streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not streams:
             kinds = ", ".join(sorted({str(s.type) for s in container.streams})) or "nothing"
-            raise DataError(f"{path} has no video stream, only {kinds}", "give a file with pictures")
+            raise DataError(f"{path} has no video stream, only {kinds}", "pass a video file")
         best = container.streams.best("video")
         stream = best if best in streams else streams[0]
         codec = stream.codec_context
         if codec is None:
             raise DataError(f"{path} has a video stream in an unknown codec", "convert it to H.264 first")
-        # Threads would make concealment of damage depend on their number, and workers fill the cores anyway.
+        # With threads, the concealment of damage would depend on their number; workers use the cores anyway.
         codec.thread_count = 1
         codec.thread_type = "NONE"
         yield Clip(container, stream, codec)
 
 
 def _nameless(path: Path) -> BinaryIO:
-    """The open file without its name: FFmpeg reads "%03d" and "concat:a|b" in names as instructions."""
+    """Open the file and hide its name: FFmpeg interprets "%03d" and "concat:a|b" in names."""
     return open(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb")
 
 
 def index_packets(path: Path) -> PacketIndex:
-    """Read all packets of the video stream without decoding them (about 0.1 ms a packet).
+    """Read all packets of the video stream without decoding them (about 0.1 ms per packet).
 
     Raises:
         DataError: the file does not open as a clip.
@@ -131,23 +131,23 @@ def index_packets(path: Path) -> PacketIndex:
                     keys.append(packet.pts)
                 elif keys and packet.pts < keys[-1]:
                     closed = False
-                # Packets outside an edit list are needed for decoding but never shown; one that the end of a
-                # truncated file cuts through shows nothing either.
+                # Packets outside an edit list are needed for decoding but never shown; an incomplete packet at the end
+                # of a truncated file is not shown either.
                 if packet.pts is not None and not packet.is_discard and not packet.is_corrupt:
                     pts.append(packet.pts)
         except av.FFmpegError:
             damaged = True
         claimed = clip.stream.frames
         has_times = clip.container.format.name.split(",")[0] in _HAVE_TIMES
-        one_frame_a_packet = (
-            clip.codec.name in _ONE_FRAME_A_PACKET or clip.codec.codec.canonical_name in _ONE_FRAME_A_PACKET
+        one_frame_per_packet = (
+            clip.codec.name in _ONE_FRAME_PER_PACKET or clip.codec.codec.canonical_name in _ONE_FRAME_PER_PACKET
         )
     shown = np.array(sorted(pts), np.int64)
     starts = np.array(sorted(keys), np.int64)
     trusted = (
         regular
         and has_times
-        and one_frame_a_packet
+        and one_frame_per_packet
         and bool(first_is_key)
         and len(shown) > 0
         and len(np.unique(shown)) == len(shown)
@@ -158,6 +158,6 @@ def index_packets(path: Path) -> PacketIndex:
 
 
 def reason(error: BaseException) -> str:
-    """The short text of an FFmpeg or system error, without file name and error number."""
+    """Return the short text of an FFmpeg or system error, without file name and error number."""
     text = getattr(error, "strerror", None) or str(error)
     return str(text).strip() or type(error).__name__

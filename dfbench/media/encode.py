@@ -1,4 +1,4 @@
-"""RGB frames to an H.264 mp4, in process and deterministically (PyAV, libx264)."""
+"""Encode RGB frames to an H.264 mp4 file, in process and deterministically (PyAV, libx264)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "sl
 LARGEST_CRF = 51
 
 X264_PARAMS = "threads=1:lookahead-threads=1:sliced-threads=0:no-mbtree=1"
-"""x264 the same on every machine.
+"""Settings that make x264 deterministic on every machine.
 
-Lookahead threads of their own would make the result depend on the machine's core count, and x264's macroblock tree
-gives different files for the same frames now and then.
+With separate lookahead threads the result would depend on the number of cores, and x264's macroblock tree occasionally
+gives different files for the same frames.
 """
 
 
@@ -40,23 +40,23 @@ def write_clip(
     """Encode RGB frames as H.264 (yuv420p) in an mp4 file.
 
     One encoder thread and fixed settings: the same frames and the same FFmpeg build give the same bytes.
-    Frame ``i`` is shown at exactly ``i / fps``. Colours go through BT.601 limited range, which is what
-    FFmpeg assumes of an untagged stream, so reading gives the colours back up to 4:2:0 subsampling.
-    The file appears under its name only when it is complete.
+    Frame ``i`` is shown at exactly ``i / fps``. Colours are converted to BT.601 limited range, which FFmpeg assumes
+    for an untagged stream, so reading restores the colours up to 4:2:0 subsampling. The file gets its name only when
+    it is complete.
 
     Args:
         path: file to write; its folder must exist. The container is mp4 whatever the extension.
         frames: uint8 arrays (height, width, 3) of equal, even height and width, at least one.
-        fps: frames per second; a :class:`~fractions.Fraction` is kept exactly, a float is taken to the
+        fps: frames per second; a :class:`~fractions.Fraction` is kept exactly, a float is rounded to the
             nearest fraction with a denominator of at most 1001.
-        crf: x264's constant rate factor, 1 (best) to 51; 0 or ``None`` is lossless in yuv420p (only the
-            chroma subsampling loses anything).
+        crf: x264's constant rate factor, 1 (best) to 51; 0 or ``None`` is lossless in yuv420p (only
+            chroma subsampling loses information).
         preset: x264's preset.
-        keyframe_interval: most frames between two keyframes.
+        keyframe_interval: largest number of frames between two keyframes.
 
     Raises:
         UsageError: a setting is out of range, or the frames have an odd side (yuv420p needs even ones).
-        DataError: there is no frame, a frame does not fit the first, or the file can not be written.
+        DataError: there is no frame, a frame differs in size from the first, or the file cannot be written.
     """
     rate = frame_rate(fps)
     options = _options(crf, preset, keyframe_interval)
@@ -68,10 +68,10 @@ def write_clip(
             count = _encode(temporary, frames, rate, options)
         except (av.FFmpegError, OSError) as error:
             raise DataError(
-                f"can not write {path}: {error}", "check that its folder exists and the disk has room"
+                f"{path} cannot be written: {error}", "check that its folder exists and the free disk space"
             ) from error
         if count == 0:
-            raise DataError(f"no frames to write to {path}", "give at least one frame")
+            raise DataError(f"no frames to write to {path}", "pass at least one frame")
 
 
 def _encode(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction, options: dict[str, str]) -> int:
@@ -80,7 +80,7 @@ def _encode(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction, opt
 
     count = 0
     shape: tuple[int, ...] = ()
-    # bitexact keeps the library's version string and the time of day out of the file.
+    # bitexact omits the library's version string and the time of day from the file.
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         stream: Any = None
         for image in frames:
@@ -94,7 +94,7 @@ def _encode(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction, opt
             elif not isinstance(image, np.ndarray) or image.shape != shape or image.dtype != np.uint8:
                 raise DataError(
                     f"frame {count} is {_describe(image)}, the first was uint8 {shape}",
-                    "all frames of a clip must be alike",
+                    "all frames of a clip must have the same size and type",
                 )
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24").reformat(format="yuv420p")
             frame.pts = count
@@ -107,7 +107,7 @@ def _encode(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction, opt
 
 
 def frame_rate(fps: float | Fraction) -> Fraction:
-    """A frame rate as an exact fraction; a float is taken to the nearest one with a denominator of at most 1001.
+    """Return a frame rate as an exact fraction; a float is rounded to a denominator of at most 1001.
 
     Raises:
         UsageError: it is not above 0 and at most 1000.
@@ -143,7 +143,7 @@ def _checked_shape(image: NDArray[np.uint8]) -> tuple[int, int, int]:
     height, width = image.shape[:2]
     if height < 2 or width < 2 or height % 2 or width % 2:
         raise UsageError(
-            f"frames of {width}x{height} can not be written: yuv420p needs an even width and height",
+            f"frames of {width}x{height} cannot be written: yuv420p needs an even width and height",
             "pad or crop the frames by one pixel first",
         )
     return height, width, 3

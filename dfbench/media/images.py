@@ -1,4 +1,4 @@
-"""Still pictures: recognise them by content, decode and encode them, and hash their pixels."""
+"""Still images: recognise them by content, decode and encode them, and hash their pixels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from dfbench.errors import DataError, SetupError, unknown_name
 
 MAGIC_BYTES = 16
-"""How many leading bytes :func:`image_format` needs."""
+"""Number of leading bytes that :func:`image_format` needs."""
 
 
 def image_format(head: bytes) -> str | None:
-    """The format of a still picture by its first bytes, whatever its file name says.
+    """Return the format of a still image by its first bytes, whatever its file name.
 
     Args:
         head: at least the first :data:`MAGIC_BYTES` bytes of the file.
@@ -37,7 +37,7 @@ def image_format(head: bytes) -> str | None:
         return "png"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
-    # "BM" alone begins many a text; bytes 6 to 9 are reserved and zero in every real bitmap.
+    # Texts can begin with "BM" too; bytes 6 to 9 are reserved and zero in every bitmap.
     if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":
         return "bmp"
     if head[:4] in (b"II*\0", b"MM\0*"):
@@ -48,7 +48,7 @@ def image_format(head: bytes) -> str | None:
 
 
 def decode_image(data: bytes) -> NDArray[np.uint8]:
-    """Decode a picture file; EXIF rotation is applied, transparency dropped, grey widened to three channels.
+    """Decode an image file; EXIF rotation is applied, transparency dropped, grey expanded to three channels.
 
     Args:
         data: the whole file.
@@ -57,18 +57,18 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
         uint8 array (height, width, 3), RGB.
 
     Raises:
-        DataError: the bytes are not a picture, or a damaged one.
+        DataError: the bytes are not an image, or a damaged one.
     """
     if not data:
-        raise DataError("the picture is empty", "look at the file: it has no bytes")
+        raise DataError("the image file is empty", "copy or download it again")
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise DataError(f"the picture does not decode: {error}", "the file is damaged or too large") from error
+        raise DataError(f"the image does not decode: {error}", "the file is damaged or too large") from error
     if bgr is None:
         kind = image_format(data[:MAGIC_BYTES])
-        what = f"the {kind} picture is damaged" if kind else "not a picture in a known format"
-        raise DataError(what, "JPEG, PNG, WebP, BMP, TIFF and JPEG 2000 are read")
+        what = f"the {kind} image is damaged" if kind else "not an image in a known format"
+        raise DataError(what, "supported: JPEG, PNG, WebP, BMP, TIFF and JPEG 2000")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -84,7 +84,7 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
     settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
     done, data = cv2.imencode(".png", cv2.cvtColor(checked(image), cv2.COLOR_RGB2BGR), settings)
     if not done:
-        raise DataError(f"a picture of {image.shape[1]}x{image.shape[0]} does not fit into a PNG", "make it smaller")
+        raise DataError(f"an image of {image.shape[1]}x{image.shape[0]} is too large for PNG", "make it smaller")
     return bytes(data)
 
 
@@ -92,13 +92,13 @@ def encode_webp(image: NDArray[np.uint8]) -> bytes:
     """Encode as lossless WebP (method 0, quality 0): 30 % smaller than :func:`encode_png` and faster to decode.
 
     Args:
-        image: uint8 array (height, width, 3), RGB, at most 16383 pixels a side.
+        image: uint8 array (height, width, 3), RGB, at most 16383 pixels per side.
 
     Raises:
         DataError: the array is not such an image.
         SetupError: Pillow with WebP support is not installed.
     """
-    picture = checked(image)
+    pixels = checked(image)
     try:
         from PIL import Image, features
     except ImportError as error:
@@ -106,9 +106,9 @@ def encode_webp(image: NDArray[np.uint8]) -> bytes:
     if not features.check("webp"):
         raise SetupError("this Pillow was built without WebP", "install Pillow from its wheel, or use png storage")
     if max(image.shape[:2]) > 16383:
-        raise DataError(f"a picture of {image.shape[1]}x{image.shape[0]} does not fit into a WebP", "use png storage")
+        raise DataError(f"an image of {image.shape[1]}x{image.shape[0]} is too large for WebP", "use png storage")
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "WEBP", lossless=True, quality=0, method=0)
+    Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, quality=0, method=0)
     return buffer.getvalue()
 
 
@@ -119,7 +119,7 @@ ENCODERS: Mapping[str, Callable[[NDArray[np.uint8]], bytes]] = MappingProxyType(
 
 
 def get_encoder(storage: str = "png") -> Callable[[NDArray[np.uint8]], bytes]:
-    """The lossless encoder of a storage name, ``"png"`` or ``"webp"``; :func:`decode_image` reads both.
+    """Return the lossless encoder of a storage name, ``"png"`` or ``"webp"``; :func:`decode_image` reads both.
 
     Raises:
         UsageError: the name is unknown.
@@ -130,7 +130,7 @@ def get_encoder(storage: str = "png") -> Callable[[NDArray[np.uint8]], bytes]:
 
 
 def pixel_hash(image: NDArray[np.uint8]) -> str:
-    """SHA-256 (hexadecimal) of the RGB bytes in row order, independent of how the picture is stored.
+    """Return the SHA-256 (hexadecimal) of the RGB bytes in row order, independent of how the image is stored.
 
     Args:
         image: uint8 array (height, width, 3), RGB.
@@ -144,12 +144,12 @@ def pixel_hash(image: NDArray[np.uint8]) -> str:
     return hashlib.sha256(checked(image).tobytes()).hexdigest()
 
 
-def checked(image: NDArray[np.uint8], wanted: str = "a picture must be a uint8 array") -> NDArray[np.uint8]:
-    """The picture in one piece of memory, once it is known to be one.
+def checked(image: NDArray[np.uint8], expected: str = "an image must be a uint8 array") -> NDArray[np.uint8]:
+    """Check that an array is an RGB image, and return it contiguous in memory.
 
     Args:
         image: uint8 array (height, width, 3).
-        wanted: how the error begins.
+        expected: how the error message begins.
 
     Raises:
         DataError: the array is not such an image.
@@ -162,5 +162,5 @@ def checked(image: NDArray[np.uint8], wanted: str = "a picture must be a uint8 a
         or not image.size
     ):
         what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise DataError(f"{wanted} (height, width, 3), not {what}", "convert it to RGB uint8 first")
-    return np.ascontiguousarray(image)  # OpenCV takes no mirrored views
+        raise DataError(f"{expected} (height, width, 3), not {what}", "convert it to RGB uint8 first")
+    return np.ascontiguousarray(image)  # OpenCV does not accept mirrored views
