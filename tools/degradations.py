@@ -1,11 +1,11 @@
 """Measure, document and pin the degradations.
 
     python tools/degradations.py measure     # mean PSNR at every severity on mini faces -> docs/degradations/psnr.json
-    python tools/degradations.py pictures    # an invented face under each of them       -> docs/degradations/*.webp
-    python tools/degradations.py page        # the tables of docs/degradations.md; --check fails when they are stale
+    python tools/degradations.py images      # an invented face under each of them       -> docs/degradations/*.webp
+    python tools/degradations.py page        # the tables of docs/degradations.md; --check fails if they are out of date
     python tools/degradations.py golden      # tests/degrade/face.png and golden.json
 
-Run ``golden`` only when a change of pixels is wanted: it moves what the tests hold still.
+Run ``golden`` only if a change of pixels is intended: it rewrites the values that tests compare with.
 """
 
 from __future__ import annotations
@@ -53,26 +53,26 @@ PINNED = ("av", "numpy", "opencv-python", "pillow", "scipy")
 MARK = "<!-- below: written by tools/degradations.py page -->\n"
 FPS = 25.0
 PERSON = "071"
-"""The invented person of the pictures and the golden file."""
+"""The invented person of the images and the golden file."""
 
 Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A clip of an invented person: frames, and for each the matrix that cuts the face out."""
+    """A clip of an invented person: frames, and the matrix that cuts the face out of each."""
 
     name: str
     frames: list[Image]
     matrices: list[NDArray[np.float64]]
 
     def faces(self, frames: list[Image], size: int) -> list[Image]:
-        """The faces of these frames of the clip, cut with its geometry."""
+        """Return the faces of frames of the clip, cut with its geometry."""
         return [crop(frame, matrix, size) for frame, matrix in zip(frames, self.matrices, strict=True)]
 
 
 def mini_clips(names: tuple[str, ...], size: int = 128, frames: int = 8) -> Iterator[Clip]:
-    """Clips of invented people as their makers get them: rendered and encoded once, at high quality."""
+    """Yield clips of invented people as the forging methods receive them: rendered and encoded once at high quality."""
     settings = MiniSettings(frames=(frames, frames))
     for name in names:
         original = make_original(load_face_model(), name, settings)
@@ -87,7 +87,7 @@ def mini_clips(names: tuple[str, ...], size: int = 128, frames: int = 8) -> Iter
 
 
 def mean_psnr(clips: list[Clip], condition: Condition, size: int = 128) -> float:
-    """Mean PSNR of the face crops of all clips under a condition against the untouched crops."""
+    """Return the mean PSNR of the face crops of all clips under a condition relative to the clean crops."""
     values = []
     for clip in clips:
         clean = clip.faces(clip.frames, size)
@@ -100,7 +100,7 @@ def mean_psnr(clips: list[Clip], condition: Condition, size: int = 128) -> float
 
 
 def measure(names: tuple[str, ...]) -> dict[str, list[float]]:
-    """Mean PSNR of every degradation at its severities."""
+    """Return the mean PSNR of every degradation at its severities."""
     clips = list(mini_clips(names))
     return {
         name: [round(mean_psnr(clips, severity_condition(name, level)), 2) for level in SEVERITIES]
@@ -108,8 +108,8 @@ def measure(names: tuple[str, ...]) -> dict[str, list[float]]:
     }
 
 
-def pictures(folder: Path) -> None:
-    """One strip a degradation: the untouched face, then severity 1 to 5; of codecs, as cut from the coded clip."""
+def images(folder: Path) -> None:
+    """Write one strip per degradation: the clean face, then severity 1 to 5; for codecs, cut from the encoded clip."""
     folder.mkdir(parents=True, exist_ok=True)
     (clip,) = mini_clips((PERSON,))
     shown = len(clip.frames) // 2
@@ -126,15 +126,15 @@ def pictures(folder: Path) -> None:
 
 
 def section(degradation: Degradation, measured: list[float]) -> str:
-    """What the page says about a degradation."""
+    """Return the page's section about a degradation."""
     values = [parse(f"{degradation.name}:{degradation.parameters[0].name}={v}") for v in degradation.levels]
     lines = [
         f"### {degradation.name}",
         "",
         f"{degradation.summary[0].upper()}{degradation.summary[1:]}. Group: {degradation.group}. "
-        f"Acts {', '.join('@' + place for place in degradation.places)}. Repeatable: {degradation.deterministic}.",
+        f"Acts {', '.join('@' + stage for stage in degradation.stages)}. Reproducibility: {degradation.deterministic}.",
         "",
-        f"![{degradation.name}: untouched, then severity 1 to 5](degradations/{degradation.name}.webp)",
+        f"![{degradation.name}: clean, then severity 1 to 5](degradations/{degradation.name}.webp)",
         "",
         *(f"- `{p.name}`: {p.meaning}; {p.range}, default {p.default}." for p in degradation.parameters),
         f"- Severities: {degradation.rule}.",
@@ -151,7 +151,7 @@ def section(degradation: Degradation, measured: list[float]) -> str:
 
 
 def page(check: bool) -> int:
-    """Write the generated part of the page, or say whether it is current."""
+    """Write the generated part of the page, or check whether it is up to date."""
     measured = json.loads((ASSETS / "psnr.json").read_text("utf-8"))
     written, _, _ = PAGE.read_text("utf-8").partition(MARK)
     sections = [section(get_degradation(name), measured[name]) for name in degradation_names()]
@@ -166,33 +166,33 @@ def page(check: bool) -> int:
 
 
 def golden_clip(face: Image) -> list[Image]:
-    """A clip of six frames made of one face: a window that wanders, of odd width."""
+    """Return a clip of six frames made from one face: a moving window of odd width."""
     return [np.ascontiguousarray(face[i : i + 100, 2 * i : 2 * i + 99]) for i in range(6)]
 
 
 def golden_conditions() -> list[Condition]:
-    """Every degradation at every severity; social also on clips."""
+    """Return every degradation at every severity; social also on clips."""
     on_clips = [parse(f"social:platform={v}@clip") for v in get_degradation("social").levels]
     return [*suite(), *on_clips, parse("JP60+ME5"), parse("resize:scale=0.5+h264:crf=35")]
 
 
 def golden(face: Image) -> dict[str, object]:
-    """For every condition: PSNR and mean of the result; the hash of its pixels where the bytes are fixed."""
-    cells: dict[str, dict[str, object]] = {}
+    """Return for every condition PSNR and mean of the result, and its pixel hash if the bytes are deterministic."""
+    values: dict[str, dict[str, object]] = {}
     clip = golden_clip(face)
     for condition in golden_conditions():
         if condition.where == "clip":
             result, reference = np.vstack(apply_clip(condition, clip, "a/b/c/d", FPS)), np.vstack(clip)
         else:
             result, reference = apply(condition, face, "a/b/c/d#000001.0"), face
-        cells[condition.name] = {"psnr": round(psnr(result, reference), 3), "mean": round(float(result.mean()), 3)}
+        values[condition.name] = {"psnr": round(psnr(result, reference), 3), "mean": round(float(result.mean()), 3)}
         if condition.where != "clip":
-            cells[condition.name]["sha256"] = pixel_hash(result)
-    return {"versions": {name: version(name) for name in PINNED}, "conditions": cells}
+            values[condition.name]["sha256"] = pixel_hash(result)
+    return {"versions": {name: version(name) for name in PINNED}, "conditions": values}
 
 
 def golden_face() -> Image:
-    """The face that the golden file starts from."""
+    """Return the face that the golden file is made from."""
     (clip,) = mini_clips((PERSON,))
     return clip.faces(clip.frames, 128)[0]
 
@@ -200,9 +200,9 @@ def golden_face() -> Image:
 def main() -> int:
     """Run one of the commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("measure", "pictures", "page", "golden"))
+    parser.add_argument("command", choices=("measure", "images", "page", "golden"))
     parser.add_argument("--clips", type=int, default=12, help="mini clips that measure uses")
-    parser.add_argument("--check", action="store_true", help="page: write nothing, fail when it is stale")
+    parser.add_argument("--check", action="store_true", help="page: write nothing, fail if it is out of date")
     arguments = parser.parse_args()
     if arguments.command == "page":
         return page(arguments.check)
@@ -210,13 +210,13 @@ def main() -> int:
         values = measure(tuple(f"{37 * i % 1000:03d}" for i in range(arguments.clips)))
         ASSETS.mkdir(parents=True, exist_ok=True)
         (ASSETS / "psnr.json").write_text(json.dumps(values, indent=1) + "\n", "utf-8")
-    elif arguments.command == "pictures":
-        pictures(ASSETS)
+    elif arguments.command == "images":
+        images(ASSETS)
     else:
-        picture = TESTS / "face.png"
-        if not picture.is_file():  # it stays the same whatever becomes of the mini data set
-            picture.write_bytes(encode_png(golden_face()))
-        face = decode_image(picture.read_bytes())
+        file = TESTS / "face.png"
+        if not file.is_file():  # does not change with the mini data set
+            file.write_bytes(encode_png(golden_face()))
+        face = decode_image(file.read_bytes())
         (TESTS / "golden.json").write_text(json.dumps(golden(face), indent=1) + "\n", "utf-8")
     return 0
 

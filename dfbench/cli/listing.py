@@ -130,7 +130,7 @@ def degradations() -> None:
                 found.summary,
                 parameters,
                 f"{found.parameters[0].name}={', '.join(str(level) for level in found.levels)}",
-                " ".join(f"@{place}" for place in found.places),
+                " ".join(f"@{stage}" for stage in found.stages),
                 found.source,
                 "yes" if reason is None else f"no: {reason}",
             )

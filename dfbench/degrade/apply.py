@@ -1,4 +1,4 @@
-"""Apply a condition to a picture or a clip."""
+"""Apply a condition to an image or a clip."""
 
 from __future__ import annotations
 
@@ -14,72 +14,76 @@ from dfbench.media.images import checked
 from dfbench.schema.ids import seed_from
 
 STILL_FPS = 25.0
-"""Frame rate of a still picture that is coded as a clip of one frame."""
+"""Frame rate of a still image that is encoded as a clip of one frame."""
 
 _Identity = Callable[[int], str]
-"""Frame number -> the id that randomness is drawn from."""
+"""Frame number -> the id that seeds random degradations."""
 
 _FACE = re.compile(r"(?<=#)(-?\d+)\.\d+$")
 
 
 def apply(spec: str | Condition, image: Image, sample_id: str) -> Image:
-    """The picture under a condition.
+    """Return an image under a condition.
 
-    The same picture, condition and id give the same result in any order, worker or process. What acts on the whole
-    frame (``@source``, ``@clip``) draws from the id without its face, so that all faces of a frame see one frame.
+    The same image, condition and id give the same result in any order, worker or process. Degradations of the whole
+    frame (``@source``, ``@clip``) are seeded by the id without its face, so that all faces of a frame share one frame.
 
     Args:
         spec: a condition or its text.
-        image: uint8 (height, width, 3), RGB: the crop, or for ``@source`` and ``@clip`` the frame. Under ``@clip`` it
-            is a clip of one frame; frames of a real clip go through :func:`apply_clip`.
-        sample_id: what randomness is drawn from; ``dataset/subset/manipulation/name#FRAME.FACE``.
+        image: uint8 (height, width, 3), RGB: the crop, or for ``@source`` and ``@clip`` the frame. For ``@clip`` it is
+            treated as a clip of one frame; use :func:`apply_clip` for the frames of a real clip.
+        sample_id: seeds random degradations; ``dataset/subset/manipulation/name#FRAME.FACE``.
 
     Returns:
-        uint8 of the same shape, RGB; under ``clean`` the picture itself.
+        uint8 of the same shape, RGB; under ``clean`` the image itself.
 
     Raises:
-        UsageError: the text is no condition.
-        DataError: the array is not such a picture, or a codec can not take its size.
-        SetupError: a codec is not there; see :func:`available`.
+        UsageError: the text is not a condition.
+        DataError: the array is not such an image, or a codec does not support its size.
+        SetupError: a codec is not available; see :func:`available`.
+
+    >>> grey = np.full((8, 8, 3), 100, np.uint8)
+    >>> int(apply("brightness:add=26", grey, "mini/c23/real/000#000000.0").mean())
+    126
     """
     condition = parse(spec) if isinstance(spec, str) else spec
-    picture = _checked(image)
+    result = _checked(image)
     identity = sample_id if condition.where == "crop" else _FACE.sub(r"\1", sample_id)
     if condition.where == "clip":
-        (result,) = _through_clip(condition, [picture], lambda index: identity, STILL_FPS)
-        return result
+        (only,) = _through_clip(condition, [result], lambda index: identity, STILL_FPS)
+        return only
     for step, purpose in _with_purposes(condition.steps):
-        picture = _on_image(step, picture, identity, purpose)
-    return picture
+        result = _on_image(step, result, identity, purpose)
+    return result
 
 
 def apply_clip(spec: str | Condition, frames: Sequence[Image], media_id: str, fps: float) -> list[Image]:
-    """All frames of a clip under a condition, in their order and number; see :func:`apply_stream`."""
+    """Return all frames of a clip under a condition, in their order; see :func:`apply_stream`."""
     return list(apply_stream(spec, frames, media_id, fps))
 
 
 def apply_stream(spec: str | Condition, frames: Iterable[Image], media_id: str, fps: float) -> Iterator[Image]:
-    """Frames of a clip under a condition, as they come, so that a long clip need not fit into memory.
+    """Yield the frames of a clip under a condition one by one, so that a long clip need not fit into memory.
 
-    Picture-wise steps draw from ``media_id#FRAME``, as they do for the same frame in :func:`apply`.
+    Steps that act on single frames are seeded by ``media_id#FRAME``, as they are for the same frame in :func:`apply`.
 
     Args:
-        spec: a condition or its text, at any place.
+        spec: a condition or its text, at any stage.
         frames: uint8 (height, width, 3), RGB, all of one size: the whole clip from its first frame.
         media_id: ``dataset/subset/manipulation/name``.
         fps: frames per second.
 
     Raises:
-        UsageError: the text is no condition.
-        DataError: a frame is not such a picture, or a codec can not take the clip.
-        SetupError: a codec is not there; see :func:`available`.
+        UsageError: the text is not a condition.
+        DataError: a frame is not such an image, or a codec does not support the clip.
+        SetupError: a codec is not available; see :func:`available`.
     """
     condition = parse(spec) if isinstance(spec, str) else spec
     return _through_clip(condition, map(_checked, frames), lambda index: f"{media_id}#{index:06d}", fps)
 
 
 def available(condition: Condition) -> str | None:
-    """``None`` where this machine can apply the condition, else the reason why it can not."""
+    """Return ``None`` if this machine can apply the condition, else the reason why it cannot."""
     reasons = (step.degradation.missing(condition.where) for step in condition.steps)
     return next((reason for reason in reasons if reason), None)
 
@@ -111,11 +115,11 @@ def _draw(identity: str, purpose: str) -> Draw:
 
 
 def _with_purposes(steps: Sequence[Step]) -> Iterator[tuple[Step, str]]:
-    """Each step with what its draws are for: its name, numbered where a chain has the same one several times."""
+    """Yield each step with the purpose of its random numbers: its name, numbered if it occurs several times."""
     names = [step.name for step in steps]
     for number, step in enumerate(steps):
         yield step, f"degrade/{step.name}/{names[:number].count(step.name)}"
 
 
 def _checked(image: Image) -> Image:
-    return checked(image, "a condition takes uint8 pictures")
+    return checked(image, "a condition takes uint8 images")

@@ -1,7 +1,8 @@
-"""What a degradation is: parameters with units and ranges, five severities, where it acts, its source."""
+"""The definition of a degradation: parameters with units and ranges, five severities, stages, source."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -18,17 +19,17 @@ Value = int | float | str
 Values = Mapping[str, Value]
 
 Draw = Callable[[], np.random.Generator]
-"""Makes the random numbers of one step on one picture; a step that draws nothing never calls it."""
+"""Returns the generator of random numbers for one step on one image; a step that is not random never calls it."""
 
 OnImage = Callable[[Image, Values, Draw], Image]
-"""Degrade one picture; the result has its shape."""
+"""Degrades one image; the result has the same shape."""
 
 OnClip = Callable[[Iterable[Image], Values, float], Iterator[Image]]
-"""Degrade a clip (frames, values, frames per second): as many frames out as in, in their order."""
+"""Degrades a clip (frames, values, frames per second) and yields as many frames, in their order."""
 
-Place = Literal["crop", "source", "clip"]
-PLACES: tuple[Place, ...] = ("crop", "source", "clip")
-"""Where a condition acts: the face crop; the frame or still picture at its own resolution; the whole clip."""
+Stage = Literal["crop", "source", "clip"]
+STAGES: tuple[Stage, ...] = ("crop", "source", "clip")
+"""Where a condition acts: on the face crop, on the frame or still image at its own resolution, or on the whole clip."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,12 @@ class Parameter:
     Attributes:
         name: as written in a spec.
         meaning: what it does, with its unit.
-        default: value where the spec does not say.
+        default: value if the spec does not give one.
         low: smallest value.
         high: largest value.
         whole: only whole numbers.
         odd: only odd whole numbers.
-        choices: the words it takes, for a parameter that is no number.
+        choices: the allowed words, for a parameter that is not a number.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Parameter:
 
     @property
     def range(self) -> str:
-        """The values it takes, in words.
+        """The allowed values as text.
 
         >>> Parameter("q", "quality", 75, 1, 100, whole=True).range
         'a whole number from 1 to 100'
@@ -68,17 +69,17 @@ class Parameter:
         return f"{kind} from {self.low:g} to {self.high:g}"
 
     def read(self, text: str, degradation: str) -> Value:
-        """The value that a spec's text stands for.
+        """Return the value that a spec's text represents.
 
         Raises:
-            UsageError: it is no such value, or out of range.
+            UsageError: it is not a valid value, or out of range.
         """
         if self.choices:
             if text not in self.choices:
                 raise unknown_name(f"{self.name} of {degradation}", text, self.choices)
             return text
         try:
-            # What is kept is what is printed: six digits, so that a condition's name reads back as itself.
+            # Six digits are kept, as many as are printed, so that parsing a condition's name gives the same condition.
             number = float(f"{float(text):.6g}")
         except ValueError:
             number = float("nan")
@@ -95,18 +96,18 @@ class Degradation:
     """A degradation as ``dfbench list degradations`` shows it.
 
     Attributes:
-        name: as written in a spec; also its family in the results of a suite.
+        name: as written in a spec; also the family in the results of a suite.
         group: ``compression``, ``blur``, ``noise``, ``resolution``, ``tone``, ``geometry`` or ``video``.
         summary: what it does, in one line.
-        parameters: the first one is the one that severities change.
+        parameters: the first one is varied by severities.
         levels: its value at severity 1 to 5.
-        rule: how the five were chosen.
-        source: where definition and values come from.
-        places: where it may act; the first is the default.
-        note: what whoever reads its numbers must know; may be empty.
-        on_image: on one picture, if it can.
-        on_clip: on a clip as a whole, if it does that otherwise than picture by picture.
-        missing: what this machine lacks for it at a place; ``None`` for nothing.
+        rule: how the five levels were chosen.
+        source: origin of definition and values.
+        stages: where it can act; the first is the default.
+        note: remark on the interpretation of results; may be empty.
+        on_image: degrades one image; None if it cannot act on single images.
+        on_clip: degrades a clip as a whole; None if it acts frame by frame.
+        missing: stage -> what this machine lacks for it; ``None`` for nothing.
     """
 
     name: str
@@ -116,24 +117,35 @@ class Degradation:
     levels: tuple[Value, Value, Value, Value, Value]
     rule: str
     source: str
-    places: tuple[Place, ...] = PLACES
+    stages: tuple[Stage, ...] = STAGES
     note: str = ""
     on_image: OnImage | None = None
     on_clip: OnClip | None = None
-    missing: Callable[[Place], str | None] = lambda place: None
+    missing: Callable[[Stage], str | None] = lambda stage: None
 
     @property
     def deterministic(self) -> str:
-        """``exact``: the same bytes under the pinned versions; ``tolerance``: video codecs vary a little."""
+        """``exact``: the same bytes with the pinned versions; ``tolerance``: video codecs vary slightly."""
         return "tolerance" if self.on_clip else "exact"
 
     def parameter(self, name: str) -> Parameter:
-        """One parameter.
+        """Return a parameter by name.
 
         Raises:
-            UsageError: it has none of that name.
+            UsageError: no parameter has that name.
         """
         for parameter in self.parameters:
             if parameter.name == name:
                 return parameter
         raise unknown_name(f"parameter of {self.name}", name, [p.name for p in self.parameters])
+
+
+def psnr(image: Image, reference: Image) -> float:
+    """Return the peak signal-to-noise ratio in dB over all pixels and channels; infinite for equal images.
+
+    >>> grey = np.full((4, 4, 3), 100, np.uint8)
+    >>> round(psnr(grey + np.uint8(16), grey), 2)
+    24.05
+    """
+    error = float(np.mean((image.astype(np.float64) - reference) ** 2))
+    return math.inf if error == 0 else 10 * math.log10(255**2 / error)

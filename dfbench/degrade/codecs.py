@@ -1,4 +1,4 @@
-"""Video compression: a clip is encoded and decoded once, in memory, frame by frame (PyAV)."""
+"""Video compression: a clip is encoded and decoded once, in memory and frame by frame, with PyAV."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from typing import Any
 import cv2
 import numpy as np
 
-from dfbench.degrade.base import Degradation, Image, Parameter, Place, Values
+from dfbench.degrade.base import Degradation, Image, Parameter, Stage, Values
 from dfbench.errors import DataError, SetupError
 from dfbench.media.encode import X264_PARAMS, frame_rate
 
 _SMALLEST = 64
-"""Smaller pictures are padded: not every encoder takes them."""
+"""Side in pixels below which images are padded, because not every encoder accepts them."""
 
 
 @dataclass(frozen=True)
 class Codec:
-    """An encoder with its settings and the decoder that goes with it, by FFmpeg's names.
+    """An encoder with its settings and its decoder, by FFmpeg's names.
 
     Attributes:
         encoder: the encoder.
         decoder: the decoder.
-        settings: options of the encoder beside the CRF. One thread, so that the result does not depend on the machine.
+        settings: options of the encoder in addition to the CRF. One thread makes the result independent of the machine.
     """
 
     encoder: str
     decoder: str
     settings: tuple[tuple[str, str], ...]
 
-    def missing(self, place: Place = "clip") -> str | None:
-        """What this machine's FFmpeg lacks for it, or ``None``; elsewhere than on clips nothing is needed."""
+    def missing(self, stage: Stage = "clip") -> str | None:
+        """Return what this machine's FFmpeg lacks for it, or ``None``; only the stage ``clip`` needs FFmpeg."""
         import av
 
-        if place != "clip":
+        if stage != "clip":
             return None
         try:
             av.Codec(self.encoder, "w")
@@ -57,10 +57,10 @@ SVT_AV1 = Codec("libsvtav1", "libdav1d", (("preset", "8"), ("svtav1-params", "lp
 
 
 def transcode(frames: Iterable[Image], codec: Codec, crf: int, fps: float) -> Iterator[Image]:
-    """Encode and decode a clip; frames come out in their order, as soon as the codec gives them.
+    """Encode and decode a clip; frames are yielded in their order as soon as the decoder returns them.
 
-    Colours go through 4:2:0 in BT.601 limited range, FFmpeg's default for an untagged stream. Odd sides and pictures
-    below 64 pixels are padded by repeating the border and cut back.
+    Colours are converted to 4:2:0 in BT.601 limited range, FFmpeg's default for an untagged stream. Images with odd
+    sides or sides below 64 pixels are padded by replicating the border, and the padding is removed.
 
     Args:
         frames: uint8 (height, width, 3), RGB, all of one size.
@@ -69,14 +69,14 @@ def transcode(frames: Iterable[Image], codec: Codec, crf: int, fps: float) -> It
         fps: frames per second.
 
     Raises:
-        SetupError: the encoder or decoder is not there.
-        DataError: the frames differ in size, the codec does not take them, or loses one.
+        SetupError: the encoder or decoder is not available.
+        DataError: the frames differ in size, or the codec does not support them or loses one.
     """
     import av
 
     lacking = codec.missing()
     if lacking:
-        raise SetupError(lacking, "install PyAV from its wheel (pip install av), or leave the condition out")
+        raise SetupError(lacking, "install PyAV from its wheel (pip install av), or skip the condition")
     sent, given = 0, 0
     stream: _Stream | None = None
     try:
@@ -91,19 +91,19 @@ def transcode(frames: Iterable[Image], codec: Codec, crf: int, fps: float) -> It
             given += 1
     except av.FFmpegError as error:
         raise DataError(
-            f"{codec.encoder} can not take this clip: {error}", "look at its frame size; leave the condition out for it"
+            f"{codec.encoder} cannot encode this clip: {error}", "check its frame size, or skip the condition for it"
         ) from error
     if given != sent:
-        raise DataError(f"{codec.encoder} gave {given} of {sent} frames back", "leave the condition out for this clip")
+        raise DataError(f"{codec.encoder} returned {given} of {sent} frames", "skip the condition for this clip")
 
 
 class _Stream:
-    """One encoder feeding one decoder."""
+    """One encoder connected to one decoder."""
 
     def __init__(self, codec: Codec, shape: tuple[int, ...], crf: int, rate: Fraction) -> None:
         import av
 
-        # SVT-AV1 writes to stderr on its own unless told so before its first use.
+        # SVT-AV1 writes to stderr unless this is set before its first use.
         os.environ.setdefault("SVT_LOG", "1")
         self.shape, self.rate = shape, rate
         self.height, self.width = (max(_SMALLEST, side + side % 2) for side in shape[:2])
@@ -116,11 +116,13 @@ class _Stream:
         self.encoder, self.decoder = encoder, decoder
 
     def put(self, image: Image, number: int) -> Iterator[Image]:
-        """Send a frame; the frames that come out meanwhile."""
+        """Send a frame and yield the frames that are ready."""
         import av
 
         if image.shape != self.shape:
-            raise DataError(f"frame {number} is {image.shape}, the first was {self.shape}", "frames must be alike")
+            raise DataError(
+                f"frame {number} has shape {image.shape}, the first one {self.shape}", "frames must have one size"
+            )
         bottom, right = self.height - self.shape[0], self.width - self.shape[1]
         padded = np.asarray(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.uint8)
         frame = av.VideoFrame.from_ndarray(padded, format="rgb24").reformat(format="yuv420p")
@@ -128,17 +130,17 @@ class _Stream:
         yield from self._through(self.encoder.encode(frame))
 
     def finish(self) -> Iterator[Image]:
-        """The frames that encoder and decoder still hold."""
+        """Yield the frames that encoder and decoder still hold."""
         yield from self._through(self.encoder.encode(None))
-        yield from map(self._picture, self.decoder.decode(None))
+        yield from map(self._image, self.decoder.decode(None))
 
     def _through(self, packets: Iterable[Any]) -> Iterator[Image]:
         for packet in packets:
-            yield from map(self._picture, self.decoder.decode(packet))
+            yield from map(self._image, self.decoder.decode(packet))
 
-    def _picture(self, frame: Any) -> Image:
-        picture = frame.to_ndarray(format="rgb24")[: self.shape[0], : self.shape[1]]
-        return np.ascontiguousarray(picture, np.uint8)
+    def _image(self, frame: Any) -> Image:
+        padded = frame.to_ndarray(format="rgb24")[: self.shape[0], : self.shape[1]]
+        return np.ascontiguousarray(padded, np.uint8)
 
 
 def _on_clip(codec: Codec) -> Callable[[Iterable[Image], Values, float], Iterator[Image]]:
@@ -155,9 +157,9 @@ def _crf(default: int, largest: int) -> Parameter:
 _video = partial(
     Degradation,
     group="video",
-    places=("clip",),
-    note="Acts on the whole clip, which is then cut with the stored geometry, so the face does not move. A still "
-    "picture is a clip of one frame: only its intra coding is tested.",
+    stages=("clip",),
+    note="Acts on the whole clip; crops are then cut with the stored geometry, so the face does not move. A still "
+    "image is a clip of one frame, which tests intra coding only.",
 )
 H264 = _video(
     name="h264",

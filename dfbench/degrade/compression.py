@@ -1,23 +1,23 @@
-"""Still-picture compression: JPEG and WebP, encoded and decoded once."""
+"""Image compression: JPEG and WebP, encoded and decoded once."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from dfbench.degrade.base import Degradation, Draw, Image, Parameter, Place, Values
+from dfbench.degrade.base import Degradation, Draw, Image, Parameter, Stage, Values
 from dfbench.errors import DataError
 
 _LEVELS = (90, 75, 60, 45, 30)
 _RULE = "equal steps of quality, with the papers' 60 in the middle"
 _MILDER = (
-    "The picture's size decides how hard a quality is: at 1024 pixels, before a resize to 128, it is a far milder test "
-    "than at 128. On HFF, whose classes differ in resolution, @source is therefore a class-dependent test."
+    "The effect of a quality depends on the image size: at 1024 pixels, before a resize to 128, it is a much milder "
+    "test than at 128. On HFF, whose classes differ in resolution, @source is therefore a class-dependent test."
 )
 
 
 def jpeg(image: Image, values: Values, draw: Draw) -> Image:
-    """JPEG round trip, baseline, chroma halved both ways (4:2:0)."""
+    """Encode and decode as baseline JPEG with chroma subsampled in both directions (4:2:0)."""
     settings = [
         cv2.IMWRITE_JPEG_QUALITY,
         int(values["q"]),
@@ -28,21 +28,21 @@ def jpeg(image: Image, values: Values, draw: Draw) -> Image:
 
 
 def webp(image: Image, values: Values, draw: Draw) -> Image:
-    """Lossy WebP round trip (VP8, 4:2:0)."""
+    """Encode and decode as lossy WebP (VP8, 4:2:0)."""
     return _round_trip(image, ".webp", [cv2.IMWRITE_WEBP_QUALITY, int(values["q"])], 16383)
 
 
 def _round_trip(image: Image, extension: str, settings: list[int], largest: int) -> Image:
     if max(image.shape[:2]) > largest:
         raise DataError(
-            f"a picture of {image.shape[1]}x{image.shape[0]} does not fit into a {extension[1:].upper()} file",
-            f"it takes {largest} pixels a side; let the condition act @crop",
+            f"an image of {image.shape[1]}x{image.shape[0]} pixels is too large for {extension[1:].upper()}",
+            f"the format supports {largest} pixels per side; apply the condition @crop",
         )
     _, data = cv2.imencode(extension, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
-def _no_webp(place: Place) -> str | None:
+def _no_webp(stage: Stage) -> str | None:
     return None if cv2.haveImageWriter(".webp") else "this OpenCV was built without WebP"
 
 
@@ -67,7 +67,7 @@ WEBP = Degradation(
     summary="lossy WebP, encoded and decoded once",
     parameters=(_quality(75),),
     levels=_LEVELS,
-    rule="the qualities of jpeg",
+    rule="the levels of jpeg",
     source="libwebp through OpenCV",
     note=_MILDER,
     on_image=webp,

@@ -1,16 +1,16 @@
-"""A condition as a value: degradations one after the other, and where they act."""
+"""Conditions: a chain of degradations and the stage at which they act."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
 
-from dfbench.degrade.base import PLACES, Degradation, Place, Value
+from dfbench.degrade.base import STAGES, Degradation, Stage, Value
 from dfbench.degrade.registry import ALIASES, get_degradation
 from dfbench.errors import UsageError, unknown_name
 
 CLEAN = "clean"
-"""The condition of an untouched sample."""
+"""The condition of a sample without degradation."""
 
 _PAPER_NAMES = {spec: alias for alias, spec in ALIASES.items()}
 
@@ -22,59 +22,59 @@ class Step:
     name: str
     values: tuple[tuple[str, Value], ...]
 
-    @property  # not kept: a condition crosses process borders, its functions need not
+    @property  # not cached: conditions are pickled, functions need not be
     def degradation(self) -> Degradation:
-        """What it does."""
+        """Its definition."""
         return get_degradation(self.name)
 
     @cached_property
     def settings(self) -> dict[str, Value]:
-        """The values by parameter."""
+        """Parameter -> value."""
         return dict(self.values)
 
     def __str__(self) -> str:
-        """The spec: the first parameter always, the others where they differ from their defaults."""
-        told = [
+        """Return the spec: the first parameter, and others if they differ from their defaults."""
+        shown = [
             f"{parameter.name}={value if isinstance(value, str) else f'{value:g}'}"
             for parameter, (_, value) in zip(self.degradation.parameters, self.values, strict=True)
             if parameter is self.degradation.parameters[0] or value != parameter.default
         ]
-        spec = f"{self.name}:{','.join(told)}"
+        spec = f"{self.name}:{','.join(shown)}"
         return _PAPER_NAMES.get(spec, spec)
 
 
-def default_place(steps: tuple[Step, ...]) -> Place:
-    """Where steps act if nothing is said: on the clip where one of them can nowhere else, otherwise on the crop."""
+def default_stage(steps: tuple[Step, ...]) -> Stage:
+    """Return the stage if none is given: the clip if one of the steps can act only there, otherwise the crop."""
     return "clip" if any(step.degradation.on_image is None for step in steps) else "crop"
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Degradations one after the other and where they act; no steps are the untouched sample.
+    """A chain of degradations and the stage at which they act; no steps is ``clean``.
 
     Attributes:
         steps: applied from the first to the last.
         where: ``crop``, ``source`` or ``clip``.
 
     Raises:
-        UsageError: a degradation does not act there.
+        UsageError: a degradation does not act at that stage.
     """
 
     steps: tuple[Step, ...] = ()
-    where: Place = "crop"
+    where: Stage = "crop"
 
     def __post_init__(self) -> None:
-        """Check the place."""
-        if self.where not in PLACES:
-            raise unknown_name("place", self.where, PLACES)
+        """Check the stage."""
+        if self.where not in STAGES:
+            raise unknown_name("stage", self.where, STAGES)
         if not self.steps and self.where != "crop":
-            raise UsageError(f"clean@{self.where} is not a condition", "nothing acts nowhere: write clean")
+            raise UsageError(f"clean@{self.where} is not a condition", "clean has no stage: write clean")
         for step in self.steps:
-            places = step.degradation.places
-            if self.where not in places:
+            stages = step.degradation.stages
+            if self.where not in stages:
                 raise UsageError(
                     f"{step.name!r} does not act @{self.where}",
-                    f"it acts {' or '.join('@' + place for place in places)}: give {step.name} a condition of its own",
+                    f"it acts {' or '.join('@' + stage for stage in stages)}: give {step.name} a condition of its own",
                 )
 
     @cached_property
@@ -92,23 +92,23 @@ class Condition:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing is done."""
+        """Whether there are no steps."""
         return not self.steps
 
     @property
     def family(self) -> str:
-        """The name of the degradation, several joined by ``+``, with its place where that is not the default.
+        """Name of the degradation, several joined by ``+``, with the stage if it is not the default.
 
         >>> from dfbench.degrade import parse
         >>> [parse(text).family for text in ("JP60", "JP60@source", "JP60+ME5", "h264", "clean")]
         ['jpeg', 'jpeg@source', 'jpeg+mean', 'h264', 'clean']
         """
         names = "+".join(step.name for step in self.steps) or CLEAN
-        return names if self.where == default_place(self.steps) else f"{names}@{self.where}"
+        return names if self.where == default_stage(self.steps) else f"{names}@{self.where}"
 
     @property
     def severity(self) -> int | None:
-        """1 to 5 where this is a degradation at one of its severities, else ``None``."""
+        """1 to 5 if this is a degradation at one of its severities, else ``None``."""
         if len(self.steps) != 1:
             return None
         degradation, (first, *others) = self.steps[0].degradation, [value for _, value in self.steps[0].values]
@@ -117,5 +117,5 @@ class Condition:
         return degradation.levels.index(first) + 1
 
     def __str__(self) -> str:
-        """The canonical text."""
+        """Return the canonical text."""
         return self.name

@@ -1,6 +1,6 @@
-"""Noise. Drawn from the sample's id, so that a picture gets the same noise in any order and on any worker.
+"""Noise, seeded by the sample's id, so that an image gets the same noise in any order and on any worker.
 
-It is drawn alike for every strength: a higher severity is the same noise, stronger.
+The random numbers do not depend on the strength: a higher severity is stronger noise of the same pattern.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from scipy.special import pdtr
 
 from dfbench.degrade.base import Degradation, Draw, Image, Parameter, Values
 
-MOST_TABLED = 100
-"""Photons at full white up to which tables of the Poisson distribution are faster than a generator's own numbers."""
+MAX_TABULATED = 100
+"""Largest number of photons at full white for which tables are faster than the generator's Poisson numbers."""
 
 
 def gaussian_noise(image: Image, values: Values, draw: Draw) -> Image:
-    """Additive white noise, each channel by itself, rounded and clipped."""
+    """Add white Gaussian noise to each channel, rounded and clipped."""
     noise = draw().standard_normal(image.shape, np.float32)
     noisy = image + np.float32(values["sigma"]) * noise
     return np.asarray(np.clip(np.rint(noisy), 0, 255), np.uint8)
 
 
 def shot_noise(image: Image, values: Values, draw: Draw) -> Image:
-    """Poisson noise: every pixel counts photons, ``scale`` of them at full white."""
+    """Apply Poisson noise: every pixel counts photons, ``scale`` of them at full white."""
     scale = float(values["scale"])
-    if scale <= MOST_TABLED:
+    if scale <= MAX_TABULATED:
         photons = poisson_counts(image.ravel(), scale, draw().random(image.size)).reshape(image.shape)
     else:
         photons = draw().poisson(image * (scale / 255))
@@ -36,9 +36,9 @@ def shot_noise(image: Image, values: Values, draw: Draw) -> Image:
 
 
 def poisson_counts(levels: NDArray[np.uint8], scale: float, chances: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Photons of each grey level (N,), by the inverse of the distribution at chances (N,) in [0,1).
+    """Return Poisson counts for grey levels (N,), by the inverse distribution at uniform numbers (N,) in [0,1).
 
-    Three times as fast as a generator's own Poisson numbers, since there are 256 means only.
+    Three times as fast as the generator's Poisson numbers, because there are only 256 means.
     """
     below, begin = _tables(scale)
     photons = begin[levels, (chances * len(begin)).astype(np.intp)]
@@ -51,7 +51,7 @@ def poisson_counts(levels: NDArray[np.uint8], scale: float, chances: NDArray[np.
 
 @lru_cache(maxsize=8)
 def _tables(scale: float) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Probability of at most so many photons, (256, K), and where to begin to look in it for a chance, (256, 256)."""
+    """Return the cumulative distributions (256, K) and the start of the search in them by uniform number (256, 256)."""
     means = np.arange(256) * (scale / 255)
     most = math.ceil(scale + 10 * math.sqrt(scale) + 20)
     below = np.asarray(pdtr(np.arange(most), means[:, None]), np.float64)
@@ -61,7 +61,7 @@ def _tables(scale: float) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
 
 
 def salt_pepper(image: Image, values: Values, draw: Draw) -> Image:
-    """Whole pixels turn white or black, half of them each."""
+    """Set random pixels to white or black with equal probability."""
     chance = draw().random(image.shape[:2])
     struck = float(values["p"])
     result = image.copy()
@@ -85,7 +85,7 @@ GAUSSIAN_NOISE = Degradation(
 SHOT_NOISE = Degradation(
     name="shot-noise",
     group="noise",
-    summary="Poisson noise of counted photons",
+    summary="Poisson noise of photon counts",
     parameters=(Parameter("scale", "photons at full white", 25, 0.5, 10000),),
     levels=(60, 25, 12, 5, 3),
     rule="the levels of ImageNet-C",
@@ -95,10 +95,10 @@ SHOT_NOISE = Degradation(
 SALT_PEPPER = Degradation(
     name="salt-pepper",
     group="noise",
-    summary="pixels turned white or black",
-    parameters=(Parameter("p", "share of the pixels", 0.05, 0.0001, 1),),
+    summary="random pixels set to white or black",
+    parameters=(Parameter("p", "fraction of the pixels", 0.05, 0.0001, 1),),
     levels=(0.03, 0.06, 0.09, 0.17, 0.27),
     rule="the levels of ImageNet-C's impulse noise",
-    source=_IMAGENET_C + ", which strikes channels; here whole pixels",
+    source=_IMAGENET_C + ", which affects single channels; here whole pixels",
     on_image=salt_pepper,
 )

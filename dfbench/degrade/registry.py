@@ -1,11 +1,12 @@
-"""Which degradations there are."""
+"""Degradations by name."""
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from dfbench.degrade import codecs, compression, filters, geometry, noise, social, tone
+from dfbench.degrade import codecs, compression, filters, noise, social, spatial, tone
 from dfbench.degrade.base import Degradation
 from dfbench.errors import unknown_name
 
@@ -22,15 +23,15 @@ DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType(
             noise.GAUSSIAN_NOISE,
             noise.SHOT_NOISE,
             noise.SALT_PEPPER,
-            geometry.RESIZE,
+            spatial.RESIZE,
             tone.BRIGHTNESS,
             tone.CONTRAST,
             tone.SATURATION,
             tone.GAMMA,
             tone.COLOR_SHIFT,
             filters.SHARPEN,
-            geometry.OCCLUDE,
-            geometry.SHIFT,
+            spatial.OCCLUDE,
+            spatial.SHIFT,
             codecs.H264,
             codecs.H265,
             codecs.AV1,
@@ -40,19 +41,31 @@ DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType(
 )
 
 ALIASES: Mapping[str, str] = MappingProxyType({"JP60": "jpeg:q=60", "ME5": "mean:k=5"})
-"""The papers' names, and the specs they stand for."""
+"""Names used in papers -> specs."""
 
 
 def degradation_names() -> tuple[str, ...]:
-    """Names of the degradations, in the order that tables show."""
+    """Return the names of the degradations in the order of tables."""
     return tuple(DEGRADATIONS)
 
 
+def list_degradations(filter: str = "*") -> list[str]:
+    """Return the names of the degradations.
+
+    Args:
+        filter: shell-style pattern; the default matches all names.
+
+    >>> list_degradations("h26*")
+    ['h264', 'h265']
+    """
+    return fnmatch.filter(degradation_names(), filter)
+
+
 def get_degradation(name: str) -> Degradation:
-    """One degradation by its name.
+    """Return a degradation by name.
 
     Raises:
-        UsageError: nothing has that name.
+        UsageError: no degradation has that name.
     """
     if name not in DEGRADATIONS:
         known = (*DEGRADATIONS, *ALIASES, "clean")

@@ -1,7 +1,7 @@
-"""What a social network does to an upload: shrink to its size, compress; twice, as when something is shared on.
+"""The processing of uploads by social networks: downscale and compress, twice, as for content that is shared again.
 
 Platforms change their rules without notice and treat apps, websites and accounts differently. The sizes below have a
-source; the JPEG qualities and CRFs are assumptions in the order of the sizes, marked so.
+source; the JPEG qualities and CRFs are assumptions that follow the order of the sizes, and are marked as unverified.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dfbench.degrade.base import Degradation, Draw, Image, Parameter, Values
 from dfbench.degrade.codecs import X264, transcode
 from dfbench.degrade.compression import jpeg
-from dfbench.degrade.geometry import resized
+from dfbench.degrade.spatial import resized
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Platform:
     """A platform's treatment of uploads.
 
     Attributes:
-        longest: longest side of a picture, in pixels.
-        quality: JPEG quality of a picture (unverified).
-        video_longest: longest side of a clip, in pixels (unverified).
+        longest: longest side of an image in pixels.
+        quality: JPEG quality of an image (unverified).
+        video_longest: longest side of a clip in pixels (unverified).
         crf: H.264 rate factor of a clip (unverified).
-        source: where ``longest`` comes from.
+        source: source of ``longest``.
     """
 
     longest: int
@@ -41,21 +41,21 @@ PLATFORMS = {
     "instagram": Platform(1080, 62, 720, 37, "J. Harmon, Photo Taco 2021, uploads of 5120 pixels measured"),
     "facebook-low": Platform(960, 50, 640, 40, "unverified: the standard quality of older Facebook uploads"),
 }
-"""From the mildest to the hardest."""
+"""Platforms from the mildest to the most severe."""
 
 
 def social(image: Image, values: Values, draw: Draw) -> Image:
-    """Shrink a picture to the platform's size, compress it as often as it is uploaded, bring it back to its size."""
+    """Downscale an image to the platform's size, compress it once per upload, and restore its size."""
     platform = PLATFORMS[str(values["platform"])]
     height, width = image.shape[:2]
-    picture = _fitted(image, platform.longest)
+    upload = _fitted(image, platform.longest)
     for _ in range(int(values["times"])):
-        picture = jpeg(picture, {"q": platform.quality}, draw)
-    return _back(picture, width, height)
+        upload = jpeg(upload, {"q": platform.quality}, draw)
+    return _restored(upload, width, height)
 
 
 def social_clip(frames: Iterable[Image], values: Values, fps: float) -> Iterator[Image]:
-    """The same of a clip, with H.264."""
+    """Process a clip in the same way, with H.264."""
     platform = PLATFORMS[str(values["platform"])]
     sizes: list[tuple[int, int]] = []
 
@@ -68,7 +68,7 @@ def social_clip(frames: Iterable[Image], values: Values, fps: float) -> Iterator
     for _ in range(int(values["times"])):
         stream = transcode(stream, X264, platform.crf, fps)
     for number, frame in enumerate(stream):
-        yield _back(frame, *sizes[number])
+        yield _restored(frame, *sizes[number])
 
 
 def _fitted(image: Image, longest: int) -> Image:
@@ -79,24 +79,24 @@ def _fitted(image: Image, longest: int) -> Image:
     return resized(image, max(1, round(width * scale)), max(1, round(height * scale)), "lanczos")
 
 
-def _back(image: Image, width: int, height: int) -> Image:
+def _restored(image: Image, width: int, height: int) -> Image:
     return image if image.shape[:2] == (height, width) else resized(image, width, height, "bicubic")
 
 
 SOCIAL = Degradation(
     name="social",
     group="compression",
-    summary="shrunk to a platform's size and compressed, twice",
+    summary="downscaled to a platform's size and compressed, twice",
     parameters=(
-        Parameter("platform", "whose sizes and qualities", "whatsapp", choices=tuple(PLATFORMS)),
-        Parameter("times", "how often it is uploaded", 2, 1, 10, whole=True),
+        Parameter("platform", "platform whose sizes and qualities are used", "whatsapp", choices=tuple(PLATFORMS)),
+        Parameter("times", "number of uploads", 2, 1, 10, whole=True),
     ),
     levels=tuple(PLATFORMS),  # type: ignore[arg-type]
-    rule="five platforms from the mildest to the hardest",
+    rule="five platforms from the mildest to the most severe",
     source="; ".join(f"{name} {p.longest} px: {p.source}" for name, p in PLATFORMS.items()),
-    note="Picture sizes have the sources named; JPEG qualities, clip sizes and CRFs are assumptions (unverified). A "
-    "face crop is smaller than any platform's limit: @crop tests the compression alone, @source and @clip also the "
-    "shrinking.",
+    note="Image sizes have the named sources; JPEG qualities, clip sizes and CRFs are assumptions (unverified). A "
+    "face crop is smaller than every platform's limit: @crop tests only the compression, @source and @clip also the "
+    "downscaling.",
     on_image=social,
     on_clip=social_clip,
     missing=X264.missing,

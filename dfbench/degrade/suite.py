@@ -1,17 +1,21 @@
-"""Suites: fixed lists of conditions to test a detector under."""
+"""Suites, fixed lists of conditions for testing detectors, and lists of conditions and suites in text form."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from dfbench.degrade.condition import Condition, Step
+from dfbench.degrade.parse import parse
 from dfbench.degrade.registry import get_degradation
 from dfbench.errors import UsageError, unknown_name
 
 SEVERITIES = (1, 2, 3, 4, 5)
+SUITE = "suite:"
+"""Prefix of the name of a suite in a list of conditions."""
 
-# A suite is what its name meant when it was first used: another degradation makes another version.
+# The content of a suite never changes: another degradation makes another version.
 _FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "robustness/v1": (
@@ -25,34 +29,34 @@ _FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def severity_condition(name: str, level: int) -> Condition:
-    """A degradation at one of its five severities, at its default place.
+    """Return a degradation at one of its five severities and at its default stage.
 
     Args:
-        name: of the degradation.
+        name: name of the degradation.
         level: 1 (mildest) to 5.
 
     Raises:
-        UsageError: the name is unknown, or the level is none of the five.
+        UsageError: the name or the level is unknown.
 
     >>> severity_condition("jpeg", 3).name
     'JP60'
     """
     degradation = get_degradation(name)
     if level not in SEVERITIES:
-        raise UsageError(f"{name} has no severity {level}", "severities run from 1 (mildest) to 5")
+        raise UsageError(f"{name} has no severity {level}", "severities are 1 (mildest) to 5")
     values = {p.name: p.default for p in degradation.parameters} | {
         degradation.parameters[0].name: degradation.levels[level - 1]
     }
-    return Condition((Step(name, tuple(values.items())),), degradation.places[0])
+    return Condition((Step(name, tuple(values.items())),), degradation.stages[0])
 
 
 def suite(name: str = "robustness/v1") -> tuple[Condition, ...]:
-    """The conditions of a suite, without ``clean``, family by family from mild to hard.
+    """Return the conditions of a suite without ``clean``, family by family from mild to severe.
 
-    Whether this machine can apply each of them, :func:`dfbench.degrade.available` says.
+    :func:`dfbench.degrade.available` tells which of them this machine can apply.
 
     Args:
-        name: ``robustness/v1``: every degradation at its five severities, at its default place.
+        name: ``robustness/v1``: every degradation at its five severities, at its default stage.
 
     Raises:
         UsageError: the name is unknown.
@@ -63,5 +67,40 @@ def suite(name: str = "robustness/v1") -> tuple[Condition, ...]:
 
 
 def suite_names() -> tuple[str, ...]:
-    """Names of the suites."""
+    """Return the names of the suites."""
     return tuple(_FAMILIES)
+
+
+@dataclass(frozen=True)
+class RequestedCondition:
+    """A condition, and whether it was requested only as a part of a suite."""
+
+    condition: Condition
+    of_suite: bool
+
+
+def read_conditions(texts: Iterable[str]) -> tuple[RequestedCondition, ...]:
+    """Parse a list of conditions and suites (``suite:NAME``), as protocols and commands contain them.
+
+    Returns:
+        Every condition once. One that is named itself does not count as a part of a suite.
+
+    Raises:
+        UsageError: a condition is not well formed, or a degradation or suite is unknown.
+
+    >>> [r.condition.name for r in read_conditions(["clean", "jpeg:q=60", "JP60"])]
+    ['clean', 'JP60']
+    """
+    found: dict[str, RequestedCondition] = {}
+    for condition, of_suite in _expand(texts):
+        earlier = found.get(condition.name)
+        found[condition.name] = RequestedCondition(condition, of_suite and (earlier is None or earlier.of_suite))
+    return tuple(found.values())
+
+
+def _expand(texts: Iterable[str]) -> Iterator[tuple[Condition, bool]]:
+    for text in texts:
+        if text.startswith(SUITE):
+            yield from ((condition, True) for condition in suite(text.removeprefix(SUITE)))
+        else:
+            yield parse(text), False

@@ -1,4 +1,4 @@
-"""Tone and colour: every pixel by itself, through tables or whole-number arithmetic."""
+"""Tone and colour: operations on single pixels with lookup tables or integer arithmetic."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ _GREYS = np.arange(256, dtype=np.float64)
 
 
 def brightness(image: Image, values: Values, draw: Draw) -> Image:
-    """Grey levels are added to every channel."""
+    """Add grey levels to every channel."""
     return _through(image, _GREYS + float(values["add"]))
 
 
 def contrast(image: Image, values: Values, draw: Draw) -> Image:
-    """Distances from the picture's mean grey are scaled."""
+    """Scale the distances from the image's mean grey."""
     middle = round(float(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).mean()))
     return _through(image, middle + float(values["factor"]) * (_GREYS - middle))
 
 
 def gamma(image: Image, values: Values, draw: Draw) -> Image:
-    """Power law on values from 0 to 1; above 1 the picture darkens."""
+    """Apply a power law to values from 0 to 1; exponents above 1 darken the image."""
     return _through(image, 255 * (_GREYS / 255) ** float(values["gamma"]))
 
 
 def saturation(image: Image, values: Values, draw: Draw) -> Image:
-    """Distances from each pixel's own grey (BT.601 luma) are scaled; 0 leaves a grey picture."""
+    """Scale the distances from each pixel's grey (BT.601 luma); 0 gives a grey image."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[:, :, None].astype(np.float64)
     coloured = grey + float(values["factor"]) * (image - grey)
     return np.clip(np.rint(coloured), 0, 255).astype(np.uint8)
 
 
 def color_shift(image: Image, values: Values, draw: Draw) -> Image:
-    """Each channel is shifted; the three shifts add up to about nothing, their root mean square is ``by``."""
+    """Shift each channel; the three shifts sum to about zero and have a root mean square of ``by``."""
     turn = draw().uniform(0, 2 * math.pi)
     third = 2 * math.pi / 3
     shifts = [math.sqrt(2) * float(values["by"]) * math.cos(turn + channel * third) for channel in range(3)]
@@ -63,8 +63,8 @@ BRIGHTNESS = Degradation(
 CONTRAST = Degradation(
     name="contrast",
     group="tone",
-    summary="contrast around the picture's mean grey",
-    parameters=(Parameter("factor", "of the contrast; 1 changes nothing", 0.6, 0, 5),),
+    summary="contrast around the image's mean grey",
+    parameters=(Parameter("factor", "factor of the contrast; 1 has no effect", 0.6, 0, 5),),
     levels=(0.85, 0.725, 0.6, 0.475, 0.35),
     rule="the levels of DeeperForensics-1.0",
     source=_DEEPER + ", which scales towards black; here towards the mean, as Pillow's ImageEnhance.Contrast",
@@ -74,7 +74,7 @@ SATURATION = Degradation(
     name="saturation",
     group="tone",
     summary="saturation around each pixel's grey",
-    parameters=(Parameter("factor", "of the saturation; 1 changes nothing, 0 leaves grey", 0.2, 0, 5),),
+    parameters=(Parameter("factor", "factor of the saturation; 1 has no effect, 0 gives grey", 0.2, 0, 5),),
     levels=(0.4, 0.3, 0.2, 0.1, 0),
     rule="the levels of DeeperForensics-1.0",
     source=_DEEPER,
@@ -83,20 +83,20 @@ SATURATION = Degradation(
 GAMMA = Degradation(
     name="gamma",
     group="tone",
-    summary="power law; above 1 darker, below 1 brighter",
+    summary="power law; exponents above 1 darken, below 1 brighten",
     parameters=(Parameter("gamma", "exponent on values from 0 to 1", 1.5, 0.1, 10),),
     levels=(1.25, 1.4, 1.7, 2.2, 3.5),
-    rule="about equal steps of mean PSNR on mini faces (tools/degradations.py)",
+    rule="approximately equal steps of mean PSNR on mini faces (tools/degradations.py)",
     source="textbook power law",
     on_image=gamma,
 )
 COLOR_SHIFT = Degradation(
     name="color-shift",
     group="tone",
-    summary="a colour cast of drawn hue and no change of brightness",
-    parameters=(Parameter("by", "root mean square of the channels' shifts, in grey levels", 20, 1, 128),),
+    summary="colour cast of random hue without a change of brightness",
+    parameters=(Parameter("by", "root mean square of the channels' shifts in grey levels", 20, 1, 128),),
     levels=(8, 11, 16, 23, 32),
     rule="3 dB apart",
-    source="the RGB shift of training augmentations (SBI: up to 20 grey levels), made free of brightness",
+    source="the RGB shift of training augmentations (SBI: up to 20 grey levels), without the change of brightness",
     on_image=color_shift,
 )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dfbench.degrade import CLEAN, Condition, available, parse
+from dfbench.degrade import CLEAN, SUITE, Condition, available, parse, read_conditions
 from dfbench.errors import SetupError
 from dfbench.metrics.robustness import ConditionOrigin
-from dfbench.protocols.conditions import SUITE, read_conditions
 from dfbench.protocols.protocol import Protocol
 
 

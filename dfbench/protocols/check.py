@@ -1,4 +1,4 @@
-"""Whether the names in a protocol mean something: data sets, subsets, methods, crops, metrics, published rows."""
+"""Check the names in a protocol: data sets, subsets, methods, crop profiles, metrics, published numbers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dfbench.schema.published import load_published, rows_where
 
 
 def check_protocol(protocol: Protocol) -> None:
-    """Check every name that loading alone does not look up.
+    """Check every name that loading does not look up.
 
     Raises:
-        DataError: some name means nothing; the message lists all of them.
+        DataError: some names are unknown; the message lists all of them.
     """
     found = [problem for name, check in _checks(protocol) if (problem := _problem(name, check))]
     if found:

@@ -1,4 +1,4 @@
-"""From the text of a protocol file to the fields of one protocol: what it extends, and its variants."""
+"""Compose the fields of a protocol from its file, the protocol that it extends, and its variants."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from dfbench.errors import DataError, unknown_name
 
 SIGN = "@"
-"""Between the name of a protocol and that of its variant: ``grnet/hff-binary@jp60``."""
+"""Separator between the names of a protocol and of its variant: ``grnet/hff-binary@jp60``."""
 
 Fields = dict[str, Any]
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Name and variant; the variant is empty where none is named.
+    """Return name and variant; the variant is empty if none is named.
 
     >>> split_name("grnet/hff-binary@jp60")
     ('grnet/hff-binary', 'jp60')
@@ -26,7 +26,7 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def read_fields(path: Path) -> Fields:
-    """The tables of a TOML file.
+    """Return the tables of a TOML file.
 
     Raises:
         DataError: it is not TOML.
@@ -38,7 +38,7 @@ def read_fields(path: Path) -> Fields:
 
 
 def variants_of(fields: Mapping[str, Any], path: Path) -> dict[str, Fields]:
-    """Variants of a file by name, in its order.
+    """Return the variants of a file by name, in its order.
 
     Raises:
         DataError: ``variants`` is not a table of tables.
@@ -50,19 +50,19 @@ def variants_of(fields: Mapping[str, Any], path: Path) -> dict[str, Fields]:
 
 
 def compose(path: Path, variant: str, base_of: Callable[[str], Fields]) -> Fields:
-    """The fields of one protocol: those of what it extends, then the file's own, then the variant's.
+    """Return the fields of a protocol: those of the extended protocol, updated by the file's, updated by the variant's.
 
-    Tables are merged key by key; a list or a value takes the place of the former one. ``subsets`` of a variant puts
-    other subsets in the place of some in every data part.
+    Tables are merged key by key; lists and values are replaced. ``subsets`` of a variant replaces subsets in every data
+    part.
 
     Args:
         path: the file.
-        variant: which variant; empty: the file itself.
-        base_of: gives the fields of the protocol that a file extends.
+        variant: name of the variant; empty: the file itself.
+        base_of: returns the fields of the protocol that a file extends.
 
     Raises:
-        DataError: the file is not TOML, or its variants are no tables.
-        UsageError: it has no such variant.
+        DataError: the file is not TOML, or its variants are not tables.
+        UsageError: the variant does not exist.
     """
     own = read_fields(path)
     variants = variants_of(own, path)
@@ -82,7 +82,7 @@ def compose(path: Path, variant: str, base_of: Callable[[str], Fields]) -> Field
 
 
 def _with_subsets(fields: Fields, other: Any, path: Path) -> Fields:
-    """The fields with other subsets in every data part: ``{ c23 = "c40" }``."""
+    """Return the fields with subsets replaced in every data part: ``{ c23 = "c40" }``."""
     if not isinstance(other, dict) or not all(isinstance(name, str) for name in other.values()):
         raise DataError(f"{path}: subsets of a variant must map names to names", 'subsets = { c23 = "c40" }')
     if not other:
@@ -95,7 +95,7 @@ def _with_subsets(fields: Fields, other: Any, path: Path) -> Fields:
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Fields:
-    """Two tables as one; ``over`` wins.
+    """Merge two tables; ``over`` takes precedence.
 
     >>> merged({"a": {"b": 1, "c": 2}, "d": [1, 2]}, {"a": {"c": 3}, "d": [4]})
     {'a': {'b': 1, 'c': 3}, 'd': [4]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,18 +18,18 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 TABLES = "tables"
-"""Folder beside the protocols that holds the definitions of the papers' tables."""
+"""Folder of the definitions of the papers' tables, beside the protocols."""
 
 
 def shipped_protocols() -> dict[str, Path]:
-    """Names and files of the protocols that ship with dfbench, variants not among them."""
+    """Return names and files of the protocols that ship with dfbench, without variants."""
     folder = protocols_folder()
     files = {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.toml"))}
     return {name: file for name, file in files.items() if not name.startswith(f"{TABLES}/")}
 
 
 def protocol_names() -> tuple[str, ...]:
-    """Names of the protocols that ship with dfbench, each followed by its variants.
+    """Return the names of the protocols that ship with dfbench, each followed by its variants.
 
     >>> "mini" in protocol_names()
     True
@@ -40,11 +41,23 @@ def protocol_names() -> tuple[str, ...]:
     )
 
 
+def list_protocols(filter: str = "*") -> list[str]:
+    """Return the names of the protocols that ship with dfbench, variants included.
+
+    Args:
+        filter: shell-style pattern; the default matches all names.
+
+    >>> list_protocols("mini*")
+    ['mini']
+    """
+    return fnmatch.filter(protocol_names(), filter)
+
+
 def load_protocol(name_or_path: str | Path) -> Protocol:
-    """Load a protocol by its name, or from a file of the user's own; ``NAME@VARIANT`` loads a variant of either.
+    """Load a protocol by its name or from a file; ``NAME@VARIANT`` loads a variant of either.
 
     Raises:
-        UsageError: no protocol has that name and no file lies there, or it has no such variant.
+        UsageError: neither a protocol of that name nor such a file exists, or it has no such variant.
         DataError: the file is not a valid protocol; the message names the field.
 
     >>> load_protocol("mini").task
@@ -55,39 +68,41 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
     try:
         protocol = Protocol.model_validate(fields)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {_told(e)}" for e in error.errors())
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {_message(e)}" for e in error.errors())
         raise DataError(
             f"{path} is not a valid protocol: {problems}", "see docs/protocols.md for the fields"
         ) from error
     expected = next((name for name, file in shipped_protocols().items() if file == path), None)
     if expected is not None and split_name(protocol.name)[0] != expected:
-        raise DataError(f"the protocol file {path.name} calls itself {protocol.name!r}", "file and name must agree")
+        raise DataError(
+            f"the protocol file {path.name} has the name {protocol.name!r}", "name and file name must agree"
+        )
     if expected is None:
         protocol._file = str(name_or_path)
     return protocol
 
 
-def _told(problem: ErrorDetails) -> str:
-    """What is wrong with a field; of one that there is not, which was meant."""
+def _message(problem: ErrorDetails) -> str:
+    """Return what is wrong with a field, and for an unknown field the nearest known one."""
     if problem["type"] != "extra_forbidden":
         return problem["msg"].removeprefix("Value error, ")
     near = get_close_matches(str(problem["loc"][-1]), [name for part in PARTS for name in part.model_fields], n=1)
-    return "there is no such field" + (f", did you mean {near[0]!r}?" if near else "")
+    return "unknown field" + (f", did you mean {near[0]!r}?" if near else "")
 
 
 def variants(name_or_path: str | Path) -> tuple[str, ...]:
-    """Names of the variants of a protocol, without the protocol's own name.
+    """Return the names of the variants of a protocol, without the protocol's own name.
 
     Raises:
-        UsageError: there is no such protocol.
-        DataError: the file can not be read.
+        UsageError: the protocol does not exist.
+        DataError: the file cannot be read.
     """
     path, _ = _find(str(name_or_path))
     return tuple(variants_of(read_fields(path), path))
 
 
 def _find(text: str) -> tuple[Path, str]:
-    """The file of a protocol, and the variant that is asked for."""
+    """Return the file of a protocol and the requested variant."""
     shipped = shipped_protocols()
     path = Path(text)
     if text in shipped:
@@ -104,9 +119,9 @@ def _find(text: str) -> tuple[Path, str]:
     raise unknown_name("protocol", text, protocol_names(), "dfbench list protocols")
 
 
-def _base(name: str, seen: tuple[Path, ...]) -> dict[str, Any]:
-    """The fields of a protocol that another one extends."""
+def _base(name: str, chain: tuple[Path, ...]) -> dict[str, Any]:
+    """Return the fields of a protocol that another one extends."""
     path, variant = _find(name)
-    if path in seen:
-        raise DataError(f"{path.name} extends itself, by way of {seen[-1].name}", "break the circle")
-    return compose(path, variant, lambda further: _base(further, (*seen, path)))
+    if path in chain:
+        raise DataError(f"{path.name} extends itself through {chain[-1].name}", "remove one of the two extends")
+    return compose(path, variant, lambda further: _base(further, (*chain, path)))

@@ -1,4 +1,4 @@
-"""What a protocol needs of each data set, in words, and the command that makes it."""
+"""The media, frames and crops that a protocol needs from each data set, and the commands that prepare them."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from dfbench.schema.media import SPLITS
 
 
 def needs(protocol: Protocol) -> dict[str, str]:
-    """Data set -> its splits, subsets and methods, the frames and the crops that the protocol takes.
+    """Return data set -> description of the splits, subsets, frames and crops that the protocol uses.
 
     >>> from dfbench.protocols.files import load_protocol
     >>> needs(load_protocol("mini"))["mini"]
-    'train c23, 8 a clip; val c23, 8 a clip; test c23 c40, 8 a clip; native crops of 128 px'
+    'train c23, 8 per clip; val c23, 8 per clip; test c23 c40, 8 per clip; native crops of 128 px'
     """
     crops = f"{protocol.crops.profile} crops of {protocol.crops.size} px"
     return {
-        name: "; ".join([*(_words(protocol, part) for part in _media(protocol, name)), crops])
+        name: "; ".join([*(_description(protocol, part) for part in _media(protocol, name)), crops])
         for name in protocol.datasets()
     }
 
 
 def prepare_commands(protocols: Sequence[Protocol]) -> tuple[str, ...]:
-    """The commands that make the manifests of some protocols.
+    """Return the commands that prepare the manifests of some protocols.
 
-    Protocols that need the same of a data set share its manifest. The first manifest of a data set lies where it is
-    looked for by default, further ones beside it.
+    Protocols with the same needs share a manifest. The first manifest of a data set has the default location, further
+    ones are beside it.
 
     Args:
-        protocols: in the order in which their names are preferred.
+        protocols: the protocols; where several need the same manifest, the command names the first one.
     """
     makers: dict[str, dict[str, str]] = {}
     for protocol in protocols:
-        for dataset, words in needs(protocol).items():
-            makers.setdefault(dataset, {}).setdefault(words, protocol.name)
+        for dataset, needed in needs(protocol).items():
+            makers.setdefault(dataset, {}).setdefault(needed, protocol.name)
     return tuple(
         _command(dataset, name, beside=number > 0)
         for dataset, names in makers.items()
@@ -45,12 +45,12 @@ def prepare_commands(protocols: Sequence[Protocol]) -> tuple[str, ...]:
 
 
 def prepare_command(dataset: str, protocol: Protocol, base: Protocol | None = None) -> str:
-    """The command that makes one manifest of a protocol.
+    """Return the command that prepares the manifest of one data set for a protocol.
 
     Args:
-        dataset: which one.
+        dataset: name of the data set.
         protocol: the protocol.
-        base: of a variant, the protocol itself; where both need the same, its command makes the manifest of both.
+        base: for a variant, the protocol without it; if both need the same manifest, the command names this one.
     """
     shared = base is not None and needs(base).get(dataset) == needs(protocol)[dataset]
     return _command(dataset, base.name if base is not None and shared else protocol.name)
@@ -62,17 +62,17 @@ def _command(dataset: str, name: str, beside: bool = False) -> str:
 
 
 def _media(protocol: Protocol, dataset: str) -> list[DataPart]:
-    """Parts that differ in more than their role and share, by split."""
+    """Return the data parts that differ in more than role and share, by split."""
     parts = [p for p in protocol.data if p.dataset == dataset]
     alike = {p.model_copy(update={"role": "test", "share": None}): p for p in reversed(parts)}
     return sorted(alike.values(), key=lambda p: (SPLITS.index(p.split), parts.index(p)))
 
 
-def _words(protocol: Protocol, part: DataPart) -> str:
+def _description(protocol: Protocol, part: DataPart) -> str:
     names = " ".join([part.split, *part.subsets])
     if part.manipulations == ("real",):
-        names += ", reals alone"
+        names += ", reals only"
     if part.take is not None:
-        drawn = [f"{n} {label}" for label in ("real", "fake") if (n := getattr(part.take, label)) is not None]
-        names += f", {' and '.join(drawn)} clips drawn by lot"
+        numbers = [f"{n} {label}" for label in ("real", "fake") if (n := getattr(part.take, label)) is not None]
+        names += f", {' and '.join(numbers)} clips sampled at random"
     return f"{names}, {protocol.sampling_of(part).rule.description}"

@@ -1,4 +1,4 @@
-"""What runs and cards record of a protocol: name, version, hash, and the hashes that earlier versions gave it."""
+"""References to protocols in runs and cards: name, version, hash, and hashes by earlier versions of dfbench."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dfbench.resources import protocols_folder
 from dfbench.schema.result import ProtocolRef
 
 EARLIER = "earlier.csv"
-"""File beside the shipped protocols: their hashes in earlier versions of dfbench, and the ones that replace them."""
+"""File beside the shipped protocols: their hashes in earlier versions of dfbench and the current ones."""
 
 
 def protocol_ref(protocol: Protocol) -> ProtocolRef:
-    """The reference to a protocol that is written into runs and cards.
+    """Return the reference to a protocol for runs and cards.
 
     A shipped protocol has the earlier hashes listed in ``earlier.csv``. Any other protocol has the one that version
-    0.1.0 computed from the file as it is now, because its version number was not raised when the hash changed.
+    0.1.0 would compute from the current file, because its version number was not raised when the hash changed.
 
     >>> from dfbench.protocols.files import load_protocol
     >>> ref = protocol_ref(load_protocol("mini"))
@@ -30,7 +30,7 @@ def protocol_ref(protocol: Protocol) -> ProtocolRef:
 
 @cache
 def _earlier() -> dict[str, tuple[str, ...]]:
-    """Hash of a shipped protocol -> its earlier hashes."""
+    """Return hash of a shipped protocol -> its earlier hashes."""
     found: dict[str, tuple[str, ...]] = {}
     with (protocols_folder() / EARLIER).open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from dfbench.degrade import parse
 from dfbench.evaluation.torch_datasets import degraded
-from dfbench.protocols.protocol import Augmentation
+from dfbench.protocols.training_recipe import Augmentation
 from dfbench.schema.ids import seed_from
 
 Matrix = NDArray[np.float64]

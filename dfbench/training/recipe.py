@@ -7,7 +7,7 @@ from typing import Any
 
 from dfbench.errors import UsageError
 from dfbench.models.spec import TrainingDefaults
-from dfbench.protocols.protocol import Augmentation, Recipe
+from dfbench.protocols.training_recipe import Augmentation, TrainingRecipe
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class FullRecipe:
 
 
 def fill_recipe(
-    protocol: Recipe,
+    protocol: TrainingRecipe,
     detector: TrainingDefaults,
     *,
     epochs: int | None = None,
@@ -100,7 +100,7 @@ def fill_recipe(
     )
 
 
-def overridden(recipe: FullRecipe, protocol: Recipe, detector: TrainingDefaults) -> dict[str, Any]:
+def overridden(recipe: FullRecipe, protocol: TrainingRecipe, detector: TrainingDefaults) -> dict[str, Any]:
     """Values of a recipe that are neither the protocol's nor the detector's own; the seed may be any."""
     own = asdict(fill_recipe(protocol, detector, seed=recipe.seed))
     return {name: value for name, value in asdict(recipe).items() if value != own[name]}

@@ -23,7 +23,7 @@ from dfbench.degrade import (
     suite,
     suite_names,
 )
-from dfbench.degrade.base import PLACES, Parameter
+from dfbench.degrade.base import STAGES, Parameter
 from dfbench.errors import DataError, UsageError
 
 NAMES = """jpeg webp mean median gaussian-blur motion-blur gaussian-noise shot-noise salt-pepper resize brightness
@@ -76,7 +76,7 @@ def test_family_and_severity() -> None:
 def test_every_condition_reads_back_as_itself(name: str, data: st.DataObject) -> None:
     degradation = get_degradation(name)
     settings = ",".join(f"{p.name}={data.draw(values_of(p))}" for p in degradation.parameters)
-    where = data.draw(st.sampled_from(degradation.places))
+    where = data.draw(st.sampled_from(degradation.stages))
     condition = parse(f"{name}:{settings}@{where}")
     assert parse(condition.name) == condition
     assert pickle.loads(pickle.dumps(condition)) == condition
@@ -98,7 +98,7 @@ def test_the_suite_is_every_degradation_at_every_severity() -> None:
     assert [(c.family, c.severity) for c in conditions] == [(n, s) for n in degradation_names() for s in range(1, 6)]
     for condition in conditions:
         assert condition == severity_condition(condition.family, condition.severity or 0) == parse(condition.name)
-        assert condition.where == get_degradation(condition.family).places[0]
+        assert condition.where == get_degradation(condition.family).stages[0]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -107,7 +107,7 @@ def test_every_degradation_says_what_it_is(name: str) -> None:
     assert degradation.summary
     assert degradation.rule
     assert degradation.source
-    assert set(degradation.places) <= set(PLACES)
+    assert set(degradation.stages) <= set(STAGES)
     assert len(set(degradation.levels)) == 5
     first = degradation.parameters[0]
     for value in (*degradation.levels, first.default):
@@ -138,7 +138,7 @@ def test_every_degradation_says_what_it_is(name: str) -> None:
         ("jpeg:", "name:key=value"),
         ("", "name:key=value"),
         ("JP60+", "name:key=value"),
-        ("clean+JP60", "leave clean out"),
+        ("clean+JP60", "remove clean from the chain"),
         ("clean@clip", "write clean"),
         ("JP60@sauce", "source"),
         ("JP60@", "crop"),
@@ -161,8 +161,8 @@ def test_the_page_is_current() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_bad_places_and_severities_of_values() -> None:
-    with pytest.raises(UsageError, match="place"):
+def test_bad_stages_and_severities_of_values() -> None:
+    with pytest.raises(UsageError, match="stage"):
         Condition(parse("JP60").steps, "sauce")  # type: ignore[arg-type]
     for level in (0, 6):
         with pytest.raises(UsageError, match="severity"):
@@ -183,16 +183,16 @@ def test_bad_places_and_severities_of_values() -> None:
 )
 @pytest.mark.parametrize("spec", ["clean", "JP60", "h264:crf=30"])
 def test_other_pictures_are_refused(image: np.ndarray, spec: str) -> None:
-    with pytest.raises(DataError, match="uint8 pictures"):
+    with pytest.raises(DataError, match="uint8 images"):
         apply(spec, image, "a/b/c/d#000000.0")
-    with pytest.raises(DataError, match="uint8 pictures"):
+    with pytest.raises(DataError, match="uint8 images"):
         apply_clip(spec, [image], "a/b/c/d", 25.0)
 
 
 def test_a_picture_that_a_format_can_not_hold_is_refused() -> None:
-    with pytest.raises(DataError, match="16400x2 does not fit into a WEBP"):
+    with pytest.raises(DataError, match="16400x2 pixels is too large for WEBP"):
         apply("webp:q=60", np.zeros((2, 16400, 3), np.uint8), "a")
-    with pytest.raises(DataError, match="does not fit into a JPG"):
+    with pytest.raises(DataError, match="is too large for JPG"):
         apply("JP60", np.zeros((1, 65536, 3), np.uint8), "a")
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageEnhance
 from scipy import ndimage, stats
 
 from dfbench.degrade import apply, psnr
-from dfbench.degrade.noise import MOST_TABLED, poisson_counts
+from dfbench.degrade.noise import MAX_TABULATED, poisson_counts
 
 ID = "a/b/c/d#000001.0"
 
@@ -128,7 +128,7 @@ def test_gaussian_noise_has_its_strength(sigma: float) -> None:
     assert kurtosis == pytest.approx(3, abs=0.06)
 
 
-@pytest.mark.parametrize("scale", [0.5, 3, 12, 60, MOST_TABLED])
+@pytest.mark.parametrize("scale", [0.5, 3, 12, 60, MAX_TABULATED])
 def test_counts_of_photons_are_the_inverse_of_the_poisson_distribution(scale: float) -> None:
     rng = np.random.default_rng(4)
     levels = np.concatenate([np.arange(256), rng.integers(0, 256, 4000)]).astype(np.uint8)

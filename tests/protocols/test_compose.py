@@ -1,4 +1,4 @@
-"""Protocols that extend others, variants, shares and numbers drawn by lot."""
+"""Protocols that extend others, variants, fractional splits and random subsets."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def test_list_protocols_says_what_each_needs(capsys: pytest.CaptureFixture[str])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(protocol_names()) + 1
     (dfdc,) = [x for x in lines if x.startswith("grnet/dfdc ")]
-    assert "3399 real and 3299 fake clips drawn by lot, every 30, at most 10; box crops of 224 px" in dfdc
+    assert "3399 real and 3299 fake clips sampled at random, every 30, at most 10 per clip; box crops of 224 px" in dfdc
     assert "dfbench prepare dfdc --protocol grnet/dfdc" in dfdc
 
 
@@ -281,10 +281,10 @@ def test_hints_name_the_file_of_ones_own(write: Callable[[str, str], Path]) -> N
         (part("test", "test") + '[metrics]\nnames = ["auk.frame"]\n', "auk.frame"),
         (part("test", "test") + '[crops]\nprofile = "nativ"\n', "nativ"),
         (part("test", "test") + '[metrics]\nnames = ["recall@class=foo.frame"]\n', "unknown class 'foo'"),
-        (part("test", "test") + '[metrics]\nnames = ["acc.frame", "acc.frame"]\n', "'acc.frame' stands twice"),
-        (2 * part("test", "test"), "a data part of dfdc stands twice"),
+        (part("test", "test") + '[metrics]\nnames = ["acc.frame", "acc.frame"]\n', "'acc.frame' is listed twice"),
+        (2 * part("test", "test"), "a data part of dfdc is listed twice"),
         (part("test", "test") + "[metrics]\ntreshold = 0.5\n", "did you mean 'threshold'"),
-        (part("test", "test") + "[crop]\nsize = 64\n", "crop: there is no such field, did you mean 'crops'"),
+        (part("test", "test") + "[crop]\nsize = 64\n", "crop: unknown field, did you mean 'crops'"),
         (part("test", "test") + '[published.where]\nsource = "nobody"\n', "no published number"),
         (part("test", "test") + '[selection]\nsplit = "test"\n', "selects on the test split"),
         (part("test", "test") + "[variants.x]\ncrops = { size = 4 }\n", "crops.size"),

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dfbench.degrade import suite
-from dfbench.protocols.conditions import read_conditions
+from dfbench.degrade import read_conditions, suite
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.protocol import Protocol
 

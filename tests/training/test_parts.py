@@ -15,14 +15,14 @@ from torch.nn import functional as F
 from dfbench.errors import DataError, ModelError, UsageError
 from dfbench.models.build import build_model
 from dfbench.models.registry import get_spec
-from dfbench.protocols.protocol import Augmentation, Recipe
+from dfbench.protocols.training_recipe import Augmentation, TrainingRecipe
 from dfbench.training.augment import augment, draw, homography
 from dfbench.training.loss import balanced_weights, weighted_loss
 from dfbench.training.optimizer import make_optimizer, set_rate
 from dfbench.training.recipe import fill_recipe
 from dfbench.training.sampler import batches, epoch_order, share
 
-PLAIN = fill_recipe(Recipe(), get_spec("grnet").recipe)
+PLAIN = fill_recipe(TrainingRecipe(), get_spec("grnet").recipe)
 
 
 def with_(**changes: float) -> Augmentation:
@@ -31,7 +31,7 @@ def with_(**changes: float) -> Augmentation:
 
 def test_published_recipe_fills_the_gaps() -> None:
     assert (PLAIN.lr, PLAIN.lr_decay, PLAIN.epochs, PLAIN.batch_size, PLAIN.seed) == (5e-4, 0.9, 20, 64, 7)
-    protocol = Recipe(lr=1e-2, epochs=3)
+    protocol = TrainingRecipe(lr=1e-2, epochs=3)
     mixed = fill_recipe(protocol, get_spec("grnet").recipe, epochs=5)
     assert (mixed.lr, mixed.epochs, mixed.batch_size) == (1e-2, 5, 64)
     assert mixed.rate(0, 0) == 1e-2
@@ -39,20 +39,20 @@ def test_published_recipe_fills_the_gaps() -> None:
 
 
 def test_decay_by_steps_and_its_floor() -> None:
-    meso = fill_recipe(Recipe(), get_spec("meso4").recipe)  # a tenth every 1000 steps, not below 1e-6
+    meso = fill_recipe(TrainingRecipe(), get_spec("meso4").recipe)  # a tenth every 1000 steps, not below 1e-6
     assert [meso.rate(9, step) for step in (0, 999, 1000, 2999)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
     assert meso.rate(0, 10_000) == 1e-6
-    small = fill_recipe(Recipe(), get_spec("meso4").recipe, batch_size=15, accumulate=1)
+    small = fill_recipe(TrainingRecipe(), get_spec("meso4").recipe, batch_size=15, accumulate=1)
     assert small.lr_decay_steps == 5000, "after as many samples as with the published batch of 75"
-    mislnet = fill_recipe(Recipe(), get_spec("mislnet").recipe)
+    mislnet = fill_recipe(TrainingRecipe(), get_spec("mislnet").recipe)
     assert [mislnet.rate(epoch, 0) for epoch in (0, 2, 3, 6)] == [1e-3, 1e-3, 5e-4, 2.5e-4]
 
 
 def test_a_protocols_decay_replaces_the_detectors_whole() -> None:
-    recipe = fill_recipe(Recipe(lr_decay=0.8), get_spec("meso4").recipe)
+    recipe = fill_recipe(TrainingRecipe(lr_decay=0.8), get_spec("meso4").recipe)
     assert (recipe.lr_decay_steps, recipe.lr_min) == (None, 0.0)
     assert recipe.rate(2, 5000) == pytest.approx(1e-3 * 0.64)
-    stepped = fill_recipe(Recipe(lr_decay=0.1, lr_decay_steps=10, lr_min=1e-5), get_spec("grnet").recipe)
+    stepped = fill_recipe(TrainingRecipe(lr_decay=0.1, lr_decay_steps=10, lr_min=1e-5), get_spec("grnet").recipe)
     assert stepped.rate(0, 10) == pytest.approx(5e-5)
     assert stepped.rate(0, 1000) == 1e-5
 
@@ -62,11 +62,11 @@ def test_a_protocols_decay_replaces_the_detectors_whole() -> None:
 )
 def test_decay_without_a_factor_or_twice(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="lr_decay"):
-        Recipe.model_validate(bad)
+        TrainingRecipe.model_validate(bad)
 
 
 def test_biases_at_a_rate_of_their_own() -> None:
-    recipe = fill_recipe(Recipe(), get_spec("mislnet").recipe)
+    recipe = fill_recipe(TrainingRecipe(), get_spec("mislnet").recipe)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
     optimizer = make_optimizer(model, recipe)
     set_rate(optimizer, 0.01)
@@ -102,7 +102,7 @@ def test_class_weights_need_an_output_that_can_be_divided() -> None:
 @pytest.mark.parametrize("bad", [{"epochs": 0}, {"lr": -1.0}, {"batch_size": 0}])
 def test_values_out_of_range(bad: dict[str, float]) -> None:
     with pytest.raises(UsageError):
-        fill_recipe(Recipe(), get_spec("grnet").recipe, **bad)  # type: ignore[arg-type]
+        fill_recipe(TrainingRecipe(), get_spec("grnet").recipe, **bad)  # type: ignore[arg-type]
 
 
 @given(n=st.integers(1, 40), epoch=st.integers(0, 5), seed=st.integers(0, 9))

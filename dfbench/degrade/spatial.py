@@ -1,4 +1,4 @@
-"""Resolution and place: down and up again, a crop that is off, a part that is covered."""
+"""Spatial degradations: loss of resolution, a shifted crop, occlusion."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ KERNELS = {
     "bicubic": Pillow.Resampling.BICUBIC,
     "lanczos": Pillow.Resampling.LANCZOS,
 }
-"""Resampling kernels by name. On the way down they widen with the step, so that only ``nearest`` aliases."""
+"""Resampling kernels by name. Downscaling widens them, so that only ``nearest`` aliases."""
 
 
 def resized(image: Image, width: int, height: int, kernel: str) -> Image:
-    """Resample a picture to another size, in whole-number arithmetic (Pillow's)."""
+    """Resample an image to another size in integer arithmetic (Pillow's)."""
     return np.asarray(Pillow.fromarray(image).resize((width, height), KERNELS[kernel]), np.uint8)
 
 
 def resize(image: Image, values: Values, draw: Draw) -> Image:
-    """Down by ``scale`` and up again to the same size, with one kernel."""
+    """Downscale by ``scale`` and upscale to the original size with the same kernel."""
     height, width = image.shape[:2]
     scale, kernel = float(values["scale"]), str(values["kernel"])
     small = resized(image, max(1, round(width * scale)), max(1, round(height * scale)), kernel)
@@ -34,7 +34,7 @@ def resize(image: Image, values: Values, draw: Draw) -> Image:
 
 
 def shift(image: Image, values: Values, draw: Draw) -> Image:
-    """Move the picture by whole pixels in a drawn direction; its border pixels go on into what is laid bare."""
+    """Shift the image by integer pixels in a random direction; exposed pixels replicate the border."""
     turn = draw().uniform(0, 2 * math.pi)
     height, width = image.shape[:2]
     distance = float(values["by"]) * min(height, width)
@@ -45,7 +45,7 @@ def shift(image: Image, values: Values, draw: Draw) -> Image:
 
 
 def occlude(image: Image, values: Values, draw: Draw) -> Image:
-    """Cover a rectangle of the picture's own proportions, at a drawn place, with black."""
+    """Cover a rectangle with the image's aspect ratio at a random position with black."""
     across, down = draw().random(2)
     height, width = image.shape[:2]
     side = math.sqrt(float(values["area"]))
@@ -59,10 +59,10 @@ def occlude(image: Image, values: Values, draw: Draw) -> Image:
 RESIZE = Degradation(
     name="resize",
     group="resolution",
-    summary="down by a factor and up again",
+    summary="downscaled by a factor and upscaled again",
     parameters=(
-        Parameter("scale", "of the sides, on the way down", 0.5, 0.01, 1),
-        Parameter("kernel", "of both ways, antialiased on the way down", "bicubic", choices=tuple(KERNELS)),
+        Parameter("scale", "scale of the sides when downscaling", 0.5, 0.01, 1),
+        Parameter("kernel", "resampling kernel, antialiased when downscaling", "bicubic", choices=tuple(KERNELS)),
     ),
     levels=(0.5, 0.333333, 0.25, 0.2, 0.166667),
     rule="the levels of DeeperForensics-1.0: 2, 3, 4, 5, 6 times smaller",
@@ -73,22 +73,22 @@ RESIZE = Degradation(
 SHIFT = Degradation(
     name="shift",
     group="geometry",
-    summary="the crop is off in a drawn direction",
-    parameters=(Parameter("by", "distance, as a share of the shorter side", 0.05, 0, 0.5),),
+    summary="crop shifted in a random direction",
+    parameters=(Parameter("by", "distance as a fraction of the shorter side", 0.05, 0, 0.5),),
     levels=(0.02, 0.04, 0.06, 0.08, 0.1),
     rule="equal steps of the side",
     source="localisation error of a face detector; border pixels are repeated",
-    places=("crop",),
+    stages=("crop",),
     on_image=shift,
 )
 OCCLUDE = Degradation(
     name="occlude",
     group="geometry",
-    summary="a black rectangle at a drawn place",
-    parameters=(Parameter("area", "covered share of the picture", 0.1, 0.001, 0.95),),
+    summary="black rectangle at a random position",
+    parameters=(Parameter("area", "covered fraction of the image", 0.1, 0.001, 0.95),),
     levels=(0.05, 0.1, 0.15, 0.2, 0.25),
     rule="equal steps of the area",
     source="Cutout (DeVries and Taylor 2017)",
-    places=("crop",),
+    stages=("crop",),
     on_image=occlude,
 )
