@@ -69,7 +69,7 @@ def test_warnings_are_told_and_kept(dfbench, tree, tmp_path):
     words = ["prepare", "ff++", "--root", root, "--frames", 2, "--size", 64, "--workers", 1, "--subset", "c23"]
     _, planned, _ = dfbench(*words, "--dry-run")
     _, lines, _ = dfbench(*words, "--subset", "c40")
-    strange = "folders that are none of FaceForensics++'s methods were not read: MySwap"
+    strange = "folders that are not methods of FaceForensics++ were skipped: MySwap"
     assert f"warning: {strange}" in planned
     assert {f"warning: {strange}", "warning: subset c40 is not in the tree"} <= set(lines)
     kept = json.loads((Path(lines[-1]) / "manifest.json").read_text("utf-8"))["warnings"]
@@ -147,7 +147,7 @@ def test_dry_run_writes_nothing(dfbench, tree, tmp_path):
         (["ff++", "--root", "TREE", "--subset", "c24"], 2, "unknown subset", "c23"),
         (["ff++", "--root", "TREE", "--manipulation", "Faceswap"], 2, "unknown manipulation", "FaceSwap"),
         (["ff++", "--root", "TREE", "--split", "trian"], 2, "unknown split", "train"),
-        (["ff++", "--root", "TREE", "--subset", "c40"], 3, "no clip", "layout"),
+        (["ff++", "--root", "TREE", "--subset", "c40"], 3, "no media of", "layout"),
         (["ff++", "--root", "TREE", "--protocol", "minni"], 2, "unknown protocol", "mini"),
         (["ff++", "--root", "TREE", "--profile", "nativ"], 2, "unknown", "native"),
         (["ff++", "--root", "TREE", "--decoder", "x"], 2, "unknown decoder", "pyav"),

@@ -53,7 +53,7 @@ def test_a_header_that_says_nothing_and_rows_without_images(tmp_path, touch):
     file.write_text("target,source\n0,7\n5,6\n", "utf-8")
     found = scan(tmp_path)
     assert found.warnings == ("the images of 1 rows of target_source.csv were not found",)
-    assert found.excluded == {"not an image by its name": ("DiffSwap/readme.txt",)}
+    assert found.excluded == {"not the name of an image": ("DiffSwap/readme.txt",)}
 
 
 def test_contradictions_and_nothing_there(tmp_path, touch):
@@ -63,7 +63,7 @@ def test_contradictions_and_nothing_there(tmp_path, touch):
     with pytest.raises(DataError, match=r"target_source.csv, line 3: 0_7 has other faces in an earlier line"):
         scan(tmp_path)
     file.write_text("image,target,source\n0_7,0\n", "utf-8")
-    with pytest.raises(DataError, match="line 2: 2 cells"):
+    with pytest.raises(DataError, match="line 2: 2 values"):
         scan(tmp_path)
     with pytest.raises(DataError, match="no DiffSwap images"):
         scan(touch(tmp_path / "empty", ["x/1.png"]) / "x")

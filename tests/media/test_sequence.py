@@ -12,7 +12,7 @@ import pytest
 from dfbench.datasets.archives import ArchiveImages, list_images, load_images
 from dfbench.errors import DataError, UsageError
 from dfbench.media.images import encode_png
-from dfbench.media.sequence import FolderImages, read_sequence
+from dfbench.media.sequence import FolderPictures, read_sequence
 
 
 def picture(value: int, side: int = 16) -> np.ndarray:
@@ -35,17 +35,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_numeric_order_and_gaps(folder):
-    reading = read_sequence(FolderImages(folder), everything, "s")
+    reading = read_sequence(FolderPictures(folder), everything, "s")
     assert reading.frame_count == 5
     assert [int(reading.frames[i].image[0, 0, 0]) for i in range(5)] == [2, 9, 10, 40, 100]
     assert (reading.width, reading.height, reading.fps, reading.mode) == (16, 16, None, "image")
     assert [f.time_s for f in reading.frames.values()] == [None] * 5
-    few = read_sequence(FolderImages(folder), lambda n: [n - 1, 1, 1], "s")
+    few = read_sequence(FolderPictures(folder), lambda n: [n - 1, 1, 1], "s")
     assert {i: int(f.image[0, 0, 0]) for i, f in few.frames.items()} == {1: 9, 4: 100}
 
 
 def test_choosing_nothing_gives_length_and_size(folder):
-    reading = read_sequence(FolderImages(folder), lambda _: [], "s")
+    reading = read_sequence(FolderPictures(folder), lambda _: [], "s")
     assert (reading.frame_count, reading.width, reading.frames, reading.errors) == (5, 16, {}, {})
 
 
@@ -53,7 +53,7 @@ def test_damaged_images_keep_their_numbers(folder):
     (folder / "9.png").write_bytes(b"GIF89a but not really")
     (folder / "10.png").write_bytes(encode_png(picture(10))[:40])
     (folder / "40.png").write_bytes(encode_png(picture(40, 24)))
-    reading = read_sequence(FolderImages(folder), everything, "s")
+    reading = read_sequence(FolderPictures(folder), everything, "s")
     assert sorted(reading.frames) == [0, 3, 4]
     assert reading.frames[3].image.shape == (24, 24, 3)
     assert "9.png" in reading.errors[1]
@@ -61,17 +61,17 @@ def test_damaged_images_keep_their_numbers(folder):
 
 
 def test_sequences_that_can_not_be_read(folder, tmp_path):
-    with pytest.raises(DataError, match="cannot be read"):
-        read_sequence(FolderImages(tmp_path / "none"), everything, "s")
+    with pytest.raises(DataError, match="can not be read"):
+        read_sequence(FolderPictures(tmp_path / "none"), everything, "s")
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(DataError, match="s holds no image"):
-        read_sequence(FolderImages(empty), everything, "s")
+        read_sequence(FolderPictures(empty), everything, "s")
     (empty / "1.png").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"no requested image of s .*1\.png"):
-        read_sequence(FolderImages(empty), everything, "s")
+    with pytest.raises(DataError, match=r"no image of s .*1\.png"):
+        read_sequence(FolderPictures(empty), everything, "s")
     with pytest.raises(UsageError, match="frame 5"):
-        read_sequence(FolderImages(folder), lambda _: [5], "s")
+        read_sequence(FolderPictures(folder), lambda _: [5], "s")
 
 
 def test_links_that_lead_out_are_passed_over(folder, tmp_path):
@@ -79,7 +79,7 @@ def test_links_that_lead_out_are_passed_over(folder, tmp_path):
     secret.write_bytes(encode_png(picture(250)))
     (folder / "5.png").symlink_to(secret)
     (folder / "6.png").symlink_to(folder / "9.png")
-    names = FolderImages(folder).names()
+    names = FolderPictures(folder).names()
     assert "5.png" not in names
     assert "6.png" in names
 
@@ -124,5 +124,5 @@ def test_an_archive_that_is_cut_off_gives_what_comes_before(tmp_path):
     loaded = load_images(path, {"a": names})["a"]
     assert set(loaded) <= set(names)
     path.write_bytes(b"no archive at all")
-    with pytest.raises(DataError, match=r"can *not be read"):
+    with pytest.raises(DataError, match="cannot be read"):
         list_images(path, ["a"])

@@ -191,17 +191,17 @@ DRAWN = "\ntake = { real = 3 }"
     ("text", "words"),
     [
         (part("train") + part("test"), "same train media for train and test"),
-        (part("train", more='subsets = ["a"]') + part("test", more='subsets = ["b"]'), "give each a share"),
-        (part("train", more=SHARE.format(0, 0.6)) + part("test", more=SHARE.format(0.5, 1)), "give each a share"),
-        (part("train", more=SHARE.format(0, 0.5)) + part("test", more="share = { start = 0.5, seed = 1 }"), "a share"),
+        (part("train", more='subsets = ["a"]') + part("test", more='subsets = ["b"]'), "give each part its own share"),
+        (part("train", more=SHARE.format(0, 0.6)) + part("test", more=SHARE.format(0.5, 1)), "give each part its own share"),
+        (part("train", more=SHARE.format(0, 0.5)) + part("test", more="share = { start = 0.5, seed = 1 }"), "its own share"),
         (part("train", more=SHARE.format(0, 0.5)) + part("test", more=SHARE.format(0.5, 1) + DRAWN), "differ in take"),
-        (part("test", more="share = { start = 0.5, stop = 0.5 }"), "within 0 and 1"),
+        (part("test", more="share = { start = 0.5, stop = 0.5 }"), "between 0 and 1"),
         (part("test", more="share = { begin = 0.5 }"), "begin"),
         (part("test", more='share = { stop = 0.5, by = "person" }'), "scene_group"),
-        (part("test", more='share = { stop = 0.5, by = "frame" }'), "say so in caution"),
-        (part("test", more="take = { seed = 3 }"), "neither how many"),
-        (part("test", more="take = { real = 0 }"), "at least one"),
-        ('merge = { a = "b" }\n' + part("test"), "does not list"),
+        (part("test", more='share = { stop = 0.5, by = "frame" }'), "state this in caution"),
+        (part("test", more="take = { seed = 3 }"), "needs a number of real or of fake"),
+        (part("test", more="take = { real = 0 }"), "at least 1"),
+        ('merge = { a = "b" }\n' + part("test"), "which is not in classes"),
     ],
 )  # fmt: skip
 def test_leaks_and_nonsense_do_not_load(text: str, words: str) -> None:
@@ -247,7 +247,7 @@ def test_show_tells_what_the_source_leaves_open(capsys: pytest.CaptureFixture[st
     assert run_command(["protocol", "show", "grnet/dfdc@frame-random"]) == 0
     text = capsys.readouterr().out
     assert "open: The split: not published" in text
-    assert "caution: frames of one clip are in training and in test" in text
+    assert "caution: frames of one clip are in both training and test data" in text
     assert "test: dfdc train, 20 % of its frames by lot" in text
 
 

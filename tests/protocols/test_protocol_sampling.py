@@ -68,7 +68,7 @@ def test_protocols_that_use_nothing_new_keep_their_hash() -> None:
         (TEST + "[sampling]\nclips = 3\n", "must be given together"),
         (TEST + "[sampling]\ntotal_real = 3\n", "must be given together"),
         (TEST + "[sampling]\nframes = 3\nseed = 4\n", "seed requires random"),
-        (TEST + '[sampling]\nframes = 3\npick = "random"\n', "one rule"),
+        (TEST + '[sampling]\nframes = 3\npick = "random"\n', "exactly one sampling rule"),
         (TEST + '[sampling]\nframes = 3\nfaces = "smallest"\n', "faces"),
         (TEST + TEST + "sampling = { frames = 3 }\n", "same test media by different rules"),
         (TEST + TRAIN + 'sampling = { frames = 32, faces = "all" }\n', "one face rule"),
