@@ -8,7 +8,7 @@ from dfbench.degrade.base import Degradation, Parameter, psnr
 from dfbench.degrade.condition import CLEAN, Condition, Step
 from dfbench.degrade.parse import parse
 from dfbench.degrade.registry import ALIASES, degradation_names, get_degradation, list_degradations
-from dfbench.degrade.suite import SEVERITIES, SUITE, read_conditions, severity_condition, suite, suite_names
+from dfbench.degrade.suites import SEVERITIES, SUITE, read_conditions, severity_condition, suite, suite_names
 
 __all__ = [
     "ALIASES",

@@ -170,7 +170,7 @@ def test_a_suite_says_what_it_left_out(
     checker: str, tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some = tuple(degrade.severity_condition(name, level) for name in ("jpeg", "median", "h264") for level in (1, 3, 5))
-    monkeypatch.setattr("dfbench.degrade.suite.suite", lambda name: some)
+    monkeypatch.setattr("dfbench.degrade.suites.suite", lambda name: some)
     monkeypatch.setattr(conditions_module, "available", lambda c: "there is no encoder" if c.where == "clip" else None)
     done = run(checker, tiny, tmp_path / "run", conditions=["suite:robustness/v1", "JP60"])
     assert done.result.unavailable == dict.fromkeys((c.name for c in some[6:]), "there is no encoder")

@@ -191,9 +191,9 @@ DRAWN = "\ntake = { real = 3 }"
     ("text", "words"),
     [
         (part("train") + part("test"), "same train media for train and test"),
-        (part("train", more='subsets = ["a"]') + part("test", more='subsets = ["b"]'), "give each part its own share"),
-        (part("train", more=SHARE.format(0, 0.6)) + part("test", more=SHARE.format(0.5, 1)), "give each part its own share"),
-        (part("train", more=SHARE.format(0, 0.5)) + part("test", more="share = { start = 0.5, seed = 1 }"), "its own share"),
+        (part("train", more='subsets = ["a"]') + part("test", more='subsets = ["b"]'), "its own share"),
+        (part("train", more=SHARE.format(0, 0.6)) + part("test", more=SHARE.format(0.5, 1)), "its own share"),
+        (part("train", more=SHARE.format(0, 0.5)) + part("test", more="share = { start = 0.5, seed = 1 }"), "share"),
         (part("train", more=SHARE.format(0, 0.5)) + part("test", more=SHARE.format(0.5, 1) + DRAWN), "differ in take"),
         (part("test", more="share = { start = 0.5, stop = 0.5 }"), "between 0 and 1"),
         (part("test", more="share = { begin = 0.5 }"), "begin"),
