@@ -77,7 +77,7 @@ def test_an_approximate_profile_is_called_so(
 def test_options_that_exclude_each_other(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = ["prepare", "ff++", "--root", str(tree), "--out", str(tmp_path / "m")]
     for words, said in (
-        (["--face-model", "/some/pack"], "goes with the face detector insightface"),
+        (["--face-model", "/some/pack"], "requires the face detector insightface"),
         (["--decoder", "opencv"], "unknown decoder"),
         (["--device", "tpu"], "unknown device"),
         (["--landmarks", "none-such"], "unknown landmark provider"),

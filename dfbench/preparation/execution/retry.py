@@ -87,7 +87,7 @@ def _fatal(deaths: list[Death]) -> frozenset[str]:
 
 
 def _check(task: ShardTask, deaths: list[Death]) -> None:
-    hint = "it ran out of memory (try fewer --jobs), or was ended from outside; finished shards are kept"
+    hint = "it ran out of memory (try fewer --workers), or was ended from outside; finished shards are kept"
     between = sum(d.media_id is None for d in deaths)
     if between >= TRIES:
         where = f"writing {task.shard.file}" if has_begun(task.out, task.shard.number) else "starting"

@@ -159,7 +159,9 @@ class PreparationRequest:
         default=None,
         metadata=_option("--array I/N", "Prepare part I of N of the data set, for array jobs; then: dfbench merge."),
     )
-    decoder: str = field(default="pyav", metadata=_option("--decoder D", "Video reader: pyav or decord."))
+    decoder: str = field(
+        default="pyav", metadata=_option("--decoder D", "Video decoder: pyav, decord or an installed one.")
+    )
     face_detector: str = field(
         default=DEFAULT_FACE_DETECTOR,
         metadata=_option(
