@@ -124,13 +124,13 @@ def make_folder(path: str | Path) -> Path:
         SetupError: it cannot be created.
     """
     path = Path(path)
-    with translate_os_errors(path, "created"):
+    with translate_os_errors(path, "could not be created"):
         path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def _flush_file(path: Path) -> None:
-    handle = os.open(path, os.O_RDWR)
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -148,12 +148,13 @@ def _flush_folder(folder: Path) -> None:
 
 
 @contextmanager
-def translate_os_errors(path: str | Path, action: str = "written") -> Iterator[None]:
+def translate_os_errors(path: str | Path, what: str = "could not be written", option: str = "") -> Iterator[None]:
     """Raise :class:`SetupError` in place of any ``OSError`` of the block.
 
     Args:
         path: what the block writes; the message names it.
-        action: completes "PATH could not be ...".
+        what: the message after the path.
+        option: the option that gives the path, for the hint: ``--out DIR``.
 
     Raises:
         SetupError: the block raised ``OSError``. The hint depends on the cause: full disk, missing permission, a
@@ -162,18 +163,19 @@ def translate_os_errors(path: str | Path, action: str = "written") -> Iterator[N
     try:
         yield
     except OSError as error:
-        raise _setup_error(Path(path), error, action) from error
+        raise _setup_error(Path(path), error, what, option) from error
 
 
-def _setup_error(path: Path, error: OSError, action: str) -> SetupError:
+def _setup_error(path: Path, error: OSError, what: str, option: str) -> SetupError:
     reason = error.strerror or str(error) or type(error).__name__
     named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes | os.PathLike) else path
     if named.parent != path.parent and named not in path.parents:
         reason = f"{reason}: {named}"
-    return SetupError(f"{path} could not be {action}: {reason}", _remedy(path, error.errno))
+    return SetupError(f"{path} {what}: {reason}", _remedy(path, error.errno, option))
 
 
-def _remedy(path: Path, code: int | None) -> str:
+def _remedy(path: Path, code: int | None, option: str) -> str:
+    elsewhere = _elsewhere(option)
     if code in _FULL:
         folder = _nearest_existing(path)
         free = ""
@@ -181,21 +183,26 @@ def _remedy(path: Path, code: int | None) -> str:
             free = f" ({shutil.disk_usage(folder).free / 1e6:.0f} MB are free)"
         return f"free some space on the disk of {folder}{free} and run the same command again; finished files are kept"
     if code in _DENIED:
-        return f"check the permissions of {_nearest_existing(path)}, or choose another location"
+        return f"check the permissions of {_nearest_existing(path)}, or {elsewhere}"
     if code in _WRONG_PATH:
-        return "choose another location: a part of this path is a file, or the path is too long"
+        return f"{elsewhere}: a part of this path is a file, or the path is too long"
     if code == errno.EMFILE:
         return "raise the limit of open files (ulimit -n), or use fewer workers"
-    return "check that its folder exists and is writable, and the free space on the disk"
+    return f"check that {_nearest_existing(path)} is a writable folder, or {elsewhere}"
 
 
-def check_output_folder(path: str | Path) -> Path:
+def _elsewhere(option: str) -> str:
+    return f"choose another location with {option}" if option else "choose another location"
+
+
+def check_output_folder(path: str | Path, option: str = "") -> Path:
     """Check that files can be written to a folder that exists or can be created; nothing is left behind.
 
     Call it before the work whose result goes there. What else may lie in the folder is the caller's concern.
 
     Args:
         path: the folder; it and its parents may be missing.
+        option: the option that gives it, for the hint: ``--out DIR``.
 
     Returns:
         The path.
@@ -205,23 +212,21 @@ def check_output_folder(path: str | Path) -> Path:
         SetupError: it is not writable: permissions, a read-only or a full disk.
     """
     path = Path(path)
-    with translate_os_errors(path, "used for output"):
+    with translate_os_errors(path, "cannot be used for output", option):
         _check_name(path)
         folder = _nearest_existing(path)
         if not folder.is_dir():
             if folder == path:
-                raise UsageError(f"{path} is a file, not a folder", "name a folder for the output")
-            raise UsageError(
-                f"the folder {path} cannot be created: {folder} is not a folder", "choose another location"
-            )
+                raise UsageError(f"{path} is a file, not a folder", _elsewhere(option))
+            raise UsageError(f"the folder {path} cannot be created: {folder} is not a folder", _elsewhere(option))
         # Permission bits say too little: root ignores them, read-only and quota-bound file systems do not show in them.
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=TEMPORARY) as trial:
+        with tempfile.TemporaryFile(dir=folder, prefix=TEMPORARY) as trial:
             trial.write(b"0")
             trial.flush()
     return path
 
 
-def check_output_file(path: str | Path) -> Path:
+def check_output_file(path: str | Path, option: str = "") -> Path:
     """Check that a file can be created or replaced; nothing is left behind. See :func:`check_output_folder`.
 
     Returns:
@@ -232,11 +237,11 @@ def check_output_file(path: str | Path) -> Path:
         SetupError: its folder is not writable.
     """
     path = Path(path)
-    with translate_os_errors(path, "used for output"):
+    with translate_os_errors(path, "cannot be used for output", option):
         _check_name(path)
         if path.is_dir():
             raise UsageError(f"{path} is a folder; the output is a file", f"name a file in it, as {path / 'NAME'}")
-        check_output_folder(path.parent)
+        check_output_folder(path.parent, option)
     return path
 
 

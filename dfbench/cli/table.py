@@ -32,19 +32,20 @@ def table(name: str, runs: tuple[Path, ...], fmt: str, out: Path | None) -> None
     and level. Without RUN the runs of the workspace are looked through. Empty cells name the command that fills them.
     """
     from dfbench.errors import unknown_name
+    from dfbench.io import check_output_file, write_text
     from dfbench.report.papers import load_table, paper_table
 
     if fmt not in FORMATS:
         raise unknown_name("table format", fmt, FORMATS)
+    if out is not None:
+        check_output_file(out, "--out FILE")
     definition = load_table(name)
     loaded = _given(definition, runs) if runs else _of_workspace(definition)
     text = paper_table(name, loaded, fmt)
     if out is None:
         click.echo(text, nl=False)
         return
-    partial = out.with_name(f"{out.name}.partial")
-    partial.write_text(text, "utf-8")
-    partial.replace(out)
+    write_text(out, text)
     click.echo(str(out))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from dfbench.config import weights_home
 from dfbench.degrade import Condition, parse
 from dfbench.errors import ModelError
+from dfbench.io import data_sha256
 from dfbench.models.build import build_seeded, check_size
 from dfbench.models.card import Intended, WeightCard
 from dfbench.models.registry import get_spec
@@ -89,7 +89,6 @@ def as_it_comes(model: str, num_classes: int, size: int) -> Loaded:
         ModelError: it can not be built, or does not run on such crops.
     """
     network = build_seeded(model, "as it comes", 0, num_classes, size)
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return Loaded(network.eval(), digest.hexdigest(), None)
+    tensors = sorted(network.state_dict().items())
+    digest = data_sha256(name.encode() + t.detach().cpu().contiguous().numpy().tobytes() for name, t in tensors)
+    return Loaded(network.eval(), digest, None)

@@ -19,10 +19,10 @@ from dfbench.evaluation.partial_results import Cells, cell_key
 from dfbench.evaluation.run import Run
 from dfbench.evaluation.run_store import make_run_id, published_rows, run_folder, write_run
 from dfbench.evaluation.trivial_baselines import cheap_baselines, media_facts
+from dfbench.io import file_sha256
 from dfbench.metrics import compute_metrics, coverage_rows, parse_metric, score_warnings
 from dfbench.metrics.robustness import robustness
 from dfbench.models.card import Intended, WeightCard, crop_mismatch
-from dfbench.models.files import file_sha256
 from dfbench.models.registry import get_spec
 from dfbench.progress import progress
 from dfbench.protocols.protocol import Protocol

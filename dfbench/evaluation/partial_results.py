@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfbench.degrade import Condition
+from dfbench.io import canonical_json, data_sha256, write_table
 
 CELLS = "conditions"
 _KEY = b"dfbench.run"
@@ -45,7 +43,7 @@ class Cells:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _file(self, condition: Condition) -> Path:
-        return self.folder / f"{hashlib.sha256(condition.name.encode()).hexdigest()[:16]}.parquet"
+        return self.folder / f"{data_sha256(condition.name)[:16]}.parquet"
 
     def _load(self, condition: Condition) -> pa.Table | None:
         try:
@@ -58,13 +56,10 @@ class Cells:
         return table.replace_schema_metadata({k: v for k, v in metadata.items() if k != _KEY} or None)
 
     def _save(self, condition: Condition, table: pa.Table) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / ".partial"
         marked = table.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: self._key})
-        pq.write_table(marked, partial, compression="zstd")
-        os.replace(partial, self._file(condition))
+        write_table(self._file(condition), marked)
 
 
 def cell_key(run_id: str, versions: dict[str, str]) -> str:
     """What the scores of an unfinished run depend on: its id and the libraries."""
-    return json.dumps([run_id, versions], sort_keys=True)
+    return canonical_json([run_id, versions], compact=False)

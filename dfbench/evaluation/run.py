@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import html
 import json
 from collections import Counter
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from dfbench.errors import DataError, UndefinedMetric, UsageError, unknown_name
+from dfbench.io import file_sha256
 from dfbench.metrics import IntervalEstimate, coverage_rows, parse_metric
 from dfbench.schema.result import RESULT_VERSION, MetricValue, RunResult
 from dfbench.schema.scores import SCORES
@@ -201,7 +201,7 @@ def _read_scores(folder: Path, result: RunResult) -> pa.Table:
     file = folder / SCORES_FILE
     if not file.is_file():
         raise DataError(f"{folder} is not a complete run: it has no {SCORES_FILE}", _RERUN)
-    if result.scores_sha256 and hashlib.sha256(file.read_bytes()).hexdigest() != result.scores_sha256:
+    if result.scores_sha256 and file_sha256(file) != result.scores_sha256:
         raise DataError(f"{file} is not the file that {RESULT_FILE} was computed from: its hash differs", _RERUN)
     try:
         scores = pq.read_table(file)

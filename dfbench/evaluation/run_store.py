@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dfbench.config import runs_home
 from dfbench.errors import UsageError
 from dfbench.evaluation.partial_results import CELLS
-from dfbench.models.files import file_sha256
+from dfbench.io import (
+    canonical_hash,
+    file_sha256,
+    is_temporary,
+    make_folder,
+    translate_os_errors,
+    write_table,
+    write_text,
+)
 from dfbench.protocols.protocol import Protocol
 from dfbench.resources import facts_folder
 from dfbench.schema.published import load_published, rows_where
 from dfbench.schema.result import RunResult
 
-RUN_FILES = {"scores.parquet", "examples.parquet", "result.json", ".partial", CELLS}
+RUN_FILES = {"scores.parquet", "examples.parquet", "result.json", CELLS}
 
 
 def make_run_id(
@@ -29,7 +34,7 @@ def make_run_id(
 ) -> str:
     """Identifies a run by its inputs: the same inputs give the same id, hence the same folder."""
     inputs = [model, weights, protocol.hash if protocol else None, list(manifests), options]
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+    return canonical_hash(inputs, compact=False)[:16]
 
 
 def run_folder(out: str | Path | None, protocol: Protocol, model: str, run_id: str, overwrite: bool) -> Path:
@@ -56,7 +61,7 @@ def free_folder(folder: Path, run_id: str, overwrite: bool) -> Path:
         found = json.loads(result.read_text("utf-8")).get("run_id") if result.is_file() else None
     except (json.JSONDecodeError, UnicodeDecodeError):
         found = None
-    if found == run_id or (found is None and {p.name for p in folder.iterdir()} <= RUN_FILES):
+    if found == run_id or (found is None and {p.name for p in folder.iterdir() if not is_temporary(p)} <= RUN_FILES):
         return folder
     what = f"another run ({found})" if found else "files that are no run"
     raise UsageError(f"the folder {folder} holds {what}", "choose another --out, or remove the folder")
@@ -74,18 +79,16 @@ def write_run(folder: Path, result: RunResult, scores: pa.Table, examples: pa.Ta
     Returns:
         The result as written, with the hash of ``scores.parquet``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "result.json").unlink(missing_ok=True)
-    partial = folder / ".partial"
-    for name, table in (("scores.parquet", scores), ("examples.parquet", examples)):
-        if table is None:
-            (folder / name).unlink(missing_ok=True)
-            continue
-        pq.write_table(table, partial, compression="zstd")
-        os.replace(partial, folder / name)
+    make_folder(folder)
+    with translate_os_errors(folder):
+        (folder / "result.json").unlink(missing_ok=True)
+        if examples is None:
+            (folder / "examples.parquet").unlink(missing_ok=True)
+    write_table(folder / "scores.parquet", scores)
+    if examples is not None:
+        write_table(folder / "examples.parquet", examples)
     complete = result.model_copy(update={"scores_sha256": file_sha256(folder / "scores.parquet")})
-    partial.write_text(complete.model_dump_json(indent=2) + "\n", "utf-8")
-    os.replace(partial, folder / "result.json")
+    write_text(folder / "result.json", complete.model_dump_json(indent=2) + "\n")
     return complete
 
 

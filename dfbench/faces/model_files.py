@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -10,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dfbench.config import CONFIG_NAME, config_files
-from dfbench.errors import SetupError, UsageError
+from dfbench.errors import DataError, SetupError, UsageError
+from dfbench.io import file_sha256
 
 INSIGHTFACE = "insightface"
 PREDICTOR = "dlib-predictor"
@@ -49,10 +49,9 @@ def file_digest(path: Path, hint: str) -> str:
         SetupError: it cannot be read.
     """
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise SetupError(f"the model file {path} cannot be read: {error.strerror}", hint) from error
+        return file_sha256(path)
+    except DataError as error:
+        raise SetupError(f"the model file {error.message}", hint) from error
 
 
 def _configured() -> dict[str, str]:

@@ -19,9 +19,9 @@ from dfbench.evaluation.run import Run
 from dfbench.evaluation.run_store import free_folder, make_run_id, published_rows, write_run
 from dfbench.interchange.matching import matched, self_contained
 from dfbench.interchange.score_file import read_score_file
+from dfbench.io import file_sha256
 from dfbench.manifest.manifest import open_manifest
 from dfbench.metrics import compute_metrics, coverage_rows, parse_metric, score_warnings
-from dfbench.models.files import file_sha256
 from dfbench.protocols.protocol import Protocol
 from dfbench.protocols.reference import protocol_ref
 from dfbench.schema.result import RunResult

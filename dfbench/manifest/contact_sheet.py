@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dfbench.errors import DataError, SetupError
+from dfbench.errors import DataError
+from dfbench.io import check_output_file, write_bytes
 from dfbench.manifest.manifest import Manifest
 from dfbench.media.images import encode_png
 
@@ -30,6 +30,7 @@ def write_contact_sheet(manifest: Manifest, file: Path, per_row: int = 8, size: 
         DataError: no sample has a crop.
         SetupError: the file cannot be written.
     """
+    check_output_file(file)
     side = size or min(manifest.info.sizes)
     rows = choose(manifest.table(["sample_id", "subset", "manipulation", "label", "status"]), per_row)
     if not rows:
@@ -42,7 +43,7 @@ def write_contact_sheet(manifest: Manifest, file: Path, per_row: int = 8, size: 
     name = "mini: invented faces" if info.dataset == "mini" else info.name
     title = f"{name}, crop profile {info.profile}, {side} px"
     sheet = draw(title, [(caption, [images[s] for s in samples]) for caption, samples in rows], side, per_row)
-    _write(file, encode_png(sheet))
+    write_bytes(file, encode_png(sheet))
 
 
 def choose(table: pa.Table, per_row: int) -> list[tuple[str, list[str]]]:
@@ -78,16 +79,3 @@ def _text(sheet: npt.NDArray[np.uint8], text: str, x: int, y: int, scale: float)
     import cv2
 
     cv2.putText(sheet, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, _INK, 1, cv2.LINE_AA)
-
-
-def _write(file: Path, data: bytes) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(file)
-    except OSError as error:
-        raise SetupError(
-            f"{file} could not be written: {error.strerror or error}", "check that its folder exists"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

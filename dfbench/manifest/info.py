@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from dfbench.errors import DataError, SetupError
-from dfbench.manifest.shards import TEMPORARY
+from dfbench.errors import DataError
+from dfbench.io import data_sha256, write_json
 from dfbench.schema.manifest import MANIFEST_VERSION, ManifestInfo, ShardInfo
 
 MANIFEST_FILE = "manifest.json"
@@ -70,23 +68,10 @@ def write_description(file: Path, content: BaseModel) -> None:
     Raises:
         SetupError: the file cannot be written.
     """
-    temporary = file.with_name(f"{TEMPORARY}{file.stem}-{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            json.dump(content.model_dump(mode="json"), stream, indent=1, ensure_ascii=False)
-            stream.write("\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(file)
-    except OSError as error:
-        raise SetupError(
-            f"{file} could not be written: {error.strerror or error}", "free some space and run again"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_json(file, content.model_dump(mode="json"), indent=1)
 
 
 def content_hash(shards: Iterable[ShardInfo]) -> str:
     """Return the SHA-256 over the shard hashes in order, which identifies a manifest's content."""
     text = "".join(f"{s.file} {s.sha256} {s.rows}\n" for s in shards)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return data_sha256(text)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dfbench.errors import DataError, SetupError
+from dfbench.errors import DataError
+from dfbench.io import atomic_path
 from dfbench.schema.manifest import MANIFEST, MANIFEST_VERSION, crop_columns, extra_columns
 
 ROW_GROUP = 256
 STAMP_KEY = b"dfbench"
-TEMPORARY = ".tmp-"
 
 
 class Stamp(BaseModel):
@@ -79,29 +77,20 @@ def write_shard(
     Raises:
         SetupError: the file cannot be written (full disk, permissions); nothing is left behind.
     """
-    temporary = path.with_name(f"{TEMPORARY}{path.stem}-{os.getpid()}")
     written = 0
     schema = shard_schema(sizes, stamp, extras)
     plain = [field.name for field in schema if not pa.types.is_struct(field.type)]
     words = [name for name in plain if pa.types.is_string(schema.field(name).type) and name != "sample_id"]
-    try:
-        with temporary.open("wb") as stream:
-            with pq.ParquetWriter(
-                stream, schema, compression="NONE", use_dictionary=words, write_statistics=plain, version="2.6"
-            ) as writer:
-                for chunk in _chunks(rows, ROW_GROUP):
-                    writer.write_table(pa.Table.from_pylist(chunk, schema=schema), row_group_size=ROW_GROUP)
-                    written += len(chunk)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise SetupError(
-            f"{path} could not be written: {error.strerror or error}",
-            "free some space or mend the permissions, then run the same command again: finished shards are kept",
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("wb") as stream,
+        pq.ParquetWriter(
+            stream, schema, compression="NONE", use_dictionary=words, write_statistics=plain, version="2.6"
+        ) as writer,
+    ):
+        for chunk in _chunks(rows, ROW_GROUP):
+            writer.write_table(pa.Table.from_pylist(chunk, schema=schema), row_group_size=ROW_GROUP)
+            written += len(chunk)
     return written
 
 
@@ -123,12 +112,6 @@ def read_stamp(path: Path) -> Stamp | None:
         return Stamp.model_validate_json(metadata[STAMP_KEY])
     except (OSError, pa.ArrowException, KeyError, ValidationError):
         return None
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def open_shard(path: Path) -> pq.ParquetFile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dfbench.config import cache_home
-from dfbench.errors import SetupError
+from dfbench.io import atomic_path
 from dfbench.manifest.crops import iterate_encoded
 from dfbench.manifest.samples import Samples
 from dfbench.manifest.table import ManifestTable
@@ -125,22 +124,10 @@ def cached(
 
 
 def _write(make: Callable[[], Iterable[bytes]], file: Path, index: Path) -> None:
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     lengths = [0]
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            for data in make():
-                stream.write(data)
-                lengths.append(len(data))
-        temporary.replace(file)
-        with temporary.open("wb") as stream:
-            np.save(stream, np.cumsum(lengths, dtype=np.int64))
-        temporary.replace(index)
-    except OSError as error:
-        raise SetupError(
-            f"crops could not be cached in {file.parent}: {error.strerror or error}",
-            "free some space, or allow more memory",
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_path(file, sync=False) as temporary, temporary.open("wb") as stream:
+        for data in make():
+            stream.write(data)
+            lengths.append(len(data))
+    with atomic_path(index, sync=False) as temporary, temporary.open("wb") as stream:
+        np.save(stream, np.cumsum(lengths, dtype=np.int64))

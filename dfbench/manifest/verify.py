@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfbench.errors import DataError, DfbenchError
+from dfbench.io import file_sha256
 from dfbench.manifest.info import content_hash, read_info
-from dfbench.manifest.shards import read_stamp, sha256_of
+from dfbench.manifest.shards import read_stamp
 from dfbench.manifest.summary import count_rows
 from dfbench.media.images import decode_image, pixel_hash
 from dfbench.schema.manifest import MANIFEST, STATUSES, ManifestInfo, crop_columns, extra_columns
@@ -58,7 +59,7 @@ def _problems(folder: Path, info: ManifestInfo) -> Iterator[Problem]:
         if not path.is_file():
             yield Problem("file", shard.file, "is missing")
             continue
-        if sha256_of(path) != shard.sha256:
+        if file_sha256(path) != shard.sha256:
             yield Problem("hash", shard.file, "its SHA-256 differs from the one in manifest.json")
         try:
             found = list(_shard_problems(path, shard.rows, info))

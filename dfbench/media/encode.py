@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError, UsageError
+from dfbench.io import atomic_path
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
@@ -45,7 +43,7 @@ def write_clip(
     it is complete.
 
     Args:
-        path: file to write; its folder must exist. The container is mp4 whatever the extension.
+        path: file to write; its folder is created if necessary. The container is mp4 whatever the extension.
         frames: uint8 arrays (height, width, 3) of equal, even height and width, at least one.
         fps: frames per second; a :class:`~fractions.Fraction` is kept exactly, a float is rounded to the
             nearest fraction with a denominator of at most 1001.
@@ -56,20 +54,21 @@ def write_clip(
 
     Raises:
         UsageError: a setting is out of range, or the frames have an odd side (yuv420p needs even ones).
-        DataError: there is no frame, a frame differs in size from the first, or the file cannot be written.
+        DataError: there is no frame, or a frame does not fit the first.
+        SetupError: the file cannot be written.
     """
     rate = frame_rate(fps)
     options = _options(crf, preset, keyframe_interval)
     import av
 
     path = Path(path)
-    with _replacing(path) as temporary:
+    with atomic_path(path, sync=False) as temporary:
         try:
             count = _encode(temporary, frames, rate, options)
-        except (av.FFmpegError, OSError) as error:
-            raise DataError(
-                f"{path} cannot be written: {error}", "check that its folder exists and the free disk space"
-            ) from error
+        except av.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise
+            raise DataError(f"{path} cannot be encoded: {error}", "check the frames and the settings") from error
         if count == 0:
             raise DataError(f"no frames to write to {path}", "pass at least one frame")
 
@@ -151,15 +150,3 @@ def _checked_shape(image: NDArray[np.uint8]) -> tuple[int, int, int]:
 
 def _describe(image: object) -> str:
     return f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path`` that takes its place on success and vanishes on any failure."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            temporary.unlink()

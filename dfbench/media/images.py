@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError, SetupError, unknown_name
+from dfbench.io import data_sha256
 
 MAGIC_BYTES = 16
 """Number of leading bytes that :func:`image_format` needs."""
@@ -141,7 +141,7 @@ def pixel_hash(image: NDArray[np.uint8]) -> str:
     >>> pixel_hash(np.zeros((2, 2, 3), np.uint8))[:8]
     '15ec7bf0'
     """
-    return hashlib.sha256(checked(image).tobytes()).hexdigest()
+    return data_sha256(checked(image).tobytes())
 
 
 def checked(image: NDArray[np.uint8], expected: str = "an image must be a uint8 array") -> NDArray[np.uint8]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
 from dfbench.errors import ModelError
+from dfbench.io import file_sha256
 from dfbench.models.card import WeightCard
 
 _HTML = re.compile(rb"(\xef\xbb\xbf)?\s*<[!?a-z]", re.IGNORECASE)
@@ -15,12 +15,6 @@ _STARTS = {
     b"PK\x03\x04": "a zip file (a pickle of torch.save)",
     b"\x80": "a pickle",
 }
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def check_file(path: Path, card: WeightCard) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfbench.errors import ModelError
+from dfbench.io import file_sha256, write_bytes, write_text
 from dfbench.models.build import build_model
 from dfbench.models.card import Intended, card_path, check_card, read_card
 from dfbench.models.card import WeightCard as WeightCard
-from dfbench.models.files import bad_file_hint, check_file, file_sha256, looks_like
+from dfbench.models.files import bad_file_hint, check_file, looks_like
 from dfbench.models.interface import fake_probability, logits_of
 
 if TYPE_CHECKING:
@@ -49,12 +49,9 @@ def golden_scores(model: nn.Module, size: int) -> tuple[float, ...]:
 
 def write_state(path: Path, state: dict[str, Tensor]) -> None:
     """Write tensors as safetensors, whole or not at all."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, str(partial))
-    os.replace(partial, path)
+    write_bytes(path, save({k: v.detach().cpu().contiguous() for k, v in state.items()}))
 
 
 def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
@@ -85,9 +82,7 @@ def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
         }
     )
     place = card_path(path)
-    partial = place.with_name(f".{place.name}.partial")
-    partial.write_text(full.model_dump_json(indent=2) + "\n", "utf-8")
-    os.replace(partial, place)
+    write_text(place, full.model_dump_json(indent=2) + "\n")
     return full
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -18,6 +16,7 @@ from pydantic import (
 
 from dfbench.degrade import parse, read_conditions
 from dfbench.errors import UsageError
+from dfbench.io import canonical_hash
 from dfbench.protocols.base import ProtocolModel
 from dfbench.protocols.training_recipe import Augmentation, TrainingRecipe
 from dfbench.schema.media import Split
@@ -165,11 +164,6 @@ PROSE = ("summary", "unverified", "caution")
 """Fields that explain a protocol. They do not affect results and are not a part of the hash."""
 
 
-def _digest(content: dict[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 class Published(ProtocolModel):
     """Which published numbers are shown beside ours: filters on the columns of ``published_results.csv``."""
 
@@ -261,12 +255,12 @@ class Protocol(ProtocolModel):
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the normalised content (defaults filled in, keys sorted), without the fields in ``PROSE``."""
-        return _digest(self.model_dump(mode="json", exclude=set(PROSE)))
+        return canonical_hash(self.model_dump(mode="json", exclude=set(PROSE)))
 
     @cached_property
     def hash_with_prose(self) -> str:
         """The hash of version 0.1.0, which includes the fields in ``PROSE``."""
-        return _digest(self.model_dump(mode="json"))
+        return canonical_hash(self.model_dump(mode="json"))
 
     @property
     def typed(self) -> str:

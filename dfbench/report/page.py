@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
 
 from dfbench._version import __version__
-from dfbench.errors import UsageError
 from dfbench.evaluation.run import Run, open_runs
+from dfbench.io import check_output_folder, write_text
 from dfbench.report.citations import citations
 from dfbench.report.examples import load_examples, pictures
 from dfbench.report.figures.confusion import matrices
@@ -45,20 +44,18 @@ def write_report(runs: Sequence[Path], out: Path, title: str | None = None, *, f
         DataError: a folder is not a run, or its files do not belong together.
     """
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file", "name a folder for the report: --out DIR")
+    check_output_folder(out, "--out DIR")
     loaded = open_runs([Path(run) for run in runs])
     rows = result_rows([run.result for run in loaded], [run.label for run in loaded])
     shown = look_into(loaded, rows)
     listed = videos(shown)
     page = render_page(loaded, rows, shown, listed, title or "Face-forgery detection: results", faces)
-    out.mkdir(parents=True, exist_ok=True)
     for name, fmt in TABLE_FILES.items():
-        _replace(out / name, render(rows, fmt))
-    _replace(out / "videos.csv", videos_csv(listed))
+        write_text(out / name, render(rows, fmt))
+    write_text(out / "videos.csv", videos_csv(listed))
     if any(run.result.robustness for run in loaded):
-        _replace(out / "robustness.csv", cells_csv(judged(loaded)))
-    _replace(out / "index.html", page)
+        write_text(out / "robustness.csv", cells_csv(judged(loaded)))
+    write_text(out / "index.html", page)
     return out / "index.html"
 
 
@@ -108,9 +105,3 @@ def render_page(
         provenance=[(run.label, *provenance(run)) for run in runs],
         citations=citations(runs),
     )
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -1,14 +1,14 @@
-"""Where each output goes, settled before anything is scored; and writing a file whole or not at all."""
+"""Where each output goes, settled before anything is scored."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dfbench.errors import SetupError, UsageError
+from dfbench.errors import UsageError
+from dfbench.io import check_output_file, check_output_folder
 from dfbench.scoring.inputs import is_picture
 
 CLIP, PICTURE = ".mp4", ".png"
@@ -50,6 +50,7 @@ def plan_outputs(
     Raises:
         UsageError: an output would replace an input or another output, is a folder where a file should be or the other
             way round, or one overlay file is given for several files or another kind of file.
+        SetupError: an output cannot be written there.
     """
     clips = [path for path in files if not is_picture(path)]
     pictures = dict.fromkeys(clips, PICTURE)
@@ -76,8 +77,7 @@ def _overlays(out: Path, files: Sequence[Path], clips: set[Path]) -> dict[Path, 
 
 
 def _in_folder(folder: Path, files: Sequence[Path], suffixes: Mapping[Path, str], option: str) -> dict[Path, Path]:
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{option} {folder} is a file; it must be a folder", "name another")
+    check_output_folder(folder, f"{option} DIR")
     found: dict[Path, Path] = {}
     taken: set[str] = set()
     for path in files:
@@ -91,9 +91,6 @@ def _in_folder(folder: Path, files: Sequence[Path], suffixes: Mapping[Path, str]
 
 def _no_clash(outputs: Outputs, files: Sequence[Path]) -> None:
     single = [path for path in (outputs.csv, outputs.json) if path is not None]
-    for path in single:
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder; a file is to be written there", "name a file in it")
     inputs = {os.path.realpath(path) for path in files}
     taken: set[str] = set()
     for path in [*single, *outputs.timelines.values(), *outputs.overlays.values()]:
@@ -103,39 +100,4 @@ def _no_clash(outputs: Outputs, files: Sequence[Path]) -> None:
         if real in taken:
             raise UsageError(f"two outputs would be written to {path}", "name another file or folder")
         taken.add(real)
-
-
-def make_folder_of(path: Path) -> None:
-    """Make the folder that a file is to be written to.
-
-    Raises:
-        SetupError: it can not be made.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path``, whose folder is made; it takes its place on success, else it vanishes.
-
-    Raises:
-        SetupError: it can not be written.
-    """
-    make_folder_of(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _unwritable(path: Path, error: OSError) -> SetupError:
-    return SetupError(
-        f"{path} could not be written: {error.strerror or error}", "check its folder and the room on the disk"
-    )
+        check_output_file(path)

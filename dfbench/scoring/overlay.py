@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dfbench.io import write_bytes
 from dfbench.media.encode import write_clip
 from dfbench.media.images import encode_png
 from dfbench.media.reader import read
 from dfbench.media.stream import stream_frames
 from dfbench.report.figures.svg import COLOURS
 from dfbench.scoring.disclaimer import CAUTION_SHORT
-from dfbench.scoring.outputs import PICTURE, make_folder_of, replacing
+from dfbench.scoring.outputs import PICTURE
 from dfbench.scoring.results import FaceScore, FileScore
 
 Picture = NDArray[np.uint8]
@@ -106,11 +107,9 @@ def write_overlay(
     faces, footer = Faces(file), (*marks, CAUTION_SHORT)
     if out.suffix.lower() == PICTURE:
         (image,) = _drawn(path, faces, footer, decoder, advance)
-        with replacing(out) as temporary:
-            temporary.write_bytes(encode_png(image))
+        write_bytes(out, encode_png(image))
         return
     fps = read(path, lambda _: [], decoder).fps or DEFAULT_FPS
-    make_folder_of(out)
     write_clip(out, _alike(_drawn(path, faces, footer, decoder, advance)), fps, CRF)
 
 

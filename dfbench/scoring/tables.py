@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dfbench.io import atomic_path, write_text
 from dfbench.report.table_notes import MINI_NOTE
 from dfbench.scoring.disclaimer import CAUTION, mismatch_note
-from dfbench.scoring.outputs import replacing
 from dfbench.scoring.results import FileScore, FrameScore, Scores, Summary
 
 FORMAT = 1
@@ -62,8 +62,7 @@ def write_json(scores: Scores, path: Path) -> None:
     Raises:
         SetupError: the file can not be written.
     """
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(to_json(scores), indent=1, allow_nan=False) + "\n", "utf-8")
+    write_text(path, json.dumps(to_json(scores), indent=1, allow_nan=False) + "\n")
 
 
 def write_csv(scores: Scores, path: Path) -> None:
@@ -73,7 +72,7 @@ def write_csv(scores: Scores, path: Path) -> None:
         SetupError: the file can not be written.
     """
     beside = {"model": scores.how["model"], "note": "; ".join(marks(scores))}
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         table = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
         table.writeheader()
         for file in scores.files:

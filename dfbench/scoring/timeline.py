@@ -8,9 +8,9 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from dfbench.io import atomic_path
 from dfbench.report.figures.svg import style
 from dfbench.scoring.disclaimer import CAUTION_SHORT
-from dfbench.scoring.outputs import replacing
 from dfbench.scoring.results import FileScore
 
 _DOTS_PER_INCH = 110
@@ -31,7 +31,7 @@ def write_timeline(file: FileScore, path: Path, model: str, marks: list[str]) ->
     """
     figure = draw_timeline(file, model, marks)
     FigureCanvasAgg(figure)
-    with replacing(path) as temporary, warnings.catch_warnings():
+    with atomic_path(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a file's name can be in any script
         figure.savefig(temporary, format="png", metadata={"Software": None})
 

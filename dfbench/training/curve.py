@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from dfbench.io import write_text
 from dfbench.training.store import EpochRecord
 
 
@@ -18,7 +18,7 @@ def write_curve(path: Path, curve: Sequence[EpochRecord]) -> None:
     writer = csv.DictWriter(text, list(EpochRecord.__dataclass_fields__), lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(record) for record in curve)
-    _write(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def draw_curve(path: Path, curve: Sequence[EpochRecord], best: int, title: str) -> None:
@@ -51,11 +51,4 @@ def draw_curve(path: Path, curve: Sequence[EpochRecord], best: int, title: str) 
     stream = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "dfbench", "svg.fonttype": "none"}):
         figure.savefig(stream, format="svg", metadata={"Date": None, "Title": title})
-    _write(path, stream.getvalue())
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, "utf-8")
-    os.replace(partial, path)
+    write_text(path, stream.getvalue())

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dfbench.io import write_bytes
 from dfbench.models.weights import read_state, write_state
 
 
@@ -89,16 +90,16 @@ class TrainingFolder:
 
     def save(self, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Store where the training stands, after an epoch or within one."""
-        self.path.mkdir(parents=True, exist_ok=True)
         state = {
             "key": self.key,
             "progress": json.dumps(asdict(progress)),
             "model": snapshot(model),
             "optimizer": optimizer.state_dict(),
         }
-        partial = self.path / "last.partial"
-        torch.save(state, partial)
-        os.replace(partial, self.path / "last.pt")
+        # Through memory: torch.save reports a full disk as a RuntimeError that names no cause.
+        stream = BytesIO()
+        torch.save(state, stream)
+        write_bytes(self.path / "last.pt", stream.getbuffer())
 
     def load(self, model: nn.Module) -> tuple[Progress, dict[str, Any] | None]:
         """Put the stored state into the model; nothing stored, damaged or of another training: a fresh start.

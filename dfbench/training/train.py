@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +11,9 @@ from dfbench.errors import UsageError
 from dfbench.evaluation.conditions import training_condition
 from dfbench.evaluation.dataset import as_protocol, crop_profile, manifest_ref, open_manifests, role_data
 from dfbench.evaluation.detector import default_weights
+from dfbench.io import canonical_hash, file_sha256
 from dfbench.models.build import build_seeded, check_options
 from dfbench.models.card import SelectionRecord, WeightCard
-from dfbench.models.files import file_sha256
 from dfbench.models.registry import get_spec
 from dfbench.protocols.protocol import Protocol
 from dfbench.protocols.reference import protocol_ref
@@ -176,7 +174,7 @@ def _key(
     manifests: list[str],
 ) -> str:
     inputs = [model, options, rules.hash, recipe, condition, manifests, library_versions()]
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    return canonical_hash(inputs, compact=False)
 
 
 def _licence(model: str, data: Sequence[str]) -> str:

@@ -212,7 +212,7 @@ def test_a_location_that_refuses_files_is_refused(
     def refuse(*arguments: Any, **keywords: Any) -> None:
         raise OSError(code, os.strerror(code), str(tmp_path / "trial"))
 
-    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     with pytest.raises(SetupError, match=os.strerror(code)) as caught:
         check(kind, tmp_path / "new" / "x")
     assert str(tmp_path) in caught.value.hint

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dfbench.io import file_sha256
 from dfbench.manifest.info import content_hash, write_info
-from dfbench.manifest.shards import Stamp, sha256_of, write_shard
+from dfbench.manifest.shards import Stamp, write_shard
 from dfbench.manifest.summary import count_rows
 from dfbench.media.images import encode_png, pixel_hash
 from dfbench.schema.ids import media_id, sample_id, seed_from
@@ -114,7 +115,7 @@ def build(folder: Path, dataset: str = "folder", groups: int = 8) -> Path:
         for row in rows_of(dataset, split, group, fake, broken=split == "test" and group == 0)
     ]
     count = write_shard(folder / "shard-00000.parquet", rows, (SIZE,), stamp)
-    shards = (ShardInfo(file="shard-00000.parquet", sha256=sha256_of(folder / "shard-00000.parquet"), rows=count),)
+    shards = (ShardInfo(file="shard-00000.parquet", sha256=file_sha256(folder / "shard-00000.parquet"), rows=count),)
     import pyarrow.parquet as pq
 
     info = ManifestInfo(

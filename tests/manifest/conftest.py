@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dfbench.io import file_sha256
 from dfbench.manifest.info import content_hash, write_info
 from dfbench.manifest.manifest import Manifest, open_manifest
-from dfbench.manifest.shards import Stamp, sha256_of, write_shard
+from dfbench.manifest.shards import Stamp, write_shard
 from dfbench.manifest.summary import count_rows
 from dfbench.media.images import encode_png, pixel_hash
 from dfbench.schema.ids import sample_id
@@ -97,7 +98,7 @@ def build() -> Callable[..., Manifest]:
             path = folder / f"shard-{number:05d}.parquet"
             stamp = Stamp(recipe_hash="recipe", plan_hash=str(number), versions={"dfbench": "0"})
             count = write_shard(path, rows, sizes, stamp)
-            shards.append(ShardInfo(file=path.name, sha256=sha256_of(path), rows=count))
+            shards.append(ShardInfo(file=path.name, sha256=file_sha256(path), rows=count))
         draft = ManifestInfo(
             name=folder.name,
             dataset="mini",

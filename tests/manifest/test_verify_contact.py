@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dfbench.errors import SetupError
+from dfbench.errors import UsageError
+from dfbench.io import file_sha256
 from dfbench.manifest.contact_sheet import choose, write_contact_sheet
 from dfbench.manifest.info import content_hash, read_info, write_info
-from dfbench.manifest.shards import sha256_of
 from dfbench.manifest.verify import verify
 from dfbench.media.images import encode_png
 
@@ -23,7 +23,7 @@ def rewrite(folder, change, cheat=True):
     pq.write_table(table, path)
     info = read_info(folder)
     if cheat:
-        first = info.shards[0].model_copy(update={"sha256": sha256_of(path)})
+        first = info.shards[0].model_copy(update={"sha256": file_sha256(path)})
         shards = (first, *info.shards[1:])
         write_info(folder, info.model_copy(update={"shards": shards, "hash": content_hash(shards)}))
 
@@ -118,5 +118,6 @@ def test_contact_sheet_holds_the_crops(manifest, picture_of, tmp_path):
 
 
 def test_contact_sheet_that_can_not_be_written(manifest, tmp_path):
-    with pytest.raises(SetupError, match="could not be written"):
-        write_contact_sheet(manifest, tmp_path / "nosuch" / "faces.png")
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="is a file, not a folder"):
+        write_contact_sheet(manifest, tmp_path / "file" / "faces.png")

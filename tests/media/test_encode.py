@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from dfbench.errors import DataError, UsageError
+from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.media.encode import write_clip
 
 
@@ -110,6 +110,7 @@ def test_settings_out_of_range_are_refused(tmp_path: Path, settings: dict) -> No
         write_clip(tmp_path / "a.mp4", moving(2), **{"fps": 25, "crf": 23, **settings})
 
 
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="missing"):
-        write_clip(tmp_path / "missing" / "a.mp4", moving(2), 25, 23)
+def test_a_path_below_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(SetupError, match=r"file/a\.mp4"):
+        write_clip(tmp_path / "file" / "a.mp4", moving(2), 25, 23)

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from dfbench.errors import DfbenchError, ModelError, UsageError
+from dfbench.io import file_sha256
 from dfbench.models.build import build_model
 from dfbench.models.card import Intended
 from dfbench.models.convert.checkpoint_files import read_foreign
 from dfbench.models.convert.import_weights import import_weights
 from dfbench.models.convert.keymap import KeyMap, translate
-from dfbench.models.files import file_sha256
 from dfbench.models.weights import load_weights
 
 SIZE = 64

@@ -179,7 +179,7 @@ def edit_card(weights: Path, **changes: object) -> None:
 
 
 def rewrite(weights: Path, state: dict[str, torch.Tensor]) -> None:
-    from dfbench.models.files import file_sha256
+    from dfbench.io import file_sha256
 
     write_state(weights, state)
     edit_card(weights, sha256=file_sha256(weights), bytes=weights.stat().st_size)

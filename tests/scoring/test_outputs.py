@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import dfbench
-from dfbench.errors import SetupError, UsageError
+from dfbench.errors import UsageError
 from dfbench.media.images import decode_image
 from dfbench.media.reader import read
 from dfbench.report.figures.svg import COLOURS
@@ -231,7 +231,7 @@ def test_outputs_are_named_before_anything_is_scored(clips: Path, tmp_path: Path
         ([one], {"overlay": clips}, "would replace an input"),
         ([one], {"csv": one}, "would replace an input"),
         ([one], {"csv": tmp_path}, "is a folder"),
-        ([one], {"timeline": same}, "must be a folder"),
+        ([one], {"timeline": same}, "is a file, not a folder"),
         ([one], {"csv": tmp_path / "a", "json": tmp_path / "a"}, "two outputs"),
         (
             [photo, one],
@@ -263,7 +263,7 @@ def test_nothing_half_written_is_left(
         )
     assert [p.name for p in tmp_path.iterdir()] == ["s.csv"]
     (tmp_path / "file").write_text("")
-    with pytest.raises(SetupError, match="could not be written"):
+    with pytest.raises(UsageError, match="is a file, not a folder"):
         dfbench.score(clips / "one.mp4", "meso4", weights, frames=1, json=tmp_path / "file" / "s.json", **QUICK)
 
 

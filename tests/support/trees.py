@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from dfbench.io import file_sha256
 from dfbench.manifest.info import content_hash, write_info
 from dfbench.manifest.manifest import Manifest, open_manifest
-from dfbench.manifest.shards import Stamp, sha256_of, write_shard
+from dfbench.manifest.shards import Stamp, write_shard
 from dfbench.manifest.summary import count_rows
 from dfbench.media.images import encode_png, pixel_hash
 from dfbench.preparation.execution.run import Plan
@@ -163,7 +164,7 @@ def manifest_of(plan: Plan, folder: Path) -> Manifest:
         rows = [row for job in shard.jobs(recipe.sampling) for row in _rows(job.media, job.sampling, size)]
         stamp = Stamp(recipe_hash=recipe.hash, plan_hash=shard.hash, versions={})
         count = write_shard(folder / shard.file, rows, recipe.sizes, stamp)
-        shards.append(ShardInfo(file=shard.file, sha256=sha256_of(folder / shard.file), rows=count))
+        shards.append(ShardInfo(file=shard.file, sha256=file_sha256(folder / shard.file), rows=count))
     info = ManifestInfo(
         name=folder.name,
         dataset=recipe.dataset,

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from dfbench.config import weights_home
 from dfbench.errors import ModelError, UsageError
+from dfbench.io import file_sha256
 from dfbench.models.build import build_model, check_options
 from dfbench.models.card import Origin, SelectionRecord, WeightCard
 from dfbench.models.convert.checkpoint_files import read_foreign
 from dfbench.models.convert.keymap import KeyMap, State, Translated, translate
-from dfbench.models.files import file_sha256
 from dfbench.models.interface import logits_of
 from dfbench.models.registry import get_spec
 from dfbench.models.spec import ModelSpec

@@ -10,14 +10,14 @@ from typing import Any
 from joblib import Parallel, delayed, parallel_config
 
 from dfbench.errors import DataError, UsageError
+from dfbench.io import canonical_hash, file_sha256
 from dfbench.manifest.info import read_info, write_info
 from dfbench.manifest.manifest import Manifest, open_manifest
-from dfbench.manifest.shards import Stamp, open_shard, read_stamp, sha256_of, write_shard
+from dfbench.manifest.shards import Stamp, open_shard, read_stamp, write_shard
 from dfbench.preparation.execution.engine import worker_count
 from dfbench.preparation.execution.finalize import finished
 from dfbench.preparation.execution.output_folder import check_folder, clear_temporary, locked, remove_stale_shards
 from dfbench.preparation.extraction.rows import Row
-from dfbench.preparation.planning.recipe import canonical_hash
 from dfbench.preparation.versions import merged, pixel_versions
 from dfbench.progress import progress
 from dfbench.schema.manifest import ShardInfo
@@ -119,7 +119,7 @@ def _run(source: Manifest, out: Path, how: Derivation, workers: int, quiet: bool
     with progress(how.title, len(tasks), "shards", len(tasks) - len(todo), quiet) as advance:
         for _ in _done(todo, workers):
             advance(1)
-    shards = [ShardInfo(file=t.target.name, sha256=sha256_of(t.target), rows=_rows_in(t.target)) for t in tasks]
+    shards = [ShardInfo(file=t.target.name, sha256=file_sha256(t.target), rows=_rows_in(t.target)) for t in tasks]
     write_info(out, finished(info.model_copy(update=dict(how.at_end())), out, shards))
     return open_manifest(out)
 

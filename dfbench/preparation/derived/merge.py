@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfbench.errors import DataError, SetupError, UsageError
+from dfbench.errors import DataError, UsageError
+from dfbench.io import atomic_path, file_sha256
 from dfbench.manifest.info import write_info
 from dfbench.manifest.manifest import Manifest, open_manifest
-from dfbench.manifest.shards import TEMPORARY, read_stamp, sha256_of
+from dfbench.manifest.shards import read_stamp
 from dfbench.preparation.execution.finalize import finished
 from dfbench.preparation.execution.output_folder import check_folder, clear_temporary, locked, remove_stale_shards
 from dfbench.preparation.planning.job_array import PartInfo, part_files, read_part
@@ -164,24 +165,15 @@ def _join(parts: Sequence[_FoundPart], out: Path, quiet: bool) -> Manifest:
 def _bring(shard: ShardInfo, part: _FoundPart, out: Path) -> None:
     source, target = part.folder / shard.file, out / shard.file
     stamp = read_stamp(source)
-    if stamp is None or stamp.recipe_hash != part.info.manifest.recipe_hash or sha256_of(source) != shard.sha256:
+    if stamp is None or stamp.recipe_hash != part.info.manifest.recipe_hash or file_sha256(source) != shard.sha256:
         raise DataError(
             f"{shard.file} of {part.name} is damaged: its hash is not the recorded one",
             f"delete it and rerun: {part.command()}",
         )
-    if source == target or (target.is_file() and sha256_of(target) == shard.sha256):
+    if source == target or (target.is_file() and file_sha256(target) == shard.sha256):
         return
-    temporary = out / f"{TEMPORARY}{Path(shard.file).stem}-{os.getpid()}"
-    try:
+    with atomic_path(target) as temporary:
         try:
             os.link(source, temporary)
         except OSError:  # another file system, or one without links
             shutil.copyfile(source, temporary)
-        temporary.replace(target)
-    except OSError as error:
-        raise SetupError(
-            f"{target} cannot be written: {error.strerror or error}",
-            "free some space or fix the permissions, then rerun the same command",
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

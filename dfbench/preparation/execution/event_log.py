@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from dfbench.errors import SetupError
+from dfbench.io import translate_os_errors
 
 LOG_COLUMNS = ("media_id", "status", "reason")
 
@@ -38,14 +38,8 @@ class Log:
         """
         time = (at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": time, "event": event, **fields}, ensure_ascii=False)
-        try:
-            with self._path.open("a", encoding="utf-8") as stream:
-                stream.write(line + "\n")
-        except OSError as error:
-            raise SetupError(
-                f"{self._path} could not be written: {error.strerror or error}",
-                "free some space or mend the permissions, then run the same command again: finished shards are kept",
-            ) from error
+        with translate_os_errors(self._path), self._path.open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
 
 
 def log_name(slug: str = "") -> str:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any
 
 from dfbench.errors import DataError, SetupError, UsageError
+from dfbench.io import TEMPORARY, canonical_hash, check_output_folder, lock
 from dfbench.manifest.info import MANIFEST_FILE, read_info
-from dfbench.manifest.shards import TEMPORARY
 from dfbench.preparation.planning.job_array import ArrayPart, part_files, read_part
-from dfbench.preparation.planning.recipe import canonical_hash, differences
+from dfbench.preparation.planning.recipe import differences
 from dfbench.schema.manifest import ManifestInfo
 
 LOCK_FILE = ".lock"
-_BUSY = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 _SHARD = re.compile(r"^shard-(\d{5,})\.parquet$")
 _OF_A_SHARD = re.compile(rf"^{re.escape(TEMPORARY)}(?:shard|tally|reading)-(\d{{5,}})")
 _OWN = re.compile(r"^(?:part-\d+-of-\d+\.json|prepare-log(?:-\d+-of-\d+)?\.jsonl)$")
-_TRIES_FOR_A_SHARED_LOCK = 20
 
 
 def check_folder(out: Path, recipe: Mapping[str, Any]) -> None:
@@ -107,90 +102,13 @@ def locked(out: Path, array_part: ArrayPart | None = None) -> Iterator[None]:
     Raises:
         SetupError: another ``prepare`` is at work there, or the folder can not be written.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SetupError(f"{out} can not be made: {error.strerror}", "choose another folder with --out DIR") from error
+    check_output_folder(out, "--out DIR")
+    busy, hint = f"another prepare is at work in {out}", "wait for it to end, or give --out DIR"
     with ExitStack() as stack:
         if array_part is None:
-            stack.enter_context(_held(out / LOCK_FILE, out))
+            stack.enter_context(lock(out / LOCK_FILE, busy=busy, hint=hint))
         else:
-            stack.enter_context(_held(out / LOCK_FILE, out, shared=True))
-            stack.enter_context(_held(out / f"{LOCK_FILE}-{array_part.slug}", out))
+            # A part that ends holds the shared lock for itself for a moment: worth waiting for.
+            stack.enter_context(lock(out / LOCK_FILE, shared=True, wait_s=1.0, busy=busy, hint=hint))
+            stack.enter_context(lock(out / f"{LOCK_FILE}-{array_part.slug}", busy=busy, hint=hint))
         yield
-
-
-@contextmanager
-def _held(path: Path, out: Path, shared: bool = False) -> Iterator[None]:
-    while True:
-        try:
-            stream = path.open("a+", encoding="ascii")
-        except OSError as error:
-            raise SetupError(
-                f"{out} can not be written: {error.strerror}", "choose another folder with --out DIR"
-            ) from error
-        with stream:
-            _take(stream, out, shared)
-            if not _still_there(path, stream):
-                continue  # its last holder removed it between our opening and our locking
-            if not shared:
-                stream.truncate(0)
-                stream.write(str(os.getpid()))
-                stream.flush()
-            try:
-                yield
-            finally:
-                if not shared or _is_last(stream):
-                    path.unlink(missing_ok=True)
-            return
-
-
-def _take(stream: IO[str], out: Path, shared: bool) -> None:
-    # A part that ends holds the shared lock for itself for a moment: worth waiting for.
-    for tries_left in reversed(range(_TRIES_FOR_A_SHARED_LOCK if shared else 1)):
-        try:
-            _lock(stream, shared)
-            return
-        except OSError as error:
-            if error.errno not in _BUSY:
-                return  # a file system without locks
-            if tries_left:
-                time.sleep(0.05)
-                continue
-            _refuse(stream, out, error)
-
-
-def _refuse(stream: IO[str], out: Path, error: OSError) -> NoReturn:
-    stream.seek(0)
-    holder = stream.read().strip()
-    raise SetupError(
-        f"another prepare is at work in {out}" + (f" (process {holder})" if holder else ""),
-        "wait for it to end, or give --out DIR",
-    ) from error
-
-
-def _is_last(stream: IO[str]) -> bool:
-    try:
-        _lock(stream, shared=False)
-    except OSError:
-        return False
-    return True
-
-
-def _lock(stream: IO[str], shared: bool) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows, which has no shared locks: parts there are kept apart by their own locks alone
-        import msvcrt
-
-        if not shared:
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    else:
-        fcntl.flock(stream.fileno(), (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-
-
-def _still_there(path: Path, stream: IO[str]) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
-    except FileNotFoundError:
-        return False

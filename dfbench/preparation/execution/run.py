@@ -12,9 +12,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from dfbench.errors import DataError, DfbenchError, SetupError, UsageError
+from dfbench.io import file_sha256
 from dfbench.manifest.info import MANIFEST_FILE, PART_FILES, read_info, write_info
 from dfbench.manifest.manifest import Manifest, open_manifest
-from dfbench.manifest.shards import Stamp, read_shard, read_stamp, sha256_of
+from dfbench.manifest.shards import Stamp, read_shard, read_stamp
 from dfbench.preparation.execution.engine import run_tasks
 from dfbench.preparation.execution.event_log import LOG_COLUMNS, Log, clip_problems, log_name
 from dfbench.preparation.execution.finalize import describe, finished
@@ -201,4 +202,4 @@ def _describe_shard(out: Path, shard: Shard, known: dict[str, ShardInfo]) -> Sha
     if shard.file in known:
         return known[shard.file]
     path = out / shard.file
-    return ShardInfo(file=shard.file, sha256=sha256_of(path), rows=pq.read_metadata(path).num_rows)
+    return ShardInfo(file=shard.file, sha256=file_sha256(path), rows=pq.read_metadata(path).num_rows)

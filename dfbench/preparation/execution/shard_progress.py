@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dfbench.manifest.shards import TEMPORARY
+from dfbench.io import TEMPORARY
 from dfbench.progress import Advance
 
 _RECORD = struct.Struct("<I")  # one record a finished clip: the faces found in it

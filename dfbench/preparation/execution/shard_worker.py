@@ -17,8 +17,9 @@ from dfbench.faces.base import DetectorChoice, FaceDetector
 from dfbench.faces.detectors import build_face_detector
 from dfbench.faces.landmarks import LandmarkProvider, build_landmark_provider
 from dfbench.faces.profiles import get_profile
+from dfbench.io import file_sha256
 from dfbench.manifest.degraded import Degrader
-from dfbench.manifest.shards import Stamp, sha256_of, write_shard
+from dfbench.manifest.shards import Stamp, write_shard
 from dfbench.preparation.execution.shard_progress import Tally
 from dfbench.preparation.extraction.clip_faces import ExtractionSettings
 from dfbench.preparation.extraction.optional_columns import Extras
@@ -59,7 +60,7 @@ def run_shard(task: ShardTask) -> ShardInfo:
     with one_thread():
         path = task.out / task.shard.file
         rows = write_shard(path, _rows(task), task.recipe.sizes, task.stamp, task.recipe.extras)
-        return ShardInfo(file=path.name, sha256=sha256_of(path), rows=rows)
+        return ShardInfo(file=path.name, sha256=file_sha256(path), rows=rows)
 
 
 def _rows(task: ShardTask) -> Iterator[Row]:

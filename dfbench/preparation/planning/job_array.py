@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dfbench.errors import DataError, UsageError
+from dfbench.io import data_sha256
 from dfbench.manifest.info import PART_FILES, write_description
 from dfbench.preparation.planning.sharding import Shard
 from dfbench.schema.manifest import ManifestInfo
@@ -73,7 +73,7 @@ def parse_array_part(text: str) -> ArrayPart:
 
 def plan_hash(shards: Sequence[Shard]) -> str:
     """SHA-256 over all shards of a plan; the same for all parts of one manifest."""
-    return hashlib.sha256("".join(shard.hash for shard in shards).encode()).hexdigest()
+    return data_sha256("".join(shard.hash for shard in shards))
 
 
 class PartInfo(BaseModel):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dfbench.faces.base import DetectorChoice
+from dfbench.io import canonical_hash
 from dfbench.manifest.degraded import VERSION as DEGRADE_VERSION
 from dfbench.manifest.shards import ROW_GROUP
 from dfbench.schema.random_media import RandomSubset
@@ -162,15 +162,6 @@ def rule_in(recipe: Mapping[str, Any], subset: str, split: str, manipulation: st
         if "sampling" in values and names.takes(subset, split, manipulation):
             return make_rule(values["sampling"])
     return make_rule(recipe["sampling"])
-
-
-def canonical_hash(value: Mapping[str, Any]) -> str:
-    """SHA-256 of JSON with sorted keys and no spaces.
-
-    >>> canonical_hash({"b": 1, "a": 2}) == canonical_hash({"a": 2, "b": 1})
-    True
-    """
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from dfbench.errors import DataError
+from dfbench.io import canonical_hash
 from dfbench.preparation.planning.sampling import MediaJob
 from dfbench.schema.media import Media
 from dfbench.schema.sampling import FrameSampling, Rule
@@ -46,8 +45,7 @@ class Shard:
         """SHA-256 over the ids and paths of the media and their rules: what this shard must hold."""
         media = [(m.media_id, m.path, m.split, m.scene_group) for m in self.media]
         rules = [rule.text for rule in self.rules]
-        text = json.dumps([media, rules] if rules else media, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return canonical_hash([media, rules] if rules else media)
 
 
 def rows_per_shard(planned_rows: int) -> int:
