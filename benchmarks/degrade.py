@@ -2,12 +2,12 @@
 
     python benchmarks/degrade.py [--work DIR] [--rounds 9] [--only jp60_me5_over_opencv] [--json FILE] [--quick]
 
-- ``jp60_me5_over_opencv``: pictures a second of ``apply("JP60+ME5", ...)``, as a multiple of the same three calls of
+- ``jp60_me5_over_opencv``: images per second of ``apply("JP60+ME5", ...)``, as a multiple of the same three calls of
   OpenCV (encode, decode, blur) without anything around them. The worse of two sizes, 128 and 224; one thread.
 - ``condition_overhead``: time that a condition adds to the evaluation of GRnet on a CPU, as a share of it. The worst of
   all degradations that act on crops, each at severity 3.
 - ``suite_seconds``: ``evaluate`` of Meso-4 over protocol ``robustness/mini`` (every condition of the suite, mini c23, 4
-  frames a clip), with everything that it does from the manifest to ``result.json``. Training is not in it.
+  frames per clip), with everything that it does from the manifest to ``result.json``. Training is not in it.
 
 The arms of a comparison take turns, and medians are compared. ``--quick`` runs everything on a tiny mini data set, to
 see that it runs; its figures mean nothing.
@@ -37,7 +37,7 @@ SUITE_DETECTOR = "meso4"
 PROTOCOL = "robustness/mini"
 
 
-def pictures(size: int, count: int = 64) -> list[np.ndarray]:
+def random_images(size: int, count: int = 64) -> list[np.ndarray]:
     """Soft shapes under grain: about as hard to compress as a face."""
     rng = np.random.default_rng(0)
     shapes = rng.integers(0, 256, (count, size // 16, size // 16, 3), np.uint8)
@@ -68,7 +68,7 @@ def jp60_me5_over_opencv(rounds: int) -> float:
     cv2.setNumThreads(1)
     ratios = []
     for size in SIZES:
-        images = pictures(size)
+        images = random_images(size)
 
         def ours(images: list[np.ndarray] = images) -> None:
             for number, image in enumerate(images):

@@ -4,7 +4,7 @@
 
 Prepares one mini tree (c23; its fakes lie on the pixels of their bases, as in FF++) twice, with own and with shared
 geometry, and compares: how far the landmarks lie apart and from the truth, how much the crops differ, and how well a
-classifier that sees no picture, only whether a face was found, its scale, roll and score, tells fakes from reals. The
+classifier that sees no image, only whether a face was found, its scale, roll and score, tells fakes from reals. The
 classifier learns on the training pairs; its AUC on the test pairs has a 95 % interval from a bootstrap over pairs.
 """
 
@@ -124,7 +124,7 @@ def clip_features(frame: pd.DataFrame) -> tuple[Floats, NDArray[np.int64], NDArr
 
 
 def blind_auc(manifest: Manifest) -> dict[str, tuple[float, float, float]]:
-    """AUC and 95 % interval of classifiers without a picture."""
+    """AUC and 95 % interval of classifiers without an image."""
     frame = manifest.to_pandas()
     x, y, _ = clip_features(frame[frame["split"] == "train"])
     test_x, test_y, groups = clip_features(frame[frame["split"] == "test"])
@@ -166,7 +166,7 @@ def measure(work: Path, train: int, test: int) -> dict[str, Any]:
 
 def markdown(result: dict[str, Any]) -> str:
     lines = [f"{result['pairs']['train']} training and {result['pairs']['test']} test pairs, {result['clips']} clips, "]
-    lines[0] += f"c23, {FRAMES} frames a clip, crops of {SIZE} pixels.\n"
+    lines[0] += f"c23, {FRAMES} frames per clip, crops of {SIZE} pixels.\n"
     lines += ["| | |", "|---|---|"]
     for name, value in result["landmarks and crops"].items():
         if isinstance(value, dict):
@@ -174,7 +174,7 @@ def markdown(result: dict[str, Any]) -> str:
         else:
             value = f"{value:.2f}" if isinstance(value, float) else str(value)
         lines.append(f"| {name} | {value} |")
-    lines += ["", "| classifier without a picture, AUC by clip | own | shared |", "|---|---|---|"]
+    lines += ["", "| classifier without an image, AUC by clip | own | shared |", "|---|---|---|"]
     blind = result["blind classifier"]
     for name in blind["own"]:
         cells = [f"{a:.3f} [{low:.3f}, {high:.3f}]" for a, low, high in (blind["own"][name], blind["shared"][name])]

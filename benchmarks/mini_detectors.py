@@ -175,7 +175,7 @@ def page(lines: Sequence[Line], bench: Bench, videos: dict[str, tuple[int, int]]
         "the pretrained weights that most of these detectors were published with; the published input size of many "
         "is another; the forgeries are programmed, and their traces need not be those of real forgeries. A detector "
         "near 0.5 here has learnt nothing in so short a time, which says nothing about what it can do.",
-        "* What it shows: every detector runs the whole way, learns or does not learn under one short recipe, and how "
+        "* What it shows: every detector runs end to end, learns or does not learn under one short recipe, and how "
         "far seeds and the choice of test people move a number. The intervals are wide because the test people are "
         "few; two detectors whose intervals overlap are not told apart.",
         f"* Training is on c23 alone. The test has {real} real and {fake} fake videos in each of "

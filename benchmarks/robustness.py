@@ -5,7 +5,7 @@
 Generates and prepares mini, trains the detectors by protocol ``robustness/mini`` (the recipe of protocol ``mini``,
 fixed before any of them was tested under a condition), evaluates them, and writes ``robustness.md`` (tables),
 ``robustness.csv`` (every condition) and ``robustness.svg`` (curves). What is finished in DIR is not done again: after
-an interruption the same command goes on. Mini is a check of the whole way, no ground for ranking detectors.
+an interruption rerunning the same command resumes. Mini checks the pipeline end to end; do not rank detectors on it.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for data, weights and runs")
     parser.add_argument("--results", type=Path, default=Path("docs/results"))
-    parser.add_argument("--jobs", type=int, help="worker processes of prepare; default: one a core")
+    parser.add_argument("--jobs", type=int, help="worker processes of prepare; default: one per CPU core")
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     write(arguments.results, open_runs(make_runs(arguments.work, arguments.jobs, arguments.device)))

@@ -56,7 +56,7 @@ OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, *JAW, 93, 234, 127, 162
 
 @dataclass(frozen=True)
 class Portrait:
-    """One portrait: its picture (H, W, 3 BGR uint8) and points (504, 3) in pixels (z towards the back)."""
+    """One portrait: its image (H, W, 3 BGR uint8) and points (504, 3) in pixels (z towards the back)."""
 
     name: str
     image: np.ndarray
@@ -335,13 +335,13 @@ def leverage(scores: np.ndarray, people: int) -> np.ndarray:
 
 def detail_maps(residual: np.ndarray) -> np.ndarray:
     """Standard deviation of what the components miss, in three bands of scale: (3, HEIGHT, WIDTH) grey levels."""
-    picture = residual[:, : HEIGHT * WIDTH].reshape(-1, HEIGHT, WIDTH)
+    image = residual[:, : HEIGHT * WIDTH].reshape(-1, HEIGHT, WIDTH)
     bands = np.zeros((3, HEIGHT, WIDTH))
-    for luma in picture.astype(np.float32):
+    for luma in image.astype(np.float32):
         levels = [luma, *(cv2.GaussianBlur(luma, (0, 0), s) for s in (0.8, 1.6, 3.2))]
         for band in range(3):
             bands[band] += (levels[band] - levels[band + 1]) ** 2
-    bands = np.sqrt(bands / len(picture))
+    bands = np.sqrt(bands / len(image))
     return np.stack([cv2.GaussianBlur(b, (0, 0), 1.5) for b in bands])
 
 
@@ -429,8 +429,8 @@ def build(portraits: list[Portrait], k: int) -> tuple[dict[str, np.ndarray], dic
     rows = []
     for portrait in portraits:
         texture = fill_outside(unwrap(portrait, frame, triangles, index), inside)
-        for picture in (texture, texture[:, ::-1]):
-            y, cr, cb = cv2.split(cv2.cvtColor(np.clip(picture, 0, 255) / 255, cv2.COLOR_BGR2YCrCb) * 255)
+        for image in (texture, texture[:, ::-1]):
+            y, cr, cb = cv2.split(cv2.cvtColor(np.clip(image, 0, 255) / 255, cv2.COLOR_BGR2YCrCb) * 255)
             small = [cv2.resize(c, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA) for c in (cr, cb)]
             rows.append(np.concatenate([y.ravel(), *(s.ravel() for s in small)]))
     textures = np.stack(rows[0::2] + rows[1::2])

@@ -1,9 +1,9 @@
-"""Write ``docs/report.png``, a picture of a report on runs on the embedded data set.
+"""Write ``docs/report.png``, a screenshot of a report on runs on the embedded data set.
 
-    python tools/report_picture.py RUN... [--out docs/report.png]
+    python tools/report_screenshot.py RUN... [--out docs/report.png]
 
 Needs Playwright (the extra ``dev``) and a Chromium. Runs on
-anything but invented faces are refused: the picture is public.
+anything but invented faces are refused: the image is public.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def photograph(page_file: Path, chromium: str) -> list[Image.Image]:
 
 
 def joined(shots: list[Image.Image]) -> Image.Image:
-    """The pictures below each other, in few colours."""
+    """Stack the images vertically, in few colours."""
     whole = Image.new("RGB", (shots[0].width, sum(s.height for s in shots)), "white")
     top = 0
     for shot in shots:
@@ -63,7 +63,7 @@ def joined(shots: list[Image.Image]) -> Image.Image:
 
 
 def main() -> int:
-    """Parse the command line and write the picture."""
+    """Parse the command line and write the screenshot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, default=PICTURE)
@@ -77,14 +77,14 @@ def main() -> int:
         print("error: there is no Chromium here", file=sys.stderr)
         return 5
     with tempfile.TemporaryDirectory() as folder:
-        picture = joined(photograph(write_report(options.runs, Path(folder)), chromium))
+        screenshot = joined(photograph(write_report(options.runs, Path(folder)), chromium))
     stream = io.BytesIO()
-    picture.save(stream, "png", optimize=True)
+    screenshot.save(stream, "png", optimize=True)
     if len(stream.getvalue()) > MOST_BYTES:
         print(f"error: {len(stream.getvalue())} bytes, more than {MOST_BYTES}", file=sys.stderr)
         return 3
     options.out.write_bytes(stream.getvalue())
-    print(f"{options.out}: {picture.width} x {picture.height}, {len(stream.getvalue())} bytes")
+    print(f"{options.out}: {screenshot.width} x {screenshot.height}, {len(stream.getvalue())} bytes")
     return 0
 
 
