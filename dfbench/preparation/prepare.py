@@ -10,7 +10,7 @@ from dfbench.config import find_root, manifest_home, workspace
 from dfbench.datasets.registry import get_adapter
 from dfbench.deprecation import renamed_keywords
 from dfbench.errors import UsageError
-from dfbench.io import check_output_folder
+from dfbench.io import check_output_folder, translate_os_errors
 from dfbench.manifest.manifest import Manifest
 from dfbench.preparation.execution.engine import check_engine, worker_count
 from dfbench.preparation.execution.output_folder import check_folder
@@ -115,15 +115,17 @@ def plan_preparation(request: PreparationRequest) -> PreparationPlan:
     workers = Workers(count, check_engine(request.engine, request.address, request.workers), request.address)
     part = parse_array_part(request.array) if request.array is not None else None
     out = Path(request.out).expanduser() if request.out is not None else manifest_home(request.dataset)
-    check_folder(out, recipe.to_json())
     check_output_folder(out)
+    check_folder(out, recipe.to_json())
     if mini is None:
         root = find_root(request.dataset, request.root)
         return PreparationPlan(recipe, root, out, workers, plan_shards(recipe, root), None, part, request.quiet)
     from dfbench.mini.generate import is_generated
 
     root = Path(request.root).expanduser() if request.root is not None else mini_home()
-    if is_generated(root, mini):
+    with translate_os_errors(root):
+        generated = is_generated(root, mini)
+    if generated:
         return PreparationPlan(recipe, root, out, workers, plan_shards(recipe, root), None, part, request.quiet)
     check_output_folder(root)
     return PreparationPlan(recipe, root, out, workers, None, mini, part, request.quiet)

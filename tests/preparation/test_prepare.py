@@ -211,7 +211,7 @@ def test_folder_with_another_recipe_version_or_foreign_files(made, tree, tmp_pat
     with pytest.raises(DataError, match=r"thesis\.tex"):
         small(tree, foreign)
     assert (foreign / "thesis.tex").read_text() == "x"
-    with pytest.raises(DataError, match="is a file"):
+    with pytest.raises(UsageError, match="is a file"):
         small(tree, foreign / "thesis.tex")
 
 
