@@ -1,4 +1,4 @@
-"""Versions of what decides scores, for cards and results."""
+"""Versions of the libraries that decide pixels and scores, for manifests, cards and results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CONDITIONS = ("scipy", "av", "opencv-python", "opencv-python-headless")
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of dfbench, Python and the libraries that decide scores; those not installed are left out."""
+    """Versions of dfbench, Python and the libraries that decide scores; those not installed are excluded."""
     found = {"dfbench": __version__, "python": platform.python_version()}
     for name in _MODELS + _CONDITIONS:
         try:
@@ -21,3 +21,32 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def pixel_versions() -> dict[str, str]:
+    """Versions of dfbench, Python and the libraries that decide the pixels of a manifest."""
+    import av
+    import cv2
+    import numpy as np
+    import onnxruntime
+    import pyarrow as pa
+
+    return {
+        "dfbench": __version__,
+        "python": platform.python_version(),
+        "av": av.__version__,
+        "numpy": np.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "opencv": cv2.__version__,
+        "pyarrow": pa.__version__,
+    }
+
+
+def merged_versions(several: list[dict[str, str]]) -> dict[str, str]:
+    """Versions over several shards, which runs of different versions may have made: all of them, in order.
+
+    >>> merged_versions([{"av": "15.0"}, {"av": "16.0"}, {"av": "15.0"}])
+    {'av': '15.0, 16.0'}
+    """
+    names = sorted({name for versions in several for name in versions})
+    return {name: ", ".join(sorted({v[name] for v in several if name in v})) for name in names}

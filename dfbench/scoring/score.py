@@ -15,7 +15,6 @@ from dfbench.metrics.samples import FACE_AGGREGATIONS
 from dfbench.models.device import check_device_name, check_precision
 from dfbench.preparation.execution.engine import worker_count
 from dfbench.preparation.planning.options import DEFAULT_FRAMES
-from dfbench.preparation.versions import pixel_versions
 from dfbench.progress import progress
 from dfbench.schema.sampling import FrameSampling
 from dfbench.scoring.face_crops import Looking, check_face_rule, look_at_all, parse_condition
@@ -25,7 +24,7 @@ from dfbench.scoring.predictor import Scorer
 from dfbench.scoring.results import FileScore, Joining, Scores, outcome_of
 from dfbench.scoring.weights import AS_TRAINED, Chosen, CropOptions, choose_weights
 from dfbench.scoring.write_outputs import write_outputs
-from dfbench.versions import library_versions
+from dfbench.versions import library_versions, pixel_versions
 
 
 def score(

@@ -18,9 +18,9 @@ from dfbench.preparation.execution.engine import worker_count
 from dfbench.preparation.execution.finalize import finished
 from dfbench.preparation.execution.output_folder import check_folder, clear_temporary, locked, remove_stale_shards
 from dfbench.preparation.extraction.rows import Row
-from dfbench.preparation.versions import merged, pixel_versions
 from dfbench.progress import progress
 from dfbench.schema.manifest import ShardInfo
+from dfbench.versions import merged_versions, pixel_versions
 
 MakeRows = Callable[[Path], Iterator[Row]]
 """Shard of the source manifest -> rows of the new shard; called in worker processes."""
@@ -85,7 +85,7 @@ def derive(
 
 
 def _run(source: Manifest, out: Path, how: Derivation, workers: int, quiet: bool) -> Manifest:
-    versions = merged([source.info.versions, pixel_versions()])
+    versions = merged_versions([source.info.versions, pixel_versions()])
     digest = canonical_hash(how.recipe)
     tasks = [
         ShardCopy(

@@ -15,8 +15,8 @@ from dfbench.errors import SetupError
 from dfbench.preparation.execution.retry import Done, Work, guarded
 from dfbench.preparation.execution.shard_worker import ShardTask
 from dfbench.preparation.execution.subprocess_worker import Child
-from dfbench.preparation.versions import pixel_versions
 from dfbench.schema.manifest import ShardInfo
+from dfbench.versions import pixel_versions
 
 SECONDS_TO_CONNECT = 30
 _PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType({"dask": ("dask", "distributed"), "ray": ("ray",)})

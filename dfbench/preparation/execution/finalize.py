@@ -17,8 +17,8 @@ from dfbench.manifest.summary import count_rows
 from dfbench.preparation.extraction.shared_geometry import count_groups
 from dfbench.preparation.planning.recipe import PreparationRecipe, rule_in
 from dfbench.preparation.planning.sampling import shortfall
-from dfbench.preparation.versions import merged, pixel_versions
 from dfbench.schema.manifest import MANIFEST, ManifestInfo, ShardInfo
+from dfbench.versions import merged_versions, pixel_versions
 
 _COUNTED = ["split", "label", "status"]
 _OF_CLIPS = ["split", "label", "subset", "manipulation", "scene_group", "media_id", "geometry_from", "face_index"]
@@ -78,7 +78,7 @@ def finished(info: ManifestInfo, out: Path, shards: Sequence[ShardInfo]) -> Mani
         counted.append(table.select(_COUNTED))
         clips.append(table.select(_OF_CLIPS))
     stamps = [read_stamp(out / s.file) for s in shards]
-    versions = merged([s.versions for s in stamps if s is not None])
+    versions = merged_versions([s.versions for s in stamps if s is not None])
     return info.model_copy(
         update={
             "complete": True,

@@ -27,9 +27,9 @@ from dfbench.preparation.planning.job_array import ArrayPart, PartInfo, part_fil
 from dfbench.preparation.planning.recipe import PreparationRecipe
 from dfbench.preparation.planning.shard_plan import ShardPlan
 from dfbench.preparation.planning.sharding import Shard
-from dfbench.preparation.versions import pixel_versions
 from dfbench.progress import progress
 from dfbench.schema.manifest import ManifestInfo, ShardInfo
+from dfbench.versions import pixel_versions
 
 
 @dataclass(frozen=True)
