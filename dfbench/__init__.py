@@ -14,6 +14,8 @@ from dfbench._version import __version__
 if TYPE_CHECKING:
     from dfbench import degrade as degrade
     from dfbench import metrics as metrics
+    from dfbench.datasets.registry import list_datasets as list_datasets
+    from dfbench.degrade import list_degradations as list_degradations
     from dfbench.evaluation.evaluate import evaluate as evaluate
     from dfbench.evaluation.run import Run as Run
     from dfbench.evaluation.run import open_run as open_run
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from dfbench.models.build import build_model as build_model
     from dfbench.models.convert.import_weights import import_weights as import_weights
     from dfbench.preparation.prepare import prepare as prepare
+    from dfbench.protocols.files import list_protocols as list_protocols
     from dfbench.protocols.files import load_protocol as load_protocol
     from dfbench.scoring.score import score as score
     from dfbench.training.train import train as train
@@ -36,7 +39,10 @@ _LAZY = {
     "evaluate": "dfbench.evaluation.evaluate",
     "import_scores": "dfbench.interchange.scores",
     "import_weights": "dfbench.models.convert.import_weights",
+    "list_datasets": "dfbench.datasets.registry",
+    "list_degradations": "dfbench.degrade",
     "list_metrics": "dfbench.metrics",
+    "list_protocols": "dfbench.protocols.files",
     "load_protocol": "dfbench.protocols.files",
     "metrics": "dfbench.metrics",
     "open_manifest": "dfbench.manifest.manifest",

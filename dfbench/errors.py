@@ -1,7 +1,7 @@
-"""The errors dfbench raises: what went wrong, what to do about it, and the exit code of the command.
+"""The exceptions of dfbench: what is wrong, what to do about it, and the exit code of the command.
 
 Public functions raise only these classes. The command line prints ``error:`` and ``hint:`` and exits with
-:attr:`DfbenchError.exit_code`; a traceback appears with ``--debug`` alone.
+:attr:`DfbenchError.exit_code`; it shows a traceback only with ``--debug``.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterable
 
 
 class DfbenchError(Exception):
-    """Base of all errors of dfbench.
+    """Base class of all exceptions of dfbench.
 
     Args:
-        message: one sentence, what is wrong, naming the file, row or option.
-        hint: what the user can do next, preferably a command to type; may be empty.
+        message: what is wrong, in one sentence that names the file, row or option.
+        hint: what to do next, preferably a command; may be empty.
     """
 
     exit_code = 3
@@ -26,47 +26,47 @@ class DfbenchError(Exception):
         self.hint = hint
 
     def __reduce__(self) -> tuple[type[DfbenchError], tuple[str, str]]:
-        # Errors cross process borders (workers), and the default pickling would lose the hint.
+        # Workers send exceptions to other processes, and the default pickling would lose the hint.
         return type(self), (self.message, self.hint)
 
 
 class UsageError(DfbenchError):
-    """The command or call itself is wrong: an unknown name, an option out of range (exit 2)."""
+    """Raised when a command or call is invalid: an unknown name, an option out of range (exit code 2)."""
 
     exit_code = 2
 
 
 class DataError(DfbenchError):
-    """Data on disk is missing, damaged or contradicts itself (exit 3)."""
+    """Raised when data on disk are missing, damaged or inconsistent (exit code 3)."""
 
     exit_code = 3
 
 
 class ModelError(DfbenchError):
-    """A model or its weights can not be used (exit 4)."""
+    """Raised when a model or its weights cannot be used (exit code 4)."""
 
     exit_code = 4
 
 
 class SetupError(DfbenchError):
-    """Something must be installed, configured or freed on this machine (exit 5)."""
+    """Raised when something must be installed, configured or freed on this machine (exit code 5)."""
 
     exit_code = 5
 
 
-class UndefinedMetric(DfbenchError):  # noqa: N818 - a reason rather than a fault, reads best so
-    """A metric has no value on these data (one class only, too few); the message is the reason."""
+class UndefinedMetric(DfbenchError):  # noqa: N818 - not a failure, but the reason for a missing value
+    """Raised when a metric has no value for these data (one class only, too few); the message is the reason."""
 
     exit_code = 3
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], listing: str = "") -> UsageError:
-    """The error for a name that is not registered, with the nearest names that are.
+    """Return the error for an unknown name, with the nearest known names in the hint.
 
     Args:
-        kind: what the name should name, for example ``"model"``.
-        name: the name that was given.
-        known: the names that exist.
+        kind: what the name stands for, for example ``"model"``.
+        name: the unknown name.
+        known: the known names.
         listing: a command that lists them.
 
     >>> unknown_name("model", "grnett", ["grnet", "meso4"]).hint

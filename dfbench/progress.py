@@ -1,4 +1,4 @@
-"""Progress bars for people: rate and time left on a terminal, nothing at all elsewhere."""
+"""Progress bars with rate and remaining time on a terminal; nothing is printed elsewhere."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Protocol
 
 
 class Advance(Protocol):
-    """Call it when work is done; ``note`` replaces the text at the end of the bar."""
+    """Callback that advances a progress bar; ``note`` replaces the text at its end."""
 
     def __call__(self, steps: int = 1, note: str = "") -> None:
-        """Move the bar on by ``steps``."""
+        """Advance the bar by ``steps``."""
         ...
 
 
@@ -21,20 +21,23 @@ def _silent(steps: int = 1, note: str = "") -> None:
 
 
 def is_terminal() -> bool:
-    """Whether standard error is a terminal that can show a moving bar."""
+    """Whether standard error is a terminal that can show a progress bar."""
     return sys.stderr.isatty()
 
 
 @contextmanager
 def progress(title: str, total: int, unit: str = "it", done: int = 0, quiet: bool = False) -> Iterator[Advance]:
-    """A bar on standard error with rate and time left; silent off a terminal and when ``quiet``.
+    """Show a progress bar on standard error with rate and remaining time; silent if ``quiet`` or not on a terminal.
 
     Args:
-        title: what is being done.
+        title: description of the work.
         total: number of steps.
-        unit: what a step is, for the rate.
-        done: steps already done by an earlier run.
+        unit: name of a step, for the rate.
+        done: number of steps finished by an earlier run.
         quiet: show nothing.
+
+    Yields:
+        The function that advances the bar.
     """
     if quiet or not is_terminal():
         yield _silent

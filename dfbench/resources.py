@@ -1,6 +1,6 @@
-"""Where the files that ship with dfbench lie: protocol files and the facts under ``manifests/``.
+"""Locations of the files that ship with dfbench: protocol files and the facts in ``manifests/``.
 
-In a checkout they lie at its top, in an installation inside the package (``dfbench/_data``).
+In a checkout they are at its top level, in an installation inside the package (``dfbench/_data``).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def _folder(name: str) -> Path:
 
 
 def protocols_folder() -> Path:
-    """Folder of the shipped protocol files (``*.toml``)."""
+    """Return the folder of the shipped protocol files (``*.toml``)."""
     return _folder("protocols")
 
 
 def facts_folder() -> Path:
-    """Folder of the shipped facts: FF++ pairs, published numbers."""
+    """Return the folder of the shipped facts: FF++ pairs, published numbers."""
     return _folder("manifests")

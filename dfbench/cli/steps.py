@@ -62,7 +62,7 @@ def check_manifests(protocol: Protocol, given: Sequence[Path]) -> dict[str, Path
         found[name] = path
     places: dict[str, Path | None] = {}
     for name in wanted:
-        default = config.manifest_place(name, protocol.name)
+        default = config.find_manifest(name, protocol.name)
         if name in found:
             places[name] = found[name]
         elif (default / "manifest.json").is_file():

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dfbench.config import manifest_place
+from dfbench.config import find_manifest
 from dfbench.degrade import Condition
 from dfbench.errors import DataError
 from dfbench.faces.profile_match import serves
@@ -61,7 +61,7 @@ def open_manifests(protocol: Protocol, given: Sequence[str | Path], roles: Seque
     wanted = [name for name in protocol.datasets() if any(name in protocol.datasets(role) for role in roles)]
     for name in wanted:
         if name not in by_name:
-            place = manifest_place(name, protocol.name)
+            place = find_manifest(name, protocol.name)
             if not (place / "manifest.json").is_file():
                 raise DataError(
                     f"protocol {protocol.name!r} needs a manifest of {name!r}, and none was given nor is in {place}",

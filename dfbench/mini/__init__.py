@@ -1,4 +1,4 @@
-"""The embedded data set: invented people, four manipulations, FF++'s tree."""
+"""The embedded data set: invented people and four forging methods, in the tree of FaceForensics++."""
 
 from dfbench.mini.generate import generate
 from dfbench.mini.settings import MiniSettings

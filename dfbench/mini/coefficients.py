@@ -1,8 +1,8 @@
-"""From an identity number to the coefficients of an invented face.
+"""The coefficients of an invented face, given its identity number.
 
-The rule is written out here, down to the bits, because the model file lists numbers it refuses: the same number must
-give the same face with every version of NumPy. ``tools/fit_face_model.py`` loads this file by itself, so it imports
-nothing of dfbench.
+The rule is implemented here down to the bits, because the model file lists numbers that it refuses: the same number
+must give the same face with every version of NumPy. ``tools/fit_face_model.py`` loads this file on its own, so it does
+not import dfbench.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LIMIT = 1.7
 
 
 def _uniform(number: int, count: int) -> list[float]:
-    """``count`` numbers in (0, 1) from BLAKE2b of the identity number."""
+    """Return ``count`` numbers in (0, 1) from BLAKE2b of the identity number."""
     values: list[float] = []
     block = 0
     while len(values) < count:
@@ -31,9 +31,9 @@ def _uniform(number: int, count: int) -> list[float]:
 
 
 def coefficients(number: int, components: int) -> np.ndarray:
-    """Coefficients of invented person ``number``: (components,) float64, each N(0, 0.8) cut at 1.7 in magnitude.
+    """Return the coefficients of invented person ``number``: (components,) float64, N(0, 0.8) clipped at +-1.7.
 
-    The first coefficients do not depend on how many there are. Normal numbers by Box and Muller (1958).
+    The first coefficients do not depend on their number. Normal numbers by Box and Muller (1958).
     """
     uniform = _uniform(number, components + components % 2)
     values: list[float] = []

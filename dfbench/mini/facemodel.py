@@ -1,4 +1,4 @@
-"""The shipped statistical face model: population statistics of shape and texture, nobody's portrait.
+"""The shipped statistical face model: population statistics of shape and texture, not a portrait of any person.
 
 Fitted by ``tools/fit_face_model.py``; see docs/mini.md for its origin.
 """
@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 
 MODEL_FILE = Path(__file__).with_name("nobody_faces.npz")
 BLOCK = 32
-"""Identity numbers set aside for each person; the first one that is not refused is taken."""
+"""Number of identity numbers reserved for each person; the first one that is not refused is used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +69,12 @@ class FaceModel:
         return int(self.mean_luma.shape[1])
 
     def identity_shape(self, c: NDArray[np.float64]) -> Floats:
-        """Shape (504, 3) of a person with coefficients ``c`` at a neutral expression."""
+        """Return the shape (504, 3) of a person with coefficients ``c`` at a neutral expression."""
         weights = c.astype(np.float32)
         return self.mean_shape + np.tensordot(weights, self.shape[: len(c)], axes=1).astype(np.float32)
 
     def identity_texture(self, c: NDArray[np.float64]) -> Floats:
-        """Texture (height, width, 3) float32 YCrCb of a person with coefficients ``c``, neutral expression."""
+        """Return the texture (height, width, 3) float32 YCrCb of a person with coefficients ``c``, neutral."""
         weights = c.astype(np.float32)
         luma, chroma = self.mean_luma.copy(), self.mean_chroma.copy()
         luma[self.stored] += weights @ self.luma[: len(c)]
@@ -82,7 +82,7 @@ class FaceModel:
         return self._joined(luma, chroma)
 
     def smile_texture(self) -> Floats:
-        """What one unit of smile adds to the texture: (height, width, 3) float32 YCrCb."""
+        """Return what one unit of smile adds to the texture: (height, width, 3) float32 YCrCb."""
         luma, chroma = np.zeros_like(self.mean_luma), np.zeros_like(self.mean_chroma)
         luma[self.stored] = self.smile_luma
         chroma[:, self.stored_half] = self.smile_chroma.reshape(2, -1)
@@ -94,12 +94,12 @@ class FaceModel:
 
 
 def identity_number(model: FaceModel, slot: int, offset: int) -> int:
-    """The identity number of a person: the first of its own block that the model does not refuse.
+    """Return the identity number of a person: the first of its block that the model does not refuse.
 
     Args:
         model: the face model with its list of refused numbers.
-        slot: which person of the data set (each has a block of :data:`BLOCK` numbers, so no two share one).
-        offset: where the data set's seed starts counting.
+        slot: number of the person in the data set; each has its own block of :data:`BLOCK` numbers.
+        offset: start of the first block, determined by the data set's seed.
     """
     count = len(model.refused)
     for step in range(BLOCK):
@@ -110,16 +110,16 @@ def identity_number(model: FaceModel, slot: int, offset: int) -> int:
 
 
 def identity_coefficients(model: FaceModel, number: int) -> NDArray[np.float64]:
-    """Coefficients (components,) of an identity number."""
+    """Return the coefficients (components,) of an identity number."""
     return coefficients(number, model.components)
 
 
 @lru_cache(maxsize=2)
 def load_face_model(path: Path = MODEL_FILE) -> FaceModel:
-    """Read the model file once a process.
+    """Read the model file once per process.
 
     Raises:
-        SetupError: the file is missing or is no face model.
+        SetupError: the file is missing or is not a face model.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -147,9 +147,9 @@ def load_face_model(path: Path = MODEL_FILE) -> FaceModel:
             note=json.loads(z["note"].tobytes()),
         )
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise SetupError(f"the face model {path} can not be read: {error}", "install dfbench again") from error
+        raise SetupError(f"the face model {path} cannot be read: {error}", "install dfbench again") from error
 
 
 def model_sha256(path: Path = MODEL_FILE) -> str:
-    """SHA-256 of the model file, for the marker of a generated tree."""
+    """Return the SHA-256 of the model file, for the marker of a generated tree."""
     return io.file_sha256(path)

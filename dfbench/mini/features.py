@@ -17,7 +17,7 @@ IRIS_RADIUS = 0.0385
 def draw_eyes(
     image: Floats, xy: Floats, face_width: float, iris: Floats, white: Floats, gaze: tuple[float, float]
 ) -> None:
-    """Draw both eyes into an RGB float32 picture, in place.
+    """Draw both eyes into an RGB float32 image, in place.
 
     Args:
         image: (H, W, 3) grey levels.
@@ -25,7 +25,7 @@ def draw_eyes(
         face_width: pixels.
         iris: (3,) RGB of the iris.
         white: (3,) RGB of the eye white in this light.
-        gaze: shift of the iris in its radii.
+        gaze: shift of the iris in units of its radius.
     """
     radius = IRIS_RADIUS * face_width
     for (outer, inner, lid, low, _), centre in zip(topo.EYES, topo.IRIS_CENTRES, strict=True):
@@ -60,7 +60,7 @@ def draw_eyes(
 
 
 def draw_mouth(image: Floats, xy: Floats, face_width: float, teeth: Floats) -> None:
-    """Draw what the open lips show (dark cavity, tongue, upper teeth) into an RGB float32 picture, in place."""
+    """Draw the open mouth (dark cavity, tongue, upper teeth) into an RGB float32 image, in place."""
     left_corner, right_corner = topo.INNER_CORNERS
     upper = xy[[left_corner, *topo.UPPER_INNER, right_corner]]
     contour = np.vstack([upper, xy[list(topo.LOWER_INNER)][::-1]])
@@ -77,7 +77,7 @@ def draw_mouth(image: Floats, xy: Floats, face_width: float, teeth: Floats) -> N
     )
     edge = _local(upper, left, top)
     drop = 0.052 * face_width * _UP
-    # The row of teeth is an arc: longest in the middle, gone at the corners.
+    # The row of teeth is an arc: longest in the middle, vanishing at the corners.
     across = np.linspace(-1, 1, len(edge))[:, None]
     fall = np.hstack([np.zeros_like(across), drop * (1 - across**4)])
     strip = np.vstack([edge, (edge + fall)[::-1]])
@@ -97,7 +97,7 @@ def draw_mouth(image: Floats, xy: Floats, face_width: float, teeth: Floats) -> N
 
 
 def _local(points: Floats, left: int, top: int) -> Floats:
-    """Points of the picture in the enlarged window (pixel centres stay pixel centres)."""
+    """Return points of the image in the enlarged window (pixel centres stay pixel centres)."""
     return ((points - np.array([left, top], np.float32) + 0.5) * _UP - 0.5).astype(np.float32)
 
 

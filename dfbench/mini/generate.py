@@ -1,4 +1,4 @@
-"""Generate the mini data set: a tree of invented people that reads like FaceForensics++."""
+"""Generate the mini data set: a tree of invented people with the layout of FaceForensics++."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dfbench.errors import DataError, UsageError
 from dfbench.mini import tree
 from dfbench.mini.facemodel import load_face_model, model_sha256
 from dfbench.mini.pair import make_pair, pair_is_complete
-from dfbench.mini.plan import Pair, official_pairs
+from dfbench.mini.plan import MiniPair, official_pairs
 from dfbench.mini.settings import CONTENT_VERSION, MiniSettings
 from dfbench.progress import progress
 
@@ -27,36 +27,36 @@ NOTICE = (
 
 
 def free_cores() -> int:
-    """CPU cores this process may use."""
+    """Return the number of CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return max(len(os.sched_getaffinity(0)), 1)
     return os.cpu_count() or 1
 
 
 def generate(out: Path, settings: MiniSettings | None = None, jobs: int | None = None, quiet: bool = False) -> Path:
-    """Write the mini data set below ``out``, or continue it, or reuse it when it is complete.
+    """Write the mini data set below ``out``, or continue it, or reuse it if it is complete.
 
     The tree has FF++'s folders and names, ``train.json``, ``val.json``, ``test.json`` with the pairs used,
-    ``ground_truth/`` with landmarks and boxes, and the marker ``mini.json``. Decoded pictures depend on the settings
-    alone: not on ``jobs``, nor on how often the work was interrupted.
+    ``ground_truth/`` with landmarks and boxes, and the marker ``mini.json``. Decoded images depend only on the
+    settings, not on ``jobs`` or on interruptions.
 
     Args:
-        out: the root folder; made when missing.
+        out: the root folder; created if necessary.
         settings: what to generate; the default is 12, 4 and 20 pairs in ``c23`` and ``c40``.
-        jobs: worker processes; every free core by default.
+        jobs: number of worker processes; default: one per free CPU core.
         quiet: show no progress bar.
 
     Returns:
         The root folder.
 
     Raises:
-        UsageError: the folder holds a mini data set with other settings, or ``jobs`` is below 1.
-        DataError: the folder holds something else.
+        UsageError: the folder contains a mini data set with other settings, or ``jobs`` is below 1.
+        DataError: the folder contains other files.
         SetupError: the folder cannot be written, or its disk is full.
     """
     settings = settings if settings is not None else MiniSettings()
     if jobs is not None and jobs < 1:
-        raise UsageError(f"jobs must be at least 1, not {jobs}", "leave it out to use every free core")
+        raise UsageError(f"jobs must be at least 1, not {jobs}", "omit it to use all free CPU cores")
     root = Path(out)
     pairs = official_pairs(settings)
     with io.translate_os_errors(root):
@@ -73,17 +73,17 @@ def generate(out: Path, settings: MiniSettings | None = None, jobs: int | None =
 
 
 def is_generated(root: Path, settings: MiniSettings) -> bool:
-    """Whether the folder holds the complete mini data set with these settings; nothing is written.
+    """Whether the folder contains the complete mini data set with these settings; nothing is written.
 
     Raises:
-        UsageError: it holds one with other settings.
-        DataError: it holds something else.
+        UsageError: it contains one with other settings.
+        DataError: it contains other files.
     """
     pairs = official_pairs(settings)
     return _check_folder(root, settings) and all(pair_is_complete(root, pair, settings) for pair in pairs)
 
 
-def _make_pairs(root: Path, settings: MiniSettings, pairs: tuple[Pair, ...], jobs: int, quiet: bool) -> None:
+def _make_pairs(root: Path, settings: MiniSettings, pairs: tuple[MiniPair, ...], jobs: int, quiet: bool) -> None:
     left = [pair for pair in pairs if not pair_is_complete(root, pair, settings)]
     done = len(pairs) - len(left)
     with progress("generating invented faces", len(pairs), unit="pair", done=done, quiet=quiet) as advance:
@@ -100,30 +100,30 @@ def _make_pairs(root: Path, settings: MiniSettings, pairs: tuple[Pair, ...], job
 
 
 def _check_folder(root: Path, settings: MiniSettings) -> bool:
-    """Whether the folder already holds a complete mini data set with these settings.
+    """Whether the folder already contains a complete mini data set with these settings.
 
     Raises:
-        UsageError: it holds one with other settings.
-        DataError: it holds something else.
+        UsageError: it contains one with other settings.
+        DataError: it contains other files.
     """
     marker = root / tree.MARKER
     if not root.exists():
         return False
     if not root.is_dir():
-        raise DataError(f"{root} is not a folder", "choose another place for the mini data set")
+        raise DataError(f"{root} is not a folder", "choose another folder for the mini data set")
     if not marker.is_file():
-        # A leftover of a marker that was being written when the process was killed does not count as content.
+        # An unfinished marker file of a killed process does not count as content.
         if any(not io.is_temporary(entry) for entry in root.iterdir()):
-            raise DataError(f"{root} is not empty and holds no mini data set", "choose an empty or new folder")
+            raise DataError(f"{root} is not empty and is not a mini data set", "choose an empty or new folder")
         return False
     try:
         found = json.loads(marker.read_text("utf-8"))
         known, complete = str(found["hash"]), bool(found["complete"])
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{marker} can not be read: {error}", f"remove {root} and generate it again") from error
+        raise DataError(f"{marker} cannot be read: {error}", f"remove {root} and generate it again") from error
     if known != settings.hash(model_sha256()):
         raise UsageError(
-            f"{root} holds a mini data set made with other settings or another version of dfbench",
+            f"{root} contains a mini data set with other settings or from another version of dfbench",
             f"choose another folder, remove {root}, or use its settings: {json.dumps(found.get('settings'))}",
         )
     return complete

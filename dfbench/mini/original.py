@@ -1,4 +1,4 @@
-"""An original clip's master: planned, rendered, encoded once (as a video site would), and decoded again."""
+"""The master of an original clip: planned, rendered, encoded once (as by a video site) and decoded."""
 
 from __future__ import annotations
 
@@ -11,30 +11,29 @@ from numpy.typing import NDArray
 
 from dfbench.media.encode import write_clip
 from dfbench.media.reader import read
+from dfbench.mini.camera import Light, draw_light
 from dfbench.mini.facemodel import FaceModel, Floats
-from dfbench.mini.light import Light, draw_light
+from dfbench.mini.motion import FPS, Motion, make_motion
 from dfbench.mini.person import Person, make_person
 from dfbench.mini.plan import ClipPlan, plan_clip
 from dfbench.mini.publication import margin_of
 from dfbench.mini.render import make_actor, render_clip
-from dfbench.mini.settings import PRESET, MiniSettings
+from dfbench.mini.settings import PRESET, MiniSettings, stream
 from dfbench.mini.shape import Placed, Pose
-from dfbench.mini.streams import stream
-from dfbench.mini.tracks import FPS, Track, make_track
 
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """An original as the forgers get it.
+    """An original as the forging methods receive it.
 
-    ``frames`` are uint8 RGB, larger than the published picture by the publication's margin at each side; ``points`` the
-    main person's points in each frame (``None`` where absent), ``second`` the second person's.
+    ``frames`` are uint8 RGB, larger than the published image by the publication's margin at each side; ``points`` are
+    the main person's points in each frame (``None`` if absent), ``second`` those of the second person.
     """
 
     plan: ClipPlan
     person: Person
     light: Light
-    track: Track
+    motion: Motion
     frames: tuple[NDArray[np.uint8], ...]
     points: tuple[Placed | None, ...]
     second: tuple[Placed | None, ...]
@@ -42,12 +41,12 @@ class Original:
 
     @property
     def present(self) -> tuple[int, ...]:
-        """Numbers of the frames in which the main person is."""
+        """Indices of the frames that show the main person."""
         return tuple(i for i, points in enumerate(self.points) if points is not None)
 
     def pose(self, index: int) -> Pose:
-        """Pose of the main person's head in a frame, without the camera's movement."""
-        return self.track.poses[index]
+        """Return the pose of the main person's head in a frame, without the camera's movement."""
+        return self.motion.poses[index]
 
 
 def make_original(model: FaceModel, clip: str, settings: MiniSettings) -> Original:
@@ -57,24 +56,24 @@ def make_original(model: FaceModel, clip: str, settings: MiniSettings) -> Origin
     large = (settings.size[0] + 2 * margin, settings.size[1] + 2 * margin)
     light = draw_light(name, seed)
     centre = (plan.centre[0] + margin, plan.centre[1] + margin)
-    track = make_track(name, plan.frames, seed, centre=centre, face_width=plan.face_width, absent=plan.absent)
+    motion = make_motion(name, plan.frames, seed, centre=centre, face_width=plan.face_width, absent=plan.absent)
     person = make_person(model, plan.person_slot, seed)
-    actors = [make_actor(model, person, light, track, seed, large, centre, plan.face_width)]
+    actors = [make_actor(model, person, light, motion, seed, large, centre, plan.face_width)]
     if plan.second is not None:
         x, y, face = plan.second[0] + margin, plan.second[1] + margin, plan.second[2]
         other = make_person(model, plan.second_slot, seed)
-        walk = make_track(f"{name}/second", plan.frames, seed, centre=(x, y), face_width=face)
+        walk = make_motion(f"{name}/second", plan.frames, seed, centre=(x, y), face_width=face)
         actors.append(make_actor(model, other, light, walk, seed, large, (x, y), face))
     shots = list(render_clip(model, name, seed, large, tuple(actors)))
     crf = int(stream(name, "master quality", seed).integers(17, 21))
     frames = tuple(decoded([shot.image for shot in shots], crf))
     points = tuple(shot.points[0] for shot in shots)
     second = tuple(shot.points[1] if len(shot.points) > 1 else None for shot in shots)
-    return Original(plan, person, light, track, frames, points, second, noise_level(frames))
+    return Original(plan, person, light, motion, frames, points, second, noise_level(frames))
 
 
 def decoded(frames: list[NDArray[np.uint8]], crf: int) -> list[NDArray[np.uint8]]:
-    """Encode and decode frames once."""
+    """Return frames that were encoded and decoded once."""
     with tempfile.TemporaryDirectory(prefix="dfbench-mini-") as folder:
         path = Path(folder) / "master.mp4"
         write_clip(path, frames, FPS, crf, preset=PRESET)
@@ -83,7 +82,7 @@ def decoded(frames: list[NDArray[np.uint8]], crf: int) -> list[NDArray[np.uint8]
 
 
 def noise_level(frames: tuple[NDArray[np.uint8], ...]) -> float:
-    """Noise of a clip in grey levels: robust spread of the diagonal second difference (Immerkaer 1996)."""
+    """Return the noise of a clip in grey levels: robust, from diagonal second differences (Immerkaer 1996)."""
     levels = []
     for frame in frames[:: max(len(frames) // 3, 1)]:
         grey: Floats = frame.astype(np.float32).mean(2)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from dfbench.mini import topology as topo
 from dfbench.mini.facemodel import FaceModel, Floats, identity_coefficients, identity_number
-from dfbench.mini.streams import stream
+from dfbench.mini.settings import stream
 
 SLOTS = 2000
-"""People a data set can name: ids 0-999 of the clips, and as many who stand beside them."""
+"""Number of people of a data set: main persons of clips 000 to 999 and as many second persons."""
 DETAIL = (0.62, 0.56, 0.23)
 """Strength of the three bands of fine detail (finest first)."""
 
@@ -23,7 +23,7 @@ class Person:
     """One invented person.
 
     ``texture`` and ``smile`` are (height, width, 3) float32 RGB in the model's texture frame, ``smooth`` the texture
-    without fine detail (what a generator that never saw the person's pores would draw).
+    without fine detail (the output of a generator that was not trained on the person's pores).
     """
 
     name: str
@@ -41,7 +41,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Looks:
-    """Drawn attributes of a person that the face model does not hold."""
+    """Random attributes of a person that the face model does not contain."""
 
     skin_gain: tuple[float, float, float]
     hair_gain: float
@@ -51,7 +51,7 @@ class Looks:
 
 
 def draw_looks(name: str, seed: int) -> Looks:
-    """Skin tone, hair tone, irises: needed because the portraits are mostly of white men over 40."""
+    """Return random skin tone, hair tone and irises, which vary little in portraits of mostly white men over 40."""
     rng = stream(name, "skin", seed)
     kind, level = rng.random(), rng.random()
     if kind < 0.22:
@@ -78,13 +78,13 @@ def draw_looks(name: str, seed: int) -> Looks:
 
 
 def to_rgb(ycrcb: Floats, offset: float = 128.0) -> Floats:
-    """YCrCb (BT.601, full range) to RGB, both in grey levels; ``offset`` 0 for differences."""
+    """Convert YCrCb (BT.601, full range) to RGB, both in grey levels; ``offset`` 0 for differences."""
     y, cr, cb = ycrcb[..., 0], ycrcb[..., 1] - offset, ycrcb[..., 2] - offset
     return np.dstack([y + 1.403 * cr, y - 0.714 * cr - 0.344 * cb, y + 1.773 * cb]).astype(np.float32)
 
 
 def make_person(model: FaceModel, slot: int, seed: int) -> Person:
-    """The person of a slot (0 to :data:`SLOTS` - 1), the same for the same data set seed."""
+    """Return the person with a number (0 to :data:`SLOTS` - 1), the same for the same data set seed."""
     name = f"person/{slot:04d}"
     offset = int(stream("people", "identity numbers", seed).integers(len(model.refused)))
     number = identity_number(model, slot, offset)
@@ -119,7 +119,7 @@ def make_person(model: FaceModel, slot: int, seed: int) -> Person:
 
 
 def mean_colour(texture: Floats, where: NDArray[np.bool_]) -> Floats:
-    """Median RGB (3,) of some texels; NaN where there are too few."""
+    """Return the median RGB (3,) of some texels; NaN if there are too few."""
     if int(where.sum()) < 50:
         return np.full(3, np.nan, np.float32)
     return np.median(texture[where], axis=0).astype(np.float32)
@@ -142,7 +142,7 @@ def _cheeks(model: FaceModel) -> NDArray[np.bool_]:
 
 
 def head_alpha(model: FaceModel) -> Floats:
-    """How much of each texel is head: 1 inside the outline, falling to 0 within three texels outside."""
+    """Return the opacity of each texel of the head: 1 inside the outline, falling to 0 within three texels outside."""
     first = topo.MESH + topo.IRIS
     outline = tuple(range(first, first + topo.RAYS)) + topo.JAW
     inside = _filled(model, outline)
@@ -151,13 +151,13 @@ def head_alpha(model: FaceModel) -> Floats:
 
 
 def hair_map(model: FaceModel, tone: Floats) -> Floats:
-    """How much each texel is hair, (height, width, 1) in 0..1: darker or greyer than the skin, outside the face."""
+    """Return the amount of hair per texel, (height, width, 1) in 0..1: darker or greyer than skin, outside the face."""
     skin = np.median(tone[_cheeks(model)], axis=0)
     dark = np.clip((skin[0] - tone[..., 0] - 22) / 35, 0, 1)
     grey = np.clip((skin[1] - tone[..., 1] - 6) / 9, 0, 1) * (tone[..., 0] < skin[0] + 45)
     face = _filled(model, topo.OVAL, 0.93).astype(np.float32)
     zone: Floats = np.asarray(1.0 - cv2.GaussianBlur(face, (0, 0), 4.0), np.float32)
-    # Below the ears the head's rim is skin in shadow, not hair.
+    # Below the ears the edge of the head is skin in shadow, not hair.
     rows = np.arange(model.height, dtype=np.float32)[:, None]
     above = np.clip((model.frame[58, 1] + 6 - rows) / 25, 0, 1)
     hair = np.maximum(dark, grey) * zone * above
@@ -165,7 +165,7 @@ def hair_map(model: FaceModel, tone: Floats) -> Floats:
 
 
 def fine_detail(model: FaceModel, hairness: Floats, rng: np.random.Generator) -> Floats:
-    """Pores, wrinkles and hair in luma: noise in three bands, as strong as what the model misses, place by place."""
+    """Return pores, wrinkles and hair in luma: noise in three bands with the local strength of the model's residual."""
     normal = rng.standard_normal((model.height, model.width)).astype(np.float32)
     noise: Floats = np.asarray(np.sign(normal) * np.abs(normal) ** 1.25, np.float32)
     levels = [noise, *(cv2.GaussianBlur(noise, (0, 0), s) for s in (0.8, 1.6, 3.2))]
@@ -179,8 +179,8 @@ def fine_detail(model: FaceModel, hairness: Floats, rng: np.random.Generator) ->
 
 
 def hair_strands(model: FaceModel, rng: np.random.Generator) -> Floats:
-    """Unit-variance noise smeared along lines that leave the point between the eyes."""
-    # The radius reaches every corner: OpenCV leaves pixels beyond it unwritten unless told to fill them.
+    """Return unit-variance noise blurred along lines that start at the point between the eyes."""
+    # The radius covers every corner; without the flag, OpenCV does not write pixels beyond it.
     reach = 280
     polar = rng.standard_normal((720, reach)).astype(np.float32)
     smeared = cv2.GaussianBlur(polar, (0, 0), sigmaX=7.0, sigmaY=0.9)

@@ -1,21 +1,20 @@
-"""What is made: which pairs, and what happens in each clip. Pure functions of the settings."""
+"""Plan of the data set: its pairs, and the content of each clip, as pure functions of the settings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from dfbench.datasets import ffpp_pairs
-from dfbench.mini.settings import MiniSettings
-from dfbench.mini.streams import stream
+from dfbench.mini.settings import MiniSettings, stream
 
 TWO_PEOPLE = 0.10
-"""Share of clips with a second, smaller person, who is never manipulated."""
+"""Fraction of clips with a second, smaller person, who is never manipulated."""
 ABSENT = 0.10
-"""Share of clips with some frames in which nobody is in the picture."""
+"""Fraction of clips in which some frames show no person."""
 
 
 @dataclass(frozen=True)
-class Pair:
+class MiniPair:
     """An official FF++ pair: two original clips, each the target of one fake and the source of the other.
 
     ``number`` counts the pairs of its split from 0.
@@ -28,7 +27,7 @@ class Pair:
 
     @property
     def name(self) -> str:
-        """For messages and progress."""
+        """Name in messages."""
         return f"{self.a}_{self.b}"
 
 
@@ -36,8 +35,8 @@ class Pair:
 class ClipPlan:
     """An original clip before it is rendered.
 
-    ``centre`` and ``face_width`` (pixels) place the main person; ``second`` the other one (x, y, face width) if any;
-    ``absent`` are the frames without the main person.
+    ``centre`` and ``face_width`` (pixels) position the main person, ``second`` (x, y, face width) the second one, if
+    any; ``absent`` are the frames without the main person.
     """
 
     clip: str
@@ -49,27 +48,27 @@ class ClipPlan:
 
     @property
     def person_slot(self) -> int:
-        """The main person's slot among the people."""
+        """Number of the main person."""
         return int(self.clip)
 
     @property
     def second_slot(self) -> int:
-        """The second person's slot."""
+        """Number of the second person."""
         return 1000 + int(self.clip)
 
 
-def official_pairs(settings: MiniSettings) -> tuple[Pair, ...]:
-    """The first pairs of each of FF++'s official splits, in their published order."""
+def official_pairs(settings: MiniSettings) -> tuple[MiniPair, ...]:
+    """Return the first pairs of each of FF++'s official splits, in their published order."""
     published = ffpp_pairs.official_pairs().pairs
-    chosen: list[Pair] = []
+    chosen: list[MiniPair] = []
     for split, count in settings.pairs().items():
         first = [pair for pair in published if pair.split == split][:count]
-        chosen.extend(Pair(split, number, pair.a, pair.b) for number, pair in enumerate(first))
+        chosen.extend(MiniPair(split, number, pair.a, pair.b) for number, pair in enumerate(first))
     return tuple(chosen)
 
 
 def plan_clip(clip: str, settings: MiniSettings) -> ClipPlan:
-    """Draw what happens in original clip ``clip`` (``000`` to ``999``)."""
+    """Return the random plan of original clip ``clip`` (``000`` to ``999``)."""
     name, seed = f"clip/{clip}", settings.seed
     width, height = settings.size
     unit = min(width / 320, height / 240)

@@ -1,7 +1,7 @@
-"""What publishing a clip does to it: another framing, exposure and grain for each file.
+"""Publication of a clip: framing, exposure and grain differ between files.
 
-Real clips and fakes go through the same steps with the same values, dealt in different orders. A fake is not its
-original's twin outside the face then: two uploads of one film are not either.
+Real clips and fakes undergo the same steps with the same values in different orders, so that a fake differs from its
+original outside the face too, as two uploads of one film do.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.mini.facemodel import Floats
+from dfbench.mini.settings import stream
 from dfbench.mini.shape import Placed
-from dfbench.mini.streams import stream
 
 ZOOM = 0.03
-"""Largest change of scale, as a share."""
+"""Largest relative change of scale."""
 TILT = 2.0
-"""Largest turn of the picture, degrees."""
+"""Largest rotation of the image in degrees."""
 SHIFT = 0.015
-"""Largest shift of the picture in each direction, as a share of its longer side."""
+"""Largest shift of the image in each direction, as a fraction of its longer side."""
 MARGIN = 0.05
-"""How far the master reaches beyond each side of the picture, as a share of its longer side: zoom, tilt and shift never
-show its border (largest need: 0.0155 for the zoom, 0.0178 for the tilt, 0.015 for the shift)."""
+"""Margin of the master beyond each side of the image, as a fraction of its longer side: zoom, tilt and shift never
+expose its border (they need at most 0.0155, 0.0178 and 0.015)."""
 KEYFRAMES = (5, 25)
 """Shortest keyframe interval of a file, and one more than the longest, in frames."""
 
 
 def margin_of(size: tuple[int, int]) -> int:
-    """Pixels by which a clip's master is larger at each side than the published picture (width, height)."""
+    """Return the margin in pixels of a clip's master at each side of the published image of this (width, height)."""
     return math.ceil(MARGIN * max(size))
 
 
 @dataclass(frozen=True, eq=False)
 class Publication:
-    """One file's way to the public.
+    """How one file is published.
 
-    ``matrix`` (2, 3) float64 maps pixels of the master to pixels of the picture of ``size`` (width, height);
-    ``curve`` (256,) float32 is the new grey level of each old one; ``grain`` is a standard deviation in grey
-    levels, ``noise`` where it comes from; ``keyframes`` is the interval in frames.
+    ``matrix`` (2, 3) float64 maps pixels of the master to pixels of the image of ``size`` (width, height); ``curve``
+    (256,) float32 maps grey levels; ``grain`` is a standard deviation in grey levels, ``noise`` its generator;
+    ``keyframes`` is the interval in frames.
     """
 
     size: tuple[int, int]
@@ -51,48 +51,48 @@ class Publication:
     noise: np.random.Generator
     keyframes: int
 
-    def picture(self, master: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The published picture (height, width, 3) uint8 of a frame of the master; frames must come in order."""
-        seen = cv2.warpAffine(
+    def image(self, master: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the published image (height, width, 3) uint8 of a frame of the master; frames must come in order."""
+        warped = cv2.warpAffine(
             self.curve[master], self.matrix, self.size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
-        noise = self.noise.standard_normal(seen.shape[:2], dtype=np.float32)[..., None]
-        return np.asarray(np.clip(np.rint(seen + np.float32(self.grain) * noise), 0, 255), np.uint8)
+        noise = self.noise.standard_normal(warped.shape[:2], dtype=np.float32)[..., None]
+        return np.asarray(np.clip(np.rint(warped + np.float32(self.grain) * noise), 0, 255), np.uint8)
 
     def points(self, placed: Placed) -> Placed:
-        """Points of the master as they lie in the published picture."""
+        """Return points of the master in pixels of the published image."""
         xy = placed.xy.astype(np.float64) @ self.matrix[:, :2].T + self.matrix[:, 2]
         return Placed(xy.astype(np.float32), placed.depth)
 
 
 @dataclass(frozen=True)
-class Place:
-    """A clip's place among its split's: ``number`` counts them from 0 to ``count`` - 1."""
+class SplitPosition:
+    """Position of a clip in its split: ``number`` counts from 0 to ``count`` - 1."""
 
     split: str
     number: int
     count: int
 
 
-def draw_publication(name: str, place: Place, size: tuple[int, int], seed: int) -> Publication:
-    """Draw how a file is published.
+def draw_publication(name: str, position: SplitPosition, size: tuple[int, int], seed: int) -> Publication:
+    """Return a random publication of a file.
 
-    Each value is dealt: its range is cut in as many equal parts as the split has clips, and each real gets a value from
-    another part, in an order drawn at random; so does each of a method's fakes. Their means hardly differ by chance
-    then (Latin hypercube sampling: McKay, Beckman and Conover 1979).
+    Values are drawn by Latin hypercube sampling (McKay, Beckman and Conover 1979): the range of a value is divided into
+    as many equal parts as the split has clips, and every real gets a value from another part, in random order; so does
+    every fake of a method. Their means then hardly differ by chance.
 
     Args:
         name: kind and name of the file: ``real/071``, ``Deepfakes/071_054``.
-        place: the place of the clip, a fake's being its target's.
-        size: width and height of the published picture.
+        position: position of the clip; that of a fake is its target's.
+        size: width and height of the published image.
         seed: the data set's seed.
     """
     kind = name.partition("/")[0]
 
     def uniform(purpose: str, low: float, high: float) -> float:
-        rng = stream(f"published/{place.split}/{kind}", purpose, seed)
-        dealt = (rng.permutation(place.count) + rng.random(place.count)) / place.count
-        return low + (high - low) * float(dealt[place.number])
+        rng = stream(f"published/{position.split}/{kind}", purpose, seed)
+        values = (rng.permutation(position.count) + rng.random(position.count)) / position.count
+        return low + (high - low) * float(values[position.number])
 
     levels = np.arange(256, dtype=np.float64) / 255
     gain, gamma = uniform("gain", 0.94, 1.06), uniform("gamma", 0.93, 1.07)
@@ -109,7 +109,7 @@ def draw_publication(name: str, place: Place, size: tuple[int, int], seed: int) 
 
 
 def plain_publication(name: str, size: tuple[int, int], seed: int) -> Publication:
-    """A file's way to the public where nothing is changed but the margin cut off; see :func:`draw_publication`."""
+    """Return the publication that only removes the margin; see :func:`draw_publication`."""
     return Publication(
         size=size,
         matrix=_framing(size, 1.0, 0.0, np.zeros(2)),
@@ -121,7 +121,7 @@ def plain_publication(name: str, size: tuple[int, int], seed: int) -> Publicatio
 
 
 def _framing(size: tuple[int, int], zoom: float, angle: float, shift: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The map (2, 3) from the master to the picture: a similarity about the middle, then a shift."""
+    """Return the map (2, 3) from the master to the image: a similarity about the centre, then a shift."""
     turn = zoom * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     middle = (np.array(size) - 1) / 2
     return np.column_stack([turn, middle - turn @ (middle + margin_of(size) + shift)])

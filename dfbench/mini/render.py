@@ -9,15 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dfbench.mini.camera import Light, make_sensor, shading
 from dfbench.mini.facemodel import FaceModel, Floats
 from dfbench.mini.features import draw_eyes, draw_mouth
-from dfbench.mini.light import Light, shading
+from dfbench.mini.motion import Motion
 from dfbench.mini.person import Person
 from dfbench.mini.scene import MARGIN, make_background, make_body
-from dfbench.mini.sensor import make_sensor
+from dfbench.mini.settings import stream
 from dfbench.mini.shape import Expression, Placed, Pose, expressed, place
-from dfbench.mini.streams import stream
-from dfbench.mini.tracks import Track
 from dfbench.mini.warp import filled, warp_map
 
 
@@ -34,7 +33,7 @@ class Head:
 
 
 def light_head(model: FaceModel, person: Person, light: Light, detailed: bool = True) -> Head:
-    """Put a person's head into a light; ``detailed`` false leaves out pores, strands and moles."""
+    """Shade a person's head; without ``detailed``, it has no pores, strands and moles."""
     shade = shading(model, light)
     base = person.texture if detailed else person.smooth
     level = np.asarray(light.tint, np.float32) * np.float32(light.level)
@@ -52,17 +51,17 @@ def light_head(model: FaceModel, person: Person, light: Light, detailed: bool = 
 def draw_head(
     image: Floats, model: FaceModel, head: Head, points: Placed, face: Expression, texture_smile: float | None = None
 ) -> None:
-    """Draw a head into an RGB float32 picture (H, W, 3), in place."""
+    """Draw a head into an RGB float32 image (H, W, 3), in place."""
     height, width = image.shape[:2]
-    look = warp_map(points.xy, points.depth, model.frame, model.triangles, width, height)
+    warp = warp_map(points.xy, points.depth, model.frame, model.triangles, width, height)
     smile = np.float32(face.smile if texture_smile is None else texture_smile)
     texture = head.texture.copy()
     texture[..., :3] += smile * head.smile
     texture = np.clip(texture, 0, 255)
-    sampled = look.sample(texture)
-    # The triangle map ends in steps of a pixel; the stored alpha carries the soft edge inside it.
-    alpha = sampled[..., 3:] / 255 * look.inside[..., None]
-    window = image[look.window]
+    sampled = warp.sample(texture)
+    # The triangle map has aliased edges; the stored alpha provides a soft edge inside them.
+    alpha = sampled[..., 3:] / 255 * warp.inside[..., None]
+    window = image[warp.window]
     window *= 1 - alpha
     window += alpha * sampled[..., :3]
     wide = float(np.linalg.norm(points.xy[454] - points.xy[234]))
@@ -71,41 +70,41 @@ def draw_head(
 
 
 def anchored(pose: Pose, shift: Floats) -> Pose:
-    """The pose moved by the camera."""
+    """Return the pose shifted by the camera."""
     return Pose(pose.yaw, pose.pitch, pose.roll, pose.x + float(shift[0]), pose.y + float(shift[1]), pose.width)
 
 
 @dataclass(frozen=True, eq=False)
 class Actor:
-    """A person in a clip: head, body layer (RGBA, alpha-multiplied), track, and where the body was drawn."""
+    """A person in a clip: head, body layer (RGBA, alpha-multiplied), motion, and the resting position of the body."""
 
     head: Head
     body: Floats
-    track: Track
+    motion: Motion
     rest: tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """A rendered frame: uint8 RGB (H, W, 3) and each actor's points (None when out of the picture)."""
+    """A rendered frame: uint8 RGB (H, W, 3) and each actor's points (None if not visible)."""
 
     image: NDArray[np.uint8]
     points: tuple[Placed | None, ...]
 
 
 def make_actor(
-    model: FaceModel, person: Person, light: Light, track: Track, seed: int, size: tuple[int, int],
+    model: FaceModel, person: Person, light: Light, motion: Motion, seed: int, size: tuple[int, int],
     rest: tuple[float, float], face: float,
 ) -> Actor:  # fmt: skip
-    """Prepare a person for a clip of a size (width, height) at a resting place with a face width in pixels."""
+    """Prepare a person for a clip of a size (width, height), at a resting position with a face width in pixels."""
     level = np.asarray(light.tint, np.float32) * np.float32(light.level)
     body = make_body(person, seed, size[0], size[1], rest, face)
     body[..., :3] *= level
-    return Actor(light_head(model, person, light), body, track, rest)
+    return Actor(light_head(model, person, light), body, motion, rest)
 
 
 def camera_path(name: str, frames: int, seed: int) -> Floats:
-    """Shift (frames, 2) of the picture in pixels: still, or held in the hand."""
+    """Return the shift (frames, 2) of the image in pixels: fixed, or hand-held."""
     rng = stream(name, "camera", seed)
     size = max(float(rng.uniform(-0.8, 1.6)), 0.0)
     t = np.arange(frames) / 25.0
@@ -119,24 +118,24 @@ def camera_path(name: str, frames: int, seed: int) -> Floats:
 def render_clip(
     model: FaceModel, name: str, seed: int, size: tuple[int, int], actors: tuple[Actor, ...]
 ) -> Iterator[Shot]:
-    """Render all frames of a clip; the first actor is the main one and stands in front."""
+    """Render all frames of a clip; the first actor is the main one and is in front."""
     width, height = size
     background = make_background(name, seed, width, height)
     sensor = make_sensor(name, seed, width, height)
-    path = camera_path(name, len(actors[0].track), seed)
+    path = camera_path(name, len(actors[0].motion), seed)
     for i, shift in enumerate(path):
         image = _moved(background, shift, size)
         points: list[Placed | None] = []
         for actor in reversed(actors):
-            if not actor.track.visible[i]:
+            if not actor.motion.visible[i]:
                 points.append(None)
                 continue
-            pose = anchored(actor.track.poses[i], shift)
+            pose = anchored(actor.motion.poses[i], shift)
             lag = np.array([pose.x - actor.rest[0], pose.y - actor.rest[1]], np.float32) * 0.7
             body = _moved(actor.body, lag, size)
             image *= 1 - body[..., 3:]
             image += body[..., :3]
-            face = actor.track.expressions[i]
+            face = actor.motion.expressions[i]
             placed = place(expressed(model, actor.head.person.identity, face), pose)
             draw_head(image, model, actor.head, placed, face)
             points.append(placed)
@@ -144,13 +143,13 @@ def render_clip(
 
 
 def _moved(layer: Floats, shift: Floats, size: tuple[int, int]) -> Floats:
-    """The layer without its margins, moved by ``shift`` pixels."""
+    """Return the layer without its margins, moved by ``shift`` pixels."""
     matrix = np.array([[1, 0, shift[0] - MARGIN], [0, 1, shift[1] - MARGIN]], np.float32)
     border = cv2.BORDER_REPLICATE
     return np.asarray(cv2.warpAffine(layer, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border), np.float32)
 
 
 def face_mask(points: Floats, outline: tuple[int, ...], window: tuple[int, int, int, int]) -> Floats:
-    """Filled polygon of named points in a window x1 y1 x2 y2, (h, w) float32 in 0..1."""
+    """Return the filled polygon of points in a window x1 y1 x2 y2, (h, w) float32 in 0..1."""
     x1, y1, x2, y2 = window
     return filled(points[list(outline)], x1, y1, x2 - x1, y2 - y1)

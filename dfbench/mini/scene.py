@@ -1,4 +1,4 @@
-"""What surrounds the face: background, clothes and neck, long hair."""
+"""Surroundings of the face: background, clothes and neck, long hair."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import numpy as np
 
 from dfbench.mini.facemodel import Floats
 from dfbench.mini.person import Person
-from dfbench.mini.streams import stream
+from dfbench.mini.settings import stream
 
 MARGIN = 16
-"""Pixels of background beyond each side of the picture, for the camera to move in."""
+"""Margin of the background at each side of the image in pixels, for camera movement."""
 
 
 def _blend(canvas: Floats, colour: Floats, alpha: Floats) -> None:
@@ -19,13 +19,13 @@ def _blend(canvas: Floats, colour: Floats, alpha: Floats) -> None:
 
 
 def _muted(rng: np.random.Generator, low: float, high: float, spread: float) -> Floats:
-    """A colour whose channels differ little: strong colours look like a cartoon."""
+    """Return a random colour of low saturation."""
     grey = rng.uniform(low, high)
     return np.clip(grey + rng.uniform(-spread, spread, 3), 8, 245).astype(np.float32)
 
 
 def octaves(rng: np.random.Generator, height: int, width: int, count: int = 4) -> Floats:
-    """Cloudy noise (height, width) of about unit variance."""
+    """Return smooth noise (height, width) of about unit variance."""
     total = np.zeros((height, width), np.float32)
     for level in range(count):
         cells = 3 * 2**level
@@ -35,7 +35,7 @@ def octaves(rng: np.random.Generator, height: int, width: int, count: int = 4) -
 
 
 def make_background(name: str, seed: int, width: int, height: int) -> Floats:
-    """Background (height + 2 margins, width + 2 margins, 3) float32 RGB: a wall, things out of focus, texture."""
+    """Return a background (height + 2 margins, width + 2 margins, 3) float32 RGB: wall, blurred objects, texture."""
     rng = stream(name, "background", seed)
     high, wide = height + 2 * MARGIN, width + 2 * MARGIN
     top, bottom = _muted(rng, 60, 190, 22), _muted(rng, 50, 180, 22)
@@ -57,15 +57,15 @@ def make_background(name: str, seed: int, width: int, height: int) -> Floats:
 
 
 def make_body(person: Person, seed: int, width: int, height: int, centre: tuple[float, float], face: float) -> Floats:
-    """Neck and clothes, (height + 2 margins, width + 2 margins, 4) float32 RGBA, colour multiplied by alpha.
+    """Return neck and clothes, (height + 2 margins, width + 2 margins, 4) float32 RGBA, colour multiplied by alpha.
 
     Args:
-        person: whose body.
+        person: the person.
         seed: the data set's seed.
-        width: width of the picture, pixels.
-        height: height of the picture, pixels.
-        centre: place of the point between the eyes, pixels.
-        face: face width, pixels.
+        width: width of the image in pixels.
+        height: height of the image in pixels.
+        centre: position of the point between the eyes in pixels.
+        face: face width in pixels.
     """
     rng = stream(person.name, "clothes", seed)
     wide, high = width + 2 * MARGIN, height + 2 * MARGIN
@@ -108,14 +108,14 @@ def make_body(person: Person, seed: int, width: int, height: int, centre: tuple[
     canvas[..., 3] += shirt
     if person.looks.long_hair:
         hair = make_long_hair(person, seed, wide, high, (x, y), face)
-        # Hair hangs behind the neck and in front of nothing.
+        # Hair is behind neck and clothes.
         behind = hair * (1 - canvas[..., 3:])
         canvas += behind
     return canvas
 
 
 def make_long_hair(person: Person, seed: int, wide: int, high: int, centre: tuple[float, float], face: float) -> Floats:
-    """Hair that hangs beside the neck, RGBA with colour multiplied by alpha."""
+    """Return hair beside the neck, RGBA with colour multiplied by alpha."""
     rng = stream(person.name, "long hair shape", seed)
     columns = (np.arange(wide, dtype=np.float32)[None, :] - centre[0]) / face
     rows = (np.arange(high, dtype=np.float32)[:, None] - centre[1]) / face

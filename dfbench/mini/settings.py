@@ -1,27 +1,30 @@
-"""The choices that decide what the mini data set contains."""
+"""Settings of the mini data set, and its named random streams."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from dfbench import io
 from dfbench.errors import UsageError, unknown_name
+from dfbench.schema.ids import seed_from
 
 MANIPULATIONS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 CRF = {"raw": 0, "c23": 23, "c40": 40}
-"""Constant rate factor of each subset; ``raw`` is lossless but for the chroma subsampling."""
+"""Constant rate factor of each subset; ``raw`` is lossless except for chroma subsampling."""
 PRESET = "superfast"
-"""x264's preset: quick, and without the macroblock tree, whose result can vary from run to run on some processors."""
+"""x264's preset: fast, and without the macroblock tree, whose result can vary from run to run on some processors."""
 LARGEST = {"train": 360, "val": 70, "test": 70}
-"""Pairs in FaceForensics++'s official splits."""
+"""Number of pairs in FaceForensics++'s official splits."""
 CONTENT_VERSION = 3
-"""Raised whenever the same settings would give other pictures."""
+"""Raised whenever the same settings would give other images."""
 
 
 @dataclass(frozen=True)
 class MiniSettings:
-    """What to generate; the same settings give the same decoded pictures.
+    """What to generate; the same settings give the same decoded images.
 
     Attributes:
         train_pairs: number of FF++'s official training pairs, in their published order (at most 360).
@@ -30,10 +33,10 @@ class MiniSettings:
         frames: shortest and longest clip, in frames.
         size: width and height in pixels, both even.
         seed: another seed gives other people, scenes and forgeries.
-        subsets: compression levels, out of ``raw``, ``c23``, ``c40``.
-        manipulations: forging methods, out of FF++'s four.
-        republished: whether every file is published in a way of its own (framing, exposure, grain, keyframes). Without,
-            a fake is its original's twin outside the face, as in FF++; single numbers then tell them apart.
+        subsets: compression levels, of ``raw``, ``c23``, ``c40``.
+        manipulations: forging methods, of FF++'s four.
+        republished: whether every file is published with its own framing, exposure, grain and keyframes. If not, a fake
+            is identical to its original outside the face, as in FF++, so that single statistics separate them.
     """
 
     train_pairs: int = 12
@@ -80,22 +83,38 @@ class MiniSettings:
             if method not in MANIPULATIONS:
                 raise unknown_name("mini manipulation", method, MANIPULATIONS)
         if not self.subsets or len(set(self.subsets)) != len(self.subsets):
-            raise UsageError("subsets must name each compression level once", f"out of {', '.join(CRF)}")
+            raise UsageError("subsets must name each compression level once", f"choose from {', '.join(CRF)}")
         if len(set(self.manipulations)) != len(self.manipulations):
-            raise UsageError("manipulations must name each method once", f"out of {', '.join(MANIPULATIONS)}")
+            raise UsageError("manipulations must name each method once", f"choose from {', '.join(MANIPULATIONS)}")
 
     def pairs(self) -> dict[str, int]:
-        """Number of pairs of each split."""
+        """Return the number of pairs of each split."""
         return {"train": self.train_pairs, "val": self.val_pairs, "test": self.test_pairs}
 
     def to_json(self) -> dict[str, object]:
-        """The settings as they stand in the marker file."""
+        """Return the settings as the marker file contains them."""
         return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
     def hash(self, model_sha256: str) -> str:
-        """Hash of everything that decides the pictures: settings, face model, version of the content."""
+        """Return the hash of everything that determines the images: settings, face model, content version."""
         settings = self.to_json()
         if self.republished:
-            del settings["republished"]  # data sets older than this setting keep their hash
+            del settings["republished"]  # data sets from before this setting keep their hash
         content = {"settings": settings, "face_model": model_sha256, "content_version": CONTENT_VERSION}
         return io.canonical_hash(content, compact=False)
+
+
+def stream(name: str, purpose: str, seed: int) -> np.random.Generator:
+    """Return the random stream of one attribute.
+
+    Every attribute has a stream of its own, so that no random number depends on another attribute.
+
+    Args:
+        name: whose attribute it is: a person, clip or file.
+        purpose: the attribute.
+        seed: the data set's seed.
+
+    >>> float(stream("person/7", "skin", 0).random()) == float(stream("person/7", "skin", 0).random())
+    True
+    """
+    return np.random.default_rng(seed_from(f"mini/{name}", purpose, seed))

@@ -1,4 +1,4 @@
-"""From an identity's shape to points in the picture: expression, then pose, then perspective."""
+"""Points of a face in the image: identity, then expression, pose and perspective."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from dfbench.mini import topology as topo
 from dfbench.mini.facemodel import FaceModel, Floats, load_face_model
 
 PERSPECTIVE = 0.12
-"""How much smaller things get per face width of depth."""
+"""Relative decrease of size per face width of depth."""
 JAW_DROP = 0.115
-"""Face widths the lower lip falls at jaw = 1."""
+"""Displacement of the lower lip at jaw = 1, in face widths."""
 PIVOT = np.array([0.0, 0.45, 0.42], np.float32)
-"""The point the head turns about, face widths from between the eyes."""
+"""Centre of rotation of the head, in face widths from the point between the eyes."""
 
 
 @dataclass(frozen=True)
 class Expression:
-    """What the face does in one frame; all dimensionless, 0 is neutral.
+    """Facial expression in one frame; all values are dimensionless, 0 is neutral.
 
     ``smile`` is in standard deviations of the portraits, ``jaw``, ``blink`` and ``brow`` run from 0 to 1,
     ``gaze`` is the iris shift in iris radii (x, y).
@@ -36,7 +36,7 @@ class Expression:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the head is in one frame: angles in degrees, place of the anchor and face width in pixels."""
+    """Pose of the head in one frame: angles in degrees, position of the anchor and face width in pixels."""
 
     yaw: float
     pitch: float
@@ -48,7 +48,7 @@ class Pose:
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """Points in the picture: ``xy`` (547, 2) pixels, ``depth`` (547,) face widths; the last 43 are the outer ring."""
+    """Points in the image: ``xy`` (547, 2) pixels, ``depth`` (547,) face widths; the last 43 are the outer ring."""
 
     xy: Floats
     depth: Floats
@@ -56,7 +56,7 @@ class Placed:
 
 @lru_cache(maxsize=1)
 def _movement() -> tuple[Floats, Floats]:
-    """How far each point follows the jaw and the brows: two (504,) arrays, spread from named points (Shepard)."""
+    """Return how far each point follows jaw and brows: two (504,) arrays, interpolated from landmarks (Shepard)."""
     mean = load_face_model().mean_shape[:, :2]
     jaw = dict.fromkeys((*topo.LOWER_INNER, *topo.LOWER_OUTER), 1.0)
     jaw |= dict.fromkeys((*topo.UPPER_INNER, *topo.UPPER_OUTER), -0.12)
@@ -70,27 +70,27 @@ def _movement() -> tuple[Floats, Floats]:
     lids = [i for eye in topo.EYES for i in (eye[0], eye[1], *eye[2], *eye[3])]
     brow |= dict.fromkeys((*lids, 6, 197, 234, 454, 127, 356, 50, 280, 1), 0.0)
     brow |= {i: 0.45 for eye in topo.EYES for i in eye[4]}
-    return _spread(mean, jaw), _spread(mean, brow)
+    return _interpolated(mean, jaw), _interpolated(mean, brow)
 
 
-def _spread(xy: Floats, known: dict[int, float]) -> Floats:
-    places = xy[list(known)]
+def _interpolated(xy: Floats, known: dict[int, float]) -> Floats:
+    positions = xy[list(known)]
     values = np.array(list(known.values()), np.float32)
-    squared = ((xy[:, None] - places[None]) ** 2).sum(-1) + 1e-6
+    squared = ((xy[:, None] - positions[None]) ** 2).sum(-1) + 1e-6
     weight = 1.0 / squared**2
-    spread = (weight @ values) / weight.sum(1)
-    spread[topo.MESH + topo.IRIS :] = 0.0
-    spread[list(known)] = values
-    return np.asarray(spread, np.float32)
+    result = (weight @ values) / weight.sum(1)
+    result[topo.MESH + topo.IRIS :] = 0.0
+    result[list(known)] = values
+    return np.asarray(result, np.float32)
 
 
 def expressed(model: FaceModel, identity: Floats, face: Expression) -> Floats:
-    """Shape (504, 3) of a person making an expression; ``identity`` is the neutral shape."""
+    """Return the shape (504, 3) of a person with an expression; ``identity`` is the neutral shape."""
     points = identity + np.float32(face.smile) * model.smile_shape
     jaw, brow = _movement()
     points[:, 1] += np.float32(JAW_DROP * face.jaw) * jaw - np.float32(0.035 * face.brow) * brow
     points[:, 2] += np.float32(0.03 * face.jaw) * np.clip(jaw, 0, 1)
-    # The lips of the portraits' average do not cross; a person's own must not either.
+    # The lips must not cross.
     upper, lower = list(topo.UPPER_INNER), list(topo.LOWER_INNER)
     overlap = np.maximum(points[upper, 1] - points[lower, 1] + 0.006, 0)
     points[upper, 1] -= overlap / 2
@@ -113,7 +113,7 @@ def rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
 
 
 def place(points: Floats, pose: Pose) -> Placed:
-    """Project a shape (504, 3) into the picture and append the outer ring."""
+    """Project a shape (504, 3) into the image and append the outer ring."""
     matrix = rotation(pose.yaw, pose.pitch, pose.roll).astype(np.float32)
     turned = (points - PIVOT) @ matrix.T + PIVOT
     near = 1.0 / (1.0 + PERSPECTIVE * turned[:, 2:])
@@ -126,11 +126,11 @@ def place(points: Floats, pose: Pose) -> Placed:
 
 
 def five_points(xy: Floats) -> Floats:
-    """The five textbook points (5, 2): image-left eye, image-right eye, nose tip, mouth corners."""
+    """Return the five standard points (5, 2): image-left eye, image-right eye, nose tip, mouth corners."""
     return xy[list(topo.FIVE)].astype(np.float32)
 
 
 def face_box(xy: Floats) -> Floats:
-    """Box (4,) x1 y1 x2 y2 around the face mesh (chin to upper forehead, without hair and ears)."""
+    """Return the box (4,) x1 y1 x2 y2 around the face mesh (chin to upper forehead, without hair and ears)."""
     mesh = xy[: topo.MESH]
     return np.concatenate([mesh.min(0), mesh.max(0)]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Names of the face mesh's points (MediaPipe's 478-point topology, then 26 silhouette points, then the outer ring)."""
+"""Indices of the face mesh's points: MediaPipe's 478 points, then 26 of the silhouette, then the outer ring."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ MESH = 468
 IRIS = 10
 RAYS = 26
 POINTS = MESH + IRIS + RAYS
-"""Points that the model knows; the outer ring is derived from them."""
+"""Number of points of the model; the outer ring is derived from them."""
 
 ANCHOR = 168
 LEFT_SIDE, RIGHT_SIDE = 234, 454
-"""Where the face is widest, image left and image right: their distance is one face width."""
+"""Widest points of the face, image left and image right; their distance is one face width."""
 
 JAW = (361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132)
 FOREHEAD = (93, 234, 127, 162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389, 356, 454, 323)
 OVAL = (*FOREHEAD, *JAW)
-"""The face oval, once around."""
+"""The face oval as a closed polygon."""
 
 LIP_CORNERS = (61, 291)
 INNER_CORNERS = (78, 308)

@@ -1,4 +1,4 @@
-"""Piecewise affine warps over the face mesh: a triangle map drawn far to near, then one remap."""
+"""Piecewise affine warps of the face mesh: a triangle map drawn from far to near, then one remap."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _CLOSE = np.ones((5, 5), np.uint8)
 
 @dataclass(frozen=True, eq=False)
 class WarpMap:
-    """Where each pixel of a window of the picture looks up: ``x``, ``y`` (h, w) float32, ``inside`` (h, w) bool.
+    """Source position of each pixel of a window of the image: ``x``, ``y`` (h, w) float32, ``inside`` (h, w) bool.
 
-    ``left``, ``top`` is the window's corner in the picture.
+    ``left``, ``top`` is the window's corner in the image.
     """
 
     left: int
@@ -34,13 +34,13 @@ class WarpMap:
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
     def sample(self, image: Floats | NDArray[np.uint8], interpolation: int = cv2.INTER_LINEAR) -> Floats:
-        """The image (H, W, C) looked up through the map: (h, w, C) float32."""
+        """Return the image (H, W, C) sampled through the map: (h, w, C) float32."""
         out = cv2.remap(image, self.x, self.y, interpolation, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(out, np.float32)
 
 
 def window_of(xy: Floats, width: int, height: int, margin: int = 3) -> tuple[int, int, int, int]:
-    """Integer box x1 y1 x2 y2 around points, inside the picture (empty boxes keep one pixel)."""
+    """Return the integer box x1 y1 x2 y2 around points, inside the image (empty boxes have one pixel)."""
     low, high = np.floor(xy.min(0)) - margin, np.ceil(xy.max(0)) + margin
     x1, y1 = int(np.clip(low[0], 0, width - 1)), int(np.clip(low[1], 0, height - 1))
     return x1, y1, int(np.clip(high[0], x1 + 1, width)), int(np.clip(high[1], y1 + 1, height))
@@ -49,15 +49,15 @@ def window_of(xy: Floats, width: int, height: int, margin: int = 3) -> tuple[int
 def warp_map(
     to_xy: Floats, depth: Floats, from_xy: Floats, triangles: NDArray[np.int32], width: int, height: int
 ) -> WarpMap:
-    """Map of a picture (width, height) that shows ``from_xy``'s picture at ``to_xy``.
+    """Return the map of an image (width, height) that shows the image of ``from_xy`` at ``to_xy``.
 
     Args:
-        to_xy: (P, 2) points in the new picture.
+        to_xy: (P, 2) points in the new image.
         depth: (P,) depth of the points; near triangles cover far ones.
-        from_xy: (P, 2) the same points in the picture or texture that is looked up.
-        triangles: (T, 3) point numbers.
-        width: width of the new picture, pixels.
-        height: its height.
+        from_xy: (P, 2) the same points in the image or texture that is sampled.
+        triangles: (T, 3) point indices.
+        width: width of the new image in pixels.
+        height: its height in pixels.
     """
     x1, y1, x2, y2 = window_of(to_xy[triangles.ravel()], width, height)
     target, source = to_xy[triangles].astype(np.float64), from_xy[triangles].astype(np.float64)
@@ -97,7 +97,7 @@ def _doubled_area(corners: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def filled(points: Floats, left: int, top: int, width: int, height: int) -> Floats:
-    """Soft-edged filled polygon (height, width) float32 in 0..1, drawn in a window at (left, top)."""
+    """Return an antialiased filled polygon (height, width) float32 in 0..1, drawn in a window at (left, top)."""
     canvas = np.zeros((height, width), np.uint8)
     corners = np.round((points - [left, top]) * 16).astype(np.int32)
     cv2.fillPoly(canvas, [corners], 255, cv2.LINE_AA, 4)

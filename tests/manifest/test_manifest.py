@@ -220,3 +220,24 @@ def test_manifest_json_is_plain(manifest):
     raw = json.loads((manifest.path / "manifest.json").read_text())
     assert raw["counts"]["val"]["fake"] == {"no_face": 2, "ok": 62}
     assert raw["sizes"] == [64, 128]
+
+
+def test_a_manifest_has_a_length_and_short_representations(manifest, build, tmp_path):
+    assert len(manifest) == len(manifest.table()) == 288
+    assert manifest.media_count == 36
+    assert repr(manifest) == (
+        f"Manifest(name={manifest.name!r}, dataset='mini', rows=288, media=36, sizes=(64, 128), profile='native')"
+    )
+    assert "<th>rows</th><td>288</td>" in manifest._repr_html_()
+    samples = manifest.samples("mini", "val")
+    assert repr(samples) == "Samples(dataset='mini', split='val', rows=48, ok=47)"
+    damaged = build(tmp_path / "m")
+    (damaged.path / "shard-00001.parquet").unlink()
+    assert "rows=288, complete=False" in repr(damaged)
+    empty = build(tmp_path / "n", complete=False)
+    assert bool(empty)
+
+
+def test_rows_are_taken_over_all_shards(manifest):
+    rows = np.array([0, 95, 96, 200, 287])
+    assert manifest.take(rows)["sample_id"].to_pylist() == manifest.to_pandas()["sample_id"].iloc[rows].tolist()

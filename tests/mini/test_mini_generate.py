@@ -16,8 +16,8 @@ from dfbench.errors import DataError, UsageError
 from dfbench.media.reader import read
 from dfbench.mini import MiniSettings, generate
 from dfbench.mini.facemodel import load_face_model
+from dfbench.mini.forge import forge
 from dfbench.mini.forge.common import Job
-from dfbench.mini.forge.families import forge
 from dfbench.mini.original import make_original
 from dfbench.mini.plan import official_pairs, plan_clip
 from dfbench.mini.settings import MANIPULATIONS
@@ -173,7 +173,7 @@ def test_other_settings_in_the_same_folder_are_refused(tree: Path) -> None:
 
 def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos.zip").write_text("x")
-    with pytest.raises(DataError, match="holds no mini data set"):
+    with pytest.raises(DataError, match="is not a mini data set"):
         generate(tmp_path, SMALL, quiet=True)
     with pytest.raises(DataError, match="not a folder"):
         generate(tmp_path / "photos.zip", SMALL, quiet=True)
@@ -183,7 +183,7 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
 
 def test_a_broken_marker_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "mini.json").write_text("{")
-    with pytest.raises(DataError, match="can not be read"):
+    with pytest.raises(DataError, match="cannot be read"):
         generate(tmp_path, SMALL, quiet=True)
 
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfbench.mini.publication import ZOOM, Place, draw_publication, margin_of
+from dfbench.mini.publication import ZOOM, SplitPosition, draw_publication, margin_of
 from dfbench.mini.shape import Placed
 
 SIZE = (192, 144)
-HERE = Place("test", 2, 40)
+HERE = SplitPosition("test", 2, 40)
 
 
 def master(size: tuple[int, int] = SIZE) -> tuple[int, int]:
@@ -28,7 +28,7 @@ def placed(xy: np.ndarray) -> Placed:
     height=st.integers(60, 540).map(lambda n: 2 * n),
 )
 def test_the_masters_border_never_shows(seed: int, number: int, width: int, height: int) -> None:
-    matrix = draw_publication("real/071", Place("test", number, 1000), (width, height), seed).matrix
+    matrix = draw_publication("real/071", SplitPosition("test", number, 1000), (width, height), seed).matrix
     back = np.linalg.inv(matrix[:, :2])
     corners = np.array([[x, y] for x in (0, width - 1) for y in (0, height - 1)])
     inside = (corners - matrix[:, 2]) @ back.T
@@ -42,10 +42,10 @@ def test_points_follow_the_framing() -> None:
     truth = np.array([[40.0, 35.0], [150.0, 60.0], [90.0, 120.0]])
     ys, xs = np.mgrid[:height, :width]
     for number in range(8):
-        public = draw_publication(f"real/{number}", Place("test", number, 8), SIZE, 0)
+        public = draw_publication(f"real/{number}", SplitPosition("test", number, 8), SIZE, 0)
         for point, found in zip(truth, public.points(placed(truth)).xy, strict=True):
             spot = 200 * np.exp(-((xs - point[0]) ** 2 + (ys - point[1]) ** 2) / (2 * 4.0**2))
-            picture = public.picture(np.repeat(spot[..., None], 3, axis=2).astype(np.uint8)).mean(2)
+            picture = public.image(np.repeat(spot[..., None], 3, axis=2).astype(np.uint8)).mean(2)
             light = np.where(picture > 40, picture, 0.0)
             v, u = np.mgrid[: SIZE[1], : SIZE[0]]
             centre = np.array([(light * u).sum(), (light * v).sum()]) / light.sum()
@@ -58,14 +58,14 @@ def test_each_file_has_a_draw_of_its_own() -> None:
     assert len({(p.grain, float(p.curve[128])) for p in files}) == 3
     again = draw_publication("real/071", HERE, SIZE, 0)
     frame = np.full((*master()[::-1], 3), 90, np.uint8)
-    assert np.array_equal(files[0].picture(frame), again.picture(frame))
+    assert np.array_equal(files[0].image(frame), again.picture(frame))
 
 
 def test_reals_and_each_methods_fakes_get_the_same_values_in_other_orders() -> None:
     count = 200
 
     def values(kind: str) -> np.ndarray:
-        files = [draw_publication(f"{kind}/{n}", Place("test", n, count), SIZE, 0) for n in range(count)]
+        files = [draw_publication(f"{kind}/{n}", SplitPosition("test", n, count), SIZE, 0) for n in range(count)]
         rows = []
         for file in files:
             turn, (x, y) = file.matrix[:, :2], file.matrix[:, 2]

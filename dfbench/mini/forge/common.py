@@ -1,4 +1,4 @@
-"""What the forgeries share: a job for one clip, masks, colour transfer, grain."""
+"""Common parts of the forging methods: the job of one clip, masks, colour transfer, grain."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from dfbench.mini import topology as topo
 from dfbench.mini.facemodel import FaceModel, Floats
 from dfbench.mini.original import Original
+from dfbench.mini.settings import stream
 from dfbench.mini.shape import Placed
-from dfbench.mini.streams import stream
 from dfbench.mini.warp import filled, window_of
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A fake to make: ``target`` gives the scene, ``source`` the identity or the expression."""
+    """A fake to make: ``target`` provides the scene, ``source`` the identity or the expression."""
 
     model: FaceModel
     target: Original
@@ -26,19 +26,19 @@ class Job:
     seed: int
 
     def source_frame(self, index: int) -> int:
-        """The source's frame for a frame of the target: forwards and backwards through those with the person in."""
-        there = self.source.present
-        around = [*there, *there[-2:0:-1]]
+        """Return the source's frame for a frame of the target, cycling through those that show the person."""
+        present = self.source.present
+        around = [*present, *present[-2:0:-1]]
         return around[index % len(around)]
 
     def stream(self, method: str, purpose: str) -> np.random.Generator:
-        """The named random stream of this fake."""
+        """Return a random stream of this fake."""
         return stream(f"fake/{method}/{self.target.plan.clip}_{self.source.plan.clip}", purpose, self.seed)
 
 
 @dataclass(frozen=True, eq=False)
 class Forged:
-    """A forged frame: uint8 RGB (H, W, 3) and the true points of the face it shows."""
+    """A forged frame: uint8 RGB (H, W, 3) and the true points of its face."""
 
     image: NDArray[np.uint8]
     points: Placed
@@ -48,18 +48,18 @@ Window = tuple[int, int, int, int]
 
 
 def face_window(xy: Floats, image: NDArray[np.uint8], margin: int = 8) -> Window:
-    """Box x1 y1 x2 y2 around the face oval."""
+    """Return the box x1 y1 x2 y2 around the face oval."""
     return window_of(xy[list(topo.OVAL)], image.shape[1], image.shape[0], margin)
 
 
 def part(image: NDArray[np.uint8], window: Window) -> Floats:
-    """Float copy (h, w, 3) of a window."""
+    """Return a float32 copy (h, w, 3) of a window."""
     x1, y1, x2, y2 = window
     return image[y1:y2, x1:x2].astype(np.float32)
 
 
 def oval_mask(xy: Floats, window: Window, shrink: float = 0.0, feather: float = 0.0) -> Floats:
-    """The face oval in a window, (h, w) in 0..1: shrunk by pixels, then its edge softened (sigma in pixels)."""
+    """Return the face oval in a window, (h, w) in 0..1: shrunk by pixels, then blurred (sigma in pixels)."""
     x1, y1, x2, y2 = window
     points = xy[list(topo.OVAL)]
     middle = points.mean(0)
@@ -70,26 +70,26 @@ def oval_mask(xy: Floats, window: Window, shrink: float = 0.0, feather: float = 
 
 
 def put(image: NDArray[np.uint8], window: Window, new: Floats, mask: Floats) -> NDArray[np.uint8]:
-    """A copy of the image with ``new`` (h, w, 3) blended into a window; pixels where the mask is 0 stay as they are."""
+    """Return a copy of the image with ``new`` (h, w, 3) blended into a window; pixels with mask 0 do not change."""
     x1, y1, x2, y2 = window
     old = image[y1:y2, x1:x2]
-    share = np.where(mask > 1 / 512, mask, 0)[..., None]
-    mixed = np.clip(np.rint(old + share * (new - old)), 0, 255).astype(np.uint8)
+    alpha = np.where(mask > 1 / 512, mask, 0)[..., None]
+    mixed = np.clip(np.rint(old + alpha * (new - old)), 0, 255).astype(np.uint8)
     out = image.copy()
-    out[y1:y2, x1:x2] = np.where(share > 0, mixed, old)
+    out[y1:y2, x1:x2] = np.where(alpha > 0, mixed, old)
     return out
 
 
 def colour_transfer(new: Floats, old: Floats, mask: Floats, strength: float) -> Floats:
-    """Move mean and spread of ``new`` towards ``old`` inside a mask, per LAB channel (Reinhard et al. 2001)."""
+    """Move mean and standard deviation of ``new`` towards ``old`` in a mask, per LAB channel (Reinhard et al. 2001)."""
     if float(mask.sum()) < 20:
         return new
     lab_new, lab_old = _lab(new), _lab(old)
     weight = mask / mask.sum()
     mean_new, mean_old = _means(lab_new, weight), _means(lab_old, weight)
-    spread_new = np.sqrt(_means((lab_new - mean_new) ** 2, weight)) + 0.5
-    spread_old = np.sqrt(_means((lab_old - mean_old) ** 2, weight)) + 0.5
-    gain = np.clip(spread_old / spread_new, 0.6, 1.7)
+    deviation_new = np.sqrt(_means((lab_new - mean_new) ** 2, weight)) + 0.5
+    deviation_old = np.sqrt(_means((lab_old - mean_old) ** 2, weight)) + 0.5
+    gain = np.clip(deviation_old / deviation_new, 0.6, 1.7)
     moved = (lab_new - mean_new) * gain + mean_old
     mixed = lab_new + np.float32(strength) * (moved - lab_new)
     return np.asarray(cv2.cvtColor(mixed.astype(np.float32), cv2.COLOR_LAB2RGB) * 255, np.float32)
@@ -100,7 +100,7 @@ def _lab(image: Floats) -> Floats:
 
 
 def resized(image: Floats, size: tuple[int, int], interpolation: int) -> Floats:
-    """``cv2.resize`` to (width, height), float32."""
+    """Resize to (width, height) with ``cv2.resize``; float32."""
     return np.asarray(cv2.resize(image, size, interpolation=interpolation), np.float32)
 
 
@@ -109,7 +109,7 @@ def _means(image: Floats, weight: Floats) -> Floats:
 
 
 def grain(shape: tuple[int, ...], level: float, rng: np.random.Generator) -> Floats:
-    """Sensor-like noise (h, w, 3), a little coarser than a pixel, as noise is once it has been through an encoder."""
+    """Return sensor-like noise (h, w, 3), slightly coarser than a pixel, like noise after an encoder."""
     noise = rng.standard_normal(shape[:2], dtype=np.float32)[..., None]
     colour = rng.standard_normal((*shape[:2], 3), dtype=np.float32)
     soft = cv2.GaussianBlur(0.9 * noise + 0.35 * colour, (3, 3), 0.55)
@@ -117,7 +117,7 @@ def grain(shape: tuple[int, ...], level: float, rng: np.random.Generator) -> Flo
 
 
 def similarity_2d(moving: Floats, fixed: Floats) -> tuple[Floats, Floats]:
-    """Least-squares similarity in the plane: matrix (2, 2) and shift (2,) with ``moving @ matrix.T + shift``."""
+    """Return the least-squares similarity ``moving @ matrix.T + shift``: matrix (2, 2) and shift (2,)."""
     a, b = moving.mean(0), fixed.mean(0)
     p, q = moving - a, fixed - b
     norm = float((p**2).sum())

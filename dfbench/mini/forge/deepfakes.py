@@ -1,4 +1,4 @@
-"""Deepfakes family: the source's face drawn anew by a weak generator, pasted as a small blurred rectangle."""
+"""Deepfakes: the source's face redrawn by a weak generator and blended as a small blurred region."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from dfbench.mini import topology as topo
+from dfbench.mini.camera import shading
 from dfbench.mini.facemodel import Floats
 from dfbench.mini.forge.common import (
     Forged,
@@ -19,7 +20,6 @@ from dfbench.mini.forge.common import (
     resized,
     similarity_2d,
 )  # fmt: skip
-from dfbench.mini.light import shading
 from dfbench.mini.person import to_rgb
 from dfbench.mini.render import Head, draw_head
 from dfbench.mini.shape import Placed, expressed, place
@@ -28,7 +28,7 @@ NAME = "Deepfakes"
 
 
 class Deepfakes:
-    """One clip: the source's identity, fewer components and no pores, in the target's expression, pose and light."""
+    """One clip: the source's identity with fewer components, in the target's expression, pose and light."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -44,7 +44,7 @@ class Deepfakes:
         self.identity, self.head = self._generator()
 
     def _generator(self) -> tuple[Floats, Head]:
-        """What a weak generator has learnt of the source: a rough shape and a smooth texture."""
+        """Return what a weak generator has learnt about the source: a rough shape and a smooth texture."""
         model, person = self.job.model, self.job.source.person
         c = person.coefficients.copy()
         c[self.kept :] = 0
@@ -63,11 +63,11 @@ class Deepfakes:
         return model.identity_shape(c), head
 
     def frame(self, index: int) -> Forged:
-        """The forged frame ``index``; the target must be in the picture."""
+        """Return the forged frame ``index``; the target must be visible."""
         target = self.job.target
         image, points = target.frames[index], target.points[index]
         assert points is not None
-        face = target.track.expressions[index]
+        face = target.motion.expressions[index]
         drawn = place(expressed(self.job.model, self.identity, face), target.pose(index))
         anchors = [*topo.OVAL, *topo.IRIS_CENTRES, 1, *topo.LIP_CORNERS]
         matrix, shift = similarity_2d(drawn.xy[anchors], points.xy[anchors])

@@ -1,4 +1,4 @@
-"""Face2Face family: the target's own pixels bent into the source's expression, eyes and mouth drawn anew."""
+"""Face2Face: the target's pixels warped into the source's expression, with eyes and mouth redrawn."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ NAME = "Face2Face"
 
 
 def moved(job: Job, index: int, face: Expression) -> Placed:
-    """The target's points in frame ``index`` with another expression."""
+    """Return the target's points in frame ``index`` with another expression."""
     target = job.target
     points, identity = target.points[index], target.person.identity
     assert points is not None
     pose = target.pose(index)
-    before = place(expressed(job.model, identity, target.track.expressions[index]), pose)
+    before = place(expressed(job.model, identity, target.motion.expressions[index]), pose)
     after = place(expressed(job.model, identity, face), pose)
     return Placed(points.xy + (after.xy - before.xy), after.depth)
 
 
 def mesh_triangles(job: Job) -> np.ndarray:
-    """The triangles of the face alone (no hair, no ring)."""
+    """Return the triangles of the face without hair and ring."""
     triangles = job.model.triangles
     return triangles[(triangles < topo.MESH).all(axis=1)]
 
@@ -49,9 +49,9 @@ class Face2Face:
         self.triangles = mesh_triangles(job)
 
     def expression(self, index: int) -> Expression:
-        """The source's expression, with the target's gaze."""
-        own = self.job.target.track.expressions[index]
-        other = self.job.source.track.expressions[self.job.source_frame(index)]
+        """Return the source's expression with the target's gaze."""
+        own = self.job.target.motion.expressions[index]
+        other = self.job.source.motion.expressions[self.job.source_frame(index)]
 
         def mix(a: float, b: float) -> float:
             return a + self.strength * (b - a)
@@ -65,17 +65,17 @@ class Face2Face:
         )
 
     def frame(self, index: int) -> Forged:
-        """The forged frame ``index``; the target must be in the picture."""
+        """Return the forged frame ``index``; the target must be visible."""
         target = self.job.target
         image, points = target.frames[index], target.points[index]
         assert points is not None
         face = self.expression(index)
         new_points = moved(self.job, index, face)
         height, width = image.shape[:2]
-        look = warp_map(new_points.xy, new_points.depth, points.xy, self.triangles, width, height)
+        warp = warp_map(new_points.xy, new_points.depth, points.xy, self.triangles, width, height)
         canvas = image.astype(np.float32)
-        warped = look.sample(image, cv2.INTER_CUBIC).astype(np.float32)
-        canvas[look.window] = np.where(look.inside[..., None], warped, canvas[look.window])
+        warped = warp.sample(image, cv2.INTER_CUBIC).astype(np.float32)
+        canvas[warp.window] = np.where(warp.inside[..., None], warped, canvas[warp.window])
         wide = float(np.linalg.norm(points.xy[454] - points.xy[234]))
         draw_mouth(canvas, new_points.xy, wide, self.head.teeth)
         draw_eyes(canvas, new_points.xy, wide, self.head.iris, self.head.white, face.gaze)

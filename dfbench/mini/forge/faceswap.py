@@ -1,4 +1,4 @@
-"""FaceSwap family: the source's own pixels bent onto the target's face, colours matched, cloned."""
+"""FaceSwap: the source's pixels warped onto the target's face, with matched colours, cloned."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ NAME = "FaceSwap"
 
 
 class FaceSwap:
-    """One clip: frame by frame the source's face on the target's, cloned (Perez et al. 2003).
+    """One clip: the source's face on the target's, cloned (Perez et al. 2003).
 
-    A feathered edge instead would make a face detector less sure, which tells a fake without a look at it.
+    A feathered edge instead would lower the score of face detectors, which alone would then reveal fakes.
     """
 
     def __init__(self, job: Job) -> None:
@@ -27,7 +27,7 @@ class FaceSwap:
         self.triangles = mesh_triangles(job)
 
     def frame(self, index: int) -> Forged:
-        """The forged frame ``index``; the target must be in the picture."""
+        """Return the forged frame ``index``; the target must be visible."""
         target, source = self.job.target, self.job.source
         image, points = target.frames[index], target.points[index]
         other = self.job.source_frame(index)
@@ -35,10 +35,10 @@ class FaceSwap:
         assert points is not None
         assert from_points is not None
         height, width = image.shape[:2]
-        look = warp_map(points.xy, points.depth, from_points.xy, self.triangles, width, height)
+        warp = warp_map(points.xy, points.depth, from_points.xy, self.triangles, width, height)
         canvas = image.astype(np.float32)
-        warped = look.sample(source.frames[other], cv2.INTER_LINEAR).astype(np.float32)
-        canvas[look.window] = np.where(look.inside[..., None], warped, canvas[look.window])
+        warped = warp.sample(source.frames[other], cv2.INTER_LINEAR).astype(np.float32)
+        canvas[warp.window] = np.where(warp.inside[..., None], warped, canvas[warp.window])
         window = face_window(points.xy, image)
         x1, y1, x2, y2 = window
         shrink = 0.035 * target.plan.face_width
@@ -59,5 +59,5 @@ def cloned(new: np.ndarray, old: np.ndarray, mask: np.ndarray) -> np.ndarray:
     if w < 8 or h < 8:
         return new
     centre = (x + w // 2, y + h // 2)
-    as_bytes = [np.rint(np.clip(picture, 0, 255)).astype(np.uint8) for picture in (new, old)]
+    as_bytes = [np.rint(np.clip(image, 0, 255)).astype(np.uint8) for image in (new, old)]
     return np.asarray(cv2.seamlessClone(as_bytes[0], as_bytes[1], inside, centre, cv2.NORMAL_CLONE), np.float32)

@@ -1,4 +1,4 @@
-"""NeuralTextures family: the target's mouth region drawn anew with the source's speech, by a learnt texture."""
+"""NeuralTextures: the target's mouth region redrawn with the source's speech and a learnt texture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME = "NeuralTextures"
 
 
 class NeuralTextures:
-    """One clip: mouth and chin re-rendered with the source's jaw and smile, through a lower resolution and back."""
+    """One clip: mouth and chin rendered with the source's jaw and smile at a lower resolution."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -31,12 +31,12 @@ class NeuralTextures:
         self.head = light_head(job.model, job.target.person, job.target.light)
 
     def frame(self, index: int) -> Forged:
-        """The forged frame ``index``; the target must be in the picture."""
+        """Return the forged frame ``index``; the target must be visible."""
         target = self.job.target
         image, points = target.frames[index], target.points[index]
         assert points is not None
-        own = target.track.expressions[index]
-        other = self.job.source.track.expressions[self.job.source_frame(index)]
+        own = target.motion.expressions[index]
+        other = self.job.source.motion.expressions[self.job.source_frame(index)]
         face = replace(own, smile=other.smile, jaw=other.jaw)
         new_points = moved(self.job, index, face)
         window, mask = mouth_region(new_points.xy, image, self.feather)
@@ -54,7 +54,7 @@ class NeuralTextures:
 
 
 def mouth_region(xy: np.ndarray, image: np.ndarray, feather: float) -> tuple[Window, np.ndarray]:
-    """Window x1 y1 x2 y2 and soft ellipse (h, w) around mouth and chin."""
+    """Return the window x1 y1 x2 y2 and the soft ellipse (h, w) around mouth and chin."""
     wide = float(np.linalg.norm(xy[454] - xy[234]))
     corners = [*topo.LIP_CORNERS, 2, 152, 205, 425, 150, 379]
     window = window_of(xy[corners], image.shape[1], image.shape[0], margin=round(0.08 * wide + 2 * feather))
@@ -67,7 +67,7 @@ def mouth_region(xy: np.ndarray, image: np.ndarray, feather: float) -> tuple[Win
     box = ((float(centre[0]), float(centre[1])), (2 * axes[0], 2 * axes[1]), angle)
     cv2.ellipse(mask, box, 255, -1, cv2.LINE_AA)
     soft = cv2.GaussianBlur(mask, (0, 0), feather).astype(np.float32) / 255
-    # The window's rim is left alone, so no straight edge can show.
+    # The border of the window does not change, so that no straight edge is visible.
     soft[[0, -1], :] = 0
     soft[:, [0, -1]] = 0
     return window, soft

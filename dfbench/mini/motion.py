@@ -1,4 +1,4 @@
-"""What a person does in a clip: expression, pose and presence, frame by frame."""
+"""Motion of a person in a clip: expression, pose and presence in every frame."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dfbench.mini.settings import stream
 from dfbench.mini.shape import Expression, Pose
-from dfbench.mini.streams import stream
 
 FPS = 25
 
 
 @dataclass(frozen=True)
-class Track:
-    """Expressions and poses of one person, one a frame, and whether the person is in the picture."""
+class Motion:
+    """Expression and pose of one person in every frame, and whether the person is visible."""
 
     expressions: tuple[Expression, ...]
     poses: tuple[Pose, ...]
@@ -26,7 +26,7 @@ class Track:
 
 
 def _wave(rng: np.random.Generator, seconds: NDArray[np.float64], slow: float, fast: float) -> NDArray[np.float64]:
-    """A smooth curve of about unit size: three sines with frequencies between ``slow`` and ``fast`` Hz."""
+    """Return a smooth curve of about unit size: three sines with frequencies between ``slow`` and ``fast`` Hz."""
     total = np.zeros_like(seconds)
     for _ in range(3):
         frequency, phase, size = rng.uniform(slow, fast), rng.uniform(0, 2 * np.pi), rng.uniform(0.4, 1.0)
@@ -34,18 +34,18 @@ def _wave(rng: np.random.Generator, seconds: NDArray[np.float64], slow: float, f
     return total / 1.3
 
 
-def make_track(
+def make_motion(
     name: str, frames: int, seed: int, *, centre: tuple[float, float], face_width: float, absent: range | None = None
-) -> Track:
-    """Draw a track.
+) -> Motion:
+    """Return a random motion.
 
     Args:
-        name: whose track (the stream's name).
+        name: name of the random streams.
         frames: number of frames.
         seed: the data set's seed.
-        centre: mean place of the point between the eyes, pixels.
-        face_width: mean face width, pixels.
-        absent: frames in which the person is not in the picture.
+        centre: mean position of the point between the eyes in pixels.
+        face_width: mean face width in pixels.
+        absent: frames in which the person is not visible.
     """
     seconds = np.arange(frames) / FPS
     rng = stream(name, "smile", seed)
@@ -74,7 +74,7 @@ def make_track(
     size = face_width * (1 + 0.012 * _wave(rng, seconds, 0.2, 0.7))
     yaw, pitch = np.clip(yaw, -12, 12), np.clip(pitch, -8, 8)
     away = absent if absent is not None else range(0)
-    return Track(
+    return Motion(
         tuple(
             Expression(
                 float(smile[i]), float(jaw[i]), float(blink[i]), float(brow[i]), (float(gaze[i, 0]), float(gaze[i, 1]))
