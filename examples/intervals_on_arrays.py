@@ -32,14 +32,21 @@ def main() -> None:
     print(f"frame AUC       {metrics.auc(labels, first):.3f}   {metrics.auc(labels, second):.3f}")
     print(f"frame EER       {metrics.eer(labels, first):.3f}   {metrics.eer(labels, second):.3f}")
 
-    # Frames of a video are correlated, so that intervals and tests are made over videos.
+    # Frames of a video are correlated: the bootstrap draws whole videos. Without groups the interval is too narrow.
+    print(f"by videos       {metrics.bootstrap_interval('auc', labels, first, groups=media)}")
+    print(f"by frames       {metrics.bootstrap_interval('auc', labels, first)}   (wrong)")
+
+    # Two detectors on the same samples: the difference is more certain than both numbers.
+    difference = metrics.paired_difference("auc", labels, second, first, groups=media)
+    print(f"second - first  {difference}   p = {difference.p:.4f}")
+
+    # At video level, DeLong's interval and test need no resampling.
     videos = [metrics.aggregate(media, labels, scores, "mean") for scores in (first, second)]
     for name, found in zip(("first", "second"), videos, strict=True):
         result = metrics.delong(found.labels, found.scores)
         print(f"{name:<6} video AUC {result.value:.3f}, 95 % interval {result.low:.3f} to {result.high:.3f}")
-
-    test = metrics.delong_test(videos[0].labels, videos[0].scores, videos[1].scores)
-    print(f"difference {test.difference:+.3f}, p = {test.p:.4f} (DeLong, paired over {len(videos[0].labels)} videos)")
+    test = metrics.delong_test(videos[1].labels, videos[1].scores, videos[0].scores)
+    print(f"difference {test.difference:+.3f}, p = {test.p:.4f} (DeLong, paired over {VIDEOS} videos)")
     print(f"p of three comparisons after Holm: {[round(p, 3) for p in metrics.holm([test.p, 0.02, 0.04])]}")
 
 

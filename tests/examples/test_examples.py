@@ -58,6 +58,12 @@ def test_intervals_on_arrays(run: Callable[[str], str]) -> None:
     out = run("intervals_on_arrays.py")
     first, second = map(float, re.findall(r"^frame AUC +(\S+) +(\S+)", out, re.M)[0])
     assert 0.5 < first < second < 1
+    by_videos, by_frames = (
+        tuple(map(float, re.findall(rf"^by {unit} +(\S+) \[(\S+), (\S+)\]", out, re.M)[0]))
+        for unit in ("videos", "frames")
+    )
+    assert by_videos[0] == by_frames[0] == first
+    assert by_videos[2] - by_videos[1] > 2 * (by_frames[2] - by_frames[1])
     intervals = re.findall(r"video AUC (\S+), 95 % interval (\S+) to (\S+)", out)
     assert len(intervals) == 2
     for value, low, high in (tuple(map(float, found)) for found in intervals):

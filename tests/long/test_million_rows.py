@@ -1,0 +1,109 @@
+"""A scores table of a million rows: exact metrics, bounded time and memory."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy.special import expit
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+import dfbench
+from dfbench.metrics import compute_metrics
+from dfbench.schema.scores import SCORES
+
+pytestmark = pytest.mark.long
+
+GROUPS, FRAMES = 6250, 32
+METHODS = ("real", "Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
+ROWS = GROUPS * len(METHODS) * FRAMES
+
+
+@pytest.fixture(scope="module")
+def table() -> pa.Table:
+    """A million frames: 6,250 scene groups, a real and four fakes in each, 32 frames per clip; one frame in 50 lost."""
+    rng = np.random.default_rng(0)
+    clip = np.arange(ROWS) // FRAMES
+    group, method = clip // len(METHODS), clip % len(METHODS)
+    label = (method > 0).astype(np.int8)
+    logit = rng.normal(size=ROWS) + rng.normal(size=GROUPS)[group] + (0.4 + 0.3 * method) * label - 0.5
+    lost = rng.random(ROWS) < 0.02
+    names = np.array(METHODS)[method]
+    media = np.char.add(np.char.add("big/all/", np.char.add(names, "/")), np.char.mod("%05d", group))
+    columns = {
+        "sample_id": np.char.add(np.char.add(media, "#"), np.char.mod("%06d.0", np.arange(ROWS) % FRAMES)),
+        "media_id": media,
+        "dataset": ["big"] * ROWS,
+        "subset": ["all"] * ROWS,
+        "manipulation": names,
+        "split": ["test"] * ROWS,
+        "scene_group": np.char.mod("big/%05d", group),
+        "label": label,
+        "class": names,
+        "condition": ["clean"] * ROWS,
+        "model": ["simulated"] * ROWS,
+        "run_id": ["run-1"] * ROWS,
+        "status": np.where(lost, "no_face", "ok"),
+        "score": pa.array(expit(logit), mask=lost),
+        "logits": pa.nulls(ROWS, SCORES.schema().field("logits").type),
+    }
+    schema = SCORES.schema()
+    assert ROWS == 1_000_000
+    return pa.table([pa.array(columns[name]).cast(schema.field(name).type) for name in schema.names], schema=schema)
+
+
+def test_metrics_of_a_million_rows(table: pa.Table, record: Callable[[str], None]) -> None:
+    names = ["acc.frame", "auc.frame", "ap.frame", "eer.frame", "auc.video.mean"]
+    started = time.process_time()
+    values = compute_metrics(table, names, resamples=100)
+    took = time.process_time() - started
+    record(f"{len(values)} values with intervals of {ROWS:,} rows in {took:.0f} s of one CPU core")
+    assert took < 300
+
+    frame = table.select(["manipulation", "label", "score", "status", "media_id"]).to_pandas()
+    frame = frame[frame["status"] == "ok"]
+    for method in ("all", "Deepfakes"):
+        part = frame if method == "all" else frame[frame["manipulation"].isin(["real", method])]
+        videos = part.groupby("media_id").agg(label=("label", "first"), score=("score", "mean"))
+        found = {v.name: v for v in values if v.manipulation == method}
+        assert found["auc.frame"].value == pytest.approx(roc_auc_score(part["label"], part["score"]), abs=1e-12)
+        assert found["ap.frame"].value == pytest.approx(
+            average_precision_score(part["label"], part["score"]), abs=1e-10
+        )
+        assert found["auc.video.mean"].value == pytest.approx(
+            roc_auc_score(videos["label"], videos["score"]), abs=1e-12
+        )
+        assert found["acc.frame"].value == pytest.approx(np.mean((part["score"] >= 0.5) == part["label"]), abs=1e-12)
+        assert found["acc.frame"].coverage == pytest.approx(0.98, abs=0.001)
+        for value in found.values():
+            assert value.low < value.value < value.high
+            assert value.high - value.low < 0.03
+
+
+def test_memory_of_a_million_rows(table: pa.Table, record: Callable[[str], None]) -> None:
+    tracemalloc.start()
+    compute_metrics(table, ["auc.frame", "auc.video.mean"], resamples=100)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    record(f"at most {peak / 2**20:,.0f} MiB beside the table")
+    assert peak < 3 * 2**30
+
+
+def test_a_million_rows_of_another_program_become_a_run(
+    table: pa.Table, tmp_path: Path, record: Callable[[str], None]
+) -> None:
+    file = tmp_path / "theirs.parquet"
+    pq.write_table(table.select(["sample_id", "label", "score", "status"]), file)
+    started = time.process_time()
+    run = dfbench.import_scores(file, tmp_path / "run")
+    took = time.process_time() - started
+    record(f"{took:.0f} s of CPU time")
+    assert run.scores_table.num_rows == ROWS
+    assert took < 600
+    assert len(dfbench.open_run(tmp_path / "run").scores) == ROWS
