@@ -15,6 +15,7 @@ def files(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_import_then_compare(files, capsys):
     for name in ("weak", "strong"):
         assert run_command(["import", "scores", str(files / f"{name}.csv"), "--out", str(files / name), "--resamples", "100"]) == 0  # fmt: skip  # noqa: E501

@@ -13,6 +13,8 @@ from dfbench.cli.options import parse_media_roots
 from dfbench.degrade import degradation_names, get_degradation, parse
 from dfbench.errors import UsageError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def manifest(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

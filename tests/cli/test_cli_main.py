@@ -103,6 +103,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert out.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_lists_are_plain_off_a_terminal(tmp_path: Path) -> None:
     environment = os.environ | {"DFBENCH_HOME": str(tmp_path)}
     for what, name in (

@@ -17,6 +17,8 @@ from dfbench.cli.main import run_command
 from dfbench.media.encode import write_clip
 from dfbench.schema.manifest import MANIFEST_VERSION
 
+pytestmark = pytest.mark.slow
+
 NO_TORCH = """
 import sys
 

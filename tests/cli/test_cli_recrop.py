@@ -9,6 +9,8 @@ import pytest
 import dfbench
 from dfbench.cli.main import run_command
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def with_patches(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

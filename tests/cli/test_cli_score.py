@@ -14,6 +14,8 @@ from loading import load_file
 from dfbench.cli.main import run_command
 from dfbench.scoring.disclaimer import CAUTION
 
+pytestmark = pytest.mark.slow
+
 _FIXTURES = load_file("tests/scoring/conftest.py", "scoring_fixtures")
 clips, save, weights = _FIXTURES.clips, _FIXTURES.save, _FIXTURES.weights
 

@@ -116,6 +116,7 @@ def test_the_published_list_and_the_copies_that_circulate(tree, youtube, fake, w
         assert words in about[0]
 
 
+@pytest.mark.slow
 def test_the_whole_of_version_two_lacks_nothing(tmp_path, touch, cells):
     fakes = [f"Celeb-synthesis/id{n // 100}_id{n % 100}_0000.mp4" for n in range(5639)]
     reals = [f"Celeb-real/id{n}_0000.mp4" for n in range(590)] + [f"YouTube-real/{n:05d}.mp4" for n in range(300)]

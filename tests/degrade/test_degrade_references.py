@@ -76,6 +76,7 @@ def test_motion_blur_along_a_row_is_a_mean_of_pixels(face: np.ndarray) -> None:
     assert (apply("motion-blur:length=1", face, ID) == face).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["box", "bilinear", "bicubic", "lanczos"])
 @pytest.mark.parametrize("scale", [0.5, 0.333333, 0.17])
 def test_resize_is_a_convolution_with_the_widened_kernel(face: np.ndarray, kernel: str, scale: float) -> None:

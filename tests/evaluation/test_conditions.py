@@ -24,6 +24,8 @@ from dfbench.protocols.files import load_protocol
 from dfbench.report import write_report
 from dfbench.schema.result import RunResult
 
+pytestmark = pytest.mark.slow
+
 # Judges by the fine checkerboard that the fakes carry; blur and JPEG take it away.
 CHECKER = """
 import torch

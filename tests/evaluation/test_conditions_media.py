@@ -16,6 +16,8 @@ from dfbench.manifest import degraded as degraded_module
 from dfbench.manifest.manifest import Manifest
 from dfbench.preparation.derived.degrade import degrade
 
+pytestmark = pytest.mark.slow
+
 tree = load_file("tests/preparation/conftest.py", "tiny_trees").tree
 
 PROTOCOL = """

@@ -24,6 +24,8 @@ from dfbench.protocols.files import load_protocol
 from dfbench.schema.result import RunResult
 from dfbench.schema.scores import EXAMPLES, SCORES
 
+pytestmark = pytest.mark.slow
+
 
 def make_weights(folder: Path, name: str, mini: bool = False, profile: str = "native") -> Path:
     from dfbench.models.build import build_model

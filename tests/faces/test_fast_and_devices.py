@@ -18,6 +18,8 @@ from dfbench.faces.detectors import build_face_detector
 from dfbench.faces.session import CPU, CUDA, session
 from dfbench.media.reader import read
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def fast() -> CenterFaceDetector:

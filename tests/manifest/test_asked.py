@@ -9,6 +9,8 @@ import pytest
 from dfbench.errors import DataError
 from dfbench.protocols.protocol import DataPart, Protocol, Sampling
 
+pytestmark = pytest.mark.slow
+
 
 def protocol(rule: Sampling, **part: Any) -> Protocol:
     return Protocol(

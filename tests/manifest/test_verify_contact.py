@@ -15,6 +15,8 @@ from dfbench.manifest.info import content_hash, read_info, write_info
 from dfbench.manifest.verify import verify
 from dfbench.media.images import encode_png
 
+pytestmark = pytest.mark.slow
+
 
 def rewrite(folder, change, cheat=True):
     """Change a shard's table; with ``cheat``, manifest.json's hashes follow."""

@@ -182,6 +182,7 @@ def test_truncated_clips_give_what_decodes(
     assert_exact(reading, reference)
 
 
+@pytest.mark.slow
 def test_a_damaged_clip_keeps_its_frame_numbers(tmp_path: Path, make_clip: Make) -> None:
     path = make_clip(tmp_path / "a.mp4", 150, options={"g": "30"}, container_options={"movflags": "faststart"})
     whole = path.read_bytes()

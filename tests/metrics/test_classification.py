@@ -33,6 +33,7 @@ def test_against_brute_force(case, threshold):
     assert m.balanced_accuracy(y, s, threshold) == pytest.approx(brute_force.balanced(y, s, threshold), abs=1e-12)
 
 
+@pytest.mark.slow
 @given(labels_and_scores)
 def test_against_sklearn(case):
     y, s = np.array(case[0]), np.array(case[1])
@@ -58,6 +59,7 @@ def test_more_metrics_against_brute_force(case, limit):
     assert m.ece(y, s) == pytest.approx(brute_force.ece(y, s), abs=1e-12)
 
 
+@pytest.mark.slow
 @given(labels_and_scores, st.sampled_from([0.05, 0.3, 0.7]))
 def test_more_metrics_against_sklearn(case, limit):
     y, s = np.array(case[0]), np.array(case[1])
@@ -107,6 +109,7 @@ def test_large_input():
         assert m.tpr_at_fpr(y, s, 0.001) == pytest.approx(tpr[fpr <= 0.001].max())
 
 
+@pytest.mark.slow
 @given(labels_and_scores)
 def test_invariances(case):
     y, s = np.array(case[0]), np.array(case[1])

@@ -24,6 +24,8 @@ from dfbench.mini.settings import MANIPULATIONS
 from dfbench.mini.shape import face_box
 from dfbench.mini.tree import fake_path, original_path, truth_path
 
+pytestmark = pytest.mark.slow
+
 SMALL = MiniSettings(train_pairs=1, val_pairs=0, test_pairs=1, frames=(4, 6), size=(192, 144), subsets=("raw", "c40"))
 
 

@@ -25,6 +25,8 @@ from dfbench.media.images import decode_image, encode_png
 from dfbench.media.reader import read
 from dfbench.preparation.derived.degrade import degrade
 
+pytestmark = pytest.mark.slow
+
 SIZES = (48, 64)
 NOTHING = "brightness:add=0"  # a condition that changes no pixel
 

@@ -20,6 +20,8 @@ from dfbench.preparation.planning.options import PreparationRequest
 from dfbench.preparation.planning.request import make_recipe
 from dfbench.preparation.prepare import prepare
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"frames": 4, "sizes": [64], "quiet": True, "workers": 1}
 
 # A small disk of its own for one command, in a mount namespace that ends with it.

@@ -32,6 +32,8 @@ from dfbench.preparation.prepare import prepare
 from dfbench.schema.manifest import ShardInfo
 from dfbench.schema.media import Media
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"frames": 3, "sizes": [64], "quiet": True}
 DEADLY = "manipulated_sequences/Deepfakes/c23/videos/000_003.mp4"
 DEADLY_ID = "ff++/c23/Deepfakes/000_003"

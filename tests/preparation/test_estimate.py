@@ -30,6 +30,8 @@ from dfbench.preparation.prepare import prepare, resolve_preparation
 from dfbench.preparation.probe import probe_clip
 from dfbench.schema.media import Media
 
+pytestmark = pytest.mark.slow
+
 MANY = """
 import sys, time
 from pathlib import Path

@@ -17,6 +17,8 @@ from dfbench.media.images import decode_image
 from dfbench.media.reader import read
 from dfbench.preparation.derived.recrop import recrop
 
+pytestmark = pytest.mark.slow
+
 
 def pictures(manifest: Manifest, column: str) -> list[np.ndarray]:
     files = [manifest.path / shard.file for shard in manifest.info.shards]

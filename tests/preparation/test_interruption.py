@@ -19,6 +19,8 @@ from dfbench.preparation.execution.engine import worker_count
 from dfbench.preparation.execution.shard_progress import Tally, clip_under_work, has_begun, read_tallies, watched
 from dfbench.preparation.prepare import prepare
 
+pytestmark = pytest.mark.slow
+
 # The slower face detector and large crops leave time to interrupt.
 OPTIONS = {"frames": 12, "sizes": [64, 384], "face_detector": "centerface-full", "quiet": True}
 

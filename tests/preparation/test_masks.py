@@ -19,6 +19,8 @@ from dfbench.preparation.planning.options import PreparationRequest
 from dfbench.preparation.planning.request import make_recipe
 from dfbench.preparation.prepare import prepare, resolve_preparation
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"frames": 4, "sizes": [48, 64], "workers": 1, "quiet": True}
 MASKS = ["mask_48", "mask_64", "sha256_mask_48", "sha256_mask_64"]
 

@@ -19,6 +19,8 @@ from dfbench.preparation.execution.output_folder import locked
 from dfbench.preparation.planning.job_array import ArrayPart, parse_array_part
 from dfbench.preparation.prepare import prepare
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"frames": 4, "sizes": [64], "quiet": True, "workers": 1}
 
 

@@ -22,6 +22,8 @@ from dfbench.preparation.planning.shard_plan import plan_shards
 from dfbench.preparation.prepare import prepare, run_plan
 from dfbench.schema.manifest import MANIFEST
 
+pytestmark = pytest.mark.slow
+
 FAKE = "manipulated_sequences/Deepfakes/c23/videos/000_003.mp4"
 REAL = "original_sequences/youtube/c23/videos/000.mp4"
 

@@ -24,6 +24,8 @@ from dfbench.preparation.derived import recrop as recrop_module
 from dfbench.preparation.derived.recrop import recrop
 from dfbench.preparation.extraction.patches import patch_box, region
 
+pytestmark = pytest.mark.slow
+
 SHAPE = np.array([[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [41.5, 92.4], [70.7, 92.2]])
 
 

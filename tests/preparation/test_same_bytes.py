@@ -12,6 +12,8 @@ from dfbench.media.encode import write_clip
 from dfbench.preparation.derived.merge import merge
 from dfbench.preparation.prepare import prepare
 
+pytestmark = pytest.mark.slow
+
 PAIRS = (("071", "054"), ("720", "672"), ("000", "003"))
 CASES = {
     "all": ({"sampling": ["all"], "splits": ["val", "test"]}, "largest", "own"),

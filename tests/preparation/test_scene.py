@@ -22,6 +22,8 @@ from dfbench.preparation.planning.request import make_recipe
 from dfbench.preparation.planning.shard_plan import plan_shards
 from dfbench.preparation.prepare import prepare
 
+pytestmark = pytest.mark.slow
+
 TWO = "original_sequences/youtube/c23/videos/974.mp4"  # a clip of two people, the smaller on the right
 FAKES = "manipulated_sequences/{}/c23/videos/974_953.mp4"
 METHODS = ("Deepfakes", "FaceSwap")

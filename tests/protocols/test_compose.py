@@ -158,6 +158,7 @@ def test_shares_of_one_cut_are_apart_and_whole() -> None:
     assert FractionalSplit(0.0, 0.72, seed=1).contains(units).tolist() != held[0].tolist()
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(min_size=1), unique=True, min_size=1), st.floats(0.05, 0.95), st.randoms())
 def test_a_share_depends_on_no_order(units: list[str], stop: float, random: Any) -> None:
     known = dict(zip(units, FractionalSplit(0.0, stop).contains(units).tolist(), strict=True))

@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from reference_models.amtennet.network import AMTENnet, last_map
 
+pytestmark = pytest.mark.slow
+
 
 def picture(count: int = 2, size: int = 64) -> torch.Tensor:
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(2))

@@ -20,6 +20,8 @@ from dfbench.models.interface import fake_probability, logits_of, loss_of
 from dfbench.models.registry import get_spec, load_target, model_names
 from dfbench.models.weights import golden_images, load_state, read_state, write_state
 
+pytestmark = pytest.mark.slow
+
 SPECS: dict[str, ModelSpec] = {
     name: get_spec(name) for name in model_names() if get_spec(name).target.startswith("reference_models.")
 }

@@ -13,6 +13,8 @@ from dfbench.models.build import build_model
 from dfbench.models.convert.import_weights import import_weights
 from dfbench.models.weights import load_weights
 
+pytestmark = pytest.mark.slow
+
 # blocks, planes out, kernel, stride of the first, expansion; padding (before, after) of the stride-2 ones at 380
 STAGES = (
     (2, 24, 3, 1, 1, None),

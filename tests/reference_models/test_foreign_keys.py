@@ -17,6 +17,8 @@ from dfbench.models.interface import fake_probability
 from dfbench.models.registry import get_spec, model_names
 from dfbench.models.weights import load_weights
 
+pytestmark = pytest.mark.slow
+
 SIZE = 64
 # Ours -> theirs, applied in turn.
 TO_DEEPFAKEBENCH_XCEPTION = [(r"^backbone\.fc\.", "backbone.last_linear.")]

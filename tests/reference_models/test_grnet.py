@@ -288,6 +288,7 @@ def test_parameter_counts(options: dict[str, object], classes: int, count: int) 
     assert sum(p.numel() for p in model.parameters()) == count
 
 
+@pytest.mark.slow
 def test_other_backbones_end_with_a_map_of_their_own_width() -> None:
     widths = {"resnet18": 512, "resnet34": 512, "resnet50": 2048, "xception": 2048, "efficientnet-b4": 1792}
     assert set(BACKBONES) == set(widths)

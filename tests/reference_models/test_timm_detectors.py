@@ -11,6 +11,8 @@ from reference_models.efficientnet.network import EfficientNetB4
 from reference_models.vit.network import ViTB16
 from reference_models.xception.network import XceptionDetector
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def xception() -> XceptionDetector:

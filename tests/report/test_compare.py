@@ -10,6 +10,8 @@ from dfbench.errors import DataError, UsageError
 from dfbench.report.compare import compare_runs, render_comparison
 from dfbench.schema.result import ProtocolRef, WeightsRef
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folders(tmp_path):

@@ -9,6 +9,8 @@ from dfbench.cli.main import cli
 from dfbench.errors import DataError, UsageError
 from dfbench.report import write_report
 
+pytestmark = pytest.mark.slow
+
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 SVG_VOID = {"path", "use", "rect"}
 

@@ -20,6 +20,8 @@ from dfbench.report.figures.robustness import curves_figure, grid, heat_figure, 
 from dfbench.report.robustness import SUMMARY_HEAD, cells_csv, judged, left_out, summary_cells, without_suite
 from dfbench.schema.scores import SCORES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def suite_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:

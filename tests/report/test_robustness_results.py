@@ -13,6 +13,8 @@ from loading import load_file
 
 from dfbench.evaluation.run import open_runs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:

@@ -31,6 +31,8 @@ from dfbench.report.table_notes import notes, warnings
 from dfbench.report.videos import FIRST_LINES, lines, videos, videos_csv
 from dfbench.schema.scores import EXAMPLES, SCORES
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("real", *run_folders.METHODS)
 NAMES = ("acc.video.mean", "acc.collapsed.video.mean", "auc.video.mean")
 

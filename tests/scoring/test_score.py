@@ -16,6 +16,8 @@ from dfbench.evaluation.evaluate import evaluate
 from dfbench.preparation.prepare import prepare
 from dfbench.scoring.weights import CropOptions
 
+pytestmark = pytest.mark.slow
+
 SIZE = 64
 
 

@@ -47,6 +47,7 @@ def assert_close(first: Path, second: Path) -> None:
         torch.testing.assert_close(tensor, two[name], rtol=1e-3, atol=2e-5, msg=name)
 
 
+@pytest.mark.slow
 def test_accumulated_batches_make_one_step(tiny: SimpleNamespace, net: str, tmp_path: Path) -> None:
     whole = run(tiny, net, tmp_path / "whole.safetensors", batch_size=8)
     parts = run(tiny, net, tmp_path / "parts.safetensors", batch_size=4, accumulate=2)

@@ -20,6 +20,8 @@ from dfbench.training.selection import best_epoch
 from dfbench.training.store import EpochRecord
 from dfbench.training.train import train
 
+pytestmark = pytest.mark.slow
+
 
 def run(tiny: SimpleNamespace, folder: Path, model: str = "meso4", **options: Any) -> Path:
     fixed = {"device": "cpu", "quiet": True, "out": folder / f"{model}.safetensors"}

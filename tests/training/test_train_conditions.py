@@ -24,6 +24,8 @@ from dfbench.training.augment import DegradedAtRandom
 from dfbench.training.recipe import fill_recipe
 from dfbench.training.train import train
 
+pytestmark = pytest.mark.slow
+
 AUGMENTED = """
 [training.augmentation]
 flip = 0.5
