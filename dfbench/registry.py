@@ -15,16 +15,17 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from dfbench.errors import DfbenchError, SetupError, UsageError, unknown_name
 
-__all__ = ["Entry", "Registry", "forget_installed_plugins", "instance_of", "with_attributes"]
+__all__ = ["Entry", "Registry", "any_callable", "forget_installed_plugins", "instance_of", "with_attributes"]
 
 DISTRIBUTION = "deepfake-dfbench"
 
@@ -210,6 +211,22 @@ class Registry(Generic[T]):
                 text = self._describer(value) if self._describer is not None else _first_line(value)
         return f"{text} ({entry.origin})".lstrip() if entry.package else text
 
+    @contextmanager
+    def blame(self, name: str) -> Iterator[None]:
+        """Run code of an entry; an exception that is not dfbench's own becomes an error that names its package.
+
+        Exceptions of dfbench's own entries pass unchanged.
+        """
+        entry = self.entry(name)
+        try:
+            yield
+        except DfbenchError:
+            raise
+        except Exception as error:
+            if not entry.package:
+                raise
+            raise self._broken(entry, error) from error
+
     def _entries(self) -> dict[str, Entry[T]]:
         return {**self._builtin, **self._plugins(), **self._added}
 
@@ -275,28 +292,44 @@ class Registry(Generic[T]):
 
 
 def instance_of(kind: type[T]) -> Callable[[str, object], T]:
-    """Return a check for :class:`Registry`: the object is an instance of a class."""
+    """Return a check for :class:`Registry`: an instance of a class that has the registered name, if it has any."""
 
     def check(name: str, value: object) -> T:
         if not isinstance(value, kind):
             raise TypeError(f"it is {_article(type(value).__name__)}, not {_article(kind.__name__)}")
+        if getattr(value, "name", name) != name:
+            raise ValueError(f"its name is {value.name!r}, not {name!r}")  # type: ignore[attr-defined]
         return value
 
     return check
 
 
-def with_attributes(contract: str, *attributes: str) -> Callable[[str, object], None]:
-    """Return a function that raises ``TypeError`` where an object lacks attributes of a protocol.
+def with_attributes(contract: str, *attributes: str) -> Callable[[str, object], Any]:
+    """Return a check for :class:`Registry`: the object has the attributes of a protocol and the registered name.
 
     Args:
         contract: full name of the protocol, for the message.
         attributes: names of its attributes and methods.
     """
 
-    def check(name: str, value: object) -> None:
+    def check(name: str, value: object) -> object:
         lacks = [attribute for attribute in attributes if not hasattr(value, attribute)]
         if lacks:
             raise TypeError(f"{_article(type(value).__name__)} lacks {', '.join(lacks)} of {contract}")
+        if getattr(value, "name", name) != name:
+            raise ValueError(f"its name is {value.name!r}, not {name!r}")  # type: ignore[attr-defined]
+        return value
+
+    return check
+
+
+def any_callable(contract: str) -> Callable[[str, object], Any]:
+    """Return a check for :class:`Registry`: the object can be called as ``contract`` says."""
+
+    def check(name: str, value: object) -> object:
+        if not callable(value):
+            raise TypeError(f"{_article(type(value).__name__)} cannot be called as {contract}")
+        return value
 
     return check
 

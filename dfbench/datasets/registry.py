@@ -5,25 +5,34 @@ from __future__ import annotations
 import fnmatch
 import re
 from dataclasses import replace
-from importlib import import_module
 
 from dfbench.datasets.adapter import Adapter
-from dfbench.errors import UsageError, unknown_name
+from dfbench.errors import UsageError
+from dfbench.registry import Registry, with_attributes
 
-_ADAPTERS: dict[str, str] = {
-    "ff++": "dfbench.datasets.ffpp:FFPP",
-    "dfd": "dfbench.datasets.dfd:DFD",
-    "dfdc": "dfbench.datasets.dfdc:DFDC",
-    "dfdcp": "dfbench.datasets.dfdcp:DFDCP",
-    "celeb-df-v1": "dfbench.datasets.celebdf:CELEB_DF_V1",
-    "celeb-df-v2": "dfbench.datasets.celebdf:CELEB_DF_V2",
-    "hff": "dfbench.datasets.hff:HFF",
-    "wilddeepfake": "dfbench.datasets.wilddeepfake:WILDDEEPFAKE",
-    "diffswap": "dfbench.datasets.diffswap:DIFFSWAP",
-    "deepfakebench": "dfbench.datasets.deepfakebench:DEEPFAKEBENCH",
-    "folder": "dfbench.datasets.folder:FOLDER",
-    "mini": "dfbench.datasets.ffpp:MINI",
-}
+DATASETS: Registry[Adapter] = Registry(
+    "data set",
+    "dfbench.datasets",
+    {
+        "ff++": "dfbench.datasets.ffpp:FFPP",
+        "dfd": "dfbench.datasets.dfd:DFD",
+        "dfdc": "dfbench.datasets.dfdc:DFDC",
+        "dfdcp": "dfbench.datasets.dfdcp:DFDCP",
+        "celeb-df-v1": "dfbench.datasets.celebdf:CELEB_DF_V1",
+        "celeb-df-v2": "dfbench.datasets.celebdf:CELEB_DF_V2",
+        "hff": "dfbench.datasets.hff:HFF",
+        "wilddeepfake": "dfbench.datasets.wilddeepfake:WILDDEEPFAKE",
+        "diffswap": "dfbench.datasets.diffswap:DIFFSWAP",
+        "deepfakebench": "dfbench.datasets.deepfakebench:DEEPFAKEBENCH",
+        "folder": "dfbench.datasets.folder:FOLDER",
+        "mini": "dfbench.datasets.ffpp:MINI",
+    },
+    check=with_attributes(
+        "dfbench.datasets.Adapter",
+        *("name", "title", "licence", "access", "citation", "subsets", "manipulations", "filters", "scan"),
+    ),
+    listing="dfbench list datasets",
+)
 
 _NAMED_FOLDER = re.compile(r"^folder:[A-Za-z0-9][A-Za-z0-9._-]*$")
 
@@ -34,7 +43,7 @@ def adapter_names() -> tuple[str, ...]:
     >>> "ff++" in adapter_names()
     True
     """
-    return tuple(_ADAPTERS)
+    return DATASETS.names()
 
 
 def list_datasets(filter: str = "*") -> list[str]:
@@ -57,6 +66,7 @@ def get_adapter(name: str) -> Adapter:
 
     Raises:
         UsageError: no data set has that name; the hint names the nearest ones.
+        SetupError: the package that provides it is broken.
 
     >>> get_adapter("ff++").title
     'FaceForensics++'
@@ -65,11 +75,7 @@ def get_adapter(name: str) -> Adapter:
     """
     if name.startswith("folder:"):
         return _named_folder(name)
-    if name not in _ADAPTERS:
-        raise unknown_name("data set", name, _ADAPTERS, "dfbench list datasets")
-    module, _, attribute = _ADAPTERS[name].partition(":")
-    adapter: Adapter = getattr(import_module(module), attribute)
-    return adapter
+    return DATASETS.get(name)
 
 
 def _named_folder(name: str) -> Adapter:

@@ -8,9 +8,11 @@ from types import MappingProxyType
 
 from dfbench.degrade import codecs, compression, filters, noise, social, spatial, tone
 from dfbench.degrade.base import Degradation
-from dfbench.errors import unknown_name
+from dfbench.registry import Registry, instance_of
 
-DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType(
+DEGRADATIONS: Registry[Degradation] = Registry(
+    "degradation",
+    "dfbench.degradations",
     {
         degradation.name: degradation
         for degradation in (
@@ -37,7 +39,9 @@ DEGRADATIONS: Mapping[str, Degradation] = MappingProxyType(
             codecs.AV1,
             social.SOCIAL,
         )
-    }
+    },
+    check=instance_of(Degradation),
+    listing="dfbench list degradations",
 )
 
 ALIASES: Mapping[str, str] = MappingProxyType({"JP60": "jpeg:q=60", "ME5": "mean:k=5"})
@@ -46,7 +50,7 @@ ALIASES: Mapping[str, str] = MappingProxyType({"JP60": "jpeg:q=60", "ME5": "mean
 
 def degradation_names() -> tuple[str, ...]:
     """Return the names of the degradations in the order of tables."""
-    return tuple(DEGRADATIONS)
+    return DEGRADATIONS.names()
 
 
 def list_degradations(filter: str = "*") -> list[str]:
@@ -66,8 +70,8 @@ def get_degradation(name: str) -> Degradation:
 
     Raises:
         UsageError: no degradation has that name.
+        SetupError: the package that provides it is broken.
     """
     if name not in DEGRADATIONS:
-        known = (*DEGRADATIONS, *ALIASES, "clean")
-        raise unknown_name("degradation", name, known, "dfbench list degradations")
-    return DEGRADATIONS[name]
+        raise DEGRADATIONS.unknown(name, (*ALIASES, "clean"))
+    return DEGRADATIONS.get(name)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 
-from dfbench.errors import UsageError, unknown_name
+from dfbench.errors import UsageError
 from dfbench.faces.base import DetectorChoice, FaceDetector
+from dfbench.registry import Registry, any_callable, with_attributes
 
 Factory = Callable[[DetectorChoice, int], FaceDetector]
+
+_CONTRACT = with_attributes("dfbench.faces.FaceDetector", "name", "fingerprint", "detect", "detect_clip")
 
 
 def build_face_detector(
@@ -27,18 +29,20 @@ def build_face_detector(
         UsageError: the name or device is unknown, or ``threads`` is not positive.
         SetupError: something it needs is not installed, or its weights are missing or damaged.
     """
-    if name not in _DETECTORS:
-        raise unknown_name("face detector", name, _DETECTORS)
+    factory = FACE_DETECTORS.get(name)
     if threads < 1:
         raise UsageError(
             f"a face detector needs at least 1 thread, not {threads}", "keep 1 thread and use several workers"
         )
-    return _DETECTORS[name](DetectorChoice(name, None if model is None else str(model), device), threads)
+    with FACE_DETECTORS.blame(name):
+        detector = factory(DetectorChoice(name, None if model is None else str(model), device), threads)
+        _CONTRACT(name, detector)
+    return detector
 
 
 def face_detector_names() -> tuple[str, ...]:
     """Return the names of the face detectors."""
-    return tuple(sorted(_DETECTORS))
+    return tuple(sorted(FACE_DETECTORS))
 
 
 # Imported when a detector is built: the libraries of the networks load slowly, and two packages are optional.
@@ -74,12 +78,23 @@ def _dlib_gray(choice: DetectorChoice, threads: int) -> FaceDetector:
     return DlibGrayDetector(threads)
 
 
-_DETECTORS: Mapping[str, Factory] = MappingProxyType(
+FACE_DETECTORS: Registry[Factory] = Registry(
+    "face detector",
+    "dfbench.face_detectors",
     {
         "centerface": _centerface,
         "centerface-full": _centerface_full,
         "insightface": _insightface,
         "dlib": _dlib,
         "dlib-gray": _dlib_gray,
-    }
+    },
+    check=any_callable("build(choice: DetectorChoice, threads: int) -> FaceDetector"),
+    summaries={
+        "centerface": "CenterFace on a reduced frame, landmarks by O-Net; the default",
+        "centerface-full": "CenterFace on the full frame, landmarks by O-Net",
+        "insightface": "SCRFD of InsightFace, with your copy of its weights",
+        "dlib": "dlib's HOG detector with your copy of its 68-point landmark file",
+        "dlib-gray": "dlib's HOG detector on grey frames, landmarks by O-Net",
+    },
+    listing="dfbench list face-detectors",
 )

@@ -10,16 +10,15 @@ Blending methods need more than five points. A package with a landmark network r
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.errors import DataError, SetupError, unknown_name
+from dfbench.errors import DataError
 from dfbench.faces.base import Face
-
-GROUP = "dfbench.landmarks"
+from dfbench.registry import Registry, any_callable, with_attributes
 
 
 class LandmarkProvider(Protocol):
@@ -49,9 +48,20 @@ class LandmarkProvider(Protocol):
         ...
 
 
+_CONTRACT = with_attributes("dfbench.faces.LandmarkProvider", "name", "fingerprint", "count", "find")
+
+LANDMARKS: Registry[Callable[[], LandmarkProvider]] = Registry(
+    "landmark provider",
+    "dfbench.landmarks",
+    {},
+    check=any_callable("build() -> LandmarkProvider"),
+    listing="dfbench list landmarks",
+)
+
+
 def landmark_provider_names() -> tuple[str, ...]:
     """Return the names of the installed providers."""
-    return tuple(sorted(_registered()))
+    return tuple(sorted(LANDMARKS))
 
 
 def build_landmark_provider(name: str) -> LandmarkProvider:
@@ -61,24 +71,11 @@ def build_landmark_provider(name: str) -> LandmarkProvider:
         UsageError: no such provider is installed.
         SetupError: its package cannot be imported, or what it registered is not a provider.
     """
-    found = _registered()
-    if name not in found:
-        raise unknown_name("landmark provider", name, found, "docs/media-and-faces.md, dense landmarks")
-    entry = found[name]
-    try:
-        provider = entry.load()()
-    except (ImportError, AttributeError, TypeError) as error:
-        raise SetupError(
-            f"the landmark provider {name!r} ({entry.value}) cannot be built: {error}", "update its package"
-        ) from error
-    lacks = [part for part in ("name", "fingerprint", "count", "find") if not hasattr(provider, part)]
-    if lacks:
-        raise SetupError(
-            f"the landmark provider {name!r} ({entry.value}) lacks {', '.join(lacks)}",
-            "it must follow dfbench.faces.landmarks.LandmarkProvider",
-        )
-    made: LandmarkProvider = provider
-    return made
+    factory = LANDMARKS.get(name)
+    with LANDMARKS.blame(name):
+        provider = factory()
+        _CONTRACT(name, provider)
+    return provider
 
 
 def checked_landmarks(provider: LandmarkProvider, image: NDArray[np.uint8], face: Face) -> NDArray[np.float32] | None:
@@ -100,7 +97,3 @@ def checked_landmarks(provider: LandmarkProvider, image: NDArray[np.uint8], face
             "report this to the authors of its package",
         )
     return made
-
-
-def _registered() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}

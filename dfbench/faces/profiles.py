@@ -6,18 +6,17 @@ by the ratio of the sizes (except for ``ffpp13``). Pixel centres are at whole nu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.errors import DataError, unknown_name
+from dfbench.errors import DataError
 from dfbench.faces.align import TARGETS, check_size, similarity
 from dfbench.faces.base import Face
 from dfbench.faces.crops import Resampling
 from dfbench.faces.reference_profiles import Dfb256, Dfb256Like, Dfb256NoDrop, Dfb256NoDropLike, Ffpp13, Ffpp13Like
+from dfbench.registry import Registry, with_attributes
 
 
 class CropProfile(Protocol):
@@ -127,7 +126,15 @@ _ALL: tuple[CropProfile, ...] = (
     Ffpp13Like(),
 )
 
-_PROFILES: Mapping[str, CropProfile] = MappingProxyType({profile.name: profile for profile in _ALL})
+CROP_PROFILES: Registry[CropProfile] = Registry(
+    "crop profile",
+    "dfbench.crop_profiles",
+    {profile.name: profile for profile in _ALL},
+    check=with_attributes(
+        "dfbench.faces.CropProfile", "name", "resampling", "default_sizes", "redetect_size", "matrix"
+    ),
+    listing="dfbench list profiles",
+)
 
 
 def get_profile(name: str) -> CropProfile:
@@ -135,12 +142,11 @@ def get_profile(name: str) -> CropProfile:
 
     Raises:
         UsageError: the name is unknown.
+        SetupError: the package that provides it is broken.
     """
-    if name not in _PROFILES:
-        raise unknown_name("crop profile", name, _PROFILES, "dfbench list profiles")
-    return _PROFILES[name]
+    return CROP_PROFILES.get(name)
 
 
 def profile_names() -> tuple[str, ...]:
     """Return the names of the crop profiles."""
-    return tuple(sorted(_PROFILES))
+    return tuple(sorted(CROP_PROFILES))

@@ -90,6 +90,22 @@ def _only(values: Mapping[int, Any], numbers: Sequence[int]) -> dict[int, Any]:
     return {number: values[number] for number in numbers if number in values}
 
 
+@dataclass(frozen=True, eq=False)
+class Decoder:
+    """A registered video decoder.
+
+    Attributes:
+        read: ``(path, choose, callback) -> Reading``, see :func:`dfbench.media.read`. It raises ``DataError`` for a
+            file that it cannot decode. :class:`FrameCollector` does the bookkeeping.
+        summary: one line of help.
+        check: raises ``SetupError`` where something it needs is not installed.
+    """
+
+    read: Callable[[Path, Chooser, FrameCallback[Any] | None], Reading[Any]]
+    summary: str = ""
+    check: Callable[[], object] = lambda: None
+
+
 def requested_frames(choose: Chooser, count: int, path: Path) -> list[int]:
     """Return the sorted, distinct frame numbers that ``choose`` requests from ``count`` frames.
 

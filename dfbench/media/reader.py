@@ -6,14 +6,13 @@ never come from the frame count that a container claims.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, overload
 
-from dfbench.errors import DataError, unknown_name
-from dfbench.media.frames import Chooser, Frame, FrameCallback, FrameCollector, Reading, T, requested_frames
+from dfbench.errors import DataError
+from dfbench.media.frames import Chooser, Decoder, Frame, FrameCallback, FrameCollector, Reading, T, requested_frames
 from dfbench.media.images import MAGIC_BYTES, decode_image, image_format
+from dfbench.registry import Registry, instance_of
 
 
 @overload
@@ -38,17 +37,17 @@ def read(
         SetupError: the decoder is not installed.
         UsageError: the decoder's name is unknown, or ``choose`` requests frames that do not exist.
     """
-    if decoder not in _DECODERS:
-        raise unknown_name("decoder", decoder, _DECODERS)
+    chosen = DECODERS.get(decoder)
     path = Path(path)
     if image_format(_head(path)):
         return _read_image(path, choose, callback)
-    return _DECODERS[decoder](path, choose, callback)
+    with DECODERS.blame(decoder):
+        return chosen.read(path, choose, callback)
 
 
 def decoder_names() -> tuple[str, ...]:
     """Return the names of the video decoders."""
-    return tuple(sorted(_DECODERS))
+    return tuple(sorted(DECODERS))
 
 
 def check_decoder(name: str) -> None:
@@ -58,12 +57,9 @@ def check_decoder(name: str) -> None:
         UsageError: the name is unknown.
         SetupError: it is not installed.
     """
-    if name not in _DECODERS:
-        raise unknown_name("decoder", name, _DECODERS)
-    if name == "decord":
-        from dfbench.media.decord_decoder import load_decord
-
-        load_decord()
+    decoder = DECODERS.get(name)
+    with DECODERS.blame(name):
+        decoder.check()
 
 
 def _head(path: Path) -> bytes:
@@ -108,6 +104,22 @@ def _read_with_decord(path: Path, choose: Chooser, callback: FrameCallback[Any] 
     return read_clip(path, choose, callback)
 
 
-_DECODERS: Mapping[str, Callable[[Path, Chooser, FrameCallback[Any] | None], Reading[Any]]] = MappingProxyType(
-    {"pyav": _read_with_pyav, "decord": _read_with_decord}
+def _check_decord() -> None:
+    from dfbench.media.decord_decoder import load_decord
+
+    load_decord()
+
+
+DECODERS: Registry[Decoder] = Registry(
+    "decoder",
+    "dfbench.decoders",
+    {
+        "pyav": Decoder(_read_with_pyav, "PyAV (FFmpeg): exact frames of every format; the default"),
+        "decord": Decoder(
+            _read_with_decord, "decord: the same frames where its FFmpeg reads the format", _check_decord
+        ),
+    },
+    check=instance_of(Decoder),
+    listing="dfbench list decoders",
+    describer=lambda decoder: decoder.summary,
 )

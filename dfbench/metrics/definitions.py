@@ -21,6 +21,7 @@ from dfbench.metrics import calibration, confusion, roc
 from dfbench.metrics.confusion import Confusion
 from dfbench.metrics.roc import Counts, Values
 from dfbench.metrics.validation import Labels, Scores
+from dfbench.registry import Registry, instance_of
 
 Ranked = Callable[[Counts, Counts], Values]
 
@@ -69,7 +70,9 @@ class MetricDefinition:
         return np.asarray(scores >= threshold if self.above is None else scores > self.above, np.bool_)
 
 
-METRICS: Mapping[str, MetricDefinition] = MappingProxyType(
+METRICS: Registry[MetricDefinition] = Registry(
+    "metric",
+    "dfbench.metrics",
     {
         "acc": MetricDefinition(
             "ACC", both=False, summary="fraction of correct decisions", confused=confusion.accuracy_of
@@ -122,7 +125,9 @@ METRICS: Mapping[str, MetricDefinition] = MappingProxyType(
             confused=confusion.accuracy_of,
             always_binary=True,
         ),
-    }
+    },
+    check=instance_of(MetricDefinition),
+    listing="dfbench list metrics",
 )
 """Metrics without a parameter; :func:`metric_definition` resolves those with one as well."""
 
@@ -170,6 +175,7 @@ def metric_definition(metric: str) -> MetricDefinition:
     Raises:
         UsageError: the parameter is missing or not a false positive rate.
         KeyError: unknown metric.
+        SetupError: the package that provides it is broken.
 
     >>> metric_definition("tpr@fpr=0.01").least_media
     1000
@@ -184,7 +190,9 @@ def metric_definition(metric: str) -> MetricDefinition:
         return MetricDefinition(
             f"recall {parameter}", both=False, summary="recall of the class NAME", confused=recall, of_class=parameter
         )
-    return METRICS[metric]
+    if metric not in METRICS:
+        raise KeyError(metric)
+    return METRICS.get(metric)
 
 
 def _rate(metric: str, text: str) -> float:

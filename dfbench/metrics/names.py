@@ -75,7 +75,7 @@ def list_metrics() -> dict[str, str]:
     >>> list_metrics()["auc"]
     'area under the ROC, ties counting one half'
     """
-    plain = {name: definition.summary for name, definition in METRICS.items()}
+    plain = {name: METRICS.describe(name) for name in METRICS}
     at_rate = {f"{family}=RATE": build(0.5).summary for family, build in FAMILIES.items()}
     return {**plain, **at_rate, f"{RECALL}=NAME": metric_definition(f"{RECALL}=fake").summary}
 

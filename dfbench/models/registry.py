@@ -6,16 +6,14 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
-from dfbench.errors import DfbenchError, ModelError, UsageError, unknown_name
+from dfbench.errors import DfbenchError, ModelError, UsageError
 from dfbench.models.spec import ModelSpec
+from dfbench.registry import Registry, instance_of
 
-GROUP = "dfbench.models"
 _REFERENCE = re.compile(r"^(?P<where>[^:]+(?:\.py)?):(?P<attr>[A-Za-z_]\w*)$")
 
 
@@ -35,14 +33,20 @@ def users_code(what: str, hint: str) -> Iterator[None]:
         raise ModelError(f"{what}: {type(error).__name__}: {error}", hint) from error
 
 
-@cache
-def _entries() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+MODELS: Registry[ModelSpec] = Registry(
+    "model",
+    "dfbench.models",
+    {},
+    check=instance_of(ModelSpec),
+    listing="dfbench list models; or give your own as path/to/file.py:ClassName",
+    error=ModelError,
+    describer=lambda spec: spec.paper,
+)
 
 
 def model_names() -> tuple[str, ...]:
     """Names of the registered detectors, sorted. Nothing of them is imported."""
-    return tuple(sorted(_entries()))
+    return tuple(sorted(MODELS))
 
 
 def get_spec(name: str) -> ModelSpec:
@@ -57,24 +61,9 @@ def get_spec(name: str) -> ModelSpec:
         UsageError: nothing has that name.
         ModelError: a registered detector's package is broken.
     """
-    entries = _entries()
-    if name in entries:
-        return _registered(entries[name])
-    if ":" in name:
+    if ":" in name and name not in MODELS:
         return _users_own(name)
-    raise unknown_name("model", name, entries, "dfbench list models; or give your own as path/to/file.py:ClassName")
-
-
-def _registered(entry: EntryPoint) -> ModelSpec:
-    try:
-        spec = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise ModelError(
-            f"the detector {entry.name!r} can not be loaded from {entry.value}: {error}", "install its package again"
-        ) from error
-    if not isinstance(spec, ModelSpec) or spec.name != entry.name:
-        raise ModelError(f"{entry.value} is not a ModelSpec named {entry.name!r}", "its package registers it wrongly")
-    return spec
+    return MODELS.get(name)
 
 
 def _users_own(reference: str) -> ModelSpec:

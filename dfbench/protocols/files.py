@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from dfbench.errors import DataError, UsageError, unknown_name
+from dfbench.errors import DataError, SetupError, UsageError, unknown_name
 from dfbench.protocols.compose import SIGN, compose, read_fields, split_name, variants_of
 from dfbench.protocols.protocol import PARTS, Protocol
+from dfbench.registry import Registry
 from dfbench.resources import protocols_folder
 
 if TYPE_CHECKING:
@@ -28,21 +30,47 @@ def shipped_protocols() -> dict[str, Path]:
     return {name: file for name, file in files.items() if not name.startswith(f"{TABLES}/")}
 
 
+def _checked(name: str, value: object) -> Path:
+    if not isinstance(value, str | Path):
+        raise TypeError(f"a {type(value).__name__} is not the path of a protocol file")
+    path = Path(value)
+    if path.suffix != ".toml" or not path.is_file():
+        raise ValueError(f"{path} is not a *.toml file")
+    return path
+
+
+PROTOCOLS: Registry[Path] = Registry(
+    "protocol", "dfbench.protocols", shipped_protocols(), check=_checked, listing="dfbench list protocols"
+)
+
+
+def protocol_files() -> dict[str, Path]:
+    """Return names and files of all protocols, shipped or of installed packages, without variants.
+
+    Files that a package promises and does not have are skipped; loading such a protocol by name raises.
+    """
+    files = {}
+    for name in PROTOCOLS:
+        with suppress(SetupError):
+            files[name] = PROTOCOLS.get(name)
+    return files
+
+
 def protocol_names() -> tuple[str, ...]:
-    """Return the names of the protocols that ship with dfbench, each followed by its variants.
+    """Return the names of all protocols, shipped or of installed packages, each followed by its variants.
 
     >>> "mini" in protocol_names()
     True
     """
     return tuple(
         full
-        for name, file in shipped_protocols().items()
+        for name, file in protocol_files().items()
         for full in (name, *(f"{name}{SIGN}{variant}" for variant in variants_of(read_fields(file), file)))
     )
 
 
 def list_protocols(filter: str = "*") -> list[str]:
-    """Return the names of the protocols that ship with dfbench, variants included.
+    """Return the names of all protocols, shipped or of installed packages, variants included.
 
     Args:
         filter: shell-style pattern; the default matches all names.
@@ -59,6 +87,7 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
     Raises:
         UsageError: neither a protocol of that name nor such a file exists, or it has no such variant.
         DataError: the file is not a valid protocol; the message names the field.
+        SetupError: the package that provides it is broken.
 
     >>> load_protocol("mini").task
     'binary'
@@ -72,7 +101,7 @@ def load_protocol(name_or_path: str | Path) -> Protocol:
         raise DataError(
             f"{path} is not a valid protocol: {problems}", "see docs/protocols.md for the fields"
         ) from error
-    expected = next((name for name, file in shipped_protocols().items() if file == path), None)
+    expected = next((name for name, file in protocol_files().items() if file == path), None)
     if expected is not None and split_name(protocol.name)[0] != expected:
         raise DataError(
             f"the protocol file {path.name} has the name {protocol.name!r}", "name and file name must agree"
@@ -103,15 +132,14 @@ def variants(name_or_path: str | Path) -> tuple[str, ...]:
 
 def _find(text: str) -> tuple[Path, str]:
     """Return the file of a protocol and the requested variant."""
-    shipped = shipped_protocols()
     path = Path(text)
-    if text in shipped:
-        return shipped[text], ""
+    if text in PROTOCOLS:
+        return PROTOCOLS.get(text), ""
     if path.is_file():
         return path, ""
     base, variant = split_name(text) if "/" not in text.rpartition(SIGN)[2] else (text, "")
-    if variant and base in shipped:
-        return shipped[base], variant
+    if variant and base in PROTOCOLS:
+        return PROTOCOLS.get(base), variant
     if variant and Path(base).is_file():
         return Path(base), variant
     if Path(base).suffix == ".toml":

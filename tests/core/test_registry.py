@@ -13,7 +13,7 @@ import pytest
 
 from dfbench import registry
 from dfbench.errors import ModelError, SetupError, UsageError
-from dfbench.registry import Registry, instance_of, with_attributes
+from dfbench.registry import Registry, any_callable, instance_of, with_attributes
 
 Install = Callable[..., None]
 
@@ -162,9 +162,21 @@ def test_an_alias_works_warns_and_is_hidden() -> None:
 
 def test_contracts_are_checked_by_attributes() -> None:
     check = with_attributes("example.Shape", "area", "name")
-    check("good", type("Good", (), {"area": 1, "name": "good"})())
+    good = type("Good", (), {"area": 1, "name": "good"})()
+    assert check("good", good) is good
+    with pytest.raises(ValueError, match="its name is 'good', not 'other'"):
+        check("other", good)
     with pytest.raises(TypeError, match=r"an Odd lacks area, name of example\.Shape"):
         check("odd", type("Odd", (), {})())
+
+
+def test_code_of_a_package_that_fails_later_is_blamed_on_it(install: Install) -> None:
+    install("late", "def build(): raise RuntimeError('no')", "late = late:build")
+    made = Registry("shape", "example.shapes", {"own": print}, check=any_callable("build()"))
+    with pytest.raises(SetupError, match=r"of package late 1.2 cannot be used: RuntimeError: no"), made.blame("late"):
+        made.get("late")()
+    with pytest.raises(RuntimeError, match="own"), made.blame("own"):
+        raise RuntimeError("own")
 
 
 def test_threads_get_one_object(install: Install) -> None:

@@ -58,10 +58,10 @@ def test_weighting_equals_writing_the_resample_out(metric, levels):
 def test_chunks_do_not_matter(monkeypatch):
     labels, scores, groups = some_data(2)
     whole = draw_groups(labels, groups, 50, seed=1)
-    values = resample(METRICS["eer"], samples(labels, scores, groups), whole)
+    values = resample(METRICS.get("eer"), samples(labels, scores, groups), whole)
     monkeypatch.setattr("dfbench.metrics.bootstrap._CHUNK", 1000)
     np.testing.assert_array_equal(draw_groups(labels, groups, 50, seed=1), whole)
-    np.testing.assert_array_equal(resample(METRICS["eer"], samples(labels, scores, groups), whole), values)
+    np.testing.assert_array_equal(resample(METRICS.get("eer"), samples(labels, scores, groups), whole), values)
 
 
 @pytest.mark.parametrize("levels", [None, 3])
@@ -101,7 +101,7 @@ def test_interval_covers_the_truth_of_clustered_data():
         for single in (False, True):
             unit = np.arange(len(labels)) if single else groups
             draws = draw_groups(labels, unit, 300, seed=trial)
-            interval = percentile_interval(resample(METRICS["acc"], samples(labels, scores, unit), draws))
+            interval = percentile_interval(resample(METRICS.get("acc"), samples(labels, scores, unit), draws))
             inside = interval.low <= truth <= interval.high
             hits, naive_hits = hits + (inside and not single), naive_hits + (inside and single)
     assert 0.88 <= hits / trials <= 0.99

@@ -213,16 +213,11 @@ class Corners:
 
 @pytest.fixture
 def corners(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], None]:
-    from dfbench.faces import landmarks
+    from dfbench.faces.landmarks import LANDMARKS
+    from dfbench.registry import Entry
 
     def install(provider: type) -> None:
-        class Entry:
-            name, value = "corners", "tests:Corners"
-
-            def load(self) -> type:
-                return provider
-
-        monkeypatch.setattr(landmarks, "entry_points", lambda group: [Entry()] if group == "dfbench.landmarks" else [])
+        monkeypatch.setitem(LANDMARKS._added, "corners", Entry("corners", value=provider))
 
     return install
 
