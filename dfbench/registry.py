@@ -223,7 +223,7 @@ class Registry(Generic[T]):
         except DfbenchError:
             raise
         except Exception as error:
-            if not entry.package:
+            if entry.name in self._builtin:
                 raise
             raise self._broken(entry, error) from error
 
@@ -279,6 +279,8 @@ class Registry(Generic[T]):
 
     def _broken(self, entry: Entry[T], error: BaseException) -> DfbenchError:
         reason = str(error) if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: {error}"
+        if entry.point is None and entry.name not in self._builtin:
+            return self._error(f"the {self.kind} {entry.name!r} of this process cannot be used: {reason}", "")
         if entry.point is None or not entry.package:
             return self._error(
                 f"the {self.kind} {entry.name!r} cannot be loaded from {entry.target}: {reason}",
