@@ -15,7 +15,7 @@ from dfbench.faces.base import DetectorChoice
 from dfbench.faces.profiles import get_profile
 from dfbench.manifest.degraded import Degrader
 from dfbench.preparation.execution.shard_worker import face_detector, one_thread, release_memory
-from dfbench.preparation.execution.subprocess_worker import Child, WorkerDied, crew
+from dfbench.preparation.execution.subprocess_worker import WorkerDied, WorkerProcess, process_pool
 from dfbench.preparation.extraction.clip_faces import ExtractionSettings
 from dfbench.preparation.extraction.optional_columns import Extras
 from dfbench.preparation.extraction.rows import Row, unreadable_rows
@@ -110,22 +110,22 @@ def look_at_all(files: Sequence[Path], how: Looking, jobs: int = 1) -> Iterator[
     if jobs == 1:
         yield from (look_at(path, how) for path in files)
         return
-    with crew(jobs) as lend:
+    with process_pool(jobs) as borrow:
 
         def run(path: Path) -> list[Row]:
-            with lend() as child:
-                return _guarded(child, path, how)
+            with borrow() as process:
+                return _guarded(process, path, how)
 
         pool = Parallel(n_jobs=jobs, backend="threading", batch_size=1, return_as="generator")
         yield from pool(delayed(run)(path) for path in files)
 
 
-def _guarded(child: Child, path: Path, how: Looking) -> list[Row]:
+def _guarded(process: WorkerProcess, path: Path, how: Looking) -> list[Row]:
     for _ in range(TRIES):
         try:
-            rows: list[Row] = child.run(look_at, path, how)
+            rows: list[Row] = process.run(look_at, path, how)
         except WorkerDied:
-            if child.closed:
+            if process.closed:
                 raise
             continue
         return rows

@@ -13,7 +13,7 @@ import pytest
 from dfbench.cli.main import run_command
 from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.preparation.derived.merge import merge
-from dfbench.preparation.execution.event_log import Log
+from dfbench.preparation.execution.event_log import EventLog
 from dfbench.preparation.execution.output_folder import check_folder
 from dfbench.preparation.planning.job_array import PartInfo, write_part
 from dfbench.preparation.planning.options import PreparationRequest
@@ -146,7 +146,7 @@ def test_an_out_folder_that_may_not_be_read(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "iterdir", refuse)
-    with pytest.raises(SetupError, match="can not be read: Permission denied"):
+    with pytest.raises(SetupError, match="cannot be read: Permission denied"):
         check_folder(tmp_path, make_recipe(PreparationRequest("ff++")).to_json())
 
 
@@ -166,4 +166,4 @@ def test_descriptions_and_log_on_a_full_disk(tree, tmp_path, monkeypatch):
     assert (made.path / "part-1-of-1.json").read_bytes() == before
     assert not [p for folder in (made.path, tmp_path / "n") for p in folder.iterdir() if p.name.startswith(".")]
     with pytest.raises(SetupError, match="could not be written"):
-        Log(tmp_path / "nosuch" / "log.jsonl").write("start")
+        EventLog(tmp_path / "nosuch" / "log.jsonl").write("start")

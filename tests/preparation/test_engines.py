@@ -21,10 +21,10 @@ from dfbench.manifest.shards import Stamp
 from dfbench.media.encode import write_clip
 from dfbench.preparation.execution import cluster, run
 from dfbench.preparation.execution.engine import check_engine, run_tasks
-from dfbench.preparation.execution.retry import Death
-from dfbench.preparation.execution.shard_progress import Tally, clip_under_work
+from dfbench.preparation.execution.retry import WorkerCrash
+from dfbench.preparation.execution.shard_progress import ShardProgress, current_clip
 from dfbench.preparation.execution.shard_worker import ShardTask
-from dfbench.preparation.execution.subprocess_worker import Child, WorkerDied
+from dfbench.preparation.execution.subprocess_worker import WorkerDied, WorkerProcess
 from dfbench.preparation.planning.options import PreparationRequest
 from dfbench.preparation.planning.request import make_recipe
 from dfbench.preparation.planning.sharding import Shard
@@ -64,7 +64,7 @@ def work_that_dies(deaths: int, number: int):
     """Work on the shard ``number`` dies so many times at every clip that it is not told to leave alone."""
 
     def work(given: ShardTask) -> ShardInfo:
-        tally = Tally(given.out, given.shard.number)
+        tally = ShardProgress(given.out, given.shard.number)
         marks = given.out / f"deaths-{given.shard.number}"
         for media in given.shard.media:
             tally.clip_begun(media.media_id)
@@ -81,8 +81,8 @@ def work_that_dies(deaths: int, number: int):
 def test_a_worker_that_dies_once_is_replaced_and_nothing_is_lost(tmp_path):
     results = run_tasks(work_that_dies(1, 2), [task(tmp_path, n) for n in range(5)], 2)
     assert {r.info.file: r.info.rows for r in results} == {f"shard-{n:05d}.parquet": 0 for n in range(5)}
-    deaths = [death for r in results for death in r.deaths]
-    assert deaths == [Death("shard-00002.parquet", "ff++/c23/real/002-0", -signal.SIGKILL)]
+    deaths = [death for r in results for death in r.crashes]
+    assert deaths == [WorkerCrash("shard-00002.parquet", "ff++/c23/real/002-0", -signal.SIGKILL)]
 
 
 def test_a_clip_that_keeps_killing_its_worker_is_given_up(tmp_path):
@@ -98,7 +98,7 @@ def test_deaths_on_clip_after_clip_are_blamed_on_the_machine(tmp_path):
 
 
 def death_between_clips(given: ShardTask) -> ShardInfo:
-    Tally(given.out, given.shard.number)
+    ShardProgress(given.out, given.shard.number)
     os.kill(os.getpid(), signal.SIGSEGV)
     raise AssertionError
 
@@ -119,7 +119,7 @@ def test_errors_of_workers_keep_their_class_and_hint(tmp_path):
 
 
 def test_a_child_carries_errors_survives_prints_and_starts_again():
-    with Child() as child:
+    with WorkerProcess() as child:
         assert child.run(divmod, 7, 2) == (3, 1)
         assert child.run(print, "a library that prints") is None
         first = child.run(os.getpid)
@@ -186,7 +186,7 @@ def test_a_worker_killed_from_outside_is_tried_again(tree, tmp_path, monkeypatch
         from dfbench.preparation.execution.shard_worker import run_shard
 
         def kill() -> None:
-            while clip_under_work(given.out, given.shard.number) != DEADLY_ID:
+            while current_clip(given.out, given.shard.number) != DEADLY_ID:
                 time.sleep(0.002)
             with contextlib.suppress(FileExistsError):
                 killed.touch(exist_ok=False)
@@ -264,14 +264,14 @@ def test_dask_gives_the_same_bytes(tree, alone, tmp_path, monkeypatch):
         table = prepare("ff++", tree, tmp_path / "n", engine="dask", address=address, **OPTIONS).to_pandas()
         assert table[table["status"] != "ok"]["media_id"].unique().tolist() == [DEADLY_ID]
         monkeypatch.setattr(run, "pixel_versions", lambda: {"av": "0.1"})
-        with pytest.raises(SetupError, match=r"other versions.*av .* against 0\.1"):
+        with pytest.raises(SetupError, match=r"other versions.*av .* instead of 0\.1"):
             prepare("ff++", tree, tmp_path / "o", engine="dask", address=address, **OPTIONS)
 
 
 @pytest.mark.skipif(find_spec("distributed") is None, reason="dask and distributed are not installed")
 def test_a_scheduler_that_does_not_answer(tree, tmp_path, monkeypatch):
     monkeypatch.setattr("dfbench.preparation.execution.cluster.SECONDS_TO_CONNECT", 1)
-    with pytest.raises(SetupError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9") as error:
+    with pytest.raises(SetupError, match=r"no Dask scheduler found at tcp://127\.0\.0\.1:9") as error:
         prepare("ff++", tree, tmp_path / "m", engine="dask", address="tcp://127.0.0.1:9", **OPTIONS)
     assert "--address" in error.value.hint
 
@@ -288,7 +288,7 @@ def test_a_ray_that_does_not_start(monkeypatch):
 
     monkeypatch.setattr(cluster, "_imported", lambda *_: Ray)
     monkeypatch.setattr(cluster, "import_module", lambda _: SimpleNamespace(register_ray=lambda: None))
-    with pytest.raises(SetupError, match="no Ray cluster answers at this machine"), cluster.ray_backend(None, 1):
+    with pytest.raises(SetupError, match="no Ray cluster found at this machine"), cluster.ray_backend(None, 1):
         pass
 
 

@@ -16,7 +16,7 @@ import pytest
 from dfbench.errors import DataError
 from dfbench.manifest.manifest import open_manifest
 from dfbench.preparation.execution.engine import worker_count
-from dfbench.preparation.execution.shard_progress import Tally, clip_under_work, has_begun, read_tallies, watched
+from dfbench.preparation.execution.shard_progress import ShardProgress, current_clip, has_begun, read_progress, watched
 from dfbench.preparation.prepare import prepare
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ def start(tree: Path, out: Path, jobs: int) -> subprocess.Popen[str]:
 
 def wait_for_work(out: Path, process: subprocess.Popen[str], clips: int) -> None:
     end = time.monotonic() + 60
-    while read_tallies(out)[0] < clips and process.poll() is None and time.monotonic() < end:
+    while read_progress(out)[0] < clips and process.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
     assert process.poll() is None, process.communicate()
 
@@ -168,20 +168,20 @@ def test_full_disk(tree, tmp_path):
 def test_tallies_feed_the_bar(tmp_path):
     calls = []
     assert not has_begun(tmp_path, 0)
-    one, two = Tally(tmp_path, 0), Tally(tmp_path, 1)
+    one, two = ShardProgress(tmp_path, 0), ShardProgress(tmp_path, 1)
     assert has_begun(tmp_path, 0)
     with watched(tmp_path, lambda steps=1, note="": calls.append((steps, note)), interval=0.02):
         one.clip_begun("ff++/c23/real/000")
-        assert clip_under_work(tmp_path, 0) == "ff++/c23/real/000"
-        assert clip_under_work(tmp_path, 1) is clip_under_work(tmp_path, 2) is None
+        assert current_clip(tmp_path, 0) == "ff++/c23/real/000"
+        assert current_clip(tmp_path, 1) is current_clip(tmp_path, 2) is None
         one.clip_done(3)
-        assert clip_under_work(tmp_path, 0) is None
+        assert current_clip(tmp_path, 0) is None
         one.clip_done(0)
         time.sleep(0.1)
         two.clip_done(4)
     assert sum(steps for steps, _ in calls) == 3
     assert calls[-1][1] == "7 faces"
-    assert read_tallies(tmp_path) == (3, 7)
+    assert read_progress(tmp_path) == (3, 7)
 
 
 def test_worker_count():

@@ -15,7 +15,7 @@ from dfbench.manifest.info import read_info, write_info
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.shards import Stamp, open_shard, read_stamp, write_shard
 from dfbench.preparation.execution.engine import worker_count
-from dfbench.preparation.execution.finalize import finished
+from dfbench.preparation.execution.finalize import completed
 from dfbench.preparation.execution.output_folder import check_folder, clear_temporary, locked, remove_stale_shards
 from dfbench.preparation.extraction.rows import Row
 from dfbench.progress import progress
@@ -120,7 +120,7 @@ def _run(source: Manifest, out: Path, how: Derivation, workers: int, quiet: bool
         for _ in _done(todo, workers):
             advance(1)
     shards = [ShardInfo(file=t.target.name, sha256=file_sha256(t.target), rows=_rows_in(t.target)) for t in tasks]
-    write_info(out, finished(info.model_copy(update=dict(how.at_end())), out, shards))
+    write_info(out, completed(info.model_copy(update=dict(how.at_end())), out, shards))
     return open_manifest(out)
 
 

@@ -13,7 +13,7 @@ from dfbench.io import atomic_path, file_sha256
 from dfbench.manifest.info import write_info
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.shards import read_stamp
-from dfbench.preparation.execution.finalize import finished
+from dfbench.preparation.execution.finalize import completed
 from dfbench.preparation.execution.output_folder import check_folder, clear_temporary, locked, remove_stale_shards
 from dfbench.preparation.planning.job_array import PartInfo, part_files, read_part
 from dfbench.preparation.planning.recipe import differences
@@ -156,7 +156,7 @@ def _join(parts: Sequence[_FoundPart], out: Path, quiet: bool) -> Manifest:
             advance()
     remove_stale_shards(out, {shard.file for shard in shards})
     base = parts[0].info.manifest.model_copy(update={"name": out.resolve().name, "complete": False})
-    write_info(out, finished(base, out, shards))
+    write_info(out, completed(base, out, shards))
     for file in part_files(out):  # what they described is in manifest.json now
         file.unlink(missing_ok=True)
     return open_manifest(out)

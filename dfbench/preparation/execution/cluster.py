@@ -1,4 +1,4 @@
-"""Work on a Dask or Ray cluster, through joblib's backends for them. Its machines must see the same folders."""
+"""Run shard tasks on a Dask or Ray cluster through joblib's backends. All machines must have the same folders."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from dfbench.errors import SetupError
-from dfbench.preparation.execution.retry import Done, Work, guarded
+from dfbench.preparation.execution.retry import ShardResult, Work, make_with_retries
 from dfbench.preparation.execution.shard_worker import ShardTask
-from dfbench.preparation.execution.subprocess_worker import Child
+from dfbench.preparation.execution.subprocess_worker import WorkerProcess
 from dfbench.schema.manifest import ShardInfo
 from dfbench.versions import pixel_versions
 
@@ -24,14 +24,14 @@ _PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType({"dask": ("dask", "d
 
 @contextmanager
 def dask_backend(address: str | None, jobs: int) -> Iterator[dict[str, Any]]:
-    """Arguments of ``joblib.parallel_config`` for a Dask scheduler.
+    """Yield the arguments of ``joblib.parallel_config`` for a Dask scheduler.
 
     Args:
         address: of the scheduler, for example ``tcp://host:8786``; None starts workers on this machine.
-        jobs: how many of those.
+        jobs: number of workers in that case.
 
     Raises:
-        SetupError: Dask is not installed, or nothing answers at the address.
+        SetupError: Dask is not installed, or there is no scheduler at the address.
     """
     distributed = _imported("dask", "distributed")
     if address is None:
@@ -47,20 +47,20 @@ def dask_backend(address: str | None, jobs: int) -> Iterator[dict[str, Any]]:
         raise _unreachable("Dask scheduler", address, "tcp://host:8786") from error
     with client:
         if not client.ncores():
-            raise SetupError(f"the Dask scheduler at {address} has no workers", "start some: dask worker ADDRESS")
+            raise SetupError(f"the Dask scheduler at {address} has no workers", "start workers: dask worker ADDRESS")
         yield {"backend": "dask", "client": client}
 
 
 @contextmanager
 def ray_backend(address: str | None, jobs: int) -> Iterator[dict[str, Any]]:
-    """Arguments of ``joblib.parallel_config`` for Ray.
+    """Yield the arguments of ``joblib.parallel_config`` for Ray.
 
     Args:
         address: of the cluster, for example ``auto`` or ``ray://host:10001``; None starts one on this machine.
-        jobs: its processors, in that case.
+        jobs: number of workers in that case.
 
     Raises:
-        SetupError: Ray is not installed, or nothing answers at the address.
+        SetupError: Ray is not installed, or there is no cluster at the address.
     """
     ray = _imported("ray", "ray")
     import_module("ray.util.joblib").register_ray()
@@ -69,7 +69,7 @@ def ray_backend(address: str | None, jobs: int) -> Iterator[dict[str, Any]]:
         local = {"num_cpus": jobs, "include_dashboard": False} if address is None else {"address": address}
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **local)
-        except Exception as error:  # where it does not start in time, Ray raises no other class than this
+        except Exception as error:  # if it does not start in time, Ray raises this class
             raise _unreachable("Ray cluster", address or "this machine", "auto, or ray://host:10001") from error
     try:
         yield {"backend": "ray", "n_jobs": jobs if address is None and started else -1}
@@ -78,18 +78,18 @@ def ray_backend(address: str | None, jobs: int) -> Iterator[dict[str, Any]]:
             ray.shutdown()
 
 
-def on_cluster(work: Work, task: ShardTask) -> Done:
-    """Make a shard on a machine of a cluster, in a process of its own there; see :func:`guarded`.
+def make_on_cluster(work: Work, task: ShardTask) -> ShardResult:
+    """Make a shard on a machine of a cluster, in a separate process there; see :func:`make_with_retries`.
 
     Raises:
-        SetupError: the machine does not see the folders, or has other versions of the libraries.
+        SetupError: the machine has no access to the folders, or other versions of the libraries.
     """
-    with Child() as child:
-        return guarded(child, _Checked(work), task)
+    with WorkerProcess() as process:
+        return make_with_retries(process, _CheckedWork(work), task)
 
 
-class _Checked:
-    """Work that is done only where the folders and the libraries are those of the command's machine."""
+class _CheckedWork:
+    """Work that is done only if the machine has the folders and the library versions of the command's machine."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -99,14 +99,14 @@ class _Checked:
         for folder in (task.root, task.out):
             if not folder.is_dir():
                 raise SetupError(
-                    f"the worker on {host} does not see {folder}", "mount it at the same place on all machines"
+                    f"the worker on {host} has no access to {folder}", "mount it at the same path on all machines"
                 )
         mine = pixel_versions()
-        differ = [f"{k} {mine.get(k)} against {v}" for k, v in task.stamp.versions.items() if mine.get(k) != v]
+        differ = [f"{k} {mine.get(k)} instead of {v}" for k, v in task.stamp.versions.items() if mine.get(k) != v]
         if differ:
             raise SetupError(
                 f"the worker on {host} has other versions than this machine: {', '.join(differ)}",
-                "install the same versions everywhere: the shards' bytes depend on them",
+                "install the same versions on all machines: the bytes of shards depend on them",
             )
         return self._work(task)
 
@@ -115,22 +115,22 @@ def require(engine: str) -> None:
     """Raise :class:`SetupError` unless the packages of an engine are installed."""
     for package in _PACKAGES.get(engine, ()):
         if find_spec(package) is None:
-            raise _absent(engine)
+            raise _not_installed(engine)
 
 
 def _imported(engine: str, module: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError as error:
-        raise _absent(engine) from error
+        raise _not_installed(engine) from error
 
 
-def _absent(engine: str) -> SetupError:
+def _not_installed(engine: str) -> SetupError:
     return SetupError(
-        f"--engine {engine} needs {' and '.join(_PACKAGES[engine])}, not installed here",
+        f"--engine {engine} needs {' and '.join(_PACKAGES[engine])}, which is not installed",
         f'pip install "deepfake-dfbench[{engine}]", or use --engine local',
     )
 
 
 def _unreachable(what: str, address: str, example: str) -> SetupError:
-    return SetupError(f"no {what} answers at {address}", f"check that it runs, and --address (for example {example})")
+    return SetupError(f"no {what} found at {address}", f"check that it runs, and --address (for example {example})")

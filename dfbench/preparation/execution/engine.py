@@ -1,4 +1,4 @@
-"""Run shard tasks over worker processes: of this machine, or of a cluster through joblib's backends."""
+"""Run shard tasks in worker processes: on this machine, or on a cluster through joblib's backends."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from joblib import Parallel, delayed, parallel_config
 
 from dfbench.errors import UsageError, unknown_name
-from dfbench.preparation.execution.cluster import dask_backend, on_cluster, ray_backend, require
-from dfbench.preparation.execution.retry import Done, Work, guarded, inline
+from dfbench.preparation.execution.cluster import dask_backend, make_on_cluster, ray_backend, require
+from dfbench.preparation.execution.retry import ShardResult, Work, make_inline, make_with_retries
 from dfbench.preparation.execution.shard_worker import ShardTask
-from dfbench.preparation.execution.subprocess_worker import crew
+from dfbench.preparation.execution.subprocess_worker import process_pool
 
 ENGINES = ("local", "dask", "ray", "inline")
 
-OnDone = Callable[[Done], None]
+OnShard = Callable[[ShardResult], None]
 
 
 def worker_count(workers: int | None) -> int:
-    """Worker processes to use: as given, else one per usable CPU core.
+    """Return the number of worker processes: as given, else one per usable CPU core.
 
     Raises:
         UsageError: fewer than one.
@@ -33,10 +33,10 @@ def worker_count(workers: int | None) -> int:
 
 
 def check_engine(engine: str | None, address: str | None, workers: int | None) -> str:
-    """The engine to use: as given; else processes of this machine, and this process for one worker.
+    """Return the engine: as given; else ``local``, or ``inline`` for one worker.
 
     Raises:
-        UsageError: an unknown name, or an address for an engine that has none.
+        UsageError: an unknown name, or an address for an engine that takes none.
         SetupError: its packages are not installed.
     """
     if engine is None:
@@ -44,9 +44,9 @@ def check_engine(engine: str | None, address: str | None, workers: int | None) -
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
     if address is not None and engine not in ("dask", "ray"):
-        raise UsageError("--address goes with --engine dask or ray", "drop it to work on this machine")
+        raise UsageError("--address is only valid with --engine dask or ray", "drop it to run on this machine")
     if engine == "inline" and workers not in (None, 1):
-        raise UsageError("--engine inline works in one process", "drop --workers, or use --engine local")
+        raise UsageError("--engine inline uses one process", "drop --workers, or use --engine local")
     require(engine)
     return engine
 
@@ -57,55 +57,55 @@ def run_tasks(
     jobs: int | None = None,
     engine: str = "local",
     address: str | None = None,
-    on_done: OnDone | None = None,
-) -> list[Done]:
-    """Do all tasks; the order of the results means nothing.
+    on_shard: OnShard | None = None,
+) -> list[ShardResult]:
+    """Run all tasks; the results are in no particular order.
 
-    However a shard is made, its bytes are the same. Except with ``inline``, every shard is made in a process that
-    may die: the clip it was reading is tried once more and then given up, see :func:`guarded`.
+    The bytes of a shard do not depend on the engine. Except with ``inline``, every shard is made in a process that
+    may crash: the clip that it was reading is tried once more and then given up, see :func:`make_with_retries`.
 
     Args:
         work: makes one shard.
-        tasks: one a shard.
-        jobs: workers; on a cluster only for the one that is started here when there is no address.
+        tasks: one per shard.
+        jobs: number of workers; on a cluster only for one that is started here because no address is given.
         engine: one of :data:`ENGINES`.
-        address: of the cluster's scheduler.
-        on_done: called for every finished shard, in this process; for ``ray`` at the end.
+        address: address of the cluster's scheduler.
+        on_shard: called for every finished shard, in this process; with ``ray``, at the end.
 
     Raises:
-        SetupError: workers keep dying, a cluster's package is not installed, or it can not be reached.
+        SetupError: workers crash repeatedly, a cluster's package is not installed, or it cannot be reached.
     """
     done = []
     for result in _results(work, tasks, jobs, engine, address):
-        if on_done is not None:
-            on_done(result)
+        if on_shard is not None:
+            on_shard(result)
         done.append(result)
     return done
 
 
 def _results(
     work: Work, tasks: Sequence[ShardTask], jobs: int | None, engine: str, address: str | None
-) -> Iterator[Done]:
+) -> Iterator[ShardResult]:
     if not tasks:
         return
     if engine == "inline":
         for task in tasks:
-            yield inline(work, task)
+            yield make_inline(work, task)
     elif engine == "local":
         count = min(worker_count(jobs), len(tasks))
-        with crew(count) as lend:
+        with process_pool(count) as borrow:
 
-            def run(task: ShardTask) -> Done:
-                with lend() as child:  # a thread a process hands it one task after the other
-                    return guarded(child, work, task)
+            def run(task: ShardTask) -> ShardResult:
+                with borrow() as process:  # one thread per process gives it one task after the other
+                    return make_with_retries(process, work, task)
 
             pool = Parallel(n_jobs=count, backend="threading", batch_size=1, return_as="generator_unordered")
             yield from pool(delayed(run)(task) for task in tasks)
     elif engine == "dask":
         with dask_backend(address, worker_count(jobs)) as arguments, parallel_config(**arguments):
             pool = Parallel(batch_size=1, return_as="generator_unordered")
-            yield from pool(delayed(on_cluster)(work, task) for task in tasks)
+            yield from pool(delayed(make_on_cluster)(work, task) for task in tasks)
     else:
-        # Its backend gives results only when all are there.
+        # Its backend returns results only when all are finished.
         with ray_backend(address, worker_count(jobs)) as arguments, parallel_config(**arguments):
-            yield from Parallel(batch_size=1)(delayed(on_cluster)(work, task) for task in tasks)
+            yield from Parallel(batch_size=1)(delayed(make_on_cluster)(work, task) for task in tasks)

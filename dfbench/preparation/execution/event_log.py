@@ -1,4 +1,4 @@
-"""``prepare-log.jsonl`` beside a manifest: what happened when, one JSON object a line, for machines to read."""
+"""``prepare-log.jsonl`` beside a manifest: the events of runs, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from dfbench.io import translate_os_errors
 LOG_COLUMNS = ("media_id", "status", "reason")
 
 
-class Log:
-    """A log that lines are added to; nothing else depends on it.
+class EventLog:
+    """A log file that lines are appended to; nothing depends on its content.
 
     Args:
-        path: its file; earlier lines stay.
+        path: the file; earlier lines are kept.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def write(self, event: str, at: datetime | None = None, **fields: Any) -> None:
-        """Add a line.
+        """Append a line.
 
         Args:
-            event: what happened.
-            at: when; default: now.
+            event: name of the event.
+            at: time of the event; default: now.
             fields: plain values.
 
         Raises:
-            SetupError: the file can not be written.
+            SetupError: the file cannot be written.
         """
         time = (at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": time, "event": event, **fields}, ensure_ascii=False)
@@ -43,7 +43,7 @@ class Log:
 
 
 def log_name(slug: str = "") -> str:
-    """The log's file name; every part of a manifest has its own.
+    """Return the log's file name; every array-job part has its own.
 
     >>> log_name(), log_name("1-of-4")
     ('prepare-log.jsonl', 'prepare-log-1-of-4.jsonl')
@@ -52,7 +52,7 @@ def log_name(slug: str = "") -> str:
 
 
 def clip_problems(rows: pa.Table) -> Iterable[dict[str, Any]]:
-    """What went wrong with the clips of a shard: one dictionary a clip, status and reason.
+    """Yield the problems of a shard's clips: one dictionary per clip, status and reason.
 
     Args:
         rows: with :data:`LOG_COLUMNS`.

@@ -1,4 +1,4 @@
-"""The description of a manifest or of a part of one: unfinished at the start of a run, with all counts at its end."""
+"""The description of a manifest or an array-job part: incomplete at the start of a run, with all counts at its end."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _COUNTED = ["split", "label", "status"]
 _OF_CLIPS = ["split", "label", "subset", "manipulation", "scene_group", "media_id", "geometry_from", "face_index"]
 
 
-def describe(recipe: PreparationRecipe, scan: Scan, out: Path) -> ManifestInfo:
-    """An unfinished description, by which a folder says what it is going to be."""
+def initial_info(recipe: PreparationRecipe, scan: Scan, out: Path) -> ManifestInfo:
+    """Return an incomplete description, which states the recipe of a folder before its shards are finished."""
     return ManifestInfo(
         name=out.resolve().name,
         dataset=recipe.dataset,
@@ -48,32 +48,32 @@ def describe(recipe: PreparationRecipe, scan: Scan, out: Path) -> ManifestInfo:
     )
 
 
-def finished(info: ManifestInfo, out: Path, shards: Sequence[ShardInfo]) -> ManifestInfo:
-    """The description with shards, counts and versions, after a check of the rows.
+def completed(info: ManifestInfo, out: Path, shards: Sequence[ShardInfo]) -> ManifestInfo:
+    """Return the complete description with shards, counts and versions, after checking the rows.
 
-    Shard after shard is looked at, so that the memory does not grow with the manifest: the ids of its rows begin with
-    those of its media, and no medium stands in two shards.
+    Shards are checked one after the other, so that memory does not grow with the manifest: sample ids begin with the
+    id of their medium, and no medium is in two shards.
 
     Args:
-        info: unfinished.
+        info: the incomplete description.
         out: folder of the shards.
-        shards: all of them, in order.
+        shards: all shards, in order.
 
     Raises:
-        DataError: rows break the manifest's contract.
+        DataError: rows violate the manifest's contract.
     """
     columns = [c.name for c in MANIFEST.columns]
     counted: list[pa.Table] = []
     clips: list[pa.Table] = []
-    seen: dict[str, str] = {}
+    shard_of: dict[str, str] = {}
     for shard in shards:
         table = read_shard(out / shard.file, columns)
         MANIFEST.check(table, str(out / shard.file))
         for media_id in table["media_id"].unique().to_pylist():
-            if seen.setdefault(media_id, shard.file) != shard.file:
+            if shard_of.setdefault(media_id, shard.file) != shard.file:
                 raise DataError(
-                    f"{media_id} stands in two shards of {out}: {seen[media_id]} and {shard.file}",
-                    "delete both and run the same dfbench prepare command again",
+                    f"{media_id} is in two shards of {out}: {shard_of[media_id]} and {shard.file}",
+                    "delete both and rerun the same dfbench prepare command",
                 )
         counted.append(table.select(_COUNTED))
         clips.append(table.select(_OF_CLIPS))

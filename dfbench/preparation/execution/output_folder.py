@@ -1,4 +1,4 @@
-"""The manifest's folder before and during a run: what may lie in it, and that one run at a time writes there."""
+"""The output folder of a run: which files it may hold, and a lock so that one run at a time writes there."""
 
 from __future__ import annotations
 
@@ -22,11 +22,16 @@ _OWN = re.compile(r"^(?:part-\d+-of-\d+\.json|prepare-log(?:-\d+-of-\d+)?\.jsonl
 
 
 def check_folder(out: Path, recipe: Mapping[str, Any]) -> None:
-    """Refuse a folder that holds another manifest or somebody's files.
+    """Raise if a folder holds another manifest or foreign files.
+
+    Args:
+        out: the folder; it need not exist.
+        recipe: the recipe of the run, as in ``manifest.json``.
 
     Raises:
-        UsageError: a manifest of another recipe lies there.
-        DataError: a manifest of another format version, or files that are not a manifest's.
+        UsageError: it holds a manifest with another recipe.
+        DataError: it holds a manifest of another format version, or files that do not belong to a manifest.
+        SetupError: it cannot be read.
     """
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file, not a folder", "give --out DIR")
@@ -36,12 +41,12 @@ def check_folder(out: Path, recipe: Mapping[str, Any]) -> None:
         foreign = sorted(p.name for p in out.iterdir() if not _own(p.name))
     except OSError as error:
         raise SetupError(
-            f"{out} can not be read: {error.strerror}", "mend its permissions, or give --out DIR"
+            f"{out} cannot be read: {error.strerror}", "change its permissions, or give --out DIR"
         ) from error
     info = _description(out)
     if foreign and info is None:
         raise DataError(
-            f"the folder {out} holds files that are not a manifest's: {', '.join(foreign[:3])}",
+            f"the folder {out} holds files that do not belong to a manifest: {', '.join(foreign[:3])}",
             "give --out DIR with an empty or new folder",
         )
     if info is not None and info.recipe_hash != canonical_hash(recipe):
@@ -69,11 +74,11 @@ def _own(name: str) -> bool:
 
 
 def clear_temporary(out: Path, numbers: Collection[int] | None = None) -> None:
-    """Remove what a killed run left behind.
+    """Remove the temporary files of a killed run.
 
     Args:
         out: the folder.
-        numbers: only what belongs to these shards, since others may be at work on the rest; None: everything.
+        numbers: only files of these shards, since other runs may work on the rest; None: all files.
     """
     for path in out.glob(f"{TEMPORARY}*"):
         match = _OF_A_SHARD.match(path.name)
@@ -82,7 +87,7 @@ def clear_temporary(out: Path, numbers: Collection[int] | None = None) -> None:
 
 
 def remove_stale_shards(out: Path, keep: Collection[str], array_part: ArrayPart | None = None) -> None:
-    """Remove shard files that the plan does not have; with a array_part, only those that would be its own."""
+    """Remove shard files that are not in the plan; with an array-job part, only those with its numbers."""
     for path in out.iterdir():
         match = _SHARD.match(path.name)
         if match is None or path.name in keep:
@@ -93,14 +98,14 @@ def remove_stale_shards(out: Path, keep: Collection[str], array_part: ArrayPart 
 
 @contextmanager
 def locked(out: Path, array_part: ArrayPart | None = None) -> Iterator[None]:
-    """Hold the folder's lock. The system frees it when its process dies, so a killed run leaves no lock behind.
+    """Hold the folder's lock. The system releases it when the process ends, so a killed run leaves no lock behind.
 
     Args:
-        out: the folder, made if need be.
-        array_part: hold only the lock of this part: other parts may be at work in the folder, a whole run may not.
+        out: the folder, created if necessary.
+        array_part: lock only this part: runs of other parts may write to the folder, a whole run may not.
 
     Raises:
-        SetupError: another ``prepare`` is at work there, or the folder can not be written.
+        SetupError: another ``prepare`` is running there, or the folder cannot be written.
     """
     check_output_folder(out, "--out DIR")
     busy, hint = f"another prepare is at work in {out}", "wait for it to end, or give --out DIR"

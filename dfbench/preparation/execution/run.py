@@ -1,4 +1,4 @@
-"""Make what is not yet made of a plan, or of one part of it, and describe it."""
+"""Make the unfinished shards of a plan, or of one array-job part of it, and write the manifest."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from dfbench.manifest.info import MANIFEST_FILE, PART_FILES, read_info, write_in
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.shards import Stamp, read_shard, read_stamp
 from dfbench.preparation.execution.engine import run_tasks
-from dfbench.preparation.execution.event_log import LOG_COLUMNS, Log, clip_problems, log_name
-from dfbench.preparation.execution.finalize import describe, finished
+from dfbench.preparation.execution.event_log import LOG_COLUMNS, EventLog, clip_problems, log_name
+from dfbench.preparation.execution.finalize import completed, initial_info
 from dfbench.preparation.execution.output_folder import check_folder, clear_temporary, locked, remove_stale_shards
-from dfbench.preparation.execution.retry import Done
+from dfbench.preparation.execution.retry import ShardResult
 from dfbench.preparation.execution.shard_progress import watched
 from dfbench.preparation.execution.shard_worker import ShardTask, run_shard
 from dfbench.preparation.planning.job_array import ArrayPart, PartInfo, part_files, plan_hash, read_part, write_part
@@ -34,12 +34,12 @@ from dfbench.versions import pixel_versions
 
 @dataclass(frozen=True)
 class Workers:
-    """Who does the work; changes no byte of the result.
+    """The worker processes of a run; they do not affect the result.
 
     Attributes:
-        count: how many; None: one per CPU core.
+        count: number of processes; None: one per CPU core.
         engine: see :data:`dfbench.preparation.execution.engine.ENGINES`.
-        address: of a cluster's scheduler.
+        address: address of a cluster's scheduler.
     """
 
     count: int | None = None
@@ -50,15 +50,15 @@ class Workers:
 def run_plan(
     plan: ShardPlan, out: Path, workers: int | Workers = 1, quiet: bool = False, array_part: ArrayPart | None = None
 ) -> Manifest:
-    """Make what is not yet made of a plan, and finish the manifest.
+    """Make the unfinished shards of a plan, and complete the manifest.
 
     Args:
         plan: from :func:`dfbench.preparation.planning.shard_plan.plan_shards`.
         out: the manifest's folder.
-        workers: worker processes, or a full description of the workers; 1 works in this process.
+        workers: number of worker processes, or a full description; 1 runs in this process.
         quiet: no progress bar.
-        array_part: make only this part. Its manifest has these shards alone and can not be opened from the folder:
-            ``dfbench merge`` makes one of all parts.
+        array_part: make only this part. Its manifest has only these shards and cannot be opened from the folder:
+            ``dfbench merge`` joins all parts.
     """
     if isinstance(workers, int):
         workers = Workers(workers, "inline" if workers == 1 else "local")
@@ -75,7 +75,7 @@ def run_plan(
 
 
 def finished_shards(plan: ShardPlan, out: Path) -> tuple[Shard, ...]:
-    """The shards of a plan that lie in the folder, made by its recipe."""
+    """Return the shards of a plan that are finished in the folder, made by its recipe."""
     return tuple(shard for shard in plan.shards if _is_finished(out, shard, plan.recipe))
 
 
@@ -83,12 +83,12 @@ def _check_kind(out: Path, array_part: ArrayPart | None) -> None:
     if array_part is None:
         return
     if (out / MANIFEST_FILE).is_file():
-        raise UsageError(f"{out} holds a whole manifest, not parts of one", "give --out DIR, or drop --array")
+        raise UsageError(f"{out} holds a whole manifest, not array-job parts", "give --out DIR, or drop --array")
     other = [file.name for file in part_files(out) if not file.name.endswith(f"-of-{array_part.of}.json")]
     if other:
         raise UsageError(
             f"{out} holds parts of another division: {', '.join(other[:3])}",
-            f"use its N, or give --out DIR for {array_part.option}",
+            f"use the same N, or give --out DIR for {array_part.option}",
         )
 
 
@@ -101,10 +101,10 @@ def _run(
     todo = [shard for shard in mine if shard.file not in names]
     if not todo and known is not None and set(known) == names:
         return _open(out, plan, array_part)
-    info = describe(plan.recipe, plan.scan, out)
+    info = initial_info(plan.recipe, plan.scan, out)
     _write(out, info, plan, array_part)
     remove_stale_shards(out, {shard.file for shard in plan.shards}, array_part)
-    log = Log(out / log_name(array_part.slug if array_part is not None else ""))
+    log = EventLog(out / log_name(array_part.slug if array_part is not None else ""))
     begun = time.monotonic()
     log.write(
         "start",
@@ -122,10 +122,10 @@ def _run(
         _log_end(log, error)
         raise
     kept = [_describe_shard(out, shard, known or {}) for shard in done]
-    info = finished(info, out, sorted([*made, *kept], key=lambda s: s.file))
+    info = completed(info, out, sorted([*made, *kept], key=lambda s: s.file))
     _write(out, info, plan, array_part)
     if array_part is None:
-        for file in out.glob(PART_FILES):  # what they described is in manifest.json now
+        for file in out.glob(PART_FILES):  # their content is in manifest.json now
             file.unlink(missing_ok=True)
     log.write("end", seconds=round(time.monotonic() - begun, 3), rows=info.counts)
     return _open(out, plan, array_part)
@@ -138,31 +138,31 @@ def _make(
     out: Path,
     workers: Workers,
     quiet: bool,
-    log: Log,
+    log: EventLog,
 ) -> list[ShardInfo]:
     versions = pixel_versions()
-    # A worker elsewhere may have another working directory.
+    # Workers of a cluster may have another working directory.
     root, folder = Path(os.path.abspath(plan.root)), Path(os.path.abspath(out))
     tasks = [ShardTask(shard, root, folder, plan.recipe, _stamp(plan.recipe, shard, versions)) for shard in todo]
     clips = {shard.file: len(shard.media) for shard in todo}
     before = sum(len(shard.media) for shard in done)
 
-    def note(made: Done) -> None:
-        for death in made.deaths:
-            log.write("death", made.at, shard=death.shard, media_id=death.media_id, exit_status=death.code)
+    def log_shard(made: ShardResult) -> None:
+        for crash in made.crashes:
+            log.write("death", made.at, shard=crash.shard, media_id=crash.media_id, exit_status=crash.code)
         for problem in clip_problems(read_shard(out / made.info.file, LOG_COLUMNS)):
             log.write("clip", made.at, shard=made.info.file, **problem)
         log.write("shard", made.at, shard=made.info.file, clips=clips[made.info.file], rows=made.info.rows)
 
     total = before + sum(clips.values())
     with progress(f"prepare {plan.recipe.dataset}", total, "clips", before, quiet) as advance, watched(out, advance):
-        results = run_tasks(run_shard, tasks, workers.count, workers.engine, workers.address, note)
+        results = run_tasks(run_shard, tasks, workers.count, workers.engine, workers.address, log_shard)
     return [result.info for result in results]
 
 
-def _log_end(log: Log, error: BaseException) -> None:
+def _log_end(log: EventLog, error: BaseException) -> None:
     reason = error.message if isinstance(error, DfbenchError) else "interrupted"
-    with contextlib.suppress(SetupError):  # a full disk is what stopped it, and that is what shall be told
+    with contextlib.suppress(SetupError):  # if a full disk stopped the run, report the first error
         log.write("stopped", reason=reason)
 
 
@@ -184,13 +184,13 @@ def _stamp(recipe: PreparationRecipe, shard: Shard, versions: dict[str, str]) ->
 
 
 def _is_finished(out: Path, shard: Shard, recipe: PreparationRecipe) -> bool:
-    # Versions may differ: a finished shard is kept, and manifest.json names all versions that took part.
+    # Versions may differ: a finished shard is kept, and manifest.json lists all versions.
     stamp = read_stamp(out / shard.file)
     return stamp is not None and stamp == _stamp(recipe, shard, stamp.versions)
 
 
 def _known_hashes(out: Path, array_part: ArrayPart | None) -> dict[str, ShardInfo] | None:
-    # None: there is no finished description.
+    # None: there is no complete description.
     try:
         info = read_info(out) if array_part is None else read_part(out / array_part.file).manifest
     except DataError:

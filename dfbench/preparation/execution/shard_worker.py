@@ -20,7 +20,7 @@ from dfbench.faces.profiles import get_profile
 from dfbench.io import file_sha256
 from dfbench.manifest.degraded import Degrader
 from dfbench.manifest.shards import Stamp, write_shard
-from dfbench.preparation.execution.shard_progress import Tally
+from dfbench.preparation.execution.shard_progress import ShardProgress
 from dfbench.preparation.extraction.clip_faces import ExtractionSettings
 from dfbench.preparation.extraction.optional_columns import Extras
 from dfbench.preparation.extraction.rows import Row
@@ -32,15 +32,15 @@ from dfbench.schema.manifest import ShardInfo
 
 @dataclass(frozen=True)
 class ShardTask:
-    """All that a worker needs for one shard.
+    """What a worker needs to make one shard.
 
     Attributes:
         shard: its media.
         root: folder of the data set.
         out: folder of the manifest.
         recipe: what decides rows and pixels.
-        stamp: written into the file.
-        given_up: ids of clips that are not read, since reading them ends the process.
+        stamp: identity of the shard, written into the file.
+        given_up: ids of clips that are not read, because reading them ends the process.
     """
 
     shard: Shard
@@ -78,19 +78,19 @@ def _rows(task: ShardTask) -> Iterator[Row]:
         Extras(recipe.patch, recipe.masks, provider, "dense" in recipe.extras),
     )
     degrader = _degrader(recipe, task.root) if recipe.degrade else None
-    tally = Tally(task.out, task.shard.number)
+    progress = ShardProgress(task.out, task.shard.number)
     parent = os.getppid()
     for _, jobs in groupby(task.shard.jobs(recipe.sampling), key=lambda job: job.media.scene_group):
         clips = list(jobs)
         # The clip that is opened need not be the one whose rows are made: a fake can need its base.
-        scene = Scene(clips, task.root, settings, on_open=tally.clip_begun)
+        scene = Scene(clips, task.root, settings, on_open=progress.clip_begun)
         for job in clips:
             if os.getppid() != parent:
                 raise SetupError("the command that started this worker has exited", "rerun it to resume")
             rows = scene.rows(job)
             if degrader is not None:
                 rows = degrader.rows(rows)
-            tally.clip_done(sum(row["status"] == "ok" for row in rows))
+            progress.clip_done(sum(row["status"] == "ok" for row in rows))
             release_memory()
             yield from rows
 

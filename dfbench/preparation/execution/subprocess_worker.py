@@ -1,7 +1,7 @@
-"""A process that works for this one, so that a crash costs a piece of work and not the run.
+"""Worker processes: a crash costs one piece of work and not the run.
 
-Started by :mod:`subprocess`, since workers of a cluster may be daemons, which :mod:`multiprocessing` lets have no
-children. Work goes in through its standard input and comes back through its standard output, pickled.
+They are started by :mod:`subprocess` because workers of a cluster may be daemons, which cannot have children of
+:mod:`multiprocessing`. Work is sent through standard input, results return through standard output, both pickled.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from typing import IO, Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
-# The libraries' own threads would fight with the other workers.
+# Threads of the libraries would compete with the other workers.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _MAIN = "import sys; sys.path[:] = {path!r}; from dfbench.preparation.execution.subprocess_worker import serve; serve()"
 
 
-class WorkerDied(Exception):  # noqa: N818 - an outcome that callers deal with, never shown
-    """The process ended in the middle of its work.
+class WorkerDied(Exception):  # noqa: N818 - an outcome that callers handle, never shown
+    """Raised if the process ended during its work.
 
     Attributes:
-        code: its exit status; the negated number of the signal that ended it, where there was one.
+        code: its exit status; the negated signal number if a signal ended it.
     """
 
     def __init__(self, code: int) -> None:
@@ -39,8 +39,8 @@ class WorkerDied(Exception):  # noqa: N818 - an outcome that callers deal with, 
         self.code = code
 
 
-class Child:
-    """One process, started when there is work and again after its death; a context manager that ends it."""
+class WorkerProcess:
+    """A process that is started with its first work and again after a crash; a context manager that ends it."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -48,10 +48,14 @@ class Child:
         self._lock = threading.Lock()
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a function there and return what it returns, or raise what it raises.
+        """Call a function in the process and return its result, or raise what it raises.
+
+        Args:
+            function: a function that can be pickled by cloudpickle.
+            arguments: its arguments.
 
         Raises:
-            WorkerDied: the process ended on the way; the next call starts another.
+            WorkerDied: the process ended during the call; the next call starts another.
         """
         process = self._started()
         assert process.stdin is not None
@@ -67,7 +71,7 @@ class Child:
         raise value
 
     def close(self) -> None:
-        """End the process, whatever it is doing. A call of :meth:`run` under way elsewhere raises `WorkerDied`."""
+        """End the process at once. A call of :meth:`run` in progress in another thread raises ``WorkerDied``."""
         with self._lock:
             self._closed = True
             process = self._process
@@ -75,7 +79,7 @@ class Child:
             process.kill()
             process.wait()
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> WorkerProcess:
         return self
 
     def __exit__(
@@ -107,7 +111,7 @@ class Child:
         if process is None:
             return 0
         try:
-            # Its end of the pipe closes a moment before it is gone; the status that it dies with is wanted.
+            # Its end of the pipe closes shortly before it exits; its exit status is needed.
             code = process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             process.kill()
@@ -118,36 +122,40 @@ class Child:
 
 
 @contextmanager
-def crew(count: int) -> Iterator[Callable[[], AbstractContextManager[Child]]]:
-    """Some processes for as many threads: what is yielded lends an idle one, waiting for it if need be."""
-    idle: queue.SimpleQueue[Child] = queue.SimpleQueue()
+def process_pool(count: int) -> Iterator[Callable[[], AbstractContextManager[WorkerProcess]]]:
+    """Start a pool of processes; yield a function that gives the caller an idle one for the length of a block.
+
+    Args:
+        count: number of processes, for as many threads.
+    """
+    idle: queue.SimpleQueue[WorkerProcess] = queue.SimpleQueue()
 
     @contextmanager
-    def lend() -> Iterator[Child]:
-        child = idle.get()
+    def borrow() -> Iterator[WorkerProcess]:
+        process = idle.get()
         try:
-            yield child
+            yield process
         finally:
-            idle.put(child)
+            idle.put(process)
 
     with ExitStack() as stack:
         for _ in range(count):
-            idle.put(stack.enter_context(Child()))
-        yield lend
+            idle.put(stack.enter_context(WorkerProcess()))
+        yield borrow
 
 
 def _close(stream: IO[bytes] | None) -> None:
     if stream is not None:
-        with contextlib.suppress(OSError):  # what was not yet sent can not be sent any more
+        with contextlib.suppress(OSError):  # what was not sent yet cannot be sent any more
             stream.close()
 
 
 def serve() -> None:
-    """Be the process: take work until the other end closes."""
-    # Ctrl-C reaches the whole group; the process that started this one ends it.
+    """Run in the worker process: do work until the other end closes the pipe."""
+    # Ctrl-C reaches the whole process group; the process that started this one ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints must not come between the answers
+    os.dup2(2, 1)  # output of libraries must not mix with the answers
     while True:
         try:
             function, arguments = pickle.load(sys.stdin.buffer)
@@ -155,7 +163,7 @@ def serve() -> None:
             return
         try:
             answer = (True, function(*arguments))
-        except Exception as error:  # noqa: BLE001 - carried to the other process, which raises it
+        except Exception as error:  # noqa: BLE001 - sent to the other process, which raises it
             error.add_note(traceback.format_exc())
             answer = (False, error)
         cloudpickle.dump(answer, answers)
