@@ -34,7 +34,7 @@ def show_plan(plan: PreparationPlan) -> None:
         clips = 2 * pairs * (1 + len(plan.mini.manipulations)) * len(plan.mini.subsets)
         click.echo(f"the mini data set will be generated first: {clips} clips of invented people in {plan.root}")
     if plan.shards is None:
-        click.echo(f"would prepare them ({_crops(plan)}) into {plan.out}; no option is wrong")
+        click.echo(f"would then prepare them ({_crops(plan)}) into {plan.out}; all options are valid")
         return
     print_table(INVENTORY_HEADER, inventory(plan.shards.scan))
     _print_excluded(plan.shards.scan.excluded)

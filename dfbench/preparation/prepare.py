@@ -97,7 +97,7 @@ def prepare(request: PreparationRequest) -> Manifest:
     :class:`PreparationRequest`.
 
     Returns:
-        The manifest. With ``array``, that of the part: ``dfbench merge`` joins the parts.
+        The manifest. With ``array``, the manifest of that part; ``dfbench merge`` joins the parts.
 
     Raises:
         UsageError: an unknown name, an option out of range, or ``out`` holds a manifest with another recipe.

@@ -135,7 +135,7 @@ def test_dry_run_writes_nothing(dfbench, tree, tmp_path):
     code, lines, _ = dfbench("prepare", "mini", "--dry-run")
     assert code == 0
     assert lines[0] == "the mini data set will be generated first: 720 clips of invented people in data/mini"
-    assert lines[-1] == "would prepare them (profile native, sizes 128) into manifests/mini; no option is wrong"
+    assert lines[-1] == "would then prepare them (profile native, sizes 128) into manifests/mini; all options are valid"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -17,10 +17,9 @@ from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.shards import Stamp, write_shard
 from dfbench.manifest.summary import count_rows
 from dfbench.media.images import encode_png, pixel_hash
-from dfbench.preparation.execution.run import Plan
 from dfbench.preparation.planning.options import PreparationRequest
 from dfbench.preparation.planning.request import make_recipe
-from dfbench.preparation.planning.shard_plan import plan_shards
+from dfbench.preparation.planning.shard_plan import ShardPlan, plan_shards
 from dfbench.protocols.protocol import Protocol
 from dfbench.resources import facts_folder
 from dfbench.schema.ids import sample_id, seed_from
@@ -149,12 +148,12 @@ TREES: dict[str, Callable[[Path], Path]] = {
 }
 
 
-def plan_of(protocol: Protocol, dataset: str, tree: Path) -> Plan:
+def plan_of(protocol: Protocol, dataset: str, tree: Path) -> ShardPlan:
     """What ``prepare`` would make for a protocol."""
     return plan_shards(make_recipe(PreparationRequest(dataset, protocol=protocol)), tree)
 
 
-def manifest_of(plan: Plan, folder: Path) -> Manifest:
+def manifest_of(plan: ShardPlan, folder: Path) -> Manifest:
     """The manifest that ``prepare`` would write, with pictures of one colour: brighter for fakes, no clip is read."""
     recipe = plan.recipe
     (size,) = recipe.sizes

@@ -170,7 +170,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     >>> differences({"sizes": [128], "sampling": {"frames": 32}}, {"sizes": [128, 224], "sampling": {"frames": 8}})
     ['sampling.frames: 32 -> 8', 'sizes: [128] -> [128, 224]']
     >>> differences({"seed": 0}, {"seed": 0, "patch": "square"})
-    ['patch: none -> "square"']
+    ['patch: none -> square']
     """
     before, after = _flat(old), _flat(new)
     names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
@@ -178,7 +178,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    # Dotted names -> values as JSON; lists of objects are numbered from 1.
+    # Dotted names -> values as text; lists of objects are numbered from 1.
     out: dict[str, str] = {}
     for key, entry in value.items():
         if isinstance(entry, Mapping):
@@ -186,5 +186,5 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         elif isinstance(entry, list | tuple) and any(isinstance(item, Mapping) for item in entry):
             out |= _flat({str(n): item for n, item in enumerate(entry, 1)}, f"{prefix}{key}.")
         else:
-            out[prefix + key] = json.dumps(entry)
+            out[prefix + key] = entry if isinstance(entry, str) else json.dumps(entry)
     return out
