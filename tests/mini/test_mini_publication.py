@@ -58,7 +58,7 @@ def test_each_file_has_a_draw_of_its_own() -> None:
     assert len({(p.grain, float(p.curve[128])) for p in files}) == 3
     again = draw_publication("real/071", HERE, SIZE, 0)
     frame = np.full((*master()[::-1], 3), 90, np.uint8)
-    assert np.array_equal(files[0].image(frame), again.picture(frame))
+    assert np.array_equal(files[0].image(frame), again.image(frame))
 
 
 def test_reals_and_each_methods_fakes_get_the_same_values_in_other_orders() -> None:
