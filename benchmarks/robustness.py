@@ -24,11 +24,11 @@ from dfbench.report.figures.robustness import curves_figure
 from dfbench.report.figures.svg import INK
 from dfbench.report.robustness import (
     SUMMARY_HEAD,
-    Judged,
-    cells_csv,
-    judged,
-    left_out,
+    RunRobustness,
+    robustness_csv,
+    robustness_summaries,
     summary_cells,
+    unavailable_notes,
 )
 from dfbench.report.tables import percent
 from dfbench.schema.result import MetricValue
@@ -59,7 +59,7 @@ def make_runs(work: Path, jobs: int | None, device: str) -> list[Path]:
 
 def page(runs: Sequence[Run]) -> str:
     """The results page as Markdown."""
-    found = [one for one in judged(runs) if one.found.name in SHOWN]
+    found = [one for one in robustness_summaries(runs) if one.found.name in SHOWN]
     protocol = load_protocol(PROTOCOL)
     conditions = len(found[0].found.cells)
     lines = [
@@ -84,7 +84,7 @@ def page(runs: Sequence[Run]) -> str:
         *_table(*_families([one for one in found if one.found.name == SHOWN[0]])),
         "",
         "Every condition: [robustness.csv](robustness.csv).",
-        *left_out(runs),
+        *unavailable_notes(runs),
         "",
         "| detector | weights | selected on | versions |",
         "|---|---|---|---|",
@@ -122,7 +122,7 @@ def _clean_value(run: Run) -> MetricValue:
     return found[0]
 
 
-def _families(found: Sequence[Judged]) -> tuple[list[str], Iterator[list[str]]]:
+def _families(found: Sequence[RunRobustness]) -> tuple[list[str], Iterator[list[str]]]:
     head = ["family"] + [f"{one.label} {what}" for one in found for what in ("mean", "lowest")]
 
     def lines() -> Iterator[list[str]]:
@@ -157,11 +157,11 @@ def standalone(svg: str) -> str:
 def write(results: Path, runs: Sequence[Run]) -> None:
     """Write the three files."""
     results.mkdir(parents=True, exist_ok=True)
-    found = judged(runs)
+    found = robustness_summaries(runs)
     curves = curves_figure([one for one in found if one.found.name == SHOWN[0]], "robustness", mini=True)
     texts = {
         "robustness.md": page(runs),
-        "robustness.csv": cells_csv(found),
+        "robustness.csv": robustness_csv(found),
         "robustness.svg": standalone(curves or ""),
     }
     for name, text in texts.items():

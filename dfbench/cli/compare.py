@@ -10,13 +10,23 @@ import click
 @click.command(epilog="Example: dfbench compare runs/grnet runs/meso4 --metric auc.video.mean")
 @click.argument("run_a", metavar="RUN_A", type=click.Path(path_type=Path))
 @click.argument("run_b", metavar="RUN_B", type=click.Path(path_type=Path))
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="A metric; repeat  [default: those of both].")
-@click.option("--per-manipulation", is_flag=True, help="Compare on each manipulation as well.")
 @click.option(
-    "--resamples", type=click.IntRange(min=0), default=2000, show_default=True, help="Draws of the paired bootstrap."
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="Metric; repeat  [default: those of both runs].",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws.")
-@click.option("--format", "fmt", default="text", show_default=True, metavar="F", help="text, md or csv.")
+@click.option("--per-manipulation", is_flag=True, help="Compare each manipulation as well.")
+@click.option(
+    "--resamples",
+    type=click.IntRange(min=0),
+    default=2000,
+    show_default=True,
+    help="Resamples of the paired bootstrap.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Bootstrap seed.")
+@click.option("--format", "fmt", default="text", show_default=True, metavar="F", help="Output format: text, md or csv.")
 def compare(
     run_a: Path,
     run_b: Path,
@@ -28,7 +38,7 @@ def compare(
 ) -> None:
     """Test whether two detectors differ, paired on the same samples.
 
-    Runs of different protocols, manifests or samples are refused with the reason.
+    Runs with different protocols, manifests or samples cannot be compared; the error gives the reason.
     """
     from dfbench.report.compare import check_format, compare_runs, render_comparison
 

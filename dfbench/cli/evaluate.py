@@ -195,14 +195,20 @@ def show_result(folder: Path) -> None:
     from dfbench.cli.show import print_table
     from dfbench.evaluation.run import open_runs
     from dfbench.report import render, result_rows
-    from dfbench.report.robustness import SUMMARY_HEAD, judged, left_out, summary_cells, without_suite
+    from dfbench.report.robustness import (
+        SUMMARY_HEAD,
+        robustness_summaries,
+        summary_cells,
+        unavailable_notes,
+        without_suite,
+    )
 
     runs = open_runs([folder])
     rows = result_rows([run.result for run in runs], [run.label for run in runs])
     click.echo(render(without_suite(rows), "terminal" if sys.stdout.isatty() else "text"))
-    found = judged(runs)
+    found = robustness_summaries(runs)
     if found:
         print_table(SUMMARY_HEAD, [summary_cells(one) for one in found], "Robustness, percent")
-    for sentence in left_out(runs):
+    for sentence in unavailable_notes(runs):
         click.echo(sentence)
     click.echo(str(folder / "result.json"))

@@ -1,4 +1,4 @@
-"""``dfbench import``: what other programs made."""
+"""``dfbench import``: results of other programs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from dfbench.cli.options import deprecated_alias
+
 
 @click.group(name="import", epilog="Example: dfbench import scores theirs.csv --out runs/theirs")
 def import_group() -> None:
-    """Make a run of scores from another program."""
+    """Import results of other programs."""
 
 
 @import_group.command(
@@ -26,17 +28,24 @@ Examples:
     multiple=True,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Match samples by sample_id, or media_id and frame_index; repeat  [default: the file holds labels itself].",
+    help="Match samples by sample_id, or media_id and frame_index; repeat  [default: labels in the file].",
 )
-@click.option("--protocol", metavar="P", help="Judge by this protocol; the file must hold all its test samples.")
+@click.option("--protocol", metavar="P", help="Use the rules of this protocol; needs all its test samples.")
 @click.option("--kind", default="probability", show_default=True, metavar="K", help="probability or logit.")
-@click.option("--model", metavar="NAME", help="What the detector is called  [default: the file's name].")
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="A metric; repeat  [default: ACC to AP].")
-@click.option("--threshold", type=click.FloatRange(0, 1), help="Fake from this score on  [default: 0.5].")
+@click.option("--model", metavar="NAME", help="Name of the detector  [default: name of the file].")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="Metric; repeat  [default: ACC to AP].",
+)
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Decision threshold  [default: 0.5].")
 @click.option("--failure-policy", metavar="P", help="exclude, as-real, as-fake or as-chance  [default: exclude].")
-@click.option("--faces", metavar="R", help="Several faces of a frame become one: largest, max or mean.")
-@click.option("--resamples", type=click.IntRange(min=0), help="Of the bootstrap  [default: 2000].")
-@click.option("--seed", type=int, help="Of the bootstrap  [default: 0].")
+@click.option("--face-aggregation", metavar="R", help="Aggregate several faces of a frame: largest, max or mean.")
+@deprecated_alias("--faces", "--face-aggregation")
+@click.option("--resamples", type=click.IntRange(min=0), help="Number of bootstrap resamples  [default: 2000].")
+@click.option("--seed", type=int, help="Bootstrap seed  [default: 0].")
 @click.option("--overwrite", is_flag=True, help="Replace another run in --out.")
 def scores(
     file: Path,
@@ -48,15 +57,15 @@ def scores(
     metrics: tuple[str, ...],
     threshold: float | None,
     failure_policy: str | None,
-    faces: str | None,
+    face_aggregation: str | None,
     resamples: int | None,
     seed: int | None,
     overwrite: bool,
 ) -> None:
-    """Turn a CSV or Parquet file of scores into a run with scores.parquet and result.json.
+    """Convert a CSV or Parquet file of scores to a run with scores.parquet and result.json.
 
-    Needed are the columns score and sample_id, or media_id with frame_index, of a --manifest; or, without one, score,
-    media_id and label. Prints the table; the last line is the path of result.json.
+    Required columns: with a --manifest, score and sample_id, or score, media_id and frame_index; without a manifest,
+    score, media_id and label. Prints the results; the last line is the path of result.json.
     """
     from dfbench.cli.evaluate import show_result
     from dfbench.interchange.scores import ImportRules, import_scores
@@ -65,11 +74,11 @@ def scores(
         "names": metrics or None,
         "threshold": threshold,
         "failure_policy": failure_policy,
-        "faces": faces,
+        "face_aggregation": face_aggregation,
         "resamples": resamples,
         "seed": seed,
     }
-    said = {name: value for name, value in given.items() if value is not None}
+    stated = {name: value for name, value in given.items() if value is not None}
     run = import_scores(
         file,
         out,
@@ -77,7 +86,7 @@ def scores(
         protocol=protocol,
         kind=kind,
         model=model,
-        rules=ImportRules(**said) if said else None,  # type: ignore[arg-type]
+        rules=ImportRules(**stated) if stated else None,  # type: ignore[arg-type]
         overwrite=overwrite,
     )
     for warning in run.result.warnings:

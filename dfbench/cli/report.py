@@ -1,4 +1,4 @@
-"""``dfbench report``: runs as one self-contained HTML page."""
+"""``dfbench report``: one or more runs as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import click
 @click.command(epilog="Example: dfbench report runs/grnet runs/meso4 --out report")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
 @click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder of the report.")
-@click.option("--no-faces", is_flag=True, help="Leave all pictures of faces out, residuals too.")
-@click.option("--title", help="Heading of the page.")
+@click.option("--no-faces", is_flag=True, help="Exclude all images of faces and their residuals.")
+@click.option("--title", help="Title of the page.")
 def report(runs: tuple[Path, ...], out: Path, no_faces: bool, title: str | None) -> None:
-    """Write runs as one self-contained HTML page; beside it their table in four formats and every video as CSV.
+    """Write runs as one self-contained HTML page, with the table in four formats and the results per video as CSV.
 
-    The rows over all manipulations are printed too; the last line is the page's path.
+    Also prints the results over all manipulations; the last line is the path of the page.
     """
     print_and_write(runs, out, title, faces=not no_faces)
 
 
 def print_and_write(runs: Sequence[Path], out: Path, title: str | None = None, *, faces: bool = True) -> None:
-    """Write the report of some runs and print their table over all manipulations; the last line is the page's path."""
+    """Write a report and print the results over all manipulations; the last line is the path of the page."""
     import sys
 
     from dfbench.evaluation.run import open_runs

@@ -1,4 +1,4 @@
-"""``dfbench table``: a paper's table, ours beside the published numbers."""
+"""``dfbench table``: a paper table with dfbench results beside the published numbers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ FORMATS = ("text", "md", "tex", "csv")
 @click.command(
     epilog="""\b
 Examples:
+  dfbench table
   dfbench table grnet-5
   dfbench table grnet-5 runs/a runs/b --format tex --out table5.tex"""
 )
-@click.argument("name")
+@click.argument("name", required=False, metavar="[NAME]")
 @click.argument("runs", nargs=-1, metavar="[RUN...]", type=click.Path(path_type=Path))
 @click.option("--format", "fmt", default="text", show_default=True, metavar="F", help=f"{', '.join(FORMATS)}.")
-@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write it there instead.")
-def table(name: str, runs: tuple[Path, ...], fmt: str, out: Path | None) -> None:
-    """Print a paper's table NAME: its published numbers, and beside them those of runs.
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE instead.")
+def table(name: str | None, runs: tuple[Path, ...], fmt: str, out: Path | None) -> None:
+    """Print the paper table NAME with dfbench results beside the published numbers; without NAME, list the tables.
 
-    A cell takes a run alone that was made by the cell's own protocol: training and test condition, crop profile, size
-    and level. Without RUN the runs of the workspace are looked through. Empty cells name the command that fills them.
+    A cell accepts only runs of its own protocol, with the same training and test condition, crop profile, size and
+    level. Without RUN, the runs of the workspace are used. Empty cells show the number of the command that fills them.
     """
     from dfbench.errors import unknown_name
     from dfbench.io import check_output_file, write_text
@@ -37,6 +38,9 @@ def table(name: str, runs: tuple[Path, ...], fmt: str, out: Path | None) -> None
 
     if fmt not in FORMATS:
         raise unknown_name("table format", fmt, FORMATS)
+    if name is None:
+        _list_tables()
+        return
     if out is not None:
         check_output_file(out, "--out FILE")
     definition = load_table(name)
@@ -49,8 +53,21 @@ def table(name: str, runs: tuple[Path, ...], fmt: str, out: Path | None) -> None
     click.echo(str(out))
 
 
+def _list_tables() -> None:
+    """Print name and title of every table."""
+    from dfbench.report.papers import load_table, table_names
+
+    names = table_names()
+    width = max(map(len, names))
+    for name in names:
+        title = load_table(name).title
+        line = f"{name.ljust(width)}  {title}"
+        click.echo(line if len(line) <= 100 else f"{line[:97]}...")
+    click.echo("\nPrint one: dfbench table NAME", err=True)
+
+
 def _given(definition: PaperTable, folders: tuple[Path, ...]) -> list[Run]:
-    """The runs that were named; those that belong in no cell are named with the reason."""
+    """Open the given runs; print a note with the reason for those that belong in no cell."""
     from dfbench.cli.steps import say
     from dfbench.evaluation.run import open_runs
     from dfbench.report.papers.matching import why_not
@@ -59,12 +76,12 @@ def _given(definition: PaperTable, folders: tuple[Path, ...]) -> list[Run]:
     for run in loaded:
         reason = why_not(definition, run)
         if reason:
-            say(f"note: {run.folder} is in no cell of {definition.name}: {reason}")
+            say(f"note: {run.folder} belongs in no cell of {definition.name}: {reason}")
     return loaded
 
 
 def _of_workspace(definition: PaperTable) -> list[Run]:
-    """The runs of the workspace that were made by one of the table's protocols."""
+    """Open the runs of the workspace with one of the protocols of the table."""
     from dfbench.config import runs_home
     from dfbench.evaluation.run import RESULT_FILE, open_runs
 

@@ -1,4 +1,4 @@
-"""Foreign scores as rows of the scores table: matched to manifests, or standing for themselves."""
+"""Convert imported scores to rows of the scores table, matched to manifests or self-contained."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from dfbench.schema.ids import media_id, sample_id
 from dfbench.schema.scores import FROM_MANIFEST
 
 NO_SCORE = "no_score"
-"""Status of a requested sample that a foreign file says nothing of."""
+"""Status of a requested sample that is not in the file."""
 
 
 def matched(rows: pd.DataFrame, manifests: Sequence[Manifest], protocol: Protocol | None) -> pd.DataFrame:
-    """Rows of manifests with the scores of a file.
+    """Assign the scores of a file to the rows of manifests.
 
-    Requested are the protocol's test samples; without a protocol all samples of the splits and subsets that the file
-    has a sample of. A requested sample that the file does not name has no score: its status is the manifest's, or
+    Requested are the test samples of the protocol; without a protocol, all samples of the splits and subsets that
+    occur in the file. A requested sample that is not in the file has no score and the status of the manifest, or
     ``no_score``.
 
     Args:
-        rows: of :func:`dfbench.interchange.score_file.read_score_file`, with ``sample_id``, or ``media_id`` and
+        rows: from :func:`dfbench.interchange.score_file.read_score_file`, with ``sample_id``, or ``media_id`` and
             ``frame_index``.
-        manifests: of the data sets.
-        protocol: whose ids the file must have, all of them.
+        manifests: manifests of the data sets.
+        protocol: protocol whose test samples the file must have.
 
     Raises:
-        DataError: unknown or repeated ids, a label that is not the manifest's, or ids that are not the protocol's.
+        DataError: unknown, repeated or missing ids, or labels that differ from those of the manifest.
     """
     known = _samples_of(manifests, protocol)
     if "sample_id" not in rows and not known["sample_id"].str.endswith(".0").all():
         raise DataError(
-            "frames of the manifest have several faces", "name each score's face: give the column sample_id"
+            "frames of the manifest have several faces", "identify the face of each score by a column 'sample_id'"
         )
     rows = _with_sample_ids(rows)
     key = ["sample_id", "condition"]
-    refuse_rows(rows, rows.duplicated(key, keep=False).to_numpy(bool), "samples that stand twice", "keep one of each")
+    refuse_rows(rows, rows.duplicated(key, keep=False).to_numpy(bool), "samples that occur more than once", "keep one")
     unknown = ~rows["sample_id"].isin(known["sample_id"]).to_numpy(bool)
     what = f"of protocol {protocol.name!r}" if protocol else "of the manifest"
-    hint = "ids read dataset/subset/manipulation/name#FRAME.FACE; see: dfbench inspect"
-    refuse_rows(rows, unknown, f"ids that are none {what}", hint)
+    hint = "ids have the form dataset/subset/manipulation/name#FRAME.FACE; see: dfbench inspect"
+    refuse_rows(rows, unknown, f"ids that are not {what}", hint)
     if protocol is None:
         parts = known[known["sample_id"].isin(rows["sample_id"])][["dataset", "split", "subset"]].drop_duplicates()
         known = known.merge(parts, on=["dataset", "split", "subset"])
@@ -58,15 +58,15 @@ def matched(rows: pd.DataFrame, manifests: Sequence[Manifest], protocol: Protoco
         lost = found[absent & (found["status"] == "ok").to_numpy(bool)]
         if len(lost):
             raise DataError(
-                f"{len(lost)} samples of protocol {protocol.name!r} have no row, first: {lost['sample_id'].iloc[0]}",
-                "give every sample a row; where the detector failed, an empty score and a status that says so",
+                f"{len(lost)} samples of {protocol.name!r} have no row, the first is {lost['sample_id'].iloc[0]}",
+                "add a row for every sample; where the detector failed, with an empty score and a status other than ok",
             )
     if "label_file" in found:
         wrong = found[~absent & (found["label"] != found["label_file"]).to_numpy(bool)]
         if len(wrong):
             raise DataError(
-                f"{len(wrong)} labels are not the manifest's, first: {wrong['sample_id'].iloc[0]}",
-                "real is 0, fake is 1; leave the column 'label' out to take the manifest's",
+                f"{len(wrong)} labels differ from the manifest, the first is {wrong['sample_id'].iloc[0]}",
+                "real is 0, fake is 1; omit the column 'label' to use the labels of the manifest",
             )
     unscored = found["status"].where(found["status"] != "ok", NO_SCORE)
     status = found["status_file"].where(~absent, unscored)
@@ -74,24 +74,24 @@ def matched(rows: pd.DataFrame, manifests: Sequence[Manifest], protocol: Protoco
 
 
 def self_contained(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of a file that says all there is to know: ``media_id``, ``label``, ``score``, and what else it has.
+    """Convert the rows of a self-contained file with ``media_id``, ``label``, ``score`` and optional columns.
 
     Defaults: data set ``imported``, subset ``all``, manipulation ``real`` or ``fake`` by the label, condition
-    ``clean``, frame 0, and as scene group the file's own media id.
+    ``clean``, frame 0, scene group the media id of the file.
 
     Raises:
-        DataError: a column is missing, a label is not 0 or 1, a row stands twice, or one media has two labels.
+        DataError: a column is missing, a label is not 0 or 1, a row is repeated, or a media id has two labels.
     """
     if "media_id" not in rows:
-        raise DataError("the file has neither 'sample_id' nor 'media_id'", "name what each score is of")
-    refuse_rows(rows, (rows["media_id"] == "").to_numpy(bool), "rows without a media_id", "name what each score is of")
+        raise DataError("the file has neither 'sample_id' nor 'media_id'", "add a column 'media_id'")
+    refuse_rows(rows, (rows["media_id"] == "").to_numpy(bool), "rows without a media_id", "give every row a media_id")
     label = whole_numbers(rows, "label", (0, 1), "real is 0, fake is 1")
     rows = rows.assign(label=label)
     if "manipulation" in rows:
         named_real = (rows["manipulation"] == "real").to_numpy(bool)
         refuse_rows(rows, named_real & (label == 1), "fakes whose manipulation is 'real'", "name the forging method")
     several = rows.groupby("media_id")["label"].transform("nunique").to_numpy() > 1
-    refuse_rows(rows, several, "one media with two labels", "name reals and fakes differently")
+    refuse_rows(rows, several, "media ids with two labels", "give reals and fakes different ids")
     frame = np.zeros(len(rows), np.int64)
     if "frame_index" in rows:
         frame = whole_numbers(rows, "frame_index", None, "frames count from 0")
@@ -106,8 +106,8 @@ def self_contained(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(media_id=[_media_id(*names) for names in parts])
     rows["sample_id"] = [sample_id(media, int(n)) for media, n in zip(rows["media_id"], frame, strict=True)]
     twice = rows.duplicated(["sample_id", "condition"], keep=False).to_numpy(bool)
-    hint = "one row a frame; without a column 'frame_index' one row a media"
-    refuse_rows(rows, twice, "media or frames that stand twice", hint)
+    hint = "one row per frame; without a column 'frame_index', one row per media_id"
+    refuse_rows(rows, twice, "media or frames that occur more than once", hint)
     rows = rows.assign(split="test")
     rows["class"] = rows["manipulation"]
     if "logit" not in rows:
@@ -116,7 +116,7 @@ def self_contained(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _media_id(dataset: str, subset: str, manipulation: str, name: str) -> str:
-    """The media id of a foreign name, which is kept as it is where it reads like one already."""
+    """Build a media id from a name; a name that is a media id already is returned unchanged."""
     return (
         name
         if name.startswith(f"{dataset}/{subset}/{manipulation}/")
@@ -135,8 +135,8 @@ def _with_sample_ids(rows: pd.DataFrame) -> pd.DataFrame:
         return rows
     if "media_id" not in rows or "frame_index" not in rows:
         raise DataError(
-            "the file has neither 'sample_id' nor 'media_id' with 'frame_index', so that it fits no manifest",
-            "add them; or leave --manifest out and give media_id and label",
+            "the file has neither 'sample_id' nor 'media_id' with 'frame_index', which matching to a manifest requires",
+            "add them; or drop --manifest and add the columns media_id and label",
         )
     frame = whole_numbers(rows, "frame_index", None, "frames count from 0")
     pairs = zip(rows["media_id"], frame, strict=True)

@@ -1,4 +1,4 @@
-"""Read a foreign file of scores, CSV or Parquet, and check each row: what is wrong is named, never repaired."""
+"""Read a CSV or Parquet file of scores and validate each row; invalid rows raise an error and are never corrected."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _NAMED = 5
 
 
 def read_score_file(file: Path, kind: str) -> pd.DataFrame:
-    """The rows of a file of scores.
+    """Read the rows of a file of scores.
 
     Args:
-        file: CSV with a heading line (``.csv``, ``.tsv``, ``.txt``), or Parquet.
-        kind: ``probability``: P(fake) in [0,1]; ``logit``: its log-odds, turned by the logistic function.
+        file: CSV with a header line (``.csv``, ``.tsv``, ``.txt``), or Parquet.
+        kind: ``probability``: P(fake) in [0,1]; ``logit``: its log-odds, converted by the logistic function.
 
     Returns:
         The known columns that the file has, texts as text, ``status`` always ("ok" where the file has none), ``score``
         float64 in [0,1] (NaN where the status is not ok), ``logit`` float64 where ``kind`` says so. Indexed by the
-        number of the row in the file, from 1, the heading not counted.
+        number of the row in the file, from 1, without the header.
 
     Raises:
         UsageError: an unknown kind.
-        DataError: no such file, not readable, no scores, or scores that are missing, not finite or out of range.
+        DataError: the file is missing or unreadable, has no scores, or scores are missing, not finite or out of range.
     """
     if kind not in KINDS:
         raise unknown_name("kind of score", kind, KINDS)
@@ -54,7 +54,7 @@ def read_score_file(file: Path, kind: str) -> pd.DataFrame:
         rows,
         ok & ~np.isfinite(scores),
         f"{file}: scores that are empty, NaN or infinite",
-        "say that a detector failed on a sample in a column 'status' (any word but ok), or leave the row out",
+        "where a detector failed on a sample, set a status other than ok in a column 'status', or drop the row",
     )
     if kind == "logit":
         rows["logit"] = scores
@@ -65,21 +65,21 @@ def read_score_file(file: Path, kind: str) -> pd.DataFrame:
             rows,
             ok & ((scores < 0) | (scores > 1)),
             f"{file}: scores outside [0,1]",
-            "these look like percent: divide them by 100"
+            "these look like percent; divide them by 100"
             if percent
-            else "a probability of fake lies in [0,1]; if these are logits, say so: --kind logit",
+            else "probabilities of fake are in [0,1]; for logits use --kind logit",
         )
     return rows.assign(score=np.where(ok, scores, np.nan))
 
 
 _HINT = (
-    "needed are score and either sample_id, or media_id and frame_index of a manifest, or media_id and label; "
+    "required columns: score, and either sample_id, or media_id and frame_index of a manifest, or media_id and label; "
     "see docs/import-scores.md"
 )
 
 
 def refuse_rows(rows: pd.DataFrame, bad: NDArray[np.bool_], what: str, hint: str) -> None:
-    """Raise :class:`DataError` that names the bad rows, by their number in the file and their id; if there are any."""
+    """Raise :class:`DataError` with the numbers and ids of invalid rows, if there are any."""
     if not bad.any():
         return
     found = rows[bad]
@@ -91,15 +91,15 @@ def refuse_rows(rows: pd.DataFrame, bad: NDArray[np.bool_], what: str, hint: str
 
 def _read(file: Path) -> pa.Table:
     if not file.is_file():
-        raise DataError(f"there is no file {file}", "give a CSV or Parquet file of scores")
+        raise DataError(f"file not found: {file}", "give a CSV or Parquet file of scores")
     with file.open("rb") as stream:
         parquet = stream.read(4) == b"PAR1"
     if file.suffix == ".parquet" and not parquet:
-        raise DataError(f"{file} is no Parquet file, whatever its name says", "call text .csv or .tsv")
+        raise DataError(f"{file} is not a Parquet file in spite of its name", "rename text files to .csv or .tsv")
     try:
         if parquet:
             return pq.read_table(file)
-        # Every cell as text first: ids such as 000_003 or 0012 must not become numbers.
+        # Read all values as text: ids such as 000_003 or 0012 must not become numbers.
         names = pacsv.open_csv(file, parse_options=_separator(file)).schema.names
         texts = pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
         return pacsv.read_csv(file, parse_options=_separator(file), convert_options=texts)
@@ -120,16 +120,16 @@ def _column(table: pa.Table, name: str, file: Path) -> pd.Series[Any]:
     numbers = pd.to_numeric(values.replace("", np.nan), errors="coerce")
     strange = numbers.isna() & ~values.isna() & ~values.astype(str).str.strip().str.lower().isin(("", "nan"))
     if strange.any():
-        place = int(np.argmax(strange.to_numpy()))
-        raise DataError(f"{file}: {name} is not a number in row {place + 1}: {values.iloc[place]!r}", _HINT)
+        row = int(np.argmax(strange.to_numpy()))
+        raise DataError(f"{file}: {name} is not a number in row {row + 1}: {values.iloc[row]!r}", _HINT)
     return numbers.astype(np.float64)
 
 
 def whole_numbers(rows: pd.DataFrame, name: str, allowed: tuple[int, ...] | None, hint: str) -> NDArray[np.int64]:
-    """A column as integers, each at least 0, or one of those allowed.
+    """Return a column as integers that are not negative, or among the allowed values.
 
     Raises:
-        DataError: the column is missing, or a cell is none of these; the rows are named.
+        DataError: the column is missing, or a value is not allowed; the message names the rows.
     """
     if name not in rows:
         raise DataError(f"the file has no column {name!r}", _HINT)

@@ -1,4 +1,4 @@
-"""``import scores``: a file of scores that any other program made becomes a run like ours."""
+"""``import scores``: convert a file of scores of another program to a run."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from dfbench.versions import library_versions
 DEFAULT_METRICS = tuple(
     f"{metric}.{level}" for level in ("frame", "video.mean") for metric in ("acc", "bacc", "auc", "eer", "ap")
 )
-"""What is computed where no protocol says what."""
+"""Metrics that are computed without a protocol."""
 
 
 @dataclass(frozen=True)
 class ImportRules:
-    """How imported scores are judged where no protocol says it.
+    """Rules of the metrics of imported scores without a protocol.
 
     Attributes:
-        names: of metrics.
-        threshold: fake from this score on.
-        failure_policy: what a sample without a score counts as.
+        names: metric names.
+        threshold: decision threshold; ``score >= threshold`` is fake.
+        failure_policy: how a sample without a score counts.
         face_aggregation: how several faces of a frame become one.
-        resamples: of the bootstrap.
-        seed: of its draws.
+        resamples: number of bootstrap resamples.
+        seed: bootstrap seed.
     """
 
     names: tuple[str, ...] = DEFAULT_METRICS
@@ -66,32 +66,33 @@ def import_scores(
     rules: ImportRules | None = None,
     overwrite: bool = False,
 ) -> Run:
-    """Make a run of a foreign file of scores.
+    """Convert a file of scores of another program to a run.
 
     Args:
         file: CSV or Parquet; see ``docs/import-scores.md`` for its columns.
         out: folder of the run.
-        manifests: what the samples are matched to, by ``sample_id`` or by ``media_id`` and ``frame_index``; none: the
-            file holds labels itself.
-        protocol: whose test samples the file must hold, and whose rules it is judged by; needs manifests.
+        manifests: manifests to match the samples to, by ``sample_id`` or by ``media_id`` and ``frame_index``; none:
+            the file has the labels.
+        protocol: protocol whose test samples the file must have, and whose rules are used; requires manifests.
         kind: ``probability`` or ``logit``.
-        model: what the detector is called; default: the file's name.
-        rules: how the scores are judged; not together with a protocol, which says that itself.
-        overwrite: replace another run in ``out``.
+        model: name of the detector; default: the name of the file.
+        rules: rules of the metrics; not together with a protocol, which has its own.
+        overwrite: whether to replace another run in ``out``.
 
     Returns:
         The run, with ``scores.parquet`` and ``result.json`` in its folder.
 
     Raises:
-        UsageError: options that do not go together, an unknown name, a folder in use.
-        DataError: the file is not what it should be; the rows are named.
+        UsageError: incompatible options, an unknown name, or a folder that holds something else.
+        DataError: the file is invalid; the message names the rows.
+        SetupError: the run cannot be written to ``out``.
     """
     started, clock = datetime.now(UTC), time.monotonic()
     path, loaded = Path(file), as_protocol(protocol) if protocol is not None else None
     judged = _rules(loaded, rules)
     if loaded is not None and not manifests:
         raise UsageError(
-            f"protocol {loaded.name!r} needs the manifest that its samples stand in",
+            f"protocol {loaded.name!r} requires the manifest of its samples",
             f"dfbench import scores {path} --protocol {loaded.name} --manifest DIR --out RUN",
         )
     opened = [open_manifest(Path(place)) for place in manifests]
@@ -127,7 +128,7 @@ def import_scores(
         device="unknown",
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - clock, 3),
-        selection={"split": "none", "note": "imported scores do not say how the weights were chosen"},
+        selection={"split": "none", "note": "the selection of the weights is not known for imported scores"},
         failure_policy=judged.failure_policy,
         faces=judged.face_aggregation,
         published_comparisons=published_rows(loaded) if loaded else (),
@@ -145,7 +146,7 @@ def import_scores(
                 train_condition="unknown",
             )
         ),
-        warnings=(*score_warnings(scores), *_remarks(frames_given, groups_given), *_doubts_of_logits(rows)),
+        warnings=(*score_warnings(scores), *_remarks(frames_given, groups_given), *_logit_warnings(rows)),
         mini="mini" in set(scores["dataset"].to_pylist()),
     )
     return Run(folder, write_run(folder, result, scores), scores)
@@ -158,13 +159,11 @@ def _rules(protocol: Protocol | None, given: ImportRules | None) -> ImportRules:
             parse_metric(name)
         return judged
     if given is not None:
-        raise UsageError(
-            f"protocol {protocol.name!r} says itself how scores are judged", "leave the protocol or the rules out"
-        )
+        raise UsageError(f"protocol {protocol.name!r} has its own rules for metrics", "omit the protocol or the rules")
     if protocol.task != "binary":
         raise UsageError(
-            f"protocol {protocol.name!r} tells several classes apart; one score a sample does not",
-            "import scores for a protocol of reals and fakes",
+            f"protocol {protocol.name!r} has several classes, but the file has one score per sample",
+            "import the scores with a binary protocol",
         )
     m = protocol.metrics
     return ImportRules(m.names, m.threshold, protocol.failure_policy, m.faces, m.resamples, m.seed)
@@ -180,20 +179,20 @@ def _table(rows: pd.DataFrame, model: str, run_id: str) -> pa.Table:
     return table
 
 
-def _doubts_of_logits(rows: pd.DataFrame) -> list[str]:
-    """What looks wrong about log-odds of a file, before they became probabilities."""
+def _logit_warnings(rows: pd.DataFrame) -> list[str]:
+    """Return warnings about the logits of a file."""
     if "logit" not in rows:
         return []
     found = []
     logits, scores = (rows.loc[rows["status"] == "ok", name] for name in ("logit", "score"))
     if len(logits) and (logits.min() >= 0 or logits.max() <= 0):
         side = "below" if logits.min() >= 0 else "above"
-        found.append(f"no logit lies {side} 0: percent or probabilities are no logits")
+        found.append(f"no logit is {side} 0: the scores may be percent or probabilities instead of logits")
     merged = logits.nunique() - scores.nunique()
     if merged:
         found.append(
-            f"{merged} logits have become equal to others as probabilities: AUC, EER and AP count them as ties; "
-            "the largest that stay apart are about 36"
+            f"{merged} logits are equal to others as probabilities: AUC, EER and AP count them as ties; "
+            "logits above about 36 cannot be distinguished"
         )
     return found
 
@@ -201,7 +200,7 @@ def _doubts_of_logits(rows: pd.DataFrame) -> list[str]:
 def _remarks(frames_given: bool, groups_given: bool) -> list[str]:
     found = []
     if not frames_given:
-        found.append("one score a medium was given: numbers at frame and at video level are the same")
+        found.append("the file has one score per video or image: results at frame and at video level are the same")
     if not groups_given:
-        found.append("no scene groups were given: intervals take media as independent")
+        found.append("the file has no scene groups: intervals assume independent videos or images")
     return found

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from dfbench.deprecation import renamed_keywords
 from dfbench.errors import UndefinedMetric, unknown_name
 from dfbench.metrics.binary import equal_error, ties_at
 from dfbench.metrics.bootstrap import (
@@ -37,6 +38,7 @@ from dfbench.schema.ids import seed_from
 from dfbench.schema.result import MetricValue
 
 
+@renamed_keywords(faces="face_aggregation")
 def compute_metrics(
     scores: pa.Table,
     names: Sequence[str],

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from dfbench.deprecation import renamed_keywords
 from dfbench.errors import DataError, UndefinedMetric
 from dfbench.metrics.bootstrap import NO_RESAMPLES, no_interval_reason, percentile_interval
 from dfbench.metrics.compute import MetricRules, MetricSlice
@@ -69,6 +70,7 @@ class MetricDifference:
     video_holm: float | None = None
 
 
+@renamed_keywords(faces="face_aggregation")
 def paired_differences(
     first: pa.Table,
     second: pa.Table,

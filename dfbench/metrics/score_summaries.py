@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 import pyarrow as pa
 
+from dfbench.deprecation import renamed_keywords
 from dfbench.metrics.aggregation import aggregate
 from dfbench.metrics.binary import auc
 from dfbench.metrics.samples import apply_policy, one_face
@@ -49,6 +50,7 @@ def coverage_rows(scores: pa.Table) -> list[Coverage]:
     return rows
 
 
+@renamed_keywords(faces="face_aggregation")
 def video_table(
     scores: pa.Table,
     aggregation: str = "mean",

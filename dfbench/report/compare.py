@@ -1,11 +1,9 @@
-"""``compare``: two runs on the same samples, and why they can not be compared where that is so."""
+"""``compare``: two runs on the same samples, or the reason why they cannot be compared."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -14,7 +12,7 @@ from dfbench.errors import DataError, UsageError, unknown_name
 from dfbench.evaluation.run import Run, open_run
 from dfbench.metrics import parse_metric
 from dfbench.metrics.paired_tests import MetricDifference, paired_differences
-from dfbench.report.escape import markdown
+from dfbench.report.formats import csv_text, escape_markdown, markdown_lines, text_lines
 from dfbench.report.rows import training_of
 from dfbench.report.table_notes import mismatch_sentence
 from dfbench.report.tables import in_percent
@@ -27,13 +25,13 @@ _HEADS = [*_NAMES, "first", "second", "difference", "p", "Holm", "videos", "p", 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two runs differ in.
+    """The differences between two runs.
 
     Attributes:
-        first: what the first is called.
-        second: what the second is called.
-        differences: one for each metric of each cell.
-        notes: what to read them with.
+        first: label of the first run.
+        second: label of the second run.
+        differences: one per metric and slice.
+        notes: sentences to print below the table.
     """
 
     first: str
@@ -55,22 +53,22 @@ def compare_runs(
 
     Args:
         first: a run folder.
-        second: another.
-        names: metrics; default: those that both runs hold, peers' rules left out.
-        resamples: of the paired bootstrap.
-        seed: of its draws.
-        per_manipulation: whether each manipulation is compared as well.
+        second: another run folder.
+        names: metrics; default: those of both runs, except the rules of reference implementations.
+        resamples: number of resamples of the paired bootstrap.
+        seed: bootstrap seed.
+        per_manipulation: whether to compare each manipulation as well.
 
     Raises:
         UsageError: a run is compared with itself, or an unknown metric.
-        DataError: the runs follow different protocols or rules, read different manifests, or are of other samples.
+        DataError: the runs have different protocols, rules, manifests or samples.
     """
     a, b = open_run(Path(first)), open_run(Path(second))
     check_comparable(a, b)
     common = [v.name for v in a.result.metrics if v.name in {w.name for w in b.result.metrics}]
     wanted = list(names) or [n for n in dict.fromkeys(common) if not parse_metric(n).reference]
     if not wanted:
-        raise DataError("the runs have no metric in common", "name some: --metric auc.video.mean")
+        raise DataError("the runs have no metric in common", "choose one: --metric auc.video.mean")
     rules = a.result
     differences = paired_differences(
         a.scores_table,
@@ -89,9 +87,13 @@ def compare_runs(
 
 
 def check_comparable(a: Run, b: Run) -> None:
-    """Raise with the reason where two runs can not be compared.
+    """Raise with the reason if two runs cannot be compared.
 
-    Runs of imported scores name no protocol, perhaps no manifest: then the samples' ids decide alone.
+    Runs of imported scores may have no protocol and no manifest; then only the sample ids are checked.
+
+    Raises:
+        UsageError: both are the same run.
+        DataError: they differ in protocol, manifest or rules.
     """
     one, other = a.result, b.result
     if one.run_id == other.run_id:
@@ -100,7 +102,7 @@ def check_comparable(a: Run, b: Run) -> None:
         names = [f"{p.name!r} version {p.version} ({p.hash[:12]})" for p in (one.protocol, other.protocol)]
         raise DataError(
             f"the runs follow different protocols: {names[0]} and {names[1]}",
-            "evaluate both by the same: dfbench evaluate --protocol P",
+            "evaluate both with the same protocol: dfbench evaluate --protocol P",
         )
     hashes = [{(m.dataset, m.hash) for m in r.manifests} for r in (one, other)]
     if hashes[0] and hashes[1] and hashes[0] != hashes[1]:
@@ -111,20 +113,20 @@ def check_comparable(a: Run, b: Run) -> None:
         )
     for rule in ("failure_policy", "faces", "classes"):
         if getattr(one, rule) != getattr(other, rule):
-            said = rule.replace("_", " ")
+            name = {"faces": "face aggregation"}.get(rule, rule.replace("_", " "))
             raise DataError(
-                f"the runs differ in their rule for {said}: {getattr(one, rule)} and {getattr(other, rule)}",
-                "make one of them again by the other's rule",
+                f"the runs differ in {name}: {getattr(one, rule)} and {getattr(other, rule)}",
+                f"rerun one of them with the {name} of the other",
             )
     if declared_threshold(one) != declared_threshold(other):
         raise DataError(
-            f"the runs judge by different thresholds: {declared_threshold(one):g} and {declared_threshold(other):g}",
-            "make one of them again by the other's threshold",
+            f"the runs have different thresholds: {declared_threshold(one):g} and {declared_threshold(other):g}",
+            "rerun one of them with the threshold of the other",
         )
 
 
 def declared_threshold(result: RunResult) -> float:
-    """The threshold that a run's decisions were made by; 0.5 where it made none."""
+    """Return the decision threshold of a run; 0.5 if it has no metric with a threshold."""
     for value in result.metrics:
         name = parse_metric(value.name)
         if value.threshold is not None and name.definition.at_threshold and not name.reference:
@@ -133,13 +135,13 @@ def declared_threshold(result: RunResult) -> float:
 
 
 def check_format(fmt: str) -> None:
-    """Raise :class:`UsageError` for a format that there is not."""
+    """Raise :class:`UsageError` for an unknown format."""
     if fmt not in FORMATS:
         raise unknown_name("table format", fmt, FORMATS)
 
 
 def render_comparison(comparison: Comparison, fmt: str = "text") -> str:
-    """The comparison as ``text``, ``md`` or ``csv`` (fractions in full precision).
+    """Render a comparison as ``text``, ``md`` or ``csv`` (fractions in full precision).
 
     Raises:
         UsageError: an unknown format.
@@ -149,12 +151,10 @@ def render_comparison(comparison: Comparison, fmt: str = "text") -> str:
         return _csv(comparison)
     table = [_line(d) for d in comparison.differences]
     if fmt == "md":
-        lines = [_HEADS, ["---"] * len(_HEADS), *([markdown(cell) for cell in row] for row in table)]
-        return "\n".join("| " + " | ".join(row) + " |" for row in lines) + "\n\n" + "\n".join(comparison.notes) + "\n"
-    widths = [max(len(row[i]) for row in (_HEADS, *table)) for i in range(len(_HEADS))]
-    rows = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in (_HEADS, *table)]
-    rows.insert(1, "  ".join("-" * w for w in widths))
-    return "\n".join([*rows, "", *comparison.notes]) + "\n"
+        lines = markdown_lines(_HEADS, [[escape_markdown(cell) for cell in row] for row in table])
+    else:
+        lines = text_lines(_HEADS, table)
+    return "\n".join([*lines, "", *comparison.notes]) + "\n"
 
 
 def _line(d: MetricDifference) -> list[str]:
@@ -172,15 +172,12 @@ def _p(value: float | None) -> str:
 
 
 def _csv(comparison: Comparison) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
+    runs = (comparison.first, comparison.second)
     names = [field.name for field in fields(MetricDifference)]
-    writer.writerow(["first_run", "second_run", *names])
-    for difference in comparison.differences:
-        values = asdict(difference)
-        cells = ["" if values[name] is None else values[name] for name in names]
-        writer.writerow([comparison.first, comparison.second, *cells])
-    return stream.getvalue()
+    return csv_text(
+        ["first_run", "second_run", *names],
+        [[*runs, *(getattr(d, name) for name in names)] for d in comparison.differences],
+    )
 
 
 def _failed(run: Run) -> set[tuple[str, str]]:
@@ -191,8 +188,8 @@ def _failed(run: Run) -> set[tuple[str, str]]:
 def _notes(a: Run, b: Run, labels: Sequence[str], differences: Sequence[MetricDifference]) -> list[str]:
     found = [
         f"first: {labels[0]}; second: {labels[1]}. Percent; difference = first - second, with its 95 % interval from "
-        "the paired bootstrap over scene groups. p is two-sided; Holm is corrected for all tests of its column.",
-        "DeLong and McNemar take videos as independent, which videos of one scene group are not.",
+        "the paired bootstrap over scene groups. p is two-sided; Holm is p corrected over all tests of its column.",
+        "DeLong and McNemar assume independent videos; videos of one scene group are not.",
     ]
     trained = [training_of(run.result) for run in (a, b)]
     if trained[0] != trained[1]:
@@ -203,11 +200,11 @@ def _notes(a: Run, b: Run, labels: Sequence[str], differences: Sequence[MetricDi
             found.append(mismatch_sentence(label, run.result.crop_mismatch, crops.profile, crops.size))
     lost = len(_failed(a) | _failed(b))
     if lost and a.result.failure_policy == "exclude":
-        found.append(f"{lost} samples that one of them has no score for are left out for both.")
+        found.append(f"{lost} samples without a score in one of the runs are excluded for both.")
     if a.result.protocol is None or b.result.protocol is None:
-        found.append("A run of imported scores names no protocol: only that the samples are the same is known.")
+        found.append("A run of imported scores has no protocol: only the sample ids were compared.")
     reasons = dict.fromkeys(f"{d.note} ({d.name} {d.dataset}/{d.subset})" for d in differences if d.note)
     found += [f"Note: {reason}." for reason in reasons]
     if a.result.mini or b.result.mini:
-        found.append("mini: invented faces: no ground for ranking detectors.")
+        found.append("mini: invented faces; not suitable for ranking detectors.")
     return found

@@ -1,4 +1,4 @@
-"""Sample crops that evaluation has stored in a run folder, with the detector's residual beside them."""
+"""Example crops stored in a run folder, with the residuals of the detector."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from dfbench.errors import DataError
 from dfbench.schema.scores import EXAMPLES
 
 EXAMPLES_FILE = "examples.parquet"
-MOST_ERRORS = 12
-"""Worst samples of a run that the page shows."""
+MAX_ERRORS = 12
+"""Number of the worst samples of a run on the page."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
 class Example:
-    """One crop and what the detector made of it.
+    """One crop and its score.
 
     Attributes:
-        sample_id: which sample.
+        sample_id: id of the sample.
         manipulation: the forging method, or ``real``.
         label: 0 real, 1 fake.
         score: P(fake).
         kind: ``typical`` (score nearest the median of its method) or ``worst`` (farthest from the label).
         crop: the crop, a PNG file.
-        residual: the residual, a PNG file; None where the detector has none.
-        residual_factor: how much the residual is amplified for display; None where that is not stored.
-        condition: under which it was seen; ``clean`` where that is not stored.
+        residual: the residual, a PNG file; None if the detector has none.
+        residual_factor: amplification of the residual for display; None if not stored.
+        condition: test condition; ``clean`` if not stored.
     """
 
     sample_id: str
@@ -52,20 +52,20 @@ class Example:
         return "fake" if self.label else "real"
 
     @property
-    def off_by(self) -> float:
+    def error(self) -> float:
         """Distance of the score from the label."""
         return abs(self.score - self.label)
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An example as the page shows it.
+class ExampleImage:
+    """An example with images for the page.
 
     Attributes:
-        example: what it is.
-        called: ``fake`` from the threshold on, else ``real``.
+        example: the example.
+        called: predicted class, ``fake`` or ``real``.
         crop: the crop as a data URI.
-        residual: the residual as a data URI; None where there is none.
+        residual: the residual as a data URI; None if there is none.
     """
 
     example: Example
@@ -75,27 +75,27 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The pictures of one run.
+class RunExamples:
+    """The examples of one run on the page.
 
     Attributes:
-        label: what the report calls the detector.
-        worst: samples farthest from their label, at most :data:`MOST_ERRORS`, the farthest first.
-        typical: one sample of each manipulation with its median score.
-        stored: how many of the worst samples the run holds.
+        label: label of the run.
+        worst: samples with the largest errors, at most :data:`MAX_ERRORS`, in descending order.
+        typical: one sample per manipulation with its median score.
+        stored: number of worst samples in the run folder.
     """
 
     label: str
-    worst: tuple[Picture, ...]
-    typical: tuple[Picture, ...]
+    worst: tuple[ExampleImage, ...]
+    typical: tuple[ExampleImage, ...]
     stored: int
 
 
 def load_examples(folder: Path) -> list[Example]:
-    """The examples of a run folder; empty where it holds none.
+    """Read the examples of a run folder; empty if it has none.
 
     Raises:
-        DataError: the file is damaged, lacks columns, or holds something else than PNG pictures.
+        DataError: the file is damaged, lacks columns, or has images other than PNG.
     """
     file = folder / EXAMPLES_FILE
     if not file.is_file():
@@ -105,29 +105,29 @@ def load_examples(folder: Path) -> list[Example]:
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"{file} is not a readable Parquet file: {error}",
-            "remove it to report without pictures, or make the run again: dfbench evaluate",
+            "remove it to write the report without example crops, or rerun the evaluation: dfbench evaluate",
         ) from error
     EXAMPLES.check(table, str(file))
     names = ["sample_id", "manipulation", "label", "score", "kind", "crop", "residual"]
     names += [name for name in ("residual_factor", "condition") if name in table.column_names]
     examples = [Example(**row) for row in table.select(names).to_pylist()]
     for example in examples:
-        for picture in (example.crop, example.residual):
-            if picture is not None and not picture.startswith(_PNG):
-                raise DataError(f"{file}: the picture of {example.sample_id} is not a PNG file")
+        for image in (example.crop, example.residual):
+            if image is not None and not image.startswith(_PNG):
+                raise DataError(f"{file}: the image of {example.sample_id} is not a PNG file")
     return examples
 
 
-def pictures(label: str, examples: Sequence[Example], threshold: float) -> Pictures:
-    """Choose and order what the page shows of a run.
+def run_examples(label: str, examples: Sequence[Example], threshold: float) -> RunExamples:
+    """Select and order the examples of a run for the page.
 
     Args:
-        label: what the report calls the detector.
-        examples: of :func:`load_examples`.
-        threshold: from where on a sample is called fake.
+        label: label of the run.
+        examples: from :func:`load_examples`.
+        threshold: decision threshold.
     """
     shown = [
-        Picture(
+        ExampleImage(
             example=e,
             called="fake" if e.score >= threshold else "real",
             crop=data_uri(e.crop),
@@ -135,11 +135,11 @@ def pictures(label: str, examples: Sequence[Example], threshold: float) -> Pictu
         )
         for e in examples
     ]
-    worst = sorted((p for p in shown if p.example.kind == "worst"), key=lambda p: -p.example.off_by)
+    worst = sorted((p for p in shown if p.example.kind == "worst"), key=lambda p: -p.example.error)
     typical = tuple(p for p in shown if p.example.kind != "worst")
-    return Pictures(label, tuple(worst[:MOST_ERRORS]), typical, len(worst))
+    return RunExamples(label, tuple(worst[:MAX_ERRORS]), typical, len(worst))
 
 
 def data_uri(png: bytes) -> str:
-    """A PNG file as a URI that needs no network."""
+    """Encode a PNG file as a data URI."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -10,59 +10,72 @@ import jinja2
 from dfbench._version import __version__
 from dfbench.evaluation.run import Run, open_runs
 from dfbench.io import check_output_folder, write_text
-from dfbench.report.citations import citations
-from dfbench.report.examples import load_examples, pictures
-from dfbench.report.figures.confusion import matrices
-from dfbench.report.figures.figure_data import Shown, look_into
-from dfbench.report.figures.panels import panels, robustness_panels
-from dfbench.report.robustness import cells_csv, judged, without_suite
-from dfbench.report.rows import Row, result_rows
-from dfbench.report.sections import DASH, coverage_table, provenance, result_tables, robustness_tables, table
-from dfbench.report.summary import summary
+from dfbench.report.examples import load_examples, run_examples
+from dfbench.report.figures.figure_data import FigureData, collect_figure_data
+from dfbench.report.figures.panels import confusion_tables, panels, robustness_panels
+from dfbench.report.robustness import robustness_csv, robustness_summaries, without_suite
+from dfbench.report.rows import ResultRow, result_rows
+from dfbench.report.sections import (
+    DASH,
+    citations,
+    coverage_table,
+    provenance,
+    result_tables,
+    robustness_tables,
+    summary,
+    table,
+)
 from dfbench.report.table_notes import MINI_NOTE, notes, warnings
 from dfbench.report.tables import render
-from dfbench.report.videos import FIRST_LINES, NUMBERS, Video, lines, videos, videos_csv
+from dfbench.report.videos import NUMBERS, VIDEOS_PER_PAGE, VideoResult, video_rows, videos, videos_csv
 
 TABLE_FILES = {"table.md": "md", "table.csv": "csv", "table.tex": "tex", "table.txt": "text"}
 
 
-def write_report(runs: Sequence[Path], out: Path, title: str | None = None, *, faces: bool = True) -> Path:
-    """Write the report of one or more runs. Run folders are all that is read: manifests and media may be elsewhere.
+def write_report(runs: Sequence[str | Path], out: str | Path, title: str | None = None, *, faces: bool = True) -> Path:
+    """Write the report of one or more runs.
+
+    Only the run folders are read; manifests and media are not needed.
 
     Args:
         runs: run folders; detectors appear in this order.
-        out: folder to write ``index.html``, ``table.md``, ``.csv``, ``.tex``, ``.txt`` and ``videos.csv`` into; made
-            where missing.
-        title: heading of the page.
-        faces: whether crops and residuals are shown.
+        out: folder for ``index.html``, ``table.md``, ``.csv``, ``.tex``, ``.txt`` and ``videos.csv``; created if
+            necessary.
+        title: title of the page.
+        faces: whether to include crops and residuals.
 
     Returns:
         The path of ``index.html``.
 
     Raises:
         UsageError: no run, a run given twice, or ``out`` is a file.
+        SetupError: ``out`` cannot be written.
         DataError: a folder is not a run, or its files do not belong together.
     """
-    out = Path(out)
-    check_output_folder(out, "--out DIR")
-    loaded = open_runs([Path(run) for run in runs])
+    out = check_output_folder(out, "--out DIR")
+    loaded = open_runs(runs)
     rows = result_rows([run.result for run in loaded], [run.label for run in loaded])
-    shown = look_into(loaded, rows)
-    listed = videos(shown)
-    page = render_page(loaded, rows, shown, listed, title or "Face-forgery detection: results", faces)
+    data = collect_figure_data(loaded, rows)
+    listed = videos(data)
+    page = render_page(loaded, rows, data, listed, title or "Face-forgery detection: results", faces)
     for name, fmt in TABLE_FILES.items():
         write_text(out / name, render(rows, fmt))
     write_text(out / "videos.csv", videos_csv(listed))
     if any(run.result.robustness for run in loaded):
-        write_text(out / "robustness.csv", cells_csv(judged(loaded)))
+        write_text(out / "robustness.csv", robustness_csv(robustness_summaries(loaded)))
     write_text(out / "index.html", page)
     return out / "index.html"
 
 
 def render_page(
-    runs: Sequence[Run], rows: Sequence[Row], shown: Shown, listed: Sequence[Video], title: str, faces: bool
+    runs: Sequence[Run],
+    rows: Sequence[ResultRow],
+    data: FigureData,
+    listed: Sequence[VideoResult],
+    title: str,
+    faces: bool,
 ) -> str:
-    """The page's HTML. Nothing in it refers to anything outside itself."""
+    """Render the HTML page, which references nothing outside itself."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("dfbench.report", "templates"),
         autoescape=True,
@@ -70,33 +83,33 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    doubtful = warnings(rows)
-    video_lines = lines(listed, DASH)
-    heads = list(video_lines[0]) if video_lines else ["video"]
-    texts = [list(line.values()) for line in video_lines]
+    important = warnings(rows)
+    video_cells = video_rows(listed, DASH)
+    heads = list(video_cells[0]) if video_cells else ["video"]
+    texts = [list(line.values()) for line in video_cells]
     return environment.get_template("page.html.j2").render(
         title=title,
         version=__version__,
-        mini=shown.mini,
+        mini=data.mini,
         mini_note=MINI_NOTE,
         summary=summary(rows),
-        warnings=doubtful,
+        warnings=important,
         tables=result_tables(without_suite(rows)),
-        notes=[note for note in notes(rows) if note not in doubtful],
-        rule=shown.rule,
-        left_out=shown.left_out,
-        conditions=shown.conditions,
-        panels=panels(shown, rows),
-        matrices=matrices(shown),
-        videos=table("Videos and images, the worst errors first", heads, NUMBERS, texts[:FIRST_LINES]),
+        notes=[note for note in notes(rows) if note not in important],
+        rule=data.rule,
+        left_out=data.left_out,
+        conditions=data.conditions,
+        panels=panels(data, rows),
+        confusion_tables=confusion_tables(data),
+        videos=table("Videos and images, largest errors first", heads, NUMBERS, texts[:VIDEOS_PER_PAGE]),
         video_lines=texts,
-        first_lines=FIRST_LINES,
+        videos_per_page=VIDEOS_PER_PAGE,
         n_videos=len(listed),
         robustness=robustness_tables(runs),
-        robustness_panels=robustness_panels(runs, shown.rule),
+        robustness_panels=robustness_panels(runs, data.rule),
         examples=[
-            pictures(run.label, load_examples(run.folder), seen.threshold)
-            for run, seen in zip(runs, shown.detectors, strict=True)
+            run_examples(run.label, load_examples(run.folder), detector.threshold)
+            for run, detector in zip(runs, data.detectors, strict=True)
         ]
         if faces
         else [],

@@ -1,27 +1,27 @@
-"""What degradations did to the detectors of a report: a summary, and every cell."""
+"""Robustness of the detectors of a report: summaries over families, and every condition."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dfbench.evaluation.run import Run
-from dfbench.report.rows import Row
+from dfbench.report.formats import csv_text
+from dfbench.report.rows import ResultRow
 from dfbench.report.tables import DASH, in_percent
 from dfbench.schema.result import ConditionDrop, Robustness
 
 MOST_CONDITIONS = 12
-"""A table with more conditions shows those that were asked for by name alone; a suite has a section of its own."""
+"""With more conditions, tables show only those requested by name; a suite has its own section."""
 
 SUMMARY_HEAD = ("model", "data", "metric", "clean", "mean over families", "drop", "worst", "under")
-CELL_HEAD = ("model", "data", "metric", "condition", "family", "severity", "value", "drop")
+CONDITION_HEAD = ("model", "data", "metric", "condition", "family", "severity", "value", "drop")
+_DROP_FIELDS = ("condition", "family", "severity", "value", "drop", "low", "high")
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The summary of one metric of one run, under the run's label."""
+class RunRobustness:
+    """The robustness of one run by one metric, with the label of the run."""
 
     label: str
     found: Robustness
@@ -32,17 +32,17 @@ class Judged:
         return f"{self.found.dataset}/{self.found.subset}"
 
 
-def judged(runs: Sequence[Run]) -> list[Judged]:
-    """The summaries of all runs, by data set, subset and metric; detectors in the order given."""
-    found = [Judged(run.label, part) for run in runs for part in run.result.robustness]
+def robustness_summaries(runs: Sequence[Run]) -> list[RunRobustness]:
+    """Return the summaries of all runs by data set, subset and metric; detectors in the order given."""
+    found = [RunRobustness(run.label, part) for run in runs for part in run.result.robustness]
     names = list(dict.fromkeys(j.found.name for j in found))
     return sorted(found, key=lambda j: (j.data, names.index(j.found.name)))
 
 
-def summary_cells(one: Judged, span: str = "-") -> tuple[str, ...]:
-    """A line under :data:`SUMMARY_HEAD`, in percent."""
+def summary_cells(one: RunRobustness, span: str = "-") -> tuple[str, ...]:
+    """Return the cells of a row under :data:`SUMMARY_HEAD`, in percent."""
     found = one.found
-    worst = next((cell for cell in found.cells if cell.condition == found.worst), None)
+    worst = next((drop for drop in found.cells if drop.condition == found.worst), None)
     return (
         one.label,
         one.data,
@@ -55,52 +55,50 @@ def summary_cells(one: Judged, span: str = "-") -> tuple[str, ...]:
     )
 
 
-def drop_cells(one: Judged, cell: ConditionDrop, span: str = "-") -> tuple[str, ...]:
-    """A line under :data:`CELL_HEAD`, in percent."""
+def drop_cells(one: RunRobustness, drop: ConditionDrop, span: str = "-") -> tuple[str, ...]:
+    """Return the cells of a row under :data:`CONDITION_HEAD`, in percent."""
     return (
         one.label,
         one.data,
         one.found.name,
-        cell.condition,
-        cell.family,
-        str(cell.severity or DASH),
-        in_percent(cell.value),
-        in_percent(cell.drop, cell.low, cell.high, span=span),
+        drop.condition,
+        drop.family,
+        str(drop.severity or DASH),
+        in_percent(drop.value),
+        in_percent(drop.drop, drop.low, drop.high, span=span),
     )
 
 
-def cells_csv(found: Sequence[Judged]) -> str:
-    """Every cell as CSV: fractions in full precision."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(
-        ["model", "dataset", "subset", "metric", "baseline", "condition", "family", "severity", "value", "drop",
-         "drop_low", "drop_high"]
-    )  # fmt: skip
-    for one in found:
-        part = one.found
-        for cell in part.cells:
-            line = [one.label, part.dataset, part.subset, part.name, part.value, cell.condition, cell.family]
-            line += [cell.severity, cell.value, cell.drop, cell.low, cell.high]
-            writer.writerow(["" if item is None else item for item in line])
-    return stream.getvalue()
+def _slice_fields(one: RunRobustness) -> tuple[str | float | None, ...]:
+    return one.found.dataset, one.found.subset, one.found.name, one.found.value
 
 
-def left_out(runs: Sequence[Run]) -> list[str]:
-    """One sentence for each reason why conditions of a suite were left out of a run."""
+def robustness_csv(found: Sequence[RunRobustness]) -> str:
+    """Write every condition as CSV, fractions in full precision."""
+    header = ["model", "dataset", "subset", "metric", "baseline", "condition", "family", "severity", "value"]
+    rows = [
+        (one.label, *_slice_fields(one), *(getattr(drop, name) for name in _DROP_FIELDS))
+        for one in found
+        for drop in one.found.cells
+    ]
+    return csv_text([*header, "drop", "drop_low", "drop_high"], rows)
+
+
+def unavailable_notes(runs: Sequence[Run]) -> list[str]:
+    """Return one sentence per reason why conditions of a suite were skipped in a run."""
     sentences = []
     for run in runs:
         by_reason: dict[str, list[str]] = {}
         for name, reason in run.result.unavailable.items():
             by_reason.setdefault(reason, []).append(name)
-        sentences += [f"{run.label} was not tested under {', '.join(c)}: {why}." for why, c in by_reason.items()]
+        sentences += [f"{run.label} was not evaluated under {', '.join(c)}: {why}." for why, c in by_reason.items()]
     return sentences
 
 
-def without_suite(rows: Sequence[Row]) -> list[Row]:
-    """The rows that a table shows: all, or where there are too many conditions those that were asked for by name."""
+def without_suite(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """Return the rows that a table shows: all, or with too many conditions those requested by name."""
     conditions = {row.condition for row in rows}
     if len(conditions) <= MOST_CONDITIONS:
         return list(rows)
-    asked = {row.condition for row in rows if row.manipulation != "all"} | {"clean"}
-    return [row for row in rows if row.condition in (asked & conditions or conditions)]
+    named = {row.condition for row in rows if row.manipulation != "all"} | {"clean"}
+    return [row for row in rows if row.condition in (named & conditions or conditions)]

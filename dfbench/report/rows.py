@@ -1,4 +1,4 @@
-"""Rows of the main table: one detector on one data set, subset, manipulation and condition at one level."""
+"""Rows of the main table: one detector on one slice at one level."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from dfbench.schema.result import MAJORITY, MetricValue, ProtocolRef, RunResult
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row, with its rule in fields of its own.
+class ResultRow:
+    """One row with its values and the rules they were computed by.
 
     Attributes:
-        model: what the table calls the detector.
+        model: label of the detector.
         dataset: data set.
         subset: compression.
         manipulation: ``all``, or one method against the reals.
         condition: test condition.
         level: ``frame`` or ``video.mean`` and the like.
-        values: metric (``acc``, ``auc``, ...) -> its number.
-        n: frames or videos, by the level.
-        n_media: clips they come from.
-        n_positive: fakes among the n.
+        values: metric (``acc``, ``auc``, ...) -> value.
+        n: number of frames or videos.
+        n_media: number of clips or images.
+        n_positive: number of fakes among the n.
         coverage: scored / requested samples.
-        coverage_real: the same of the reals; None where it is not known.
-        coverage_fake: the same of the fakes.
+        coverage_real: coverage of the reals; None if unknown.
+        coverage_fake: coverage of the fakes; None if unknown.
         profile: crop profile.
         size: crop size in pixels.
         train_condition: condition the detector was trained under.
         seed: training seed.
         selection: how the weights were chosen.
-        failure_policy: what a sample without a score counted as.
-        protocol: name, version and short hash; empty without one.
+        failure_policy: how a sample without a score counts.
+        protocol: name, version and short hash; empty without protocol.
         threshold: decision threshold of accuracies.
-        cluster: unit of the intervals.
-        mini: whether it is invented faces.
-        caution: what its protocol says a reader must know.
-        baseline: whether it costs nothing: always the larger class, or one fact about the files alone.
-        classes: of a multi-class task.
-        warnings: what looks wrong about the run's scores.
-        training: by which protocol the weights were trained, and what of its recipe was changed.
-        geometry: whether faces were found in each clip (own) or in its base (shared).
-        crop_mismatch: crops the weights were trained on, where they are not :attr:`profile` and :attr:`size`.
+        cluster: resampling unit of the intervals.
+        mini: whether the data are invented faces.
+        caution: warning of the protocol to readers.
+        baseline: whether it is a trivial baseline: the majority class, or one metadata field alone.
+        classes: class names of a multi-class task.
+        warnings: warnings about the scores of the run.
+        training: protocol of the training, and changes to its recipe.
+        geometry: whether faces were detected in each clip (own) or in its base clip (shared).
+        crop_mismatch: crops of the training, if they differ from :attr:`profile` and :attr:`size`.
     """
 
     model: str
@@ -80,7 +80,7 @@ class Row:
 
     @property
     def coverage_differs(self) -> bool:
-        """Whether more of one class than of the other was scored."""
+        """Whether the classes have different coverage."""
         return None not in (self.coverage_real, self.coverage_fake) and self.coverage_real != self.coverage_fake
 
     @property
@@ -89,41 +89,50 @@ class Row:
         return f"{self.dataset}/{self.subset}"
 
 
-def result_rows(results: Sequence[RunResult], labels: Sequence[str] | None = None) -> list[Row]:
-    """Rows of several results, with the rows that cost nothing after the detectors of the same samples.
+def result_rows(results: Sequence[RunResult], labels: Sequence[str] | None = None) -> list[ResultRow]:
+    """Build the rows of several results; trivial baselines follow the detectors on the same samples.
 
     Args:
         results: the results.
-        labels: what to call each; None: its model's name.
+        labels: label of each result; None: the name of its model.
 
     Returns:
-        Rows sorted by level (in the order the protocol names them), data set, subset, condition and manipulation
-        (``all`` first); detectors in the order given.
+        Rows sorted by level (in the order of the protocol), data set, subset, condition and manipulation (``all``
+        first); detectors in the order given.
     """
     names = list(labels) if labels is not None else [result.model for result in results]
     rows = [row for result, name in zip(results, names, strict=True) for row in _rows_of(result, name, result.metrics)]
-    cheap = [row for result in results for row in _baseline_rows(result)]
+    trivial = [row for result in results for row in _baseline_rows(result)]
     levels = list(dict.fromkeys(row.level for row in rows))
-    places: dict[tuple[object, ...], list[Row]] = {}
-    for row in (*rows, *cheap):
+    groups: dict[tuple[object, ...], list[ResultRow]] = {}
+    for row in (*rows, *trivial):
         order = (levels.index(row.level), row.dataset, row.subset, row.condition != "clean", row.condition)
-        places.setdefault((*order, row.manipulation != "all", row.manipulation), []).append(row)
-    return [row for _, group in sorted(places.items()) for row in _with_baselines(group)]
+        groups.setdefault((*order, row.manipulation != "all", row.manipulation), []).append(row)
+    return [row for _, group in sorted(groups.items()) for row in _with_baselines(group)]
 
 
-def metrics_of(rows: Iterable[Row]) -> list[str]:
-    """Metrics that occur in the rows, in the order they are first met."""
+def distinct_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """Drop rows by manipulation where there is only one manipulation, since they repeat those over all of them."""
+    manipulations: dict[tuple[str, ...], set[str]] = {}
+    for row in rows:
+        manipulations.setdefault((row.level, row.data, row.condition), set()).add(row.manipulation)
+    several = {key for key, names in manipulations.items() if len(names - {"all"}) > 1}
+    return [r for r in rows if r.manipulation == "all" or (r.level, r.data, r.condition) in several]
+
+
+def metrics_of(rows: Iterable[ResultRow]) -> list[str]:
+    """Return the metrics of the rows in order of first occurrence."""
     return list(dict.fromkeys(metric for row in rows for metric in row.values))
 
 
-def _with_baselines(group: Sequence[Row]) -> list[Row]:
-    """Detectors, the majority, then facts alone; runs on the same samples have these in common."""
+def _with_baselines(group: Sequence[ResultRow]) -> list[ResultRow]:
+    """Order: detectors, majority class, metadata baselines; runs on the same samples share their baselines."""
     ours = [row for row in group if not row.baseline]
-    cheap = {(row.model, row.n, row.n_positive): row for row in group if row.baseline}
-    return [*ours, *_majority_rows(ours), *cheap.values()]
+    trivial = {(row.model, row.n, row.n_positive): row for row in group if row.baseline}
+    return [*ours, *_majority_rows(ours), *trivial.values()]
 
 
-def _baseline_rows(result: RunResult) -> list[Row]:
+def _baseline_rows(result: RunResult) -> list[ResultRow]:
     rows = [row for b in result.baselines for row in _rows_of(result, b.name, b.metrics)]
     return [
         replace(row, baseline=True, selection="", protocol="", profile="", size=0, crop_mismatch="", warnings=())
@@ -131,24 +140,24 @@ def _baseline_rows(result: RunResult) -> list[Row]:
     ]
 
 
-def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> list[Row]:
+def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> list[ResultRow]:
     protocol = result.protocol
     geometry = {manifest.dataset: manifest.geometry for manifest in result.manifests}
-    cells: dict[tuple[object, ...], list[MetricValue]] = {}
+    slices: dict[tuple[object, ...], list[MetricValue]] = {}
     for value in metrics:
         key = (parse_metric(value.name).rule, value.dataset, value.subset, value.condition, value.manipulation)
-        cells.setdefault(key, []).append(value)
-    rows: list[Row] = []
-    for (level, *_), values in cells.items():
+        slices.setdefault(key, []).append(value)
+    rows: list[ResultRow] = []
+    for (level, *_), values in slices.items():
         first = values[0]
         by_metric = {parse_metric(v.name).column: v for v in values}
-        judged = [
+        thresholds = [
             v.threshold
             for v in values
             if parse_metric(v.name).definition.at_threshold and not parse_metric(v.name).reference
         ]
         rows.append(
-            Row(
+            ResultRow(
                 model=label,
                 dataset=first.dataset,
                 subset=first.subset,
@@ -169,7 +178,7 @@ def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> l
                 selection=_selection(result),
                 failure_policy=result.failure_policy,
                 protocol=f"{protocol.name} v{protocol.version} ({protocol.hash[:12]})" if protocol else "none",
-                threshold=judged[0] if judged else None,
+                threshold=thresholds[0] if thresholds else None,
                 cluster=first.cluster,
                 mini=result.mini,
                 caution=result.caution,
@@ -184,7 +193,7 @@ def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> l
 
 
 def training_of(result: RunResult) -> str:
-    """By which protocol the weights of a run were trained, and what of its recipe was changed: ``by the protocol``."""
+    """Return the protocol of the training and the changes to its recipe, for example ``by the protocol``."""
     card = result.weights.card if result.weights else {}
     if not card.get("protocol"):
         return "unknown"
@@ -205,12 +214,12 @@ def _selection(result: RunResult) -> str:
     return f"{metric} on {split}" if metric else f"on {split}"
 
 
-def _majority_rows(group: Sequence[Row]) -> list[Row]:
-    rows: dict[tuple[int, int], Row] = {}
+def _majority_rows(group: Sequence[ResultRow]) -> list[ResultRow]:
+    rows: dict[tuple[int, int], ResultRow] = {}
     for row in group:
         sizes = (row.n, row.n_positive)
         base = row.values.get("acc") or row.values.get("bacc")
-        if row.classes:  # which of several classes is the largest does not follow from the counts
+        if row.classes:  # the counts of reals and fakes do not give the largest of several classes
             base = row.values.get("acc.collapsed")
         if base is None or sizes in rows:
             continue
@@ -229,7 +238,7 @@ def _majority_rows(group: Sequence[Row]) -> list[Row]:
             for metric, value in constant.items()
             if metric in row.values
         }
-        rows[sizes] = Row(
+        rows[sizes] = ResultRow(
             model=MAJORITY,
             dataset=row.dataset,
             subset=row.subset,

@@ -1,27 +1,27 @@
-"""The rules that stand beside every table, and the warning where runs differ in one of them."""
+"""Notes of a table: its rules, and warnings where runs differ in one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dfbench.report.rows import Row
+from dfbench.report.rows import ResultRow
 from dfbench.schema.result import MAJORITY
 
 MINI_NOTE = "mini: invented faces"
-CROP_MARK = "†"  # behind the name of a detector whose weights were trained on other crops
+CROP_MARK = "†"  # marks detectors whose weights were trained on other crops
 
 _BASELINES = (
-    "Size, format, length or frame rate alone: the share of fakes among other scene groups with the same value; the "
-    "best of them is shown."
+    "Trivial baselines (size, format, length or frame rate alone) score a sample by the fraction of fakes among other "
+    "scene groups with the same value; the best of them is shown."
 )
 
 _POLICIES = {
-    "exclude": "left out",
+    "exclude": "excluded",
     "as-real": "count as real (score 0)",
     "as-fake": "count as fake (score 1)",
     "as-chance": "count as 0.5",
 }
-_RULES: tuple[tuple[str, Callable[[Row], str]], ...] = (
+_RULES: tuple[tuple[str, Callable[[ResultRow], str]], ...] = (
     ("level", lambda row: row.level),
     ("test condition", lambda row: row.condition),
     ("crop profile", lambda row: row.profile or "unknown"),
@@ -35,15 +35,15 @@ _RULES: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("protocol", lambda row: row.protocol),
     ("threshold", lambda row: "" if row.threshold is None else f"fake from {row.threshold:g} on"),
 )
-# An empty value: the rule does not concern the row, as a threshold that of an AUC.
+# An empty value: the rule does not apply to the row, for example a threshold to an AUC.
 _PER_ROW = {"level", "test condition"}
 
 
-def rules(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """Every rule of the table and its value; several values are joined by a comma.
+def rules(rows: Sequence[ResultRow]) -> list[tuple[str, str]]:
+    """Return every rule of the table with its value; several values are joined by a comma.
 
     Args:
-        rows: rows of :func:`dfbench.report.rows.result_rows`.
+        rows: rows from :func:`dfbench.report.rows.result_rows`.
     """
     ours = [row for row in rows if not row.baseline]
     found = [(name, _listed(list(dict.fromkeys(filter(None, map(read, ours)))) or ["none"])) for name, read in _RULES]
@@ -57,8 +57,8 @@ def _listed(values: Sequence[str]) -> str:
     return ", ".join(values[:most]) + more
 
 
-def differences(rows: Sequence[Row]) -> list[str]:
-    """One sentence for each rule in which the runs of the table differ."""
+def differences(rows: Sequence[ResultRow]) -> list[str]:
+    """Return one sentence per rule in which the runs of the table differ."""
     ours = [row for row in rows if not row.baseline]
     sentences: list[str] = []
     for name, read in _RULES:
@@ -74,53 +74,53 @@ def differences(rows: Sequence[Row]) -> list[str]:
     return sentences
 
 
-def notes(rows: Sequence[Row]) -> list[str]:
-    """What to print under a table: rules, differences, reasons behind empty cells, and what the data are."""
+def notes(rows: Sequence[ResultRow]) -> list[str]:
+    """Return the notes of a table: rules, differences, reasons of missing values, warnings."""
     lines = ["; ".join(f"{name}: {value}" for name, value in rules(rows)) + "."]
     lines += differences(rows)
     lines += _reasons(rows)
     if any(row.coverage_differs for row in rows):
-        lines.append("Coverage is the share of requested samples that were scored (of reals / of fakes).")
-    lines += _doubts(rows)
+        lines.append("Coverage: scored / requested samples (reals / fakes).")
+    lines += _score_warnings(rows)
     lines += [_BASELINES] if any(row.baseline and row.model != MAJORITY for row in rows) else []
     lines += _mismatches(rows)
     for row in rows:
         number = row.values.get("acc")
         if number and number.ties and row.manipulation == "all" and not row.baseline:
             lines.append(
-                f"{row.model} {row.data} {row.condition} {row.level}: {number.ties} scores exactly on the threshold."
+                f"{row.model} {row.data} {row.condition} {row.level}: {number.ties} scores exactly at the threshold."
             )
     lines += _cautions(rows)
     if any(row.mini for row in rows):
-        lines.append(f"{MINI_NOTE}: no stand-in for real forgeries, no ground for ranking detectors.")
+        lines.append(f"{MINI_NOTE}; no substitute for real forgeries, not suitable for ranking detectors.")
     return lines
 
 
-def warnings(rows: Sequence[Row]) -> list[str]:
-    """The notes that a reader must not miss: what makes runs differ, what looks wrong, what was trained otherwise."""
-    return [*differences(rows), *_doubts(rows), *_mismatches(rows), *_cautions(rows)]
+def warnings(rows: Sequence[ResultRow]) -> list[str]:
+    """Return the most important notes: differences between runs, warnings, crop mismatches, cautions."""
+    return [*differences(rows), *_score_warnings(rows), *_mismatches(rows), *_cautions(rows)]
 
 
-def _doubts(rows: Sequence[Row]) -> list[str]:
+def _score_warnings(rows: Sequence[ResultRow]) -> list[str]:
     return list(dict.fromkeys(f"{row.model}: {warning}." for row in rows for warning in row.warnings))
 
 
-def _mismatches(rows: Sequence[Row]) -> list[str]:
+def _mismatches(rows: Sequence[ResultRow]) -> list[str]:
     others = {(r.model, r.crop_mismatch, r.profile, r.size) for r in rows if r.crop_mismatch}
     return [f"{CROP_MARK} {mismatch_sentence(*other)}" for other in sorted(others)]
 
 
 def mismatch_sentence(label: str, trained: str, profile: str, size: int) -> str:
-    """What is said of a run whose weights were trained on other crops than those it scored."""
-    return f"{label}: weights trained on {trained} crops, scored on {profile} {size} px (crop mismatch)."
+    """Return the note on a run whose weights were trained on other crops than those it was evaluated on."""
+    return f"{label}: weights trained on {trained} crops, evaluated on {profile} {size} px (crop mismatch)."
 
 
-def _cautions(rows: Sequence[Row]) -> list[str]:
+def _cautions(rows: Sequence[ResultRow]) -> list[str]:
     cautions = dict.fromkeys((row.model, row.caution) for row in rows if row.caution)
     return [f"Caution, {model}: {text}." for model, text in cautions]
 
 
-def _reasons(rows: Sequence[Row]) -> list[str]:
+def _reasons(rows: Sequence[ResultRow]) -> list[str]:
     found: dict[str, list[str]] = {}
     for row in rows:
         for value in row.values.values():
@@ -128,11 +128,11 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
             if value.undefined:
                 found.setdefault(f"No value: {value.undefined}", []).append(where)
             elif value.interval_note:
-                text = "No interval" if value.low is None else "Interval without width"
+                text = "No interval" if value.low is None else "Zero-width interval"
                 found.setdefault(f"{text}: {value.interval_note}", []).append(where)
     lines: list[str] = []
-    for reason, places in found.items():
-        unique = list(dict.fromkeys(places))
+    for reason, slices in found.items():
+        unique = list(dict.fromkeys(slices))
         more = f" and {len(unique) - 3} more" if len(unique) > 3 else ""
         lines.append(f"{reason} ({', '.join(unique[:3])}{more}).")
     return lines

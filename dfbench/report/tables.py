@@ -1,33 +1,40 @@
-"""The main table as text, for a terminal, in Markdown, LaTeX and CSV; every form carries the rules."""
+"""The main table as plain text, for a terminal, in Markdown, LaTeX and CSV; every format includes the rules."""
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 from dfbench.errors import unknown_name
 from dfbench.metrics.names import title_of
-from dfbench.report.escape import latex, markdown
-from dfbench.report.rows import Row, metrics_of
+from dfbench.report.formats import (
+    csv_text,
+    escape_latex,
+    escape_markdown,
+    latex_lines,
+    latex_row,
+    markdown_lines,
+    text_lines,
+)
+from dfbench.report.rows import ResultRow, distinct_rows, metrics_of
 from dfbench.report.table_notes import CROP_MARK, notes
 from dfbench.schema.result import MetricValue
 
 DASH = "-"
-_COUNT_COLUMNS = 3  # trailing ones: n, media, coverage
+_COUNT_COLUMNS = 3  # trailing columns: n, media, coverage
 _INTERVAL_WIDTH = len("[82.6-86.4]")
-NAME_COLUMNS = 5  # leading columns of the printed table that hold names, not numbers
+NAME_COLUMNS = 5  # leading columns with names instead of numbers
 
 
 def percent(value: MetricValue | None, dash: str = DASH, span: str = "-", interval: bool = True) -> str:
-    """A number as tables print it: percent with one decimal and its interval.
+    """Format a number for tables: percent with one decimal and its interval.
 
     Args:
         value: the number; None where the row has none.
-        dash: what an absent number prints as.
-        span: what stands between the ends of the interval.
-        interval: whether to print it.
+        dash: text for a missing number.
+        span: separator between the ends of the interval.
+        interval: whether to include the interval.
     """
     if value is None:
         return dash
@@ -38,7 +45,7 @@ def percent(value: MetricValue | None, dash: str = DASH, span: str = "-", interv
 def in_percent(
     value: float | None, low: float | None = None, high: float | None = None, dash: str = DASH, span: str = "-"
 ) -> str:
-    """A fraction in percent with one decimal and its interval, where both ends are known.
+    """Format a fraction as percent with one decimal, and its interval if both ends are given.
 
     >>> in_percent(0.058, -0.004, 0.1)
     '5.8 [-0.4 - 10.0]'
@@ -47,17 +54,17 @@ def in_percent(
         return dash
     if low is None or high is None:
         return f"{100 * value:z.1f}"
-    join = f" {span} " if low < 0 or high < 0 else span  # a minus sign beside a dash can not be read
+    join = f" {span} " if low < 0 or high < 0 else span  # a minus sign next to a dash is unreadable
     return f"{100 * value:z.1f} [{100 * low:z.1f}{join}{100 * high:z.1f}]"
 
 
-def render(rows: Sequence[Row], fmt: str = "text") -> str:
-    """The table of the rows.
+def render(rows: Sequence[ResultRow], fmt: str = "text") -> str:
+    """Render the table.
 
     Args:
-        rows: rows of :func:`dfbench.report.rows.result_rows`.
+        rows: rows from :func:`dfbench.report.rows.result_rows`.
         fmt: ``text`` (plain, for files and pipes), ``terminal`` (colours, as wide as the terminal), ``md``, ``tex``
-            (booktabs), ``csv`` (fractions and every rule in a column of its own).
+            (booktabs), ``csv`` (fractions, with every rule in its own column).
 
     Returns:
         The text, ending in a newline.
@@ -67,53 +74,50 @@ def render(rows: Sequence[Row], fmt: str = "text") -> str:
     """
     if fmt not in FORMATS:
         raise unknown_name("table format", fmt, FORMATS)
-    return FORMATS[fmt](rows)
+    return FORMATS[fmt](distinct_rows(rows))
 
 
-def header(rows: Sequence[Row]) -> list[str]:
-    """Column heads of the printed table."""
+def header(rows: Sequence[ResultRow]) -> list[str]:
+    """Column headers of the printed table."""
     heads = [title_of(m) for m in metrics_of(rows)]
     return ["model", "data", "manipulation", "condition", "level", *heads, "n", "media", "coverage"]
 
 
-def cells(row: Row, metrics: Sequence[str], dash: str = DASH, span: str = "-") -> list[str]:
-    """One row of the printed table, under :func:`header`."""
+def cells(row: ResultRow, metrics: Sequence[str], dash: str = DASH, span: str = "-") -> list[str]:
+    """Cells of one row, in the order of :func:`header`."""
     numbers = [percent(row.values.get(m), dash, span) for m in metrics]
     counts = [str(row.n), str(row.n_media), _coverage(row)]
     name = f"{row.model} {CROP_MARK}" if row.crop_mismatch else row.model
     return [name, row.data, row.manipulation, row.condition, row.level, *numbers, *counts]
 
 
-def _coverage(row: Row) -> str:
+def _coverage(row: ResultRow) -> str:
     text = f"{100 * row.coverage:.1f}"
     if not row.coverage_differs or row.coverage_real is None or row.coverage_fake is None:
         return text
     return f"{text} ({100 * row.coverage_real:.1f}/{100 * row.coverage_fake:.1f})"
 
 
-def _text(rows: Sequence[Row]) -> str:
-    table = [header(rows), *(cells(row, metrics_of(rows)) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join([*lines, "", "Percent.", *notes(rows)]) + "\n"
+def _text(rows: Sequence[ResultRow]) -> str:
+    table = text_lines(header(rows), [cells(row, metrics_of(rows)) for row in rows])
+    return "\n".join([*table, "", "Percent.", *notes(rows)]) + "\n"
 
 
-def _terminal(rows: Sequence[Row]) -> str:
+def _terminal(rows: Sequence[ResultRow]) -> str:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console(file=io.StringIO(), force_terminal=True, width=Console().width)
-    said = {"level", "media"} | {
+    constant = {"level", "media"} | {
         name for name in ("manipulation", "condition") if len({getattr(row, name) for row in rows}) == 1
     }
     heads = header(rows)
-    keep = [i for i, head in enumerate(heads) if head not in said]
+    keep = [i for i, head in enumerate(heads) if head not in constant]
     for level in dict.fromkeys(row.level for row in rows):
         table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0, title=level, title_justify="left")
-        for i in keep:  # an interval may move below its number, but is not cut
+        for i in keep:  # an interval may wrap below its number, but is not truncated
             numeric = NAME_COLUMNS <= i < len(heads) - _COUNT_COLUMNS
             table.add_column(heads[i], overflow="fold", min_width=_INTERVAL_WIDTH if numeric else None)
         for row in (row for row in rows if row.level == level):
@@ -126,78 +130,57 @@ def _terminal(rows: Sequence[Row]) -> str:
     return console.file.getvalue()
 
 
-def _markdown(rows: Sequence[Row]) -> str:
-    heads = header(rows)
-    table = [heads, ["---"] * len(heads)]
-    for row in rows:
-        line = cells(row, metrics_of(rows), "–", "–")
-        table.append([*map(markdown, line[:NAME_COLUMNS]), *line[NAME_COLUMNS:]])
-    lines = ["| " + " | ".join(line) + " |" for line in table]
-    return "\n".join([*lines, "", "Percent. " + " ".join(map(markdown, notes(rows)))]) + "\n"
+def _markdown(rows: Sequence[ResultRow]) -> str:
+    lines = (cells(row, metrics_of(rows), "–", "–") for row in rows)
+    table = ([*map(escape_markdown, line[:NAME_COLUMNS]), *line[NAME_COLUMNS:]] for line in lines)
+    under = "Percent. " + " ".join(map(escape_markdown, notes(rows)))
+    return "\n".join([*markdown_lines(header(rows), table), "", under]) + "\n"
 
 
-def _latex(rows: Sequence[Row]) -> str:
+def _latex(rows: Sequence[ResultRow]) -> str:
     metrics = metrics_of(rows)
-    lines = [
-        "% needs \\usepackage{booktabs}",
-        "\\begin{table}",
-        "\\centering\\small",
-        f"\\begin{{tabular}}{{lllll{'r' * (len(metrics) + 3)}}}",
-        "\\toprule",
-        " & ".join(map(latex, header(rows))) + " \\\\",
-        "\\midrule",
-    ]
+    body: list[str] = []
     previous = None
     for row in rows:
-        place = (row.level, row.data, row.condition)
-        if previous is not None and place != previous:
-            lines.append("\\midrule")
-        previous = place
-        # The interval is set small and its brackets in a group: "[" after "\\" would be read as an argument.
-        parts = [latex(cell) for cell in cells(row, metrics, "--", "--")]
-        lines.append(" & ".join(_small_interval(part) for part in parts) + " \\\\")
-    lines += ["\\bottomrule", "\\end{tabular}", f"\\caption{{Percent. {latex(' '.join(notes(rows)))}}}", "\\end{table}"]
-    return "\n".join(lines) + "\n"
+        block = (row.level, row.data, row.condition)
+        if previous is not None and block != previous:
+            body.append("\\midrule")
+        previous = block
+        body.append(latex_row([escape_latex(cell) for cell in cells(row, metrics, "--", "--")]))
+    caption = f"Percent. {escape_latex(' '.join(notes(rows)))}"
+    table = latex_lines(header(rows), body, "l" * NAME_COLUMNS + "r" * (len(metrics) + _COUNT_COLUMNS), caption)
+    return "\n".join(["% needs \\usepackage{booktabs}", *table]) + "\n"
 
 
-def _small_interval(cell: str) -> str:
-    value, bracket, rest = cell.partition(" [")
-    return f"{value} {{\\scriptsize [{rest}}}" if bracket else cell
-
-
-def _csv(rows: Sequence[Row]) -> str:
-    """One line a row, fractions in full precision, the rules as columns."""
+def _csv(rows: Sequence[ResultRow]) -> str:
+    """Fractions in full precision, the rules as columns."""
     metrics = metrics_of(rows)
     plain = ["model", "dataset", "subset", "manipulation", "condition", "level"]
-    rule = [
-        "profile",
-        "size",
-        "geometry",
-        "training",
-        "train_condition",
-        "seed",
-        "selection",
-        "failure_policy",
-        "protocol",
-        "threshold",
-        "cluster",
-        "mini",
-        "crop_mismatch",
+    rules = [
+        *("profile", "size", "geometry", "training", "train_condition", "seed", "selection", "failure_policy"),
+        *("protocol", "threshold", "cluster", "mini", "crop_mismatch"),
     ]
     counts = ["n", "n_media", "n_positive", "coverage", "coverage_real", "coverage_fake"]
     numbers = [f"{m}{part}" for m in metrics for part in ("", "_low", "_high", "_undefined", "_interval_note")]
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*plain, *numbers, *counts, *rule])
-    for row in rows:
-        found = [row.values.get(m) for m in metrics]
-        fields = [(v.value, v.low, v.high, v.undefined, v.interval_note) if v else (None,) * 5 for v in found]
-        flat = [item for group in fields for item in group]
-        line = [*(getattr(row, k) for k in plain), *flat, *(getattr(row, k) for k in (*counts, *rule))]
-        writer.writerow(["" if item is None else item for item in line])
-    return stream.getvalue()
+    return csv_text(
+        [*plain, *numbers, *counts, *rules],
+        [
+            [
+                *(getattr(row, k) for k in plain),
+                *_csv_numbers(row, metrics),
+                *(getattr(row, k) for k in (*counts, *rules)),
+            ]
+            for row in rows
+        ],
+    )
 
 
-FORMATS: MappingProxyType[str, Callable[[Sequence[Row]], str]] = MappingProxyType(
+def _csv_numbers(row: ResultRow, metrics: Sequence[str]) -> list[object]:
+    found = (row.values.get(m) for m in metrics)
+    fields = [(v.value, v.low, v.high, v.undefined, v.interval_note) if v else (None,) * 5 for v in found]
+    return [item for group in fields for item in group]
+
+
+FORMATS: MappingProxyType[str, Callable[[Sequence[ResultRow]], str]] = MappingProxyType(
     {"text": _text, "terminal": _terminal, "md": _markdown, "tex": _latex, "csv": _csv}
 )

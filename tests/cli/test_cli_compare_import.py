@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dfbench.cli.main import run_command
+from dfbench.evaluation.run import open_run
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def test_import_then_compare(files, capsys):
         assert run_command(["import", "scores", str(files / f"{name}.csv"), "--out", str(files / name), "--resamples", "100"]) == 0  # fmt: skip  # noqa: E501
         out = capsys.readouterr()
         assert out.out.splitlines()[-1] == str(files / name / "result.json")
-        assert "no scene groups were given" in out.err
+        assert "has no scene groups" in out.err
         assert {p.name for p in (files / name).iterdir()} == {"scores.parquet", "result.json"}
     assert run_command(["compare", str(files / "strong"), str(files / "weak"), "--metric", "auc.video.mean"]) == 0
     out = capsys.readouterr().out
@@ -34,7 +35,7 @@ def test_import_then_compare(files, capsys):
     ("words", "code", "message"),
     [
         (["import", "scores", "weak.csv", "--out", "r", "--kind", "logits"], 2, "unknown kind of score"),
-        (["import", "scores", "nowhere.csv", "--out", "r"], 3, "there is no file"),
+        (["import", "scores", "nowhere.csv", "--out", "r"], 3, "file not found"),
         (["import", "scores", "weak.csv", "--out", "r", "--metric", "auc"], 2, "unknown metric"),
         (["import", "scores", "weak.csv", "--out", "r", "--failure-policy", "drop"], 2, "unknown failure policy"),
         (["import", "scores", "weak.csv"], 2, "--out"),
@@ -56,3 +57,12 @@ def test_logits_given_as_probabilities_are_named(files, capsys):
     assert "row 1 (a), row 2 (b)" in err
     assert "--kind logit" in err
     assert run_command(["import", "scores", str(files / "l.csv"), "--out", str(files / "r"), "--kind", "logit"]) == 0
+
+
+def test_the_old_spelling_of_face_aggregation_warns(files, capsys):
+    words = ["import", "scores", str(files / "weak.csv"), "--resamples", "0"]
+    assert run_command([*words, "--out", str(files / "new"), "--face-aggregation", "max"]) == 0
+    assert "deprecated" not in capsys.readouterr().err
+    assert run_command([*words, "--out", str(files / "old"), "--faces", "max"]) == 0
+    assert "--faces is deprecated: use --face-aggregation" in capsys.readouterr().err
+    assert open_run(files / "old").result.faces == open_run(files / "new").result.faces == "max"

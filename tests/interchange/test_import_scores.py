@@ -77,7 +77,7 @@ def test_names_reused_by_manipulations_stay_apart(tmp_path):
     assert values(run)["acc.video.mean"].n == 4
     assert run.scores_table["media_id"].to_pylist()[2:] == ["ff++/c23/Deepfakes/000_003", "ff++/c23/FaceSwap/000_003"]
     assert set(run.scores_table["scene_group"].to_pylist()[2:]) == {"000_003"}
-    assert any("one score a medium" in w for w in run.result.warnings)
+    assert any("one score per video" in w for w in run.result.warnings)
 
 
 def test_conditions_are_cells_of_their_own(tmp_path):
@@ -109,8 +109,8 @@ BAD = {
     "logits": (changed(2, score="2.5"), r"scores outside \[0,1\]: row 3"),
     "label": (changed(2, label=2), r"values of 'label' that are not 0 or 1: row 3 \(0001\)"),
     "no label": (changed(2, label=""), "values of 'label' that are not 0 or 1: row 3"),
-    "two labels": (changed(2, label=0), r"one media with two labels: row 3 \(0001\), row 4"),
-    "twice": (changed(3, frame_index=0), r"media or frames that stand twice: row 3 .*, row 4"),
+    "two labels": (changed(2, label=0), r"media ids with two labels: row 3 \(0001\), row 4"),
+    "twice": (changed(3, frame_index=0), r"media or frames that occur more than once: row 3 .*, row 4"),
     "frame": (changed(3, frame_index=0.5), "values of 'frame_index' that are not whole numbers: row 4"),
     "real fakes": (
         [row | {"manipulation": "real"} for row in clips(20, 2)],
@@ -126,11 +126,11 @@ def test_percent_is_recognised(tmp_path):
         import_scores(write(tmp_path / "f.csv", rows), tmp_path / "run", rules=QUICK)
     assert "divide them by 100" in caught.value.hint
     run = import_scores(write(tmp_path / "f.csv", rows), tmp_path / "run", kind="logit", rules=QUICK)
-    assert any("no logit lies below 0" in warning for warning in run.result.warnings)
+    assert any("no logit is below 0" in warning for warning in run.result.warnings)
     assert any("count them as ties" in warning for warning in run.result.warnings)
 
 
-def test_logits_that_stay_apart_raise_no_doubt(tmp_path):
+def test_distinct_logits_give_no_warning(tmp_path):
     frame = pd.DataFrame(clips(20, 2))
     file = write(tmp_path / "f.csv", frame.assign(score=logit(frame["score"])).to_dict("records"))
     run = import_scores(file, tmp_path / "run", kind="logit", rules=QUICK)
@@ -146,16 +146,16 @@ def test_bad_rows_are_named(tmp_path, rows, message):
 
 def test_without_frames_a_second_row_of_a_media_is_refused(tmp_path):
     rows = [{k: v for k, v in r.items() if k != "frame_index"} for r in clips(4, 2)]
-    with pytest.raises(DataError, match="stand twice") as caught:
+    with pytest.raises(DataError, match="occur more than once") as caught:
         import_scores(write(tmp_path / "f.csv", rows), tmp_path / "run")
     assert "frame_index" in caught.value.hint
 
 
 def test_files_that_are_none(tmp_path):
     write(tmp_path / "text.parquet", clips(4, 2))
-    with pytest.raises(DataError, match="is no Parquet file"):
+    with pytest.raises(DataError, match="is not a Parquet file"):
         import_scores(tmp_path / "text.parquet", tmp_path / "run")
-    with pytest.raises(DataError, match="there is no file"):
+    with pytest.raises(DataError, match="file not found"):
         import_scores(tmp_path / "none.csv", tmp_path / "run")
     (tmp_path / "x.csv").write_text("media_id,label\na,0\n")
     with pytest.raises(DataError, match="no column 'score'"):
@@ -175,7 +175,7 @@ def test_options_that_do_not_go_together(tmp_path):
     file = write(tmp_path / "f.csv", clips(4, 1))
     with pytest.raises(UsageError, match="unknown kind of score 'logits'"):
         import_scores(file, tmp_path / "run", kind="logits")
-    with pytest.raises(UsageError, match="needs the manifest"):
+    with pytest.raises(UsageError, match="requires the manifest"):
         import_scores(file, tmp_path / "run", protocol="mini")
     with pytest.raises(UsageError, match="unknown metric"):
         import_scores(file, tmp_path / "run", rules=ImportRules(names=("auc",)))
@@ -213,28 +213,28 @@ def test_a_protocol_wants_every_one_of_its_samples(tmp_path, prepared):
     ]  # fmt: skip
     lost = frame[frame["status"] == "ok"].iloc[0]["sample_id"]
     frame[frame["sample_id"] != lost][["sample_id", "score"]].to_csv(tmp_path / "g.csv", index=False)
-    with pytest.raises(DataError, match=f"1 samples of protocol 'tiny' have no row, first: {lost}"):
+    with pytest.raises(DataError, match=f"1 samples of 'tiny' have no row, the first is {lost}"):
         import_scores(tmp_path / "g.csv", tmp_path / "h", [folder], protocol=protocol)
     manifest_rows(folder, "val")[["sample_id", "score"]].to_csv(tmp_path / "v.csv", index=False)
-    with pytest.raises(DataError, match="ids that are none of protocol 'tiny': row 1"):
+    with pytest.raises(DataError, match="ids that are not of protocol 'tiny': row 1"):
         import_scores(tmp_path / "v.csv", tmp_path / "h", [folder], protocol=protocol)
-    with pytest.raises(UsageError, match="says itself how scores are judged"):
+    with pytest.raises(UsageError, match="has its own rules for metrics"):
         import_scores(tmp_path / "f.csv", tmp_path / "h", [folder], protocol=protocol, rules=QUICK)
 
 
 def test_matching_refuses_what_does_not_fit(tmp_path, prepared):
     frame = manifest_rows(prepared[0])
     cases = [
-        (frame.assign(sample_id=frame["sample_id"].str.replace("test", "tset")), "ids that are none of the manifest"),
-        (pd.concat([frame, frame.iloc[:1]]), "samples that stand twice"),
-        (frame.assign(label=1 - frame["label"]), "labels are not the manifest's"),
+        (frame.assign(sample_id=frame["sample_id"].str.replace("test", "tset")), "ids that are not of the manifest"),
+        (pd.concat([frame, frame.iloc[:1]]), "samples that occur more than once"),
+        (frame.assign(label=1 - frame["label"]), "labels differ from the manifest"),
     ]
     for rows, message in cases:
         rows[["sample_id", "label", "score"]].to_csv(tmp_path / "f.csv", index=False)
         with pytest.raises(DataError, match=message):
             import_scores(tmp_path / "f.csv", tmp_path / "run", [prepared[0]])
     frame[["media_id", "score"]].to_csv(tmp_path / "f.csv", index=False)
-    with pytest.raises(DataError, match="fits no manifest"):
+    with pytest.raises(DataError, match="which matching to a manifest requires"):
         import_scores(tmp_path / "f.csv", tmp_path / "run", [prepared[0]])
 
 

@@ -134,11 +134,11 @@ def test_videos_are_paged_sorted_and_filtered(visit: Visit, report: Path) -> Non
     expected = {
         v["media_id"]
         for v in videos
-        if (v["model"], v["call"], v["manipulation"], v["subset"]) == ("meso4", "wrong", "Face2Face", "c40")
+        if (v["model"], v["outcome"], v["manipulation"], v["subset"]) == ("meso4", "wrong", "Face2Face", "c40")
     }
     assert 0 < len(expected) <= 25
     assert {row[1] for row in visit.rows("videos")} == expected
-    assert status.text_content() == f"1–{len(expected)} of {len(expected)} ({len(videos)} in all)"
+    assert status.text_content() == f"1–{len(expected)} of {len(expected)} ({len(videos)} in total)"
     assert section.get_by_role("button", name="next").is_disabled()
     section.get_by_role("searchbox").fill("no such words")
     assert visit.rows("videos") == []

@@ -40,7 +40,7 @@ def test_two_runs(folders):
     assert "first: a; second: b" in text
     assert "DeLong" in text
     assert "mini: invented faces" in text
-    assert "samples that one of them has no score for" in text
+    assert "samples without a score in one of the runs" in text
     rows = list(csv.DictReader(io.StringIO(render_comparison(found, "csv"))))
     assert float(rows[0]["value"]) == best.value
     assert render_comparison(found, "md").startswith("| metric |")
@@ -49,15 +49,15 @@ def test_two_runs(folders):
 
 
 @pytest.mark.parametrize("fmt", ["text", "md"])
-def test_a_crop_mismatch_is_told(folders, fmt):
+def test_a_crop_mismatch_is_reported(folders, fmt):
     a, b = folders[0][0], folders[1][0]
     assert "crop mismatch" not in render_comparison(compare_runs(a, b, resamples=100), fmt)
     rewrite(folders[0], crop_mismatch="dfb256 256 px")
-    told = "a: weights trained on dfb256 256 px crops, scored on native 128 px (crop mismatch)"
+    told = "a: weights trained on dfb256 256 px crops, evaluated on native 128 px (crop mismatch)"
     assert told in render_comparison(compare_runs(a, b, resamples=100), fmt)
 
 
-def test_trainings_that_differ_are_told(folders):
+def test_different_trainings_are_reported(folders):
     a, b = folders[0][0], folders[1][0]
     assert "training" not in render_comparison(compare_runs(a, b, resamples=100))
     card = {"protocol": {"name": "p", "version": 2, "hash": "abcdef0123456789"}, "overrides": {"epochs": 1}}
@@ -101,7 +101,7 @@ def test_other_manifests(folders):
 
 def test_other_rules(folders):
     rewrite(folders[1], failure_policy="as-fake")
-    with pytest.raises(DataError, match="rule for failure policy: exclude and as-fake"):
+    with pytest.raises(DataError, match="differ in failure policy: exclude and as-fake"):
         compare_runs(folders[0][0], folders[1][0])
 
 
@@ -115,14 +115,14 @@ def test_other_thresholds(folders):
 def test_other_samples(folders):
     fewer = run_folders.scores_table(model="b", run_id="run-b", frames=1)
     run_folders.write_run(folders[1][0], fewer, run_folders.result_of(fewer), examples=False)
-    with pytest.raises(DataError, match="not of the same samples"):
+    with pytest.raises(DataError, match="different samples"):
         compare_runs(folders[0][0], folders[1][0])
 
 
 def test_imported_scores_name_no_protocol(folders):
     rewrite(folders[1], protocol=None, manifests=())
     found = compare_runs(folders[0][0], folders[1][0], ["auc.frame"], resamples=0)
-    assert any("names no protocol" in note for note in found.notes)
+    assert any("has no protocol" in note for note in found.notes)
     assert any("no resamples were requested" in note for note in found.notes)
 
 

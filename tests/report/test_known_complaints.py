@@ -109,7 +109,7 @@ def test_complaint_17_frame_level_or_video_level(
     """A cell takes the number of its own level, of its own data set: DFDC preview is not DFDC."""
     run = write_paper_run(tmp_path / "run", protocol, "xception", dataset)
     grid = build(load_table(table), PUBLISHED, open_runs([run]))
-    (ours,) = [line for line in grid.lines if line.name == "Xception" and line.whose == "dfbench"]
+    (ours,) = [line for line in grid.lines if line.name == "Xception" and line.source == "dfbench"]
     filled = {c.head: cell for c, cell in zip(grid.table.column, ours.cells, strict=True) if cell.fits}
     assert column in filled
     level = "video.mean" if table == "cross" else "frame"
@@ -126,7 +126,7 @@ def test_complaint_19_compressions_are_mixed_up(tmp_path: Path) -> None:
     found = {
         line.name: [[fit.run.folder.name for fit in cell.fits] for cell in line.cells[:2]]
         for line in grid.lines
-        if line.whose == "dfbench"
+        if line.source == "dfbench"
     }
     assert found["GRnet"] == [["light"], ["heavy"]]
     assert found["Meso-4"] == [[], []]

@@ -19,7 +19,7 @@ from dfbench.models.registry import get_spec, model_names
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.reference import protocol_ref
 from dfbench.report.papers import PAPER_FORMATS, build, load_table, paper_table, table_names
-from dfbench.report.papers.build import Grid, Line, published_number
+from dfbench.report.papers.build import Grid, PaperRow, published_number
 from dfbench.report.papers.matching import why_not
 from dfbench.resources import facts_folder
 from dfbench.schema.published import load_published, rows_where
@@ -33,8 +33,8 @@ def grid(name: str, *folders: Path) -> Grid:
     return build(load_table(name), PUBLISHED, open_runs(folders) if folders else [])
 
 
-def line(table: Grid, name: str, whose: str = "dfbench") -> Line:
-    (found,) = [one for one in table.lines if (one.name, one.whose) == (name, whose)]
+def line(table: Grid, name: str, source: str = "dfbench") -> PaperRow:
+    (found,) = [one for one in table.lines if (one.name, one.source) == (name, source)]
     return found
 
 
@@ -122,13 +122,13 @@ def test_published_values_print_verbatim_with_no_run_at_hand(name: str, values: 
         assert re.search(rf"(?<![\d.]){re.escape(shown)}(?!\d)", text), value
 
 
-def test_the_rows_that_cost_nothing() -> None:
+def test_trivial_baselines() -> None:
     table = grid("grnet-5")
     real, fake = 25 + 10 + 25, 10 + 10 + 25 + 25 + 25  # thousands, by class as published
-    assert line(table, "majority class", "floor").cells[0].value == round(100 * fake / (real + fake), 2)
+    assert line(table, "majority class", "baseline").cells[0].value == round(100 * fake / (real + fake), 2)
     by_size = 25 + max(10, 20) + 50 + max(25, 25)
-    assert line(table, "size of the picture alone", "floor").cells[0].value == round(100 * by_size / 155, 2)
-    multi = line(grid("grnet-4"), "size of the picture alone", "floor").cells[0].value
+    assert line(table, "size of the picture alone", "baseline").cells[0].value == round(100 * by_size / 155, 2)
+    multi = line(grid("grnet-4"), "size of the picture alone", "baseline").cells[0].value
     assert multi == round(100 * (25 + 10 + 25 + 25) / 155, 2)
 
 
@@ -166,12 +166,12 @@ def test_the_average_needs_all_its_columns(tmp_path: Path) -> None:
     assert line(grid("grnet-5", *folders[:2]), "GRnet").cells[3].value is None
 
 
-def test_seeds_are_combined_with_their_spread(tmp_path: Path) -> None:
+def test_seeds_are_combined_with_their_standard_deviation(tmp_path: Path) -> None:
     folders = [write_paper_run(tmp_path / str(s), "grnet/hff-binary", seed=s) for s in (1, 2, 3)]
     values = [100 * (next(v for v in r.result.metrics if v.name == "acc.frame").value or 0) for r in open_runs(folders)]
     found = line(grid("grnet-5", *folders), "GRnet")
     assert found.cells[0].value == pytest.approx(fmean(values))
-    assert found.cells[0].spread == pytest.approx(stdev(values))
+    assert found.cells[0].std == pytest.approx(stdev(values))
     assert (found.cells[0].low, found.seeds) == (None, (1, 2, 3))
     assert f"±{stdev(values):.2f}" in paper_table("grnet-5", open_runs(folders))
 
@@ -207,14 +207,17 @@ SHARED = ManifestRef(
         ({"trained_by": "grnet/hff-binary@jp60"}, "weights were trained by grnet/hff-binary@jp60"),
         ({"card": False}, "trained by an unknown protocol"),
         ({"mini": True}, "invented faces"),
-        ({"card": {"overrides": {"epochs": 1, "lr": 0.1}}}, "weights were trained with epochs=1, lr=0.1, not by"),
+        (
+            {"card": {"overrides": {"epochs": 1, "lr": 0.1}}},
+            "trained with epochs=1, lr=0.1, which differs",
+        ),
         ({"card": {"overrides": {"batch_size": 8, "accumulate": 2}}}, "with batch_size=8, accumulate=2"),
         (
             {"card": {"protocol": {"name": "grnet/hff-binary", "version": 1, "hash": "0" * 64}}},
-            "trained by another content of grnet/hff-binary",
+            "trained by grnet/hff-binary with different content",
         ),
         ({"manifests": (SHARED,)}, "shared geometry"),
-        ({"protocol_ref": None}, "no protocol"),
+        ({"protocol_ref": None}, "its protocol is none"),
     ],
 )
 def test_runs_under_other_conditions_fill_nothing(tmp_path: Path, changes: dict[str, object], reason: str) -> None:
@@ -245,7 +248,7 @@ def test_another_content_of_the_protocol_fills_nothing(tmp_path: Path) -> None:
     other = ProtocolRef(name="grnet/hff-binary", version=1, hash="0" * 64)
     folder = write_paper_run(tmp_path / "run", "grnet/hff-binary", protocol_ref=other)
     (loaded,) = open_runs([folder])
-    assert "had another content" in why_not(load_table("grnet-5"), loaded)
+    assert "had different content" in why_not(load_table("grnet-5"), loaded)
     assert line(grid("grnet-5", folder), "GRnet").cells[0].value is None
 
 
@@ -274,11 +277,11 @@ def test_a_detector_that_the_paper_does_not_have_gets_a_row_of_its_own(tmp_path:
     mine = write_paper_run(tmp_path / "mine", "grnet/hff-binary", model="my-net", options={"width": 8})
     table = grid("grnet-5", mine)
     assert line(table, "my-net width=8").cells[0].value is not None
-    assert not [one for one in table.lines if one.whose == "paper" and "my-net" in one.name]
+    assert not [one for one in table.lines if one.source == "paper" and "my-net" in one.name]
 
 
 def test_the_majority_of_the_tested_samples_stands_beside_ours(run: Path) -> None:
-    found = line(grid("grnet-5", run), "majority class, of the tested", "floor")
+    found = line(grid("grnet-5", run), "majority class, on the tested samples", "baseline")
     assert found.cells[0].value == pytest.approx(100 * 80 / 140)
     assert found.cells[1].value is None
 
@@ -292,8 +295,8 @@ def test_the_best_of_each_kind_is_marked(tmp_path: Path) -> None:
     assert "\\textbf{99.81}" in paper_table("grnet-5", fmt="tex")
     assert "**99.81**" in paper_table("grnet-5", fmt="md")
     errors = grid("diffusionfake-1")
-    best = [one.cells[1].value for one in errors.lines if one.whose == "paper" and one.cells[1].best]
-    assert best == [min(c for one in errors.lines if one.whose == "paper" and (c := one.cells[1].value) is not None)]
+    best = [one.cells[1].value for one in errors.lines if one.source == "paper" and one.cells[1].best]
+    assert best == [min(c for one in errors.lines if one.source == "paper" and (c := one.cells[1].value) is not None)]
 
 
 def test_what_differs_from_the_best_beyond_chance_is_marked(tmp_path: Path) -> None:
@@ -321,7 +324,7 @@ def test_facts_alone_stand_below_as_the_runs_tell_them(tmp_path: Path) -> None:
     other = value.model_copy(update={"name": "auc.frame", "value": 0.9})
     baseline = Baseline(name="size alone", metrics=(value, other))
     run = write_paper_run(tmp_path / "run", "grnet/hff-binary", baselines=(baseline,))
-    found = line(grid("grnet-5", run), "size alone, of the tested", "floor")
+    found = line(grid("grnet-5", run), "size alone, on the tested samples", "baseline")
     assert [cell.value for cell in found.cells] == [77.0, None, None, None]
 
 
@@ -361,7 +364,7 @@ def test_what_was_published_with_imagenet_weights_is_trained_so_or_marked(run: P
         names = re.findall(r"\(M = ([^)]*)\)", command)[0].split(", ")
         asked = "train --model M" in command and "--option pretrained=true" in command.partition("&&")[0]
         assert asked == any(name in ("grnet", "capsule", "xception") for name in names)
-    assert "of GRnet started from random weights, the published one from ImageNet's." in paper_table(
+    assert "of GRnet started from random weights; the published detector started from ImageNet weights." in paper_table(
         "grnet-5", open_runs([run])
     )
 
@@ -375,8 +378,8 @@ def test_text_markdown_and_latex_say_the_rules(run: Path) -> None:
         text = paper_table("grnet-5", loaded, fmt).replace("\\", "")
         assert "grnet/hff-binary version 2" in text
         assert "box crops of 128 px" in text
-        assert "weights by acc.frame on val" in text
-        assert "The split of the images: not published" in text
+        assert "weights selected by acc.frame on val" in text
+        assert "Split of the images: not published" in text
     tex = paper_table("grnet-5", loaded, "tex")
     assert tex.count("{") == tex.count("}")
     for command in ("toprule", "midrule", "bottomrule"):
@@ -388,19 +391,19 @@ def test_text_markdown_and_latex_say_the_rules(run: Path) -> None:
 def test_csv_keeps_every_number_with_its_rule(run: Path) -> None:
     loaded = open_runs([run])
     rows = list(csv.DictReader(io.StringIO(paper_table("grnet-5", loaded, "csv"))))
-    (ours,) = [r for r in rows if (r["method"], r["whose"], r["column"]) == ("GRnet", "dfbench", "Raw")]
+    (ours,) = [r for r in rows if (r["method"], r["source"], r["column"]) == ("GRnet", "dfbench", "Raw")]
     assert (ours["protocol"], ours["metric"]) == ("grnet/hff-binary", "acc.frame")
     assert (ours["n"], ours["seeds"], ours["runs"]) == ("140", "7", loaded[0].result.run_id)
     assert float(ours["low"]) <= float(ours["value"]) <= float(ours["high"])
-    (empty,) = [r for r in rows if (r["method"], r["whose"], r["column"]) == ("GRnet", "dfbench", "JP60")]
+    (empty,) = [r for r in rows if (r["method"], r["source"], r["column"]) == ("GRnet", "dfbench", "JP60")]
     assert empty["value"] == ""
     assert "grnet/hff-binary@jp60" in empty["command"]
 
 
 def test_both_dfdc_cuts_carry_their_caution() -> None:
     text = paper_table("grnet-8")
-    assert "Caution, grnet/dfdc: the split is dfbench's own" in text
-    assert "Caution, grnet/dfdc@frame-random: frames of one clip are in training and in test" in text
+    assert "Caution, grnet/dfdc: the split was made by dfbench" in text
+    assert "Caution, grnet/dfdc@frame-random: frames of one clip are in both training and test data" in text
 
 
 # Command line
@@ -427,7 +430,7 @@ def test_a_given_run_that_fits_nowhere_is_named_with_the_reason(
 ) -> None:
     folder = write_paper_run(tmp_path / "a", "grnet/hff-binary", rule={"size": 224})
     assert run_command(["table", "grnet-5", str(folder)]) == 0
-    assert "is in no cell of grnet-5: its crop size is 224, the cell's 128" in capsys.readouterr().err
+    assert "belongs in no cell of grnet-5: its crop size is 224, the cell's 128" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -447,5 +450,5 @@ def test_a_damaged_definition_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "x.toml").write_text('name = "x"\n')
     monkeypatch.setattr("dfbench.report.papers.definition.protocols_folder", lambda: tmp_path)
-    with pytest.raises(DataError, match="no definition of a table"):
+    with pytest.raises(DataError, match="not a valid table definition"):
         load_table("x")

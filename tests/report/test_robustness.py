@@ -17,7 +17,14 @@ from dfbench.evaluation.run import open_runs
 from dfbench.metrics.robustness import ConditionOrigin, robustness
 from dfbench.report import result_rows, write_report
 from dfbench.report.figures.robustness import curves_figure, grid, heat_figure, standard_families
-from dfbench.report.robustness import SUMMARY_HEAD, cells_csv, judged, left_out, summary_cells, without_suite
+from dfbench.report.robustness import (
+    SUMMARY_HEAD,
+    robustness_csv,
+    robustness_summaries,
+    summary_cells,
+    unavailable_notes,
+    without_suite,
+)
 from dfbench.schema.scores import SCORES
 
 pytestmark = pytest.mark.slow
@@ -34,7 +41,7 @@ def suite_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_lines_come_by_data_and_metric(suite_runs: list[Path]) -> None:
-    found = judged(open_runs(suite_runs))
+    found = robustness_summaries(open_runs(suite_runs))
     assert [(j.data, j.found.name, j.label) for j in found] == [
         (data, name, label)
         for data in ("mini/c23", "mini/c40")
@@ -49,7 +56,7 @@ def test_lines_come_by_data_and_metric(suite_runs: list[Path]) -> None:
 
 def test_every_cell_is_in_the_csv(suite_runs: list[Path]) -> None:
     runs = open_runs(suite_runs)
-    rows = list(csv.DictReader(io.StringIO(cells_csv(judged(runs)))))
+    rows = list(csv.DictReader(io.StringIO(robustness_csv(robustness_summaries(runs)))))
     assert len(rows) == 2 * 2 * 2 * len(CONDITIONS)
     for row in rows:
         assert float(row["drop"]) == pytest.approx(float(row["baseline"]) - float(row["value"]))
@@ -57,7 +64,11 @@ def test_every_cell_is_in_the_csv(suite_runs: list[Path]) -> None:
 
 
 def test_curves_and_heat_maps_show_every_family(suite_runs: list[Path]) -> None:
-    found = [j for j in judged(open_runs(suite_runs)) if j.found.name == "auc.video.mean" and j.data == "mini/c23"]
+    found = [
+        j
+        for j in robustness_summaries(open_runs(suite_runs))
+        if j.found.name == "auc.video.mean" and j.data == "mini/c23"
+    ]
     assert standard_families(found) == list(FAMILIES)
     values = grid(found[0], FAMILIES)
     assert values.shape == (3, 5)
@@ -84,7 +95,7 @@ def test_a_run_of_two_conditions_has_no_curves_but_cells(tmp_path: Path) -> None
     run = run_folders.write_run(
         tmp_path / "r", scores, run_folders.result_of(scores, names=("auc.frame",), robustness=found), examples=False
     )
-    (first, _) = judged(open_runs([run]))
+    (first, _) = robustness_summaries(open_runs([run]))
     assert curves_figure([first], "c", mini=False) is None
     assert heat_figure(first, "h", mini=False) is None
     page = write_report([run], tmp_path / "out").read_text("utf-8")
@@ -97,11 +108,11 @@ def test_the_page_and_its_tables(suite_runs: list[Path], tmp_path: Path) -> None
     assert (tmp_path / "out" / "robustness.csv").is_file()
     section = page[page.index('<section id="robustness">') : page.index('<section id="examples">')]
     assert section.count("<svg") == 2 + 4
-    assert f"Every condition ({2 * 2 * 2 * len(CONDITIONS)} lines)" in section
-    assert "meso4 was not tested under av1:crf=55@clip, av1:crf=60@clip: there is no encoder." in section
+    assert f"Every condition ({2 * 2 * 2 * len(CONDITIONS)} rows)" in section
+    assert "meso4 was not evaluated under av1:crf=55@clip, av1:crf=60@clip: there is no encoder." in section
     results = page[page.index('<section id="results">') : page.index('<section id="roc">')]
-    assert "jpeg:q=30" in results  # its manipulations are judged by themselves, so it was asked for by name
-    # Counts are the same under all conditions: told once.
+    assert "jpeg:q=30" in results  # requested by name: its manipulations have values of their own
+    # Counts are equal under all conditions and listed once.
     coverage = page[page.index('<section id="coverage">') : page.index('<section id="provenance">')]
     assert "jpeg:q=30" not in coverage
     whole = (tmp_path / "out" / "table.csv").read_text("utf-8")
@@ -114,7 +125,7 @@ def test_a_table_of_many_conditions_shows_those_asked_for(suite_runs: list[Path]
     assert len({row.condition for row in rows}) == 1 + len(CONDITIONS)
     few = [row for row in rows if row.condition in ("clean", "JP60")]
     assert without_suite(few) == few
-    assert left_out(runs)[0].startswith("meso4 was not tested under")
+    assert unavailable_notes(runs)[0].startswith("meso4 was not evaluated under")
 
 
 def test_pages_of_clean_runs_stay_as_they_were(two_runs: tuple[Path, Path], tmp_path: Path) -> None:

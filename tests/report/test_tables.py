@@ -8,8 +8,8 @@ import run_folders
 
 from dfbench.errors import UsageError
 from dfbench.report import render, result_rows
-from dfbench.report.escape import latex, markdown
-from dfbench.report.summary import summary
+from dfbench.report.formats import escape_latex, escape_markdown
+from dfbench.report.sections import summary
 from dfbench.report.table_notes import differences, notes
 from dfbench.schema.result import Baseline, ManifestRef, MetricValue, ProtocolRef, RunResult, WeightsRef
 
@@ -45,7 +45,7 @@ def test_text_is_exact():
         "Percent.\n"
         "level: video.mean; test condition: clean; crop profile: native; crop size: 128 px; face geometry: unknown; "
         "training: unknown; training condition: clean; "
-        "training seed: 7; selection: auc.video.mean on val; samples without a score: left out; protocol: none; "
+        "training seed: 7; selection: auc.video.mean on val; samples without a score: excluded; protocol: none; "
         "threshold: fake from 0.5 on; intervals: 95 %, bootstrap over scene groups.\n"
     )
 
@@ -97,7 +97,7 @@ def test_a_crop_mismatch_is_marked_in_every_form(fmt, mark):
     rows = result_rows([SMALL.model_copy(update={"crop_mismatch": "dfb256 256 px"})])
     text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", render(rows, fmt)).split())
     assert mark in text
-    assert "weights trained on dfb256 256 px crops, scored on native 128 px (crop mismatch)" in text
+    assert "weights trained on dfb256 256 px crops, evaluated on native 128 px (crop mismatch)" in text
     assert "†" not in render(result_rows([SMALL]), fmt)
 
 
@@ -200,7 +200,7 @@ def test_undefined_numbers_are_dashes_with_their_reason():
 
 def test_ties_at_the_threshold_are_printed():
     tied = result([value("acc.frame", 0.5, ties=12)])
-    assert any("12 scores exactly on the threshold" in note for note in notes(result_rows([tied])))
+    assert any("12 scores exactly at the threshold" in note for note in notes(result_rows([tied])))
 
 
 def test_majority_stands_once_for_detectors_on_the_same_samples():
@@ -221,10 +221,10 @@ def test_mini_is_marked_and_summarised():
 
 
 def test_escapes():
-    assert latex("a_b & 50% {x} \\ ~^#$") == (
+    assert escape_latex("a_b & 50% {x} \\ ~^#$") == (
         "a\\_b \\& 50\\% \\{x\\} \\textbackslash{} \\textasciitilde{}\\textasciicircum{}\\#\\$"
     )
-    assert markdown("[x](http://a) <b>|`") == "\\[x\\](http://a) \\<b\\>\\|\\`"
+    assert escape_markdown("[x](http://a) <b>|`") == "\\[x\\](http://a) \\<b\\>\\|\\`"
 
 
 def test_rows_survive_the_file(two_runs):

@@ -21,14 +21,14 @@ from dfbench.evaluation.run import Run, open_runs
 from dfbench.metrics import aggregate, brier, compute_metrics, ece
 from dfbench.metrics.samples import MetricSamples
 from dfbench.report import result_rows, write_report
-from dfbench.report.citations import citations
-from dfbench.report.examples import MOST_ERRORS, load_examples, pictures
-from dfbench.report.figures.confusion import matrices
+from dfbench.report.examples import MAX_ERRORS, load_examples, run_examples
 from dfbench.report.figures.curves import calibration_figure, det_figure, thinned
-from dfbench.report.figures.distributions import spread_figure
-from dfbench.report.figures.figure_data import MOST_PLACES, look_into
+from dfbench.report.figures.distributions import distribution_figure
+from dfbench.report.figures.figure_data import MAX_FIGURES, collect_figure_data
+from dfbench.report.figures.panels import confusion_tables
+from dfbench.report.sections import citations
 from dfbench.report.table_notes import notes, warnings
-from dfbench.report.videos import FIRST_LINES, lines, videos, videos_csv
+from dfbench.report.videos import VIDEOS_PER_PAGE, video_rows, videos, videos_csv
 from dfbench.schema.scores import EXAMPLES, SCORES
 
 pytestmark = pytest.mark.slow
@@ -116,10 +116,10 @@ def test_reliability_diagrams_name_their_numbers() -> None:
 
 def test_videos_are_sorted_by_error_and_complete(two_runs: tuple[Path, Path]) -> None:
     runs = open_runs(list(two_runs))
-    shown = look_into(runs, result_rows([r.result for r in runs], [r.label for r in runs]))
+    shown = collect_figure_data(runs, result_rows([r.result for r in runs], [r.label for r in runs]))
     found = videos(shown)
     assert len(found) == sum(len(set(r.scores_table["media_id"].to_pylist())) for r in runs)
-    away = [v.off_by for v in found if v.off_by is not None]
+    away = [v.error for v in found if v.error is not None]
     assert away == sorted(away, reverse=True)
     rows = list(csv.DictReader(io.StringIO(videos_csv(found))))
     assert len(rows) == len(found)
@@ -130,8 +130,17 @@ def test_videos_are_sorted_by_error_and_complete(two_runs: tuple[Path, Path]) ->
     assert {r["media_id"]: float(r["score"]) for r in rows if r["model"] == "grnet"} == expected
     for video in found:
         assert video.score is not None
-        assert video.call == ("right" if (video.score >= 0.5) == (video.label == 1) else "wrong")
-    assert list(lines(found)[0]) == ["model", "video", "label", "manipulation", "score", "off by", "frames", "call"]
+        assert video.outcome == ("correct" if (video.score >= 0.5) == (video.label == 1) else "wrong")
+    assert list(video_rows(found)[0]) == [
+        "model",
+        "video",
+        "label",
+        "manipulation",
+        "score",
+        "error",
+        "frames",
+        "outcome",
+    ]
 
 
 def test_a_video_without_a_score_stands_last() -> None:
@@ -140,8 +149,8 @@ def test_a_video_without_a_score_stands_last() -> None:
     rows[0] |= {"status": "no_face", "score": None, "logits": None}
     table = pa.Table.from_pylist(rows, schema=SCORES.schema())
     run = Run(Path("x"), run_folders.result_of(table), table, "m")
-    last = videos(look_into([run], result_rows([run.result], ["m"])))[-1]
-    assert (last.media_id, last.call, last.score, last.frames, last.requested) == (
+    last = videos(collect_figure_data([run], result_rows([run.result], ["m"])))[-1]
+    assert (last.media_id, last.outcome, last.score, last.frames, last.requested) == (
         rows[0]["media_id"], "no score", None, 0, 1,
     )  # fmt: skip
     assert list(last.cells("-").values())[5:] == ["-", "-", "0/1", "no score"]
@@ -152,15 +161,15 @@ def test_the_page_says_how_many_videos_it_holds(
     two_runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     html = write_report(list(two_runs), tmp_path / "whole").read_text("utf-8")
-    assert "holds them too" in html
+    assert "has them as well" in html
     held = json.loads(re.findall(r'id="video-lines">(.*?)</script>', html, re.DOTALL)[0])
     assert len(held) == 800
     section = html[html.index('<section id="videos">') : html.index('id="video-lines"')]
-    assert section.count("<tr>") == 1 + FIRST_LINES  # the others are lines of data, not elements
-    monkeypatch.setattr("dfbench.report.videos.MOST_LINES", 30)
+    assert section.count("<tr>") == 1 + VIDEOS_PER_PAGE  # the others are lines of data, not elements
+    monkeypatch.setattr("dfbench.report.videos.MAX_PAGE_VIDEOS", 30)
     html = write_report(list(two_runs), tmp_path / "part").read_text("utf-8")
-    assert "800 judgements" in html
-    assert "The table holds the 30 that are farthest off" in html
+    assert "800 results" in html
+    assert "The table has the 30 with the largest errors" in html
     assert json.loads(re.findall(r'id="video-lines">(.*?)</script>', html, re.DOTALL)[0]) == held[:30]
     assert len((tmp_path / "part" / "videos.csv").read_text("utf-8").splitlines()) == 801
 
@@ -174,42 +183,42 @@ def test_names_in_the_data_of_the_table_can_not_become_markup(tmp_path: Path) ->
     assert json.loads(re.findall(r'id="video-lines">(.*?)</script>', html, re.DOTALL)[0])[0][0] == name
 
 
-def test_many_conditions_are_drawn_for_untouched_samples_alone(tmp_path: Path) -> None:
+def test_many_conditions_are_drawn_for_clean_samples_only(tmp_path: Path) -> None:
     clean = run_folders.scores_table(pairs=2, frames=1)
     at = clean.column_names.index("condition")
     parts = [clean] + [
-        clean.set_column(at, "condition", pa.array([f"jpeg:q={q}"] * len(clean))) for q in range(30, 30 + MOST_PLACES)
+        clean.set_column(at, "condition", pa.array([f"jpeg:q={q}"] * len(clean))) for q in range(30, 30 + MAX_FIGURES)
     ]
     scores = pa.concat_tables([p.cast(SCORES.schema()) for p in parts]).combine_chunks()
     result = run_folders.result_of(scores, names=("auc.frame",))
     run = run_folders.write_run(tmp_path / "run", scores, result, examples=False)
     runs = open_runs([run])
-    shown = look_into(runs, result_rows([runs[0].result], [runs[0].label]))
+    shown = collect_figure_data(runs, result_rows([runs[0].result], [runs[0].label]))
     assert shown.rule == "frame"
-    assert shown.places == (("mini", "c23", "clean"), ("mini", "c40", "clean"))
-    assert shown.left_out == 2 * MOST_PLACES
+    assert shown.slices == (("mini", "c23", "clean"), ("mini", "c40", "clean"))
+    assert shown.left_out == 2 * MAX_FIGURES
     assert {v.condition for v in videos(shown)} == {"clean"}
     html = write_report([run], tmp_path / "out").read_text("utf-8")
-    assert f"{2 * MOST_PLACES} further conditions are in the tables only" in html
-    assert "judgements of videos and images under clean, the mean over their frames" in html
+    assert f"{2 * MAX_FIGURES} further slices are in the tables only" in html
+    assert "results for videos and images under clean, the mean over their frames" in html
     touched = scores.filter(pa.compute.not_equal(scores["condition"], "clean"))
     found = run_folders.result_of(touched, names=("auc.frame",))
-    shown = look_into([Run(run, found, touched, "m")], result_rows([found], ["m"]))
-    assert len(shown.places) == MOST_PLACES  # nothing is untouched: the first ones
+    shown = collect_figure_data([Run(run, found, touched, "m")], result_rows([found], ["m"]))
+    assert len(shown.slices) == MAX_FIGURES  # nothing is clean: the first ones
 
 
 def test_confusion_matrices_of_several_classes(classes_run: Path, tmp_path: Path) -> None:
     runs = open_runs([classes_run])
     rows = result_rows([runs[0].result], [runs[0].label])
-    found = matrices(look_into(runs, rows))
+    found = confusion_tables(collect_figure_data(runs, rows))
     assert len(found) == 2  # two compressions
     for matrix in found:
         assert matrix.classes == CLASSES
         for _, n, cells in matrix.lines:
             assert sum(c.count for c in cells) == n
             assert sum(c.percent for c in cells) == pytest.approx(100)
-            assert sum(c.right for c in cells) == 1
-    right = sum(c.count for m in found[:1] for _, _, cells in m.lines for c in cells if c.right)
+            assert sum(c.correct for c in cells) == 1
+    right = sum(c.count for m in found[:1] for _, _, cells in m.lines for c in cells if c.correct)
     total = sum(n for _, n, _ in found[0].lines)
     accuracy = next(r.values["acc"].value for r in rows if r.subset == "c23" and r.manipulation == "all")
     assert right / total == pytest.approx(accuracy)
@@ -224,13 +233,13 @@ def test_two_classes_have_no_matrix(two_runs: tuple[Path, Path], tmp_path: Path)
 
 def test_spread_shows_every_method_that_has_a_score(two_runs: tuple[Path, Path]) -> None:
     runs = open_runs(list(two_runs))
-    shown = look_into(runs, result_rows([r.result for r in runs], [r.label for r in runs]))
+    shown = collect_figure_data(runs, result_rows([r.result for r in runs], [r.label for r in runs]))
     tables = {seen.label: seen.videos for seen in shown.detectors}
-    svg = spread_figure(tables, "t", "s", False)
+    svg = distribution_figure(tables, "t", "s", False)
     assert svg is not None
     for word in (*CLASSES, "grnet", "meso4"):
         assert word in svg
-    assert spread_figure({"m": tables["grnet"].assign(score=np.nan)}, "t", "s", False) is None
+    assert distribution_figure({"m": tables["grnet"].assign(score=np.nan)}, "t", "s", False) is None
 
 
 def test_worst_errors_come_first_and_are_counted(tmp_path: Path) -> None:
@@ -243,14 +252,14 @@ def test_worst_errors_come_first_and_are_counted(tmp_path: Path) -> None:
     ]
     run = run_folders.write_run(tmp_path / "run", scores, run_folders.result_of(scores), examples=False)
     pq.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES.schema()), run / "examples.parquet")
-    found = pictures("m", load_examples(run), 0.5)
-    assert (len(found.worst), found.stored, len(found.typical)) == (MOST_ERRORS, 30, 10)
-    away = [p.example.off_by for p in found.worst]
+    found = run_examples("m", load_examples(run), 0.5)
+    assert (len(found.worst), found.stored, len(found.typical)) == (MAX_ERRORS, 30, 10)
+    away = [p.example.error for p in found.worst]
     assert away == sorted(away, reverse=True)
     assert away[0] == max(abs(r["score"] - r["label"]) for r in rows if r["kind"] == "worst")
-    assert all((p.called != p.example.truth) == (p.example.off_by > 0.5) for p in found.worst)
+    assert all((p.called != p.example.truth) == (p.example.error > 0.5) for p in found.worst)
     html = write_report([run], tmp_path / "out").read_text("utf-8")
-    assert f"Worst: {MOST_ERRORS} of 30 stored" in html
+    assert f"Worst: {MAX_ERRORS} of 30 stored" in html
     assert 'class="crop wrong"' in html
 
 
@@ -261,11 +270,11 @@ def test_a_run_that_was_moved_without_pictures_still_reports(
     monkeypatch.setenv("DFBENCH_HOME", str(tmp_path / "nowhere"))
     monkeypatch.chdir(tmp_path)
     moved = Path(shutil.copytree(two_runs[0], tmp_path / "elsewhere"))
-    assert "Pictures are missing" not in write_report([moved], tmp_path / "a").read_text("utf-8")
+    assert "No images" not in write_report([moved], tmp_path / "a").read_text("utf-8")
     (moved / "examples.parquet").unlink()
     html = write_report([moved], tmp_path / "b").read_text("utf-8")
-    assert "Pictures are missing: this run folder holds none" in html
-    assert "Pictures are missing" not in write_report([moved], tmp_path / "c", faces=False).read_text("utf-8")
+    assert "No images: this run folder has no" in html
+    assert "No images" not in write_report([moved], tmp_path / "c", faces=False).read_text("utf-8")
 
 
 def test_warnings_stand_at_the_top_and_only_there(two_runs: tuple[Path, Path], tmp_path: Path) -> None:

@@ -12,41 +12,41 @@ from dfbench.metrics import brier, det_curve, ece, equal_error, reliability, roc
 from dfbench.metrics.samples import MetricSamples
 from dfbench.report.figures.svg import INK, heads, legend, new_figure, plain, style, to_svg
 
-_STEPS = 1000  # of an axis: two points nearer than that lie within a line's width
+_STEPS = 1000  # resolution of an axis: closer points are within the line width
 _RATES = np.array([0.0001, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95])  # ticks of DET axes
-_LARGEST_DOT = 160.0  # square points, of a bin that holds every sample
+_LARGEST_DOT = 160.0  # square points, for a bin with all samples
 
 
 def thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which points of a curve are drawn: every one that moves by a thousandth of an axis, and both ends.
+    """Select the points of a curve to draw: those that move by a thousandth of an axis, and both ends.
 
     Args:
-        x: (V,) in [0,1] of the axis; further out is off the picture.
-        y: (V,) likewise.
+        x: (V,) position on the axis, in [0,1] if visible.
+        y: (V,) position on the other axis.
     """
-    seen = np.round(np.clip(np.stack([x, y]), -0.1, 1.1) * _STEPS)
-    moved = np.any(np.diff(seen, axis=1) != 0, axis=0)
-    # The last point before a step is kept as well, so that steps stay steps.
+    grid = np.round(np.clip(np.stack([x, y]), -0.1, 1.1) * _STEPS)
+    moved = np.any(np.diff(grid, axis=1) != 0, axis=0)
+    # The last point before a step is kept as well, so that steps remain steps.
     return np.concatenate(([True], moved)) | np.concatenate((moved, [True]))
 
 
 def roc_figure(curves: Mapping[str, MetricSamples], title: str, name: str, mini: bool) -> str | None:
-    """ROC curves with their equal-error points.
+    """Draw ROC curves with their equal-error points.
 
     Args:
-        curves: detector -> the samples it was judged on.
-        title: what is drawn.
+        curves: detector -> the samples it was evaluated on.
+        title: title of the figure.
         name: id prefix, unique on the page.
         mini: whether the data are invented faces.
 
     Returns:
-        SVG text; None where no detector has both classes.
+        SVG text; None if no detector has both classes.
     """
     figure, axes = new_figure(4.6, 4.6, mini)
-    judged = list(_both_classes(curves))
-    if not judged:
+    drawn = list(_both_classes(curves))
+    if not drawn:
         return None
-    for label, samples, colour, dash in judged:
+    for label, samples, colour, dash in drawn:
         curve = roc_curve(samples.labels, samples.scores)
         rate = equal_error(samples.labels, samples.scores).value
         keep = thinned(curve.fpr, curve.tpr)
@@ -57,23 +57,23 @@ def roc_figure(curves: Mapping[str, MetricSamples], title: str, name: str, mini:
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.01)
     axes.set_aspect("equal")
-    heads(axes, title, "false positive rate (reals called fake)", "true positive rate (fakes called fake)")
+    heads(axes, title, "false positive rate", "true positive rate")
     legend(axes, loc="lower right")
     return to_svg(figure, name, f"ROC curves: {title}; dots mark the equal error rate")
 
 
 def det_figure(curves: Mapping[str, MetricSamples], title: str, name: str, mini: bool) -> str | None:
-    """DET curves on normal-deviate axes with their equal-error points; see :func:`roc_figure` for the arguments.
+    """Draw DET curves on normal-deviate axes with their equal-error points; see :func:`roc_figure` for the arguments.
 
-    An axis starts at the tick below the smallest rate that the larger class can tell, and ends at 95 %.
+    An axis starts at the tick below the smallest rate that the larger class can resolve, and ends at 95 %.
     """
     figure, axes = new_figure(4.6, 4.6, mini)
     ticks = _ticks(curves)
     ends = norm.ppf(ticks[[0, -1]])
-    judged = list(_both_classes(curves))
-    if not judged:
+    drawn = list(_both_classes(curves))
+    if not drawn:
         return None
-    for label, samples, colour, dash in judged:
+    for label, samples, colour, dash in drawn:
         curve = det_curve(samples.labels, samples.scores)
         rate = equal_error(samples.labels, samples.scores).value
         x, y = _deviates(curve.fpr), _deviates(curve.fnr)
@@ -88,18 +88,25 @@ def det_figure(curves: Mapping[str, MetricSamples], title: str, name: str, mini:
     axes.set_xlim(*ends)
     axes.set_ylim(*ends)
     axes.set_aspect("equal")
-    heads(axes, title, "false positive rate, % (reals called fake)", "false negative rate, % (fakes called real)")
+    heads(
+        axes,
+        title,
+        "false positive rate, %",
+        "false negative rate, %",
+    )
     legend(axes, loc="upper right")
     return to_svg(figure, name, f"DET curves: {title}; dots mark the equal error rate")
 
 
 def calibration_figure(curves: Mapping[str, MetricSamples], title: str, name: str, mini: bool) -> str | None:
-    """Reliability diagram: share of fakes against mean score in the bins of ECE; dots are as large as their share.
+    """Draw a reliability diagram: fraction of fakes against mean score in the bins of ECE.
+
+    The area of a dot is the fraction of samples in its bin.
 
     See :func:`roc_figure` for the arguments.
 
     Returns:
-        SVG text; None where there is no sample.
+        SVG text; None if there are no samples.
     """
     figure, axes = new_figure(4.6, 4.6, mini)
     drawn = 0
@@ -121,13 +128,13 @@ def calibration_figure(curves: Mapping[str, MetricSamples], title: str, name: st
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_aspect("equal")
-    heads(axes, title, "mean score of the bin, P(fake)", "share of fakes in the bin")
+    heads(axes, title, "mean score of the bin, P(fake)", "fraction of fakes in the bin")
     figure.legend(loc="outside upper left", frameon=False, fontsize=10, labelcolor=INK)
     return to_svg(figure, name, f"Reliability diagram: {title}; ECE and Brier score in percent")
 
 
 def _both_classes(curves: Mapping[str, MetricSamples]) -> Iterator[tuple[str, MetricSamples, str, str]]:
-    """Label, samples, colour and dash of the detectors that have a curve: those judged on reals and fakes."""
+    """Label, samples, colour and dash of the detectors that have a curve: those evaluated on reals and fakes."""
     for index, (label, samples) in enumerate(curves.items()):
         if len(np.unique(samples.labels)) == 2:
             yield label, samples, *style(index)
@@ -140,5 +147,5 @@ def _ticks(curves: Mapping[str, MetricSamples]) -> NDArray[np.float64]:
 
 
 def _deviates(rates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Normal deviates; rates of 0 and 1, which have none, lie outside every axis."""
+    """Normal deviates; rates of 0 and 1, which have none, are mapped outside every axis."""
     return np.asarray(norm.ppf(np.clip(rates, 1e-6, 1 - 1e-6)), np.float64)

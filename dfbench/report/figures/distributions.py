@@ -1,4 +1,4 @@
-"""Score histograms, and what manipulations do: bars of a metric and the spread of scores, as SVG text."""
+"""Score histograms, and metrics and score distributions by manipulation, as SVG text."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import pandas as pd
 from dfbench.metrics.names import title_of
 from dfbench.metrics.samples import MetricSamples
 from dfbench.report.figures.svg import FAKE_COLOUR, INK, REAL_COLOUR, heads, legend, new_figure, plain, style, to_svg
-from dfbench.report.rows import Row
+from dfbench.report.rows import ResultRow
 
 _BINS = 25
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def histogram_figure(samples: MetricSamples, threshold: float, title: str, name: str, mini: bool) -> str | None:
-    """Scores of reals and fakes, as shares of their class; None where there is no sample."""
+    """Draw the scores of reals and fakes as fractions of their class; None if there are no samples."""
     if not len(samples.labels):
         return None
     figure, axes = new_figure(4.6, 3.0, mini)
     edges = np.linspace(0, 1, _BINS + 1).tolist()
-    for label, word, colour, hatch in ((0, "real", REAL_COLOUR, ""), (1, "fake", FAKE_COLOUR, "///")):
+    for label, kind, colour, hatch in ((0, "real", REAL_COLOUR, ""), (1, "fake", FAKE_COLOUR, "///")):
         own = samples.scores[samples.labels == label]
         if len(own):
             weights = np.full(len(own), 100 / len(own))
             options: dict[str, Any] = {"color": colour, "alpha": 0.55, "hatch": hatch, "edgecolor": colour, "lw": 1}
-            axes.hist(own, edges, weights=weights, label=f"{word} ({len(own)})", histtype="stepfilled", **options)
+            axes.hist(own, edges, weights=weights, label=f"{kind} ({len(own)})", histtype="stepfilled", **options)
     axes.axvline(threshold, color=INK, lw=0.8, ls="--")
     axes.set_xlim(0, 1)
     heads(axes, title, "score, P(fake)", "% of the class")
@@ -36,18 +36,18 @@ def histogram_figure(samples: MetricSamples, threshold: float, title: str, name:
     return to_svg(figure, name, f"Score histogram: {title}")
 
 
-def bars_figure(rows: Sequence[Row], metric: str, title: str, name: str, mini: bool) -> str | None:
-    """One metric by manipulation, one bar a detector, with 95 % intervals.
+def bars_figure(rows: Sequence[ResultRow], metric: str, title: str, name: str, mini: bool) -> str | None:
+    """Draw a metric by manipulation, one bar per detector, with 95 % intervals.
 
     Args:
         rows: detector rows of one data set, subset, condition and level.
-        metric: key of a value of the rows, as in :attr:`Row.values`.
-        title: what is drawn.
+        metric: key of :attr:`ResultRow.values`.
+        title: title of the figure.
         name: id prefix, unique on the page.
         mini: whether the data are invented faces.
 
     Returns:
-        SVG text; None where no row has a value.
+        SVG text; None if no row has a value.
     """
     rows = [r for r in rows if not r.baseline and metric in r.values and r.values[metric].value is not None]
     if not rows:
@@ -83,17 +83,17 @@ def bars_figure(rows: Sequence[Row], metric: str, title: str, name: str, mini: b
     return to_svg(figure, name, f"{title_of(metric)} by manipulation: {title}")
 
 
-def spread_figure(videos: Mapping[str, pd.DataFrame], title: str, name: str, mini: bool) -> str | None:
-    """Scores of the videos of each manipulation: median, middle half, and the middle nine tenths.
+def distribution_figure(videos: Mapping[str, pd.DataFrame], title: str, name: str, mini: bool) -> str | None:
+    """Draw the video scores of each manipulation: median, interquartile range, and 5 % to 95 %.
 
     Args:
-        videos: detector -> its rows of :func:`dfbench.metrics.video_table` of one data set, subset and condition.
-        title: what is drawn.
+        videos: detector -> rows of :func:`dfbench.metrics.video_table` on one slice.
+        title: title of the figure.
         name: id prefix, unique on the page.
         mini: whether the data are invented faces.
 
     Returns:
-        SVG text; None where no video has a score.
+        SVG text; None if no video has a score.
     """
     scored = {label: table.dropna(subset="score") for label, table in videos.items()}
     scored = {label: table for label, table in scored.items() if len(table)}
@@ -118,7 +118,7 @@ def spread_figure(videos: Mapping[str, pd.DataFrame], title: str, name: str, min
     heads(axes, title, "score, P(fake)")
     if len(scored) > 1:
         figure.legend(loc="outside upper center", ncols=min(len(scored), 3), frameon=False, fontsize=10, labelcolor=INK)
-    return to_svg(figure, name, f"Scores of the videos of each manipulation: {title}")
+    return to_svg(figure, name, f"Video scores by manipulation: {title}")
 
 
 def _height(methods: int, models: int) -> float:

@@ -1,4 +1,4 @@
-"""What figures and the table of videos are made from: one level, a readable number of conditions, every detector."""
+"""Data of the figures and the table of videos: one level, a limited number of slices, every detector."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from dfbench.metrics import parse_metric, video_table
 from dfbench.metrics.compute import samples_by_slice
 from dfbench.metrics.samples import MetricSamples
 from dfbench.metrics.score_rows import SliceKey
-from dfbench.report.rows import Row
+from dfbench.report.rows import ResultRow
 
-MOST_PLACES = 12
-"""Data sets x subsets x conditions that get figures of their own; beyond it, untouched samples alone."""
+MAX_FIGURES = 12
+"""Number of slices with figures; with more slices, only clean samples have figures."""
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """One detector's scores where figures look.
+class DetectorScores:
+    """The scores of one detector on the slices that have figures.
 
     Attributes:
-        label: what the report calls it.
-        threshold: from where on a sample or a video is called fake.
-        classes: of a multi-class task.
-        samples: what metrics rest on, by (data set, subset, condition).
-        videos: table of :func:`dfbench.metrics.video_table`, of every data set under the conditions that are drawn.
+        label: label of the run.
+        threshold: decision threshold of samples or videos.
+        classes: class names of a multi-class task.
+        samples: samples of the metrics by (data set, subset, condition).
+        videos: result of :func:`dfbench.metrics.video_table` for the conditions that have figures.
     """
 
     label: str
@@ -40,65 +40,64 @@ class Seen:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
-    """What a report draws.
+class FigureData:
+    """What the figures of a report show.
 
     Attributes:
         rule: level and aggregation, as in ``video.mean``.
-        places: (data set, subset, condition), each with figures of its own.
-        left_out: how many further ones are in the tables only.
-        detectors: every run's scores there, in the order given.
-        mini: whether any of it is invented faces.
+        slices: (data set, subset, condition) that have figures.
+        left_out: number of further slices, which are in the tables only.
+        detectors: the scores of every run, in the order given.
+        mini: whether any run is on invented faces.
     """
 
     rule: str
-    places: tuple[SliceKey, ...]
+    slices: tuple[SliceKey, ...]
     left_out: int
-    detectors: tuple[Seen, ...]
+    detectors: tuple[DetectorScores, ...]
     mini: bool
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The conditions that are drawn."""
-        return tuple(dict.fromkeys(condition for _, _, condition in self.places))
+        """The conditions that have figures."""
+        return tuple(dict.fromkeys(condition for _, _, condition in self.slices))
 
-    def title(self, place: SliceKey) -> str:
-        """What is drawn, as in ``ff++/c23, JP60, video.mean``."""
-        dataset, subset, condition = place
+    def title(self, key: SliceKey) -> str:
+        """Return the title of a slice, as in ``ff++/c23, JP60, video.mean``."""
+        dataset, subset, condition = key
         where = f"{dataset}/{subset}" + ("" if condition == "clean" else f", {condition}")
         return f"{where}, {self.rule}"
 
 
-def look_into(runs: Sequence[Run], rows: Sequence[Row]) -> Shown:
-    """Choose what to draw and gather it.
+def collect_figure_data(runs: Sequence[Run], rows: Sequence[ResultRow]) -> FigureData:
+    """Select the slices to draw and collect their scores.
 
-    The level is video by mean where there is one, else the first of the rows; videos one by one are then judged by
-    their mean.
+    The level is ``video.mean`` if there is one, else the first of the rows; the table of videos then uses the mean.
 
     Args:
         runs: the runs.
-        rows: their rows, of :func:`dfbench.report.rows.result_rows`.
+        rows: their rows from :func:`dfbench.report.rows.result_rows`.
     """
     levels = list(dict.fromkeys(row.level for row in rows))
     rule = "video.mean" if "video.mean" in levels else next(iter(levels), "frame")
-    places = tuple(dict.fromkeys((r.dataset, r.subset, r.condition) for r in rows if not r.baseline))
-    clean = tuple(place for place in places if place[2] == "clean")
-    drawn = places if len(places) <= MOST_PLACES else (clean or places)[:MOST_PLACES]
-    return Shown(
+    slices = tuple(dict.fromkeys((r.dataset, r.subset, r.condition) for r in rows if not r.baseline))
+    clean = tuple(key for key in slices if key[2] == "clean")
+    drawn = slices if len(slices) <= MAX_FIGURES else (clean or slices)[:MAX_FIGURES]
+    return FigureData(
         rule=rule,
-        places=drawn,
-        left_out=len(places) - len(drawn),
-        detectors=tuple(_see(run, rows, rule, drawn) for run in runs),
+        slices=drawn,
+        left_out=len(slices) - len(drawn),
+        detectors=tuple(_detector_scores(run, rows, rule, drawn) for run in runs),
         mini=any(run.result.mini for run in runs),
     )
 
 
-def _see(run: Run, rows: Sequence[Row], rule: str, places: Sequence[SliceKey]) -> Seen:
+def _detector_scores(run: Run, rows: Sequence[ResultRow], rule: str, slices: Sequence[SliceKey]) -> DetectorScores:
     declared = next((r.threshold for r in rows if r.model == run.label and r.threshold is not None), 0.5)
     result, name = run.result, f"auc.{rule}"
     aggregation = parse_metric(name).aggregation or "mean"
     scores = run.scores_table.filter(
-        pc.is_in(run.scores_table["condition"], pa.array(sorted({p[2] for p in places}), pa.string()))
+        pc.is_in(run.scores_table["condition"], pa.array(sorted({p[2] for p in slices}), pa.string()))
     )
     samples = samples_by_slice(
         scores,
@@ -111,5 +110,5 @@ def _see(run: Run, rows: Sequence[Row], rule: str, places: Sequence[SliceKey]) -
     videos = video_table(
         scores, aggregation, threshold=declared, failure_policy=result.failure_policy, face_aggregation=result.faces
     )
-    threshold = 0.5 if aggregation == "vote" else declared  # a share of votes is judged by half of them
-    return Seen(run.label, threshold, result.classes, {p: samples[p] for p in places if p in samples}, videos)
+    threshold = 0.5 if aggregation == "vote" else declared  # a fraction of votes is compared with 0.5
+    return DetectorScores(run.label, threshold, result.classes, {p: samples[p] for p in slices if p in samples}, videos)

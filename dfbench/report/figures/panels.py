@@ -1,37 +1,64 @@
-"""The figures of every data set, subset and condition that a page shows."""
+"""Figures and confusion matrices of every data set, subset and condition that a page shows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dfbench.evaluation.run import Run
+from dfbench.metrics import confusion_matrix
 from dfbench.metrics.names import title_of
 from dfbench.metrics.score_rows import SliceKey
 from dfbench.report.figures.curves import calibration_figure, det_figure, roc_figure
-from dfbench.report.figures.distributions import bars_figure, histogram_figure, spread_figure
-from dfbench.report.figures.figure_data import Seen, Shown
+from dfbench.report.figures.distributions import bars_figure, distribution_figure, histogram_figure
+from dfbench.report.figures.figure_data import DetectorScores, FigureData
 from dfbench.report.figures.robustness import curves_figure, heat_figure
-from dfbench.report.robustness import judged
-from dfbench.report.rows import Row, metrics_of
+from dfbench.report.robustness import robustness_summaries
+from dfbench.report.rows import ResultRow, metrics_of
 
 Figures = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Panels:
-    """Figures as SVG text; each kind is empty where none of it exists.
+class ConfusionCell:
+    """Number of samples of one class predicted as another, and their percentage of the class."""
+
+    count: int
+    percent: float
+    correct: bool
+
+
+@dataclass(frozen=True)
+class ConfusionTable:
+    """One detector on one data set, subset and condition.
 
     Attributes:
-        roc: ROC curves, one figure a place.
-        det: DET curves, likewise.
-        calibration: reliability diagrams, likewise.
-        hist: score histograms, one a place and detector.
-        bars: the metric by manipulation, one a place.
-        spread: scores by manipulation, one a place.
-        metric: what the bars show.
+        title: detector, data and level.
+        classes: class names in the order of the logits; the columns are predicted classes.
+        lines: true class, number of its samples, and its cells; classes without samples are omitted.
+    """
+
+    title: str
+    classes: tuple[str, ...]
+    lines: tuple[tuple[str, int, tuple[ConfusionCell, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Figures as SVG text; a kind without figures is empty.
+
+    Attributes:
+        roc: ROC curves, one figure per slice.
+        det: DET curves, one figure per slice.
+        calibration: reliability diagrams, one figure per slice.
+        hist: score histograms, one figure per slice and detector.
+        bars: the metric by manipulation, one figure per slice.
+        distribution: scores by manipulation, one figure per slice.
+        metric: the metric of the bars.
     """
 
     roc: Figures
@@ -39,58 +66,81 @@ class Panels:
     calibration: Figures
     hist: Figures
     bars: Figures
-    spread: Figures
+    distribution: Figures
     metric: str
 
 
-def panels(shown: Shown, rows: Sequence[Row]) -> Panels:
-    """Draw what is shown.
+def panels(data: FigureData, rows: Sequence[ResultRow]) -> Panels:
+    """Draw the figures.
 
     Args:
-        shown: level, places and scores.
-        rows: rows of the runs; bars come from them: AUC where they have it, else ACC.
+        data: level, slices and scores.
+        rows: rows of the runs, for the bars: AUC if they have it, else ACC.
     """
     metrics = metrics_of(rows)
     metric = next((m for m in ("auc", "acc") if m in metrics), next(iter(metrics), "auc"))
-    kinds: dict[str, list[str | None]] = {k: [] for k in ("roc", "det", "calibration", "hist", "bars", "spread")}
-    for number, place in enumerate(shown.places):
-        title, mini = shown.title(place), shown.mini
-        curves = {seen.label: seen.samples[place] for seen in shown.detectors if place in seen.samples}
-        videos = {seen.label: _at(seen, place) for seen in shown.detectors}
-        own = [r for r in rows if (r.dataset, r.subset, r.condition) == place and r.level == shown.rule]
+    kinds: dict[str, list[str | None]] = {k: [] for k in ("roc", "det", "calibration", "hist", "bars", "distribution")}
+    for number, key in enumerate(data.slices):
+        title, mini = data.title(key), data.mini
+        curves = {detector.label: detector.samples[key] for detector in data.detectors if key in detector.samples}
+        videos = {detector.label: _at(detector, key) for detector in data.detectors}
+        own = [r for r in rows if (r.dataset, r.subset, r.condition) == key and r.level == data.rule]
         kinds["roc"].append(roc_figure(curves, title, f"roc{number}", mini))
         kinds["det"].append(det_figure(curves, title, f"det{number}", mini))
         kinds["calibration"].append(calibration_figure(curves, title, f"calibration{number}", mini))
         kinds["bars"].append(bars_figure(own, metric, title, f"bars{number}", mini))
-        kinds["spread"].append(spread_figure(videos, title, f"spread{number}", mini))
-        for index, seen in enumerate(shown.detectors):
-            if place in seen.samples:
-                name, head = f"hist{number}x{index}", f"{seen.label}: {title}"
-                kinds["hist"].append(histogram_figure(seen.samples[place], seen.threshold, head, name, mini))
+        kinds["distribution"].append(distribution_figure(videos, title, f"distribution{number}", mini))
+        for index, detector in enumerate(data.detectors):
+            if key in detector.samples:
+                name, head = f"hist{number}x{index}", f"{detector.label}: {title}"
+                kinds["hist"].append(histogram_figure(detector.samples[key], detector.threshold, head, name, mini))
     return Panels(**{kind: _drawn(found) for kind, found in kinds.items()}, metric=title_of(metric))
 
 
+def confusion_tables(data: FigureData) -> list[ConfusionTable]:
+    """Build one confusion matrix per multi-class detector and slice."""
+    found = []
+    for key in data.slices:
+        for detector in data.detectors:
+            samples = detector.samples.get(key)
+            if samples is None or samples.classes is None or not len(samples.classes.truth):
+                continue
+            counts = confusion_matrix(samples.classes.truth, samples.classes.called, len(detector.classes))
+            lines = tuple(
+                (name, int(row.sum()), tuple(_cells(row, number)))
+                for number, (name, row) in enumerate(zip(detector.classes, counts, strict=True))
+                if row.sum()
+            )
+            found.append(ConfusionTable(f"{detector.label}: {data.title(key)}", detector.classes, lines))
+    return found
+
+
 def robustness_panels(runs: Sequence[Run], rule: str) -> tuple[Figures, Figures]:
-    """Degradation curves, one a data set and subset, and heat maps, one a detector; of AUC where there is one."""
-    found = judged(runs)
+    """Draw degradation curves per data set and subset, and heat maps per detector; of AUC if there is one."""
+    found = robustness_summaries(runs)
     names = list(dict.fromkeys(one.found.name for one in found))
     metric = next((n for n in (f"auc.{rule}", *names) if n in names), "")
     drawn = [one for one in found if one.found.name == metric]
     mini = any(run.result.mini for run in runs)
-    places = list(dict.fromkeys(one.data for one in drawn))
+    sets = list(dict.fromkeys(one.data for one in drawn))
     curves = (
-        curves_figure([one for one in drawn if one.data == place], f"curves{number}", mini)
-        for number, place in enumerate(places)
+        curves_figure([one for one in drawn if one.data == name], f"curves{number}", mini)
+        for number, name in enumerate(sets)
     )
     heats = (heat_figure(one, f"heat{number}", mini) for number, one in enumerate(drawn))
     return _drawn(curves), _drawn(heats)
 
 
-def _at(seen: Seen, place: SliceKey) -> pd.DataFrame:
-    videos = seen.videos
-    here = (videos["dataset"] == place[0]) & (videos["subset"] == place[1]) & (videos["condition"] == place[2])
+def _at(detector: DetectorScores, key: SliceKey) -> pd.DataFrame:
+    videos = detector.videos
+    here = (videos["dataset"] == key[0]) & (videos["subset"] == key[1]) & (videos["condition"] == key[2])
     return videos[here]
 
 
 def _drawn(found: Iterable[str | None]) -> Figures:
     return tuple(svg for svg in found if svg)
+
+
+def _cells(row: NDArray[np.int64], number: int) -> list[ConfusionCell]:
+    shares = 100 * row / row.sum()
+    return [ConfusionCell(int(n), float(p), i == number) for i, (n, p) in enumerate(zip(row, shares, strict=True))]

@@ -10,21 +10,21 @@ from matplotlib.figure import Figure
 
 from dfbench.metrics import parse_metric
 from dfbench.report.figures.svg import INK, plain, soften, style, to_svg
-from dfbench.report.robustness import Judged
+from dfbench.report.robustness import RunRobustness
 from dfbench.report.table_notes import MINI_NOTE
 
 COLUMNS = 5
 SEVERITIES = (1, 2, 3, 4, 5)
-COLOURS = "cividis"  # told apart by colour-blind readers, and by lightness alone
+COLOURS = "cividis"  # distinguishable by colour-blind readers and by lightness
 
 
-def standard_families(found: Sequence[Judged]) -> list[str]:
-    """Families that have cells at standard severities, in the order of the runs."""
+def standard_families(found: Sequence[RunRobustness]) -> list[str]:
+    """Return the families with conditions at standard severities, in the order of the runs."""
     return list(dict.fromkeys(c.family for one in found for c in one.found.cells if c.severity is not None))
 
 
-def grid(one: Judged, families: Sequence[str]) -> np.ndarray:
-    """The metric by family and severity, (families, 5) float64, NaN where there is no cell."""
+def grid(one: RunRobustness, families: Sequence[str]) -> np.ndarray:
+    """Return the metric by family and severity, (families, 5) float64, NaN where there is no condition."""
     values = np.full((len(families), len(SEVERITIES)), np.nan)
     for cell in one.found.cells:
         if cell.severity is not None and cell.family in families and cell.value is not None:
@@ -32,16 +32,16 @@ def grid(one: Judged, families: Sequence[str]) -> np.ndarray:
     return values
 
 
-def curves_figure(found: Sequence[Judged], name: str, mini: bool) -> str | None:
-    """One small plot a family, the metric over severity, one line a detector; severity 0 is the untouched sample.
+def curves_figure(found: Sequence[RunRobustness], name: str, mini: bool) -> str | None:
+    """Draw the metric over severity, one plot per family and one line per detector; severity 0 is the clean sample.
 
     Args:
-        found: summaries of one metric on one data set and subset, one a detector.
+        found: summaries of one metric on one data set and subset, one per detector.
         name: id prefix, unique on the page.
         mini: whether the data are invented faces.
 
     Returns:
-        SVG text; None where there are no standard severities.
+        SVG text; None if there are no standard severities.
     """
     families = standard_families(found)
     if not families:
@@ -70,16 +70,16 @@ def curves_figure(found: Sequence[Judged], name: str, mini: bool) -> str | None:
     return to_svg(figure, name, f"{_title(found[0])} by severity of every degradation: {found[0].data}")
 
 
-def heat_figure(one: Judged, name: str, mini: bool) -> str | None:
-    """The metric by family and severity as a table of colours with the numbers in it.
+def heat_figure(one: RunRobustness, name: str, mini: bool) -> str | None:
+    """Draw the metric by family and severity as a heat map with numbers.
 
     Args:
-        one: a detector's summary.
+        one: the summary of a detector.
         name: id prefix, unique on the page.
         mini: whether the data are invented faces.
 
     Returns:
-        SVG text; None where there are no standard severities.
+        SVG text; None if there are no standard severities.
     """
     families = standard_families([one])
     if not families:
@@ -106,6 +106,6 @@ def heat_figure(one: Judged, name: str, mini: bool) -> str | None:
     return to_svg(figure, name, f"{_title(one)} of {one.label} by degradation and severity: {one.data}")
 
 
-def _title(one: Judged) -> str:
+def _title(one: RunRobustness) -> str:
     name = parse_metric(one.found.name)
     return f"{name.definition.title} ({name.rule})"

@@ -1,4 +1,4 @@
-"""Matplotlib figures as SVG text that can stand in a page: deterministic, light and dark, ids of their own."""
+"""Matplotlib figures as SVG text for an HTML page: deterministic, for light and dark pages, with unique ids."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from matplotlib.figure import Figure
 from dfbench.report.table_notes import MINI_NOTE
 
 INK = "#010203"
-"""Colour that stands for the page's own text colour; it becomes ``currentColor``."""
+"""Placeholder for the text colour of the page; it becomes ``currentColor``."""
 
-# Okabe and Ito's colours, told apart by colour-blind readers; black is left out, it would vanish on dark pages.
+# The palette of Okabe and Ito, distinguishable by colour-blind readers; without black, invisible on dark pages.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ("-", "--", "-.", ":")
 REAL_COLOUR, FAKE_COLOUR = COLOURS[0], COLOURS[1]
 
 
 def style(index: int) -> tuple[str, str]:
-    """Colour and dash of the i-th curve; the dash changes when the colours are used up."""
+    """Return colour and dash of the i-th curve; the dash changes after the last colour."""
     return COLOURS[index % len(COLOURS)], DASHES[(index // len(COLOURS)) % len(DASHES)]
 
 
 def new_figure(width: float, height: float, mini: bool) -> tuple[Figure, Axes]:
-    """A transparent figure of one plot, marked where the data are invented faces; sizes in inches."""
+    """Create a transparent figure with one plot, marked if the data are invented faces; sizes in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.patch.set_alpha(0)
     axes = figure.add_subplot()
@@ -39,7 +39,7 @@ def new_figure(width: float, height: float, mini: bool) -> tuple[Figure, Axes]:
 
 
 def soften(axes: Axes, labelsize: int = 10) -> None:
-    """Transparent, without upper and right spine, in the page's text colour."""
+    """Make a plot transparent, without upper and right spine, in the text colour of the page."""
     axes.patch.set_alpha(0)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -49,19 +49,19 @@ def soften(axes: Axes, labelsize: int = 10) -> None:
 
 
 def heads(axes: Axes, title: str, x: str, y: str = "") -> None:
-    """Title and axis labels in the page's text colour."""
+    """Set title and axis labels in the text colour of the page."""
     axes.set_title(plain(title), color=INK, fontsize=11)
     axes.set_xlabel(x, color=INK)
     axes.set_ylabel(y, color=INK)
 
 
 def legend(axes: Axes, **where: Any) -> None:
-    """A legend without a frame."""
+    """Add a legend without a frame."""
     axes.legend(frameon=False, fontsize=10, labelcolor=INK, **where)
 
 
 def plain(text: str) -> str:
-    """The text as it stands: dollar signs in a name start no formula."""
+    """Escape dollar signs, which would start a formula."""
     return text.replace("$", r"\$")
 
 
@@ -69,9 +69,9 @@ def to_svg(figure: Figure, name: str, title: str) -> str:
     """Render a figure.
 
     Args:
-        figure: made by the object interface, drawn in :data:`INK` where it should follow the page.
+        figure: a figure drawn in :data:`INK` where it should follow the text colour of the page.
         name: prefix of all ids, unique on the page.
-        title: what the figure shows, for readers who do not see it.
+        title: description for screen readers.
 
     Returns:
         One ``<svg>`` element with a viewBox, without fixed size, metadata or references outside itself.

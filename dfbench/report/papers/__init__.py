@@ -1,4 +1,4 @@
-"""Tables of papers: their published numbers, ours beside them, and what would fill the empty cells."""
+"""Tables of papers: published numbers, dfbench results beside them, and the commands for the empty cells."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["PAPER_FORMATS", "Grid", "PaperTable", "build", "load_table", "paper_
 
 
 def paper_table(name: str, runs: Sequence[Run] = (), fmt: str = "text") -> str:
-    """A paper's table with the runs that belong in it.
+    """Render a paper table with the runs that belong in it.
 
     Args:
-        name: of the table, for example ``grnet-5``.
-        runs: evaluated detectors; those that belong in no cell are passed over.
+        name: name of the table, for example ``grnet-5``.
+        runs: evaluated detectors; those that belong in no cell are skipped.
         fmt: ``text``, ``md``, ``tex`` or ``csv``.
 
     Raises:
         UsageError: an unknown table or format.
-        DataError: the definition or the published numbers are damaged.
+        DataError: the definition or the published numbers are invalid.
     """
     published = load_published(facts_folder() / "published_results.csv")
     return render_paper(build(load_table(name), published, runs), published, fmt)

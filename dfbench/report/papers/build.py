@@ -1,4 +1,4 @@
-"""A paper's table as values: its published numbers, ours beside them, and the commands that fill what is empty."""
+"""A paper table as values: published numbers, dfbench results beside them, and the commands for the empty cells."""
 
 from __future__ import annotations
 
@@ -10,61 +10,66 @@ from statistics import fmean, stdev
 
 from dfbench.evaluation.run import Run
 from dfbench.metrics import majority, parse_metric
-from dfbench.report.papers.definition import Column, Method, Ours, PaperTable
-from dfbench.report.papers.matching import Fitting, fitting, options_of, published_pretrained
-from dfbench.report.papers.significance import differing
+from dfbench.report.papers.definition import OwnResult, PaperColumn, PaperMethod, PaperTable
+from dfbench.report.papers.matching import (
+    MatchingRun,
+    differing,
+    matching_runs,
+    options_of,
+    published_pretrained,
+)
 from dfbench.schema.published import PublishedNumber, rows_where
 from dfbench.schema.result import MAJORITY
 
 PERCENT = 100.0
-WHOSE = ("paper", "dfbench")
-"""Whose numbers are compared with one another."""
+SOURCES = ("paper", "dfbench")
+"""Sources source values are compared with one another."""
 
 
 @dataclass(frozen=True)
-class Cell:
+class PaperCell:
     """One number, in percent.
 
     Attributes:
-        value: None where there is none.
-        low: lower end of the 95 % interval, of a single run.
-        high: its upper end.
-        spread: standard deviation over the training seeds, of several runs.
-        best: whether it is the best of its kind in the column.
-        differs: whether the best of ours differs from it beyond chance; None where that was not tested.
-        n: frames or videos.
+        value: the value; None if there is none.
+        low: lower end of the 95 % interval of a single run.
+        high: upper end of that interval.
+        std: standard deviation over the training seeds of several runs.
+        best: whether it is the best of its source in the column.
+        differs: whether it differs significantly from the best dfbench result; None if not tested.
+        n: number of frames or videos.
         fits: the runs it comes from.
-        command: number of the command that fills it; None where it is filled, or nothing can.
+        command: number of the command that fills it; None if it is filled, or no command can.
         reason: why there is no value although there is a run.
     """
 
     value: float | None = None
     low: float | None = None
     high: float | None = None
-    spread: float | None = None
+    std: float | None = None
     best: bool = False
     differs: bool | None = None
     n: int = 0
-    fits: tuple[Fitting, ...] = ()
+    fits: tuple[MatchingRun, ...] = ()
     command: int | None = None
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class Line:
-    """One printed row.
+class PaperRow:
+    """One row of a paper table.
 
     Attributes:
-        name: of the method, or of what costs nothing.
-        whose: ``paper``, ``dfbench`` or ``floor``.
-        cells: one a column.
-        method: the row's definition; None for floors.
+        name: name of the method or trivial baseline.
+        source: ``paper``, ``dfbench`` or ``baseline``.
+        cells: one per column.
+        method: definition of the row; None for baselines.
     """
 
     name: str
-    whose: str
-    cells: tuple[Cell, ...]
-    method: Method | None = None
+    source: str
+    cells: tuple[PaperCell, ...]
+    method: PaperMethod | None = None
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -74,33 +79,33 @@ class Line:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many frames or videos the cells rest on."""
+        """Numbers of frames or videos of the cells."""
         return tuple(dict.fromkeys(cell.n for cell in self.cells if cell.n))
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A whole table.
+    """A complete table.
 
     Attributes:
         table: its definition.
         lines: the rows.
-        commands: how to fill the empty cells; a cell's ``command`` counts from 1.
+        commands: commands that fill the empty cells; the ``command`` of a cell counts from 1.
     """
 
     table: PaperTable
-    lines: tuple[Line, ...]
+    lines: tuple[PaperRow, ...]
     commands: tuple[str, ...] = ()
 
 
 @dataclass
-class Commands:
-    """The commands met so far; each is numbered once, and models that differ in nothing else share one."""
+class FillCommands:
+    """The commands collected so far; rows that differ only in the model share one."""
 
     models: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
-    def number(self, ours: Ours, row: Method) -> int:
-        """The number of the command that fills a cell, counted from 1."""
+    def number(self, ours: OwnResult, row: PaperMethod) -> int:
+        """Return the number of the command that fills a cell, counted from 1."""
         chosen = dict(row.options)
         if published_pretrained(row.model):
             chosen.setdefault("pretrained", "true")
@@ -111,7 +116,7 @@ class Commands:
         return list(self.models).index((ours.protocol, options)) + 1
 
     def texts(self) -> tuple[str, ...]:
-        """The commands, with every model that they stand for."""
+        """Return the commands with the models they apply to."""
         return tuple(self._text(*key, models) for key, models in self.models.items())
 
     @staticmethod
@@ -120,47 +125,49 @@ class Commands:
         train = f"dfbench train --model {model} --protocol {protocol}"
         evaluate = f"dfbench evaluate --model {model} --protocol {protocol}"
         if options:
-            named = "-".join(word for word in options.split() if word != "--option")
+            named = "-".join(part for part in options.split() if part != "--option")
             weights = f"weights/{protocol}/{model}-{named}.safetensors"
             train, evaluate = f"{train} {options} --out {weights}", f"{evaluate} --weights {weights}"
-        told = "" if len(models) == 1 else f"   (M = {', '.join(models)})"
-        return f"{train} && {evaluate}{told}"
+        models_note = "" if len(models) == 1 else f"   (M = {', '.join(models)})"
+        return f"{train} && {evaluate}{models_note}"
 
 
 def build(table: PaperTable, published: Sequence[PublishedNumber], runs: Sequence[Run]) -> Grid:
-    """Put the published numbers and those of the runs together.
+    """Combine the published numbers with those of the runs.
 
     Args:
         table: the definition.
         published: all published numbers.
-        runs: runs; those that belong in no cell are passed over.
+        runs: runs; those that belong in no cell are skipped.
     """
     numbers = rows_where(published, table.published)
-    commands = Commands()
-    lines: list[Line] = []
+    commands = FillCommands()
+    lines: list[PaperRow] = []
     for row in (*table.row, *_others(table, runs)):
         lines += [_paper_line(table, row, numbers)] if row.method else []
         lines += [_our_line(table, row, runs, commands)] if row.model else []
-    lines += [*_floors(table), *_measured_floors(table, lines)]
+    lines += [*_baselines(table), *_measured_baselines(table, lines)]
     return Grid(table, tuple(_with_differences(_with_best(table, lines))), commands.texts())
 
 
-def published_number(column: Column, row: Method, numbers: Sequence[PublishedNumber]) -> PublishedNumber | None:
-    """The number that a paper prints in a cell; None where it prints none, or where it is not known."""
+def published_number(
+    column: PaperColumn, row: PaperMethod, numbers: Sequence[PublishedNumber]
+) -> PublishedNumber | None:
+    """Return the published number of a cell; None if there is none or it is unknown."""
     if column.published is None:
         return None
     found = rows_where(numbers, {"method": row.method} | row.where | column.published)
     return found[0] if found else None
 
 
-def _paper_line(table: PaperTable, row: Method, numbers: Sequence[PublishedNumber]) -> Line:
+def _paper_line(table: PaperTable, row: PaperMethod, numbers: Sequence[PublishedNumber]) -> PaperRow:
     found = [published_number(column, row, numbers) for column in table.column]
-    cells = tuple(Cell() if number is None else Cell(number.value) for number in found)
-    return Line(row.name, "paper", cells, row)
+    cells = tuple(PaperCell() if number is None else PaperCell(number.value) for number in found)
+    return PaperRow(row.name, "paper", cells, row)
 
 
-def _our_line(table: PaperTable, row: Method, runs: Sequence[Run], commands: Commands) -> Line:
-    cells: dict[str, Cell] = {}
+def _our_line(table: PaperTable, row: PaperMethod, runs: Sequence[Run], commands: FillCommands) -> PaperRow:
+    cells: dict[str, PaperCell] = {}
     for column in table.column:
         ours = table.ours(column, row)
         if ours is not None:
@@ -168,68 +175,73 @@ def _our_line(table: PaperTable, row: Method, runs: Sequence[Run], commands: Com
     for column in table.column:
         if column.average_of:
             cells[column.head] = _average([cells[head] for head in column.average_of if head in cells])
-    return Line(row.name, "dfbench", tuple(cells.get(column.head, Cell()) for column in table.column), row)
+    return PaperRow(row.name, "dfbench", tuple(cells.get(column.head, PaperCell()) for column in table.column), row)
 
 
-def _our_cell(table: PaperTable, ours: Ours, row: Method, runs: Sequence[Run], commands: Commands) -> Cell:
-    fits = fitting(table, ours, row, runs)
+def _our_cell(
+    table: PaperTable, ours: OwnResult, row: PaperMethod, runs: Sequence[Run], commands: FillCommands
+) -> PaperCell:
+    fits = matching_runs(table, ours, row, runs)
     known = [fit.value.value for fit in fits if fit.value.value is not None]
     if not fits:
-        return Cell(command=commands.number(ours, row))
+        return PaperCell(command=commands.number(ours, row))
     if len(known) < len(fits):
-        return Cell(fits=tuple(fits), reason=next(f.value.undefined or "" for f in fits if f.value.value is None))
+        return PaperCell(fits=tuple(fits), reason=next(f.value.undefined or "" for f in fits if f.value.value is None))
     first = fits[0].value
     alone = len(fits) == 1
-    return Cell(
+    return PaperCell(
         value=PERCENT * fmean(known),
         low=PERCENT * first.low if alone and first.low is not None else None,
         high=PERCENT * first.high if alone and first.high is not None else None,
-        spread=None if alone else PERCENT * stdev(known),
+        std=None if alone else PERCENT * stdev(known),
         n=first.n,
         fits=tuple(fits),
     )
 
 
-def _average(cells: Sequence[Cell]) -> Cell:
+def _average(cells: Sequence[PaperCell]) -> PaperCell:
     known = [cell.value for cell in cells if cell.value is not None]
-    return Cell(math.fsum(known) / len(known)) if known and len(known) == len(cells) else Cell()
+    return PaperCell(math.fsum(known) / len(known)) if known and len(known) == len(cells) else PaperCell()
 
 
-def _others(table: PaperTable, runs: Sequence[Run]) -> list[Method]:
-    """Rows of detectors that the paper does not have, of runs that fit a cell."""
-    found: dict[str, Method] = {}
+def _others(table: PaperTable, runs: Sequence[Run]) -> list[PaperMethod]:
+    """Return rows for detectors that the paper does not have, of runs that match a cell."""
+    found: dict[str, PaperMethod] = {}
     for run in runs:
-        row = Method(model=run.result.model, options=options_of(run))
+        row = PaperMethod(model=run.result.model, options=options_of(run))
         listed = [r for r in table.row if r.model == row.model]
         cells = [table.ours(column, row) for column in table.column]
-        taken = any(fitting(table, o, r, [run]) for r in listed for c in table.column if (o := table.ours(c, r)))
-        if not taken and any(ours is not None and fitting(table, ours, row, [run]) for ours in cells):
+        taken = any(matching_runs(table, o, r, [run]) for r in listed for c in table.column if (o := table.ours(c, r)))
+        if not taken and any(ours is not None and matching_runs(table, ours, row, [run]) for ours in cells):
             found.setdefault(repr((row.model, sorted(row.options.items()))), row)
     return list(found.values())
 
 
-def _floors(table: PaperTable) -> list[Line]:
+def _baselines(table: PaperTable) -> list[PaperRow]:
     return [
-        Line(floor.name, "floor", tuple(Cell(floor.values.get(column.head)) for column in table.column))
-        for floor in table.floor
+        PaperRow(
+            baseline.name, "baseline", tuple(PaperCell(baseline.values.get(column.head)) for column in table.column)
+        )
+        for baseline in table.baseline
     ]
 
 
-def _measured_floors(table: PaperTable, lines: Sequence[Line]) -> list[Line]:
-    """What costs nothing on the very samples that our runs were tested on, as the runs tell it."""
+def _measured_baselines(table: PaperTable, lines: Sequence[PaperRow]) -> list[PaperRow]:
+    """Return the trivial baselines on the test samples of the runs."""
     rows: dict[str, dict[int, float]] = {}
-    for place, column in enumerate(table.column):
-        fits = [fit for line in lines if line.whose == "dfbench" for fit in line.cells[place].fits]
+    for index, column in enumerate(table.column):
+        fits = [fit for line in lines if line.source == "dfbench" for fit in line.cells[index].fits]
         if fits and column.ours is not None:
-            for name, value in _costing_nothing(fits[0], parse_metric(column.ours.metric).metric):
-                rows.setdefault(name, {})[place] = PERCENT * value
+            for name, value in _trivial_baselines(fits[0], parse_metric(column.ours.metric).metric):
+                rows.setdefault(name, {})[index] = PERCENT * value
+    columns = range(len(table.column))
     return [
-        Line(f"{name}, of the tested", "floor", tuple(Cell(values.get(place)) for place in range(len(table.column))))
+        PaperRow(f"{name}, on the tested samples", "baseline", tuple(PaperCell(values.get(i)) for i in columns))
         for name, values in rows.items()
     ]
 
 
-def _costing_nothing(fit: Fitting, metric: str) -> Iterator[tuple[str, float]]:
+def _trivial_baselines(fit: MatchingRun, metric: str) -> Iterator[tuple[str, float]]:
     mine, result = fit.value, fit.run.result
     if metric == "acc" and not result.classes:
         yield MAJORITY, majority(mine.n, mine.n_positive)
@@ -246,37 +258,38 @@ def _costing_nothing(fit: Fitting, metric: str) -> Iterator[tuple[str, float]]:
                 yield baseline.name, v.value
 
 
-def _with_best(table: PaperTable, lines: Sequence[Line]) -> list[Line]:
-    best = {(whose, place): _best(table, lines, whose, place) for whose in WHOSE for place in range(len(table.column))}
+def _with_best(table: PaperTable, lines: Sequence[PaperRow]) -> list[PaperRow]:
+    columns = range(len(table.column))
+    best = {(source, index): _best(table, lines, source, index) for source in SOURCES for index in columns}
 
-    def marked(line: Line, place: int) -> Cell:
-        cell = line.cells[place]
-        is_best = cell.value is not None and cell.value == best.get((line.whose, place))
+    def marked(line: PaperRow, index: int) -> PaperCell:
+        cell = line.cells[index]
+        is_best = cell.value is not None and cell.value == best.get((line.source, index))
         return replace(cell, best=is_best)
 
-    return [replace(line, cells=tuple(marked(line, place) for place in range(len(line.cells)))) for line in lines]
+    return [replace(line, cells=tuple(marked(line, index) for index in range(len(line.cells)))) for line in lines]
 
 
-def _with_differences(lines: Sequence[Line]) -> list[Line]:
-    """Test our numbers of each column against the best of them, each by the run of its lowest training seed."""
+def _with_differences(lines: Sequence[PaperRow]) -> list[PaperRow]:
+    """Test the dfbench results of each column against the best one, using the run with the lowest training seed."""
     found: dict[tuple[int, int], bool | None] = {}
-    for place in range(len(lines[0].cells)):
-        filled = [n for n, line in enumerate(lines) if line.cells[place].fits]
-        first = next((n for n in filled if lines[n].cells[place].best), None)
+    for index in range(len(lines[0].cells)):
+        filled = [n for n, line in enumerate(lines) if line.cells[index].fits]
+        first = next((n for n in filled if lines[n].cells[index].best), None)
         if first is None:
             continue
         others = [n for n in filled if n != first]
-        fits = [lines[n].cells[place].fits[0] for n in (first, *others)]
+        fits = [lines[n].cells[index].fits[0] for n in (first, *others)]
         for n, differs in zip(others, differing(fits[0], fits[1:]), strict=True):
-            found[n, place] = differs
+            found[n, index] = differs
     return [
-        replace(line, cells=tuple(replace(c, differs=found.get((n, place))) for place, c in enumerate(line.cells)))
+        replace(line, cells=tuple(replace(c, differs=found.get((n, index))) for index, c in enumerate(line.cells)))
         for n, line in enumerate(lines)
     ]
 
 
-def _best(table: PaperTable, lines: Sequence[Line], whose: str, place: int) -> float | None:
-    known = [v for line in lines if line.whose == whose and (v := line.cells[place].value) is not None]
+def _best(table: PaperTable, lines: Sequence[PaperRow], source: str, index: int) -> float | None:
+    known = [v for line in lines if line.source == source and (v := line.cells[index].value) is not None]
     if not known:
         return None
-    return min(known) if table.column[place].lower_is_better else max(known)
+    return min(known) if table.column[index].lower_is_better else max(known)

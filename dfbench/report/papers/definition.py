@@ -1,4 +1,4 @@
-"""Definitions of papers' tables: which published numbers stand in them, and which of ours belong beside each."""
+"""Definitions of paper tables: which published numbers they have, and which dfbench results belong beside each."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from dfbench.protocols.files import TABLES
 from dfbench.resources import protocols_folder
 
 
-class _Frozen(BaseModel):
+class _TableModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Ours(_Frozen):
-    """Which of our numbers belongs in a cell."""
+class OwnResult(_TableModel):
+    """Which dfbench result belongs in a cell."""
 
     protocol: str = Field(description="name, with its variant")
     metric: str = Field(description="metric, level and aggregation")
@@ -28,55 +28,55 @@ class Ours(_Frozen):
     condition: str = Field(default="clean", description="test condition")
 
 
-class Column(_Frozen):
+class PaperColumn(_TableModel):
     """One column of numbers."""
 
     head: str
     published: dict[str, str] | None = Field(
-        default=None, description="what the published numbers of the column have in common; None: there are none"
+        default=None, description="filter of the published numbers of the column; None: there are none"
     )
-    ours: Ours | None = Field(default=None, description="None: no number of ours stands here")
-    average_of: tuple[str, ...] = Field(default=(), description="heads of the columns that it averages")
+    ours: OwnResult | None = Field(default=None, description="None: no dfbench result belongs here")
+    average_of: tuple[str, ...] = Field(default=(), description="headers of the columns that it averages")
     lower_is_better: bool = False
 
 
-class Method(_Frozen):
-    """One row: a method as the paper names it."""
+class PaperMethod(_TableModel):
+    """One row: a method with its name in the paper."""
 
     method: str = Field(default="", description="as published; empty: no published row")
-    label: str = Field(default="", description="what the table prints; empty: the method")
-    where: dict[str, str] = Field(default_factory=dict, description="tells rows of one method apart")
-    model: str = Field(default="", description="the detector here; empty: there is none")
-    options: dict[str, Any] = Field(default_factory=dict, description="of the detector, where not its defaults")
-    protocol: str = Field(default="", description="in place of the columns'")
+    label: str = Field(default="", description="printed name; empty: the method")
+    where: dict[str, str] = Field(default_factory=dict, description="distinguishes rows of one method")
+    model: str = Field(default="", description="dfbench detector; empty: there is none")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the detector other than the defaults")
+    protocol: str = Field(default="", description="protocol that replaces those of the columns")
 
     @property
     def name(self) -> str:
-        """What the table calls the row."""
+        """The printed name of the row."""
         return self.label or self.method or " ".join([self.model, *(f"{k}={v}" for k, v in self.options.items())])
 
 
-class Floor(_Frozen):
-    """A row that costs nothing: what answering without looking reaches."""
+class BaselineRow(_TableModel):
+    """A trivial baseline: a result that follows from published counts."""
 
     name: str
-    values: dict[str, float] = Field(description="by head of column, in the scale of the table")
+    values: dict[str, float] = Field(description="by column header, in the scale of the table")
     basis: str = Field(description="how the values follow from published counts")
 
 
-class PaperTable(_Frozen):
+class PaperTable(_TableModel):
     """The definition of one table."""
 
     name: str
     title: str
-    published: dict[str, str] = Field(description="what all published numbers of the table have in common")
-    decimals: int = Field(default=2, ge=0, description="as the paper prints")
-    column: tuple[Column, ...] = Field(min_length=1)
-    row: tuple[Method, ...] = Field(min_length=1)
-    floor: tuple[Floor, ...] = ()
-    note: tuple[str, ...] = Field(default=(), description="rules in which the published numbers differ from ours")
+    published: dict[str, str] = Field(description="filter of all published numbers of the table")
+    decimals: int = Field(default=2, ge=0, description="decimals of the paper")
+    column: tuple[PaperColumn, ...] = Field(min_length=1)
+    row: tuple[PaperMethod, ...] = Field(min_length=1)
+    baseline: tuple[BaselineRow, ...] = ()
+    note: tuple[str, ...] = Field(default=(), description="rules in which the published numbers differ from dfbench")
     same_training: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="protocol -> others by which its weights may have been trained"
+        default_factory=dict, description="protocol -> other protocols its weights may have been trained by"
     )
 
     def protocols(self) -> tuple[str, ...]:
@@ -85,8 +85,8 @@ class PaperTable(_Frozen):
         of_rows = [row.protocol for row in self.row if row.protocol]
         return tuple(dict.fromkeys([*of_columns, *of_rows]))
 
-    def ours(self, column: Column, row: Method) -> Ours | None:
-        """What belongs in a cell."""
+    def ours(self, column: PaperColumn, row: PaperMethod) -> OwnResult | None:
+        """Return which dfbench result belongs in a cell."""
         if column.ours is None or not row.protocol:
             return column.ours
         return column.ours.model_copy(update={"protocol": row.protocol})
@@ -98,7 +98,7 @@ def table_files() -> dict[str, Path]:
 
 
 def table_names() -> tuple[str, ...]:
-    """Names of the tables.
+    """Return the names of the tables.
 
     >>> "grnet-5" in table_names()
     True
@@ -107,10 +107,10 @@ def table_names() -> tuple[str, ...]:
 
 
 def load_table(name: str) -> PaperTable:
-    """The definition of a table.
+    """Read the definition of a table.
 
     Raises:
-        UsageError: there is no table of that name.
+        UsageError: unknown table.
         DataError: its file is damaged.
     """
     files = table_files()
@@ -119,9 +119,9 @@ def load_table(name: str) -> PaperTable:
     try:
         found = PaperTable.model_validate(tomllib.loads(files[name].read_text("utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
-        raise DataError(f"{files[name]} is no definition of a table: {error}", "install dfbench again") from error
+        raise DataError(f"{files[name]} is not a valid table definition: {error}", "reinstall dfbench") from error
     heads = {column.head for column in found.column}
-    astray = {h for c in found.column for h in c.average_of} | {h for f in found.floor for h in f.values}
+    astray = {h for c in found.column for h in c.average_of} | {h for f in found.baseline for h in f.values}
     if found.name != name or astray - heads:
-        raise DataError(f"{files[name]} names itself {found.name!r} and the columns {sorted(astray - heads)}")
+        raise DataError(f"{files[name]} has the name {found.name!r} and the unknown columns {sorted(astray - heads)}")
     return found

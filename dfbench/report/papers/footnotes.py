@@ -1,4 +1,4 @@
-"""What stands under a paper's table: marks, rules that differ, what the paper leaves open, and the filling commands."""
+"""Notes of a paper table: marks, rules that differ, what the paper does not specify, and commands for empty cells."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dfbench.metrics import parse_metric
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.needs import prepare_commands
 from dfbench.protocols.protocol import Protocol
-from dfbench.report.papers.build import Cell, Grid
+from dfbench.report.papers.build import Grid, PaperCell
 from dfbench.report.papers.matching import options_of, published_pretrained
 from dfbench.schema.published import PublishedNumber, rows_where
 
 
 def notes(grid: Grid, published: Iterable[PublishedNumber]) -> list[str]:
-    """Sentences on what the table is, without the commands."""
+    """Return the notes of the table, without the commands."""
     numbers = rows_where(published, grid.table.published)
     return [
-        "Percent. paper: as published, under the paper's own rules; dfbench: measured here, with the 95 % interval of "
-        "one run, or the standard deviation over training seeds (±).",
+        "Percent. paper: as published, under the rules of the paper; dfbench: results of the given runs, with the 95 % "
+        "interval of one run, or the standard deviation over training seeds (±).",
         *_marks(grid),
-        *(f"{floor.name}: {floor.basis}." for floor in grid.table.floor),
+        *(f"{baseline.name}: {baseline.basis}." for baseline in grid.table.baseline),
         *_levels(grid, numbers),
         *(f"Published: {text}" for text in grid.table.note),
         *_protocols(grid),
@@ -31,7 +31,7 @@ def notes(grid: Grid, published: Iterable[PublishedNumber]) -> list[str]:
 
 
 def filling(grid: Grid) -> list[str]:
-    """The commands that make the manifests and fill the empty cells, numbered as the cells are."""
+    """Return the commands that prepare the manifests and fill the empty cells, numbered like the cells."""
     if not grid.commands:
         return []
     loaded = [load_protocol(name) for name in grid.table.protocols()]
@@ -41,18 +41,18 @@ def filling(grid: Grid) -> list[str]:
     ]
 
 
-def _cells(grid: Grid) -> list[Cell]:
+def _cells(grid: Grid) -> list[PaperCell]:
     return [cell for line in grid.lines for cell in line.cells]
 
 
 def _marks(grid: Grid) -> list[str]:
     lines = []
     if any(cell.best for cell in _cells(grid)):
-        lines.append("Marked as best: the best of its kind, published or measured, in each column.")
+        lines.append("Marked as best: the best of each column, separately for published numbers and dfbench results.")
     if any(cell.differs is not None for cell in _cells(grid)):
         lines.append(
-            "†: differs from the best of ours beyond chance (paired bootstrap over scene groups on the same samples, "
-            "Holm's correction within the column, 5 %)."
+            "†: differs significantly from the best dfbench result (paired bootstrap over scene groups on the same "
+            "samples, Holm's correction within the column, 5 %)."
         )
     return lines
 
@@ -66,16 +66,16 @@ def _levels(grid: Grid, numbers: Iterable[PublishedNumber]) -> list[str]:
         ours = parse_metric(column.ours.metric).level
         theirs = {row.level for row in rows_where(rows, column.published)} - {ours}
         if theirs:
-            lines.append(f"{column.head}: published at level {', '.join(sorted(theirs))}, ours at level {ours}.")
+            lines.append(f"{column.head}: published at level {', '.join(sorted(theirs))}, dfbench at level {ours}.")
     return lines
 
 
 def _protocols(grid: Grid) -> list[str]:
     loaded = [load_protocol(name) for name in grid.table.protocols()]
-    rules = [f"Ours: {p.name} version {p.version} ({p.hash[:12]}): {_rules(p)}." for p in loaded]
+    rules = [f"dfbench: {p.name} version {p.version} ({p.hash[:12]}): {_rules(p)}." for p in loaded]
     cautions = [f"Caution, {p.name}: {p.caution}." for p in loaded if p.caution]
     unknown = dict.fromkeys(text for p in loaded for text in p.unverified)
-    return [*rules, *cautions, *(f"Open: {text}" for text in unknown)]
+    return [*rules, *cautions, *(f"Not specified by the paper: {text}" for text in unknown)]
 
 
 def _rules(protocol: Protocol) -> str:
@@ -83,7 +83,7 @@ def _rules(protocol: Protocol) -> str:
     chosen = "the last epoch" if p.selection.split == "none" else f"{p.selection.metric} on {p.selection.split}"
     return (
         f"{p.crops.profile} crops of {p.crops.size} px, trained {p.conditions.train}, tested "
-        f"{', '.join(p.conditions.test)}, weights by {chosen}, samples without a score: {p.failure_policy}"
+        f"{', '.join(p.conditions.test)}, weights selected by {chosen}, samples without a score: {p.failure_policy}"
     )
 
 
@@ -99,22 +99,23 @@ def _runs(grid: Grid) -> list[str]:
                     covered = f"{100 * fit.value.coverage:.1f} % of the samples have a score"
                     lines[f"{line.name}: run {fit.run.result.run_id}: {covered}."] = None
                 if fit.value.interval_note:
-                    text = "No interval" if fit.value.low is None else "Interval without width"
+                    text = "No interval" if fit.value.low is None else "Zero-width interval"
                     lines[f"{text}: {fit.value.interval_note}."] = None
     return list(lines)
 
 
 def _start(name: str, run: Run) -> list[str]:
-    """What the run's training started from, where it is said or the published detector started from ImageNet."""
+    """Return the initial weights of the training, if given or if the published detector used ImageNet weights."""
     given = options_of(run)
     if "pretrained" in given:
         return [f"{name}: run {run.result.run_id} with pretrained={given['pretrained']}."]
     if published_pretrained(run.result.model):
-        return [f"Run {run.result.run_id} of {name} started from random weights, the published one from ImageNet's."]
+        start = "started from random weights; the published detector started from ImageNet weights"
+        return [f"Run {run.result.run_id} of {name} {start}."]
     return []
 
 
 def _empty(grid: Grid) -> list[str]:
-    if any(cell.value is None for line in grid.lines if line.whose == "paper" for cell in line.cells):
-        return ["A dash in a published row: the source prints no number there, or none that could be read."]
+    if any(cell.value is None for line in grid.lines if line.source == "paper" for cell in line.cells):
+        return ["A dash in a published row: the source has no number there, or it is illegible."]
     return []

@@ -1,6 +1,6 @@
 "use strict";
-// Tables are sorted by a press on a column's head; those with data-filter get a field that keeps the rows holding all of
-// its words, and those with data-page show so many lines at a time, taken from the JSON element named by data-lines.
+// Clicking a column header sorts a table. Tables with data-filter get a field that keeps the rows containing all of its
+// terms; tables with data-page show that many rows at a time, read from the JSON element named by data-lines.
 (function () {
   const collator = new Intl.Collator("en", { numeric: true });
 
@@ -10,14 +10,14 @@
     return made;
   }
 
-  // Numbers by their value before the interval, and one that does not exist last; everything else as text.
-  function order(column, numeric, down) {
+  // Numbers are compared by their value before the interval, missing numbers come last; everything else is text.
+  function order(column, numeric, descending) {
     return function (a, b) {
       const x = a.cells[column], y = b.cells[column];
       const p = numeric ? parseFloat(x) : NaN, q = numeric ? parseFloat(y) : NaN;
       if (isNaN(p) !== isNaN(q)) { return isNaN(p) ? 1 : -1; }
       const found = isNaN(p) ? collator.compare(x, y) : p - q;
-      return down ? -found : found;
+      return descending ? -found : found;
     };
   }
 
@@ -30,7 +30,7 @@
       : Array.from(body.rows).map(function (row) {
         return { row: row, cells: Array.from(row.cells).map(function (cell) { return cell.textContent; }) };
       });
-    let sorted = lines, start = 0, words = [], told = function () {};
+    let sorted = lines, start = 0, terms = [], report = function () {};
 
     function rowOf(line) {
       if (!line.row) {
@@ -45,22 +45,22 @@
     function show() {
       const found = sorted.filter(function (line) {
         const text = line.cells.join(" ").toLowerCase();
-        return words.every(function (word) { return text.includes(word); });
+        return terms.every(function (term) { return text.includes(term); });
       });
       if (start >= found.length) { start = 0; }
       const end = page ? Math.min(start + page, found.length) : found.length;
       body.replaceChildren(...found.slice(start, end).map(rowOf));
-      told(found.length, end);
+      report(found.length, end);
     }
 
     heads.forEach(function (head, column) {
       const button = element("button", head.textContent, { type: "button" });
       head.replaceChildren(button);
       button.addEventListener("click", function () {
-        const down = head.getAttribute("aria-sort") === "ascending";
+        const descending = head.getAttribute("aria-sort") === "ascending";
         heads.forEach(function (other) { other.removeAttribute("aria-sort"); });
-        head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        sorted = lines.slice().sort(order(column, numeric[column], down));
+        head.setAttribute("aria-sort", descending ? "descending" : "ascending");
+        sorted = lines.slice().sort(order(column, numeric[column], descending));
         start = 0;
         show();
       });
@@ -75,7 +75,7 @@
     label.appendChild(field);
     tools.append(label, status);
     field.addEventListener("input", function () {
-      words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+      terms = field.value.toLowerCase().split(/\s+/).filter(Boolean);
       start = 0;
       show();
     });
@@ -85,9 +85,9 @@
       if (page) { tools.appendChild(button); }
       return button;
     });
-    told = function (count, end) {
+    report = function (count, end) {
       status.textContent = (page && count ? (start + 1) + "–" + end + " of " : "") + count
-        + (count < lines.length ? " (" + lines.length + " in all)" : "");
+        + (count < lines.length ? " (" + lines.length + " in total)" : "");
       turn[0].disabled = start === 0;
       turn[1].disabled = end >= count;
     };
