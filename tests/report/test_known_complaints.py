@@ -32,7 +32,7 @@ def test_complaint_01_a_table_can_not_be_reproduced(tmp_path: Path) -> None:
     assert "[" in ours
     assert "Selected on test: the printed values are the mean of the three best test results" in text
     assert "dfb256~ crops of 256 px" in text
-    assert "weights by auc.frame on val" in text
+    assert "weights selected by auc.frame on val" in text
 
 
 def test_complaint_02_the_checkpoint_is_chosen_on_the_test_set(tmp_path: Path) -> None:
