@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dfbench.preparation.prepare import prepare as prepare
     from dfbench.protocols.files import list_protocols as list_protocols
     from dfbench.protocols.files import load_protocol as load_protocol
-    from dfbench.scoring.score import score as score
+    from dfbench.scoring.score_files import score as score
     from dfbench.training.train import train as train
 
 _LAZY = {
@@ -48,7 +48,7 @@ _LAZY = {
     "open_manifest": "dfbench.manifest.manifest",
     "open_run": "dfbench.evaluation.run",
     "prepare": "dfbench.preparation.prepare",
-    "score": "dfbench.scoring.score",
+    "score": "dfbench.scoring.score_files",
     "train": "dfbench.training.train",
 }
 

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dfbench.cli.options import deprecated_alias, model_option
 from dfbench.errors import DataError, DfbenchError
 
 if TYPE_CHECKING:
-    from dfbench.scoring.results import Scores
+    from dfbench.scoring.results import ScoringResult
 
-MOST_NAMED = 3
+MAX_NAMED = 3
 
 
 class Interrupted(DfbenchError):  # noqa: N818 - not a fault
-    """The user stopped the command."""
+    """Raised when the user interrupts the command."""
 
     exit_code = 130
 
@@ -28,61 +29,71 @@ class Interrupted(DfbenchError):  # noqa: N818 - not a fault
 Examples:
   dfbench score clip.mp4 --model grnet --weights grnet.safetensors
   dfbench score holiday/ "press/*.jpg" --model grnet --csv scores.csv --json scores.json
-  dfbench score clip.mp4 --model grnet --every 5 --timeline pictures --overlay boxes.mp4"""
+  dfbench score my_data/ --model grnet          (my_data/real and my_data/fake: AUC and ACC as well)
+  dfbench score clip.mp4 --model grnet --every 5 --timeline plots --overlay boxes.mp4"""
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--model", required=True, metavar="M", help="A registered name, or your own path/to/file.py:ClassName.")
+@model_option
 @click.option(
     "--weights",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Weight file with its card beside it  [default: the only ones of M in weights/].",
+    help="Weight file with its card beside it  [default: those of the model in the workspace].",
 )
-@click.option("--frames", type=int, metavar="K", help="Frames a clip, evenly spread  [default: 32].")
-@click.option("--every", type=int, metavar="N", help="Frames 0, N, 2N, ... instead of --frames.")
-@click.option("--max", "max_frames", type=int, metavar="M", help="At most M frames a clip, with --every.")
-@click.option("--faces", default="all", show_default=True, metavar="RULE", help="all, largest or track.")
+@click.option("--frames", type=int, metavar="K", help="Frames per clip, evenly spaced  [default: 32].")
+@click.option("--every", type=int, metavar="N", help="Use every N-th frame instead of --frames.")
+@click.option("--max", "max_frames", type=int, metavar="M", help="At most M frames per clip, with --every.")
 @click.option(
-    "--frame-face",
+    "--face-rule", default="all", show_default=True, metavar="RULE", help="Faces that are used: all, largest or track."
+)
+@click.option(
+    "--face-aggregation",
     default="largest",
     show_default=True,
-    metavar="R",
-    help="Several faces of a frame become one score: largest, max or mean.",
+    metavar="RULE",
+    help="Score of a frame with several faces: largest, max or mean.",
 )
 @click.option(
-    "--aggregate",
-    "aggregation",
+    "--aggregation",
     default="mean",
     show_default=True,
-    metavar="A",
-    help="Frames become one score: mean, mean-logit, max, median or vote.",
+    metavar="RULE",
+    help="Score of a clip from its frames: mean, mean-logit, max, median or vote.",
 )
-@click.option("--condition", default="clean", show_default=True, metavar="C", help="Score under a degradation: JP60.")
-@click.option("--profile", metavar="P", help="Crop profile in place of the weights'.")
-@click.option("--size", type=int, metavar="S", help="Crop size in pixels in place of the weights'.")
-@click.option("--face-detector", metavar="D", help="In place of the weights'; see: dfbench prepare --help.")
-@click.option("--face-model", metavar="PATH", help="insightface: a model pack's folder or its det_10g.onnx.")
+@click.option("--condition", default="clean", show_default=True, metavar="C", help="Degradation of the crops: JP60.")
+@click.option("--profile", metavar="P", help="Crop profile  [default: that of the weights].")
+@click.option("--size", type=int, metavar="S", help="Crop size in pixels  [default: that of the weights].")
+@click.option("--face-detector", metavar="D", help="Face detector  [default: that of the training data].")
+@click.option("--face-model", metavar="PATH", help="insightface: folder of a model pack, or its det_10g.onnx.")
 @click.option("--dlib-predictor", metavar="FILE", help="Landmark file of dlib; makes the profile dfb256 exact.")
-@click.option("--decoder", default="pyav", show_default=True, help="Video reader: pyav or decord.")
+@click.option("--decoder", default="pyav", show_default=True, help="Video decoder: pyav or decord.")
 @click.option(
-    "--real-class", "real_classes", multiple=True, metavar="NAME", help="A class that stands for reals; repeat."
+    "--real-class",
+    "real_classes",
+    multiple=True,
+    metavar="NAME",
+    help="Class that counts as real, of a detector with several classes; repeat.",
 )
-@click.option("--csv", metavar="FILE", type=click.Path(path_type=Path), help="Write a row a face and frame.")
-@click.option("--json", metavar="FILE", type=click.Path(path_type=Path), help="Write everything.")
-@click.option("--timeline", metavar="DIR", type=click.Path(path_type=Path), help="Draw each clip's scores over time.")
+@click.option("--csv", metavar="FILE", type=click.Path(path_type=Path), help="Write a table of all frames and faces.")
+@click.option("--json", metavar="FILE", type=click.Path(path_type=Path), help="Write everything, settings included.")
+@click.option("--timeline", metavar="DIR", type=click.Path(path_type=Path), help="Plot the scores of clips over time.")
 @click.option(
     "--overlay",
     metavar="OUT",
     type=click.Path(path_type=Path),
-    help="Draw boxes and scores: a *.mp4 (a *.png) for the only clip (picture), else a folder.",
+    help="Draw boxes and scores: *.mp4 (*.png) for a single clip (image), else a folder.",
 )
-@click.option("--allow-crop-mismatch", is_flag=True, help="Use weights on other crops than theirs; outputs mark it.")
-@click.option("--allow-mini-weights", is_flag=True, help="Use weights trained on invented faces; outputs mark it.")
-@click.option("--jobs", type=int, metavar="N", help="Processes that look for faces  [default: one a core].")
-@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Crops a step.")
+@click.option("--allow-crop-mismatch", is_flag=True, help="Use weights trained on other crops; outputs are marked.")
+@click.option("--allow-mini-weights", is_flag=True, help="Use weights trained on mini with other data.")
+@click.option("--workers", type=int, metavar="N", help="Worker processes  [default: one per CPU core].")
+@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Crops per step.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:N].")
 @click.option("--precision", default="fp32", show_default=True, metavar="P", help="fp32 or bf16.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bars, no notes.")
+@deprecated_alias("--faces", "--face-rule")
+@deprecated_alias("--frame-face", "--face-aggregation")
+@deprecated_alias("--aggregate", "--aggregation")
+@deprecated_alias("--jobs", "--workers")
 def score(
     files: tuple[str, ...],
     model: str,
@@ -95,65 +106,71 @@ def score(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Give P(fake) of images and clips of your own.
+    """Compute P(fake) of your own images and clips.
 
-    FILE is a file, a folder with all below it, or a pattern in quotes. Every file has a row, those without a face too.
-    A score is one detector's answer: no probability that a file is forged, and no evidence.
+    FILE is a file, a folder (recursively), or a quoted pattern. Every file has a row, including those without a face.
+    Folders with subfolders real and fake, or with a media.csv, are labelled: AUC and ACC are printed too. A score is
+    the output of one detector, not the probability that a file is forged, and not evidence.
     """
-    from dfbench.scoring.score import score as run
-    from dfbench.scoring.weights import CropOptions
+    from dfbench.scoring import CropOptions
+    from dfbench.scoring import score as run
 
     crops = CropOptions(profile, size, face_detector, face_model, dlib_predictor)
     try:
-        scores = run(files, model, weights, crops=crops, quiet=quiet, **options)
+        result = run(files, model, weights, crops=crops, quiet=quiet, **options)
     except KeyboardInterrupt:
-        raise Interrupted("interrupted", "whatever was written is whole; the same command begins anew") from None
-    show(scores, quiet)
-    if not scores.scored:
-        first = scores.files[0]
+        raise Interrupted("interrupted", "files already written are complete; rerun to start over") from None
+    show(result, quiet)
+    if not result.scored:
+        first = result.files[0]
         raise DataError(
-            f"none of {len(scores.files)} files could be scored; {first.file}: {first.status}, {first.reason}",
-            "give clips or images that show a face",
+            f"none of {len(result.files)} files could be scored; {first.file}: {first.status}, {first.reason}",
+            "pass clips or images that show a face",
         )
 
 
-def show(scores: Scores, quiet: bool) -> None:
-    """Print the table, what a score is not, and what was written."""
+def show(result: ScoringResult, quiet: bool) -> None:
+    """Print the table, the metrics of labelled files, what a score is not, and the files written."""
     from dfbench.cli.show import print_table
-    from dfbench.cli.steps import say
-    from dfbench.scoring.disclaimer import CAUTION
+    from dfbench.scoring.labels import metric_lines
+    from dfbench.scoring.results import CAUTION
     from dfbench.scoring.tables import HEAD, marks, table_rows
 
-    how, passed_over = scores.how, scores.how["passed_over"]
-    say(
-        f"{how['model']}, weights {how['weights']['file'] or 'as they come'}, crops {how['profile']} {how['size']} px",
-        quiet,
-    )
-    if passed_over:
-        more = ", ..." if len(passed_over) > MOST_NAMED else ""
-        say(
-            f"passed over, no media by their names: {', '.join(passed_over[:MOST_NAMED])}{more} ({len(passed_over)})",
-            quiet,
-        )
-    print_table(HEAD, table_rows(scores))
+    settings = result.settings
+    if not quiet:
+        weights = settings["weights"]["file"] or "from the constructor"
+        crops = f"{settings['profile']} {settings['size']} px"
+        click.echo(f"{settings['model']}, weights {weights}, crops {crops}", err=True)
+        if settings["skipped"]:
+            click.echo(f"skipped, not media according to their names: {_few(settings['skipped'])}", err=True)
+        for note in settings["label_notes"]:
+            click.echo(f"note: {note}", err=True)
+    print_table(HEAD, table_rows(result))
     click.echo("")
-    for line in (*marks(scores), *CAUTION):
+    if result.metrics is not None:
+        for line in metric_lines(result.metrics):
+            click.echo(line)
+        click.echo("")
+    for line in (*marks(result), *CAUTION, *written_lines(result.written)):
         click.echo(line)
-    for line in named(scores.written):
-        click.echo(line)
 
 
-def named(written: Sequence[Path]) -> list[str]:
-    """What was written, a line each; many files of one kind in one folder share a line.
+def written_lines(written: Sequence[Path]) -> list[str]:
+    """Return a line per file written; more than three of one type in one folder share a line.
 
-    >>> named([Path("s.csv"), *(Path(f"out/{n}.mp4") for n in range(4))])
+    >>> written_lines([Path("s.csv"), *(Path(f"out/{n}.mp4") for n in range(4))])
     ['s.csv', 'out/*.mp4 (4 files)']
     """
-    kinds = Counter((path.parent, path.suffix) for path in written)
+    numbers = Counter((path.parent, path.suffix) for path in written)
     lines = [
-        f"{path.parent / '*'}{path.suffix} ({kinds[path.parent, path.suffix]} files)"
-        if kinds[path.parent, path.suffix] > MOST_NAMED
+        f"{path.parent / '*'}{path.suffix} ({numbers[path.parent, path.suffix]} files)"
+        if numbers[path.parent, path.suffix] > MAX_NAMED
         else str(path)
         for path in written
     ]
     return list(dict.fromkeys(lines))
+
+
+def _few(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > MAX_NAMED else ""
+    return f"{', '.join(names[:MAX_NAMED])}{more} ({len(names)})"

@@ -1,4 +1,4 @@
-"""Look at files: the rows and crops that ``prepare`` would make of each, by the same code."""
+"""The manifest rows and face crops of files, made by the code of ``prepare``."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _NO_LABEL = -1
 
 
 @dataclass(frozen=True)
-class Looking:
-    """All that decides the crops of a file; goes to worker processes.
+class CropSettings:
+    """Everything that determines the crops of a file; sent to worker processes.
 
     Attributes:
-        sampling: which frames.
-        face_rule: which faces of a frame.
+        sampling: which frames are used.
+        face_rule: which faces of a frame are used.
         profile: crop profile.
         size: crop size in pixels.
-        detector: finds the faces.
-        decoder: name of the video reader.
-        condition: what the crops are under.
+        detector: the face detector.
+        decoder: name of the video decoder.
+        condition: the degradation of the crops.
     """
 
     sampling: FrameSampling
@@ -54,10 +54,10 @@ class Looking:
 
 
 def check_face_rule(name: str) -> FaceRule:
-    """The face rule of a name.
+    """Check the name of a face rule.
 
     Raises:
-        UsageError: it is unknown, or needs the clip that a fake was made from.
+        UsageError: it is unknown, or needs the original of a fake.
     """
     known = tuple(rule for rule in FACE_RULES if rule != "manipulated")
     for rule in known:
@@ -65,82 +65,82 @@ def check_face_rule(name: str) -> FaceRule:
             return rule
     if name == "manipulated":
         raise UsageError(
-            "which face was manipulated is known only where the clip it was made from is",
-            f"take one of: {', '.join(known)}",
+            "the face rule manipulated needs the original clip of each fake, which score does not have",
+            f"choose from: {', '.join(known)}",
         )
     raise unknown_name("face rule", name, known)
 
 
 def parse_condition(text: str) -> Condition:
-    """A condition that crops can be made under on this machine.
+    """Parse a condition and check that it can be applied on this machine.
 
     Raises:
-        UsageError: it is not well formed.
-        SetupError: what it needs is not installed.
+        UsageError: the text is not a condition.
+        SetupError: something it needs is not installed.
     """
     condition = parse(text)
     return condition if condition.is_clean else check_condition(condition)
 
 
-def look_at(path: Path, how: Looking) -> list[Row]:
-    """The manifest rows of one file, with crops, by rising frame and face; labels in them mean nothing."""
-    settings = ExtractionSettings(
-        (how.size,),
-        get_profile(how.profile),
-        face_detector(how.detector),
-        how.decoder,
-        how.face_rule,
-        extras=Extras(dense=how.detector.name == "dlib"),
+def extract_rows(path: Path, settings: CropSettings) -> list[Row]:
+    """Return the manifest rows of one file with crops, sorted by frame and face; their labels are placeholders."""
+    extraction = ExtractionSettings(
+        (settings.size,),
+        get_profile(settings.profile),
+        face_detector(settings.detector),
+        settings.decoder,
+        settings.face_rule,
+        extras=Extras(dense=settings.detector.name == "dlib"),
     )
     with one_thread():
-        job = MediaJob(_media(path), how.sampling)
-        rows = Scene([job], path.parent, settings).rows(job)
+        job = MediaJob(_media(path), settings.sampling)
+        rows = Scene([job], path.parent, extraction).rows(job)
         release_memory()
-        return rows if how.condition.is_clean else _degraded(rows, path, how)
+        return rows if settings.condition.is_clean else _degraded(rows, path, settings)
 
 
-def look_at_all(files: Sequence[Path], how: Looking, jobs: int = 1) -> Iterator[list[Row]]:
-    """The rows of each of some files, in their order.
+def extract_all(files: Sequence[Path], settings: CropSettings, workers: int = 1) -> Iterator[list[Row]]:
+    """Yield the rows of each file, in the order of ``files``.
 
     Args:
         files: the files.
-        how: what decides the crops.
-        jobs: processes. With several, a file that ends its process costs its own rows alone.
+        settings: what determines the crops.
+        workers: number of processes. With several, a crash of the decoder affects the rows of one file only.
     """
-    if jobs == 1:
-        yield from (look_at(path, how) for path in files)
+    if workers == 1:
+        yield from (extract_rows(path, settings) for path in files)
         return
-    with process_pool(jobs) as borrow:
+    with process_pool(workers) as borrow:
 
         def run(path: Path) -> list[Row]:
             with borrow() as process:
-                return _guarded(process, path, how)
+                return _guarded(process, path, settings)
 
-        pool = Parallel(n_jobs=jobs, backend="threading", batch_size=1, return_as="generator")
+        pool = Parallel(n_jobs=workers, backend="threading", batch_size=1, return_as="generator")
         yield from pool(delayed(run)(path) for path in files)
 
 
-def _guarded(process: WorkerProcess, path: Path, how: Looking) -> list[Row]:
+def _guarded(process: WorkerProcess, path: Path, settings: CropSettings) -> list[Row]:
     for _ in range(TRIES):
         try:
-            rows: list[Row] = process.run(look_at, path, how)
+            rows: list[Row] = process.run(extract_rows, path, settings)
         except WorkerDied:
             if process.closed:
                 raise
             continue
         return rows
-    return unreadable_rows(_media(path), how.sampling.rows_if_unreadable, "decode_error", GIVEN_UP)
+    return unreadable_rows(_media(path), settings.sampling.rows_if_unreadable, "decode_error", GIVEN_UP)
 
 
-def _degraded(rows: list[Row], path: Path, how: Looking) -> list[Row]:
-    degrader = Degrader(how.condition, how.profile, (how.size,), path.parent, how.decoder)
+def _degraded(rows: list[Row], path: Path, settings: CropSettings) -> list[Row]:
+    degrader = Degrader(settings.condition, settings.profile, (settings.size,), path.parent, settings.decoder)
     try:
         return degrader.rows(rows)
-    except DfbenchError as error:  # a codec that does not take this clip costs this clip
-        lost = {"status": "decode_error", "reason": f"{how.condition.name}: {error.message}"}
+    except DfbenchError as error:  # a codec that does not accept this clip affects this clip only
+        lost = {"status": "decode_error", "reason": f"{settings.condition.name}: {error.message}"}
         return [row | lost if row["status"] == "ok" else row for row in rows]
 
 
 def _media(path: Path) -> Media:
-    name = re.sub(r"[#\\]", "_", path.name)  # a part of ids, which randomness is drawn from
+    name = re.sub(r"[#\\]", "_", path.name)  # part of the sample ids, which seed random numbers
     return Media("score", "all", "unknown", name, _NO_LABEL, "test", name, path.name)

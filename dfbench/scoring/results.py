@@ -1,4 +1,4 @@
-"""What ``score`` finds out about a file: of every face, every frame, every followed face, and in sum."""
+"""The results of ``score``: scores of faces, frames, tracks and files, and how they are aggregated."""
 
 from __future__ import annotations
 
@@ -18,19 +18,31 @@ from dfbench.metrics.aggregation import aggregate
 from dfbench.metrics.samples import one_face
 from dfbench.preparation.extraction.face_tracks import build_tracks
 from dfbench.preparation.extraction.rows import Row
+from dfbench.scoring.labels import LabelledMetrics
+
+CAUTION = (
+    "A score is the output of one detector trained on particular data. It is not the probability that a file is "
+    "forged, and it is not evidence.",
+    "On sources, forgeries and re-encodings that differ from the training data it can be confidently wrong. For files "
+    "of unknown origin, no threshold is calibrated.",
+)
+"""What a score is not; printed with every table of scores and written to every JSON file."""
+
+CAUTION_SHORT = "output of one detector: not a probability of forgery, not evidence"
+"""The same for timelines and overlays."""
 
 
 @dataclass(frozen=True)
 class FaceScore:
-    """One face in one frame.
+    """A face in a frame.
 
     Attributes:
         face: its number in the frame; 0 is the largest.
-        track: number of the followed face that it belongs to, from 1; None where it could not be aligned.
-        status: ``ok``, or ``no_face`` where it could not be aligned.
-        reason: why not.
+        track: number of the track it belongs to, from 1; None if it could not be aligned.
+        status: ``ok``, or ``no_face`` if it could not be aligned.
+        reason: why it could not be aligned.
         p_fake: the score, in [0,1].
-        logits: what it was made of.
+        logits: the logits behind the score.
         box: x1, y1, x2, y2 in pixels of the frame.
         landmarks: x and y of eyes, nose and mouth corners in pixels of the frame, 10 values.
         face_score: confidence of the face detector.
@@ -49,16 +61,16 @@ class FaceScore:
 
 @dataclass(frozen=True)
 class FrameScore:
-    """One frame that was asked for.
+    """A requested frame.
 
     Attributes:
-        frame: its number from 0; negative in a file of which no frame can be had.
-        time_s: when it is shown, in seconds, where the file says it.
-        status: ``ok`` where it has a score, else ``no_face``, ``decode_error`` or ``missing_media``.
-        reason: why it has none.
-        p_fake: its score, by the rule for several faces.
-        faces_found: how many faces the face detector found.
-        faces: those that were looked at.
+        frame: its index from 0; negative if no frame of the file can be decoded.
+        time_s: presentation time in seconds, if known.
+        status: ``ok`` if it has a score, else ``no_face``, ``decode_error`` or ``missing_media``.
+        reason: why it has no score.
+        p_fake: its score, aggregated over its faces.
+        faces_found: number of faces that the face detector found.
+        faces: the faces selected by the face rule.
     """
 
     frame: int
@@ -71,13 +83,13 @@ class FrameScore:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """Several scores as one.
+class ScoreSummary:
+    """Several scores summarised.
 
     Attributes:
-        frames: how many scores.
+        frames: number of scores.
         p_fake: the aggregated score, in [0,1]; None without a score.
-        sd: standard deviation of the scores (of a sample); None below two.
+        sd: sample standard deviation of the scores; None with fewer than two.
         lowest: the lowest score.
         highest: the highest score.
     """
@@ -91,41 +103,42 @@ class Summary:
 
 @dataclass(frozen=True)
 class TrackScore:
-    """One face, followed through the frames.
+    """A face tracked through the frames.
 
     Attributes:
-        track: its number; 1 has the largest area in sum.
-        summary: of its scores.
+        track: its number; 1 has the largest total area.
+        summary: summary of its scores.
     """
 
     track: int
-    summary: Summary
+    summary: ScoreSummary
 
 
 @dataclass(frozen=True)
 class FileScore:
-    """One file.
+    """A file.
 
     Attributes:
-        file: as it was named.
-        status: ``ok`` where a frame was scored, else what most of its frames failed by.
+        file: its path as given.
+        status: ``ok`` if a frame was scored, else the most frequent status of its frames.
         reason: why nothing could be scored.
-        summary: of the scores of its frames.
-        asked: frames that were asked for.
+        summary: summary of the scores of its frames.
+        requested: number of requested frames.
         counts: status -> number of frames.
-        faces_found: faces found in all frames together.
-        width: in pixels, where known.
-        height: in pixels, where known.
-        frame_count: frames that the file has, where known.
-        tracks: the followed faces.
-        frames: every frame that was asked for.
+        faces_found: number of faces found in all frames together.
+        width: in pixels, if known.
+        height: in pixels, if known.
+        frame_count: number of frames of the file, if known.
+        tracks: the tracked faces.
+        frames: every requested frame.
+        label: 0 real, 1 fake; None: unlabelled.
     """
 
     file: str
     status: str
     reason: str
-    summary: Summary
-    asked: int
+    summary: ScoreSummary
+    requested: int
     counts: dict[str, int]
     faces_found: int
     width: int | None
@@ -133,66 +146,99 @@ class FileScore:
     frame_count: int | None
     tracks: tuple[TrackScore, ...]
     frames: tuple[FrameScore, ...]
+    label: int | None = None
+
+    @property
+    def p_fake(self) -> float | None:
+        """The score of the file, in [0,1]; None without a score."""
+        return self.summary.p_fake
 
 
 @dataclass(frozen=True)
-class Scores:
-    """The scores of some files.
+class ScoringResult:
+    """The scores of several files.
 
     Attributes:
-        how: what they were made with: detector, weights and their card, crops, rules, versions; plain values.
-        mini: whether the weights were trained on invented faces.
-        crop_mismatch: the crops that the weights were trained on, where they saw others; else empty.
-        files: one a file, in the order in which they were named.
-        written: what was written.
+        settings: detector, weights and their card, crops, rules and versions, as plain values.
+        mini: whether the weights were trained on the synthetic faces of mini.
+        crop_mismatch: the crops that the weights were trained on, if other crops were scored; else empty.
+        files: one entry per file, in the order given.
+        metrics: AUC and ACC of labelled files; None without labels.
+        written: the files written.
     """
 
-    how: dict[str, Any]
+    settings: dict[str, Any]
     mini: bool
     crop_mismatch: str
     files: tuple[FileScore, ...]
+    metrics: LabelledMetrics | None = None
     written: tuple[Path, ...] = ()
 
     @property
     def scored(self) -> int:
-        """How many files have a score."""
+        """Number of files with a score."""
         return sum(file.status == "ok" for file in self.files)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a table with a row per file: path, P(fake), its spread over frames, frames, faces, status, label."""
+        rows = [
+            {
+                "file": file.file,
+                **{name: getattr(file.summary, name) for name in ("p_fake", "sd", "lowest", "highest", "frames")},
+                "requested": file.requested,
+                "faces": len(file.tracks),
+                "status": file.status,
+                "reason": file.reason,
+                "label": file.label,
+            }
+            for file in self.files
+        ]
+        return pd.DataFrame(rows).astype({"label": "Int8"})
+
+    def __repr__(self) -> str:
+        return f"ScoringResult({self.settings['model']}, {self.scored} of {len(self.files)} files scored)"
 
 
 @dataclass(frozen=True)
-class Joining:
-    """How scores become one.
+class AggregationRules:
+    """How several scores become one.
 
     Attributes:
-        frame_face: several faces of a frame: ``largest``, ``max`` or ``mean``.
+        face_aggregation: the faces of a frame: ``largest``, ``max`` or ``mean``.
         aggregation: the frames of a clip; see :func:`dfbench.metrics.aggregation.aggregate`.
     """
 
-    frame_face: str = "largest"
+    face_aggregation: str = "largest"
     aggregation: str = "mean"
 
 
-def outcome_of(
-    file: str, rows: Sequence[Row], p_fake: NDArray[np.float64], logits: NDArray[np.float32], joining: Joining
+def file_score(
+    file: str,
+    rows: Sequence[Row],
+    p_fake: NDArray[np.float64],
+    logits: NDArray[np.float32],
+    rules: AggregationRules,
+    label: int | None = None,
 ) -> FileScore:
-    """Put the scores of one file together.
+    """Assemble the scores of a file.
 
     Args:
-        file: how it is called.
-        rows: its manifest rows, by rising frame and face.
-        p_fake: (N,) of those with status ok, in their order.
-        logits: (N, C) of the same.
-        joining: how scores become one.
+        file: its path, for display.
+        rows: its manifest rows, sorted by frame and face.
+        p_fake: (N,) scores of the rows with status ok, in their order.
+        logits: (N, C) logits of the same rows.
+        rules: how scores are aggregated.
+        label: 0 real, 1 fake; None: unlabelled.
     """
     scores = iter(zip(p_fake.tolist(), logits.tolist(), strict=True))
     scored = [row | dict(zip(("p_fake", "logits"), next(scores), strict=True)) if _ok(row) else row for row in rows]
     numbers = _track_numbers(scored)
-    values = _frame_values(scored, joining.frame_face)
+    values = _frame_values(scored, rules.face_aggregation)
     frames = tuple(
         _frame(list(of_frame), numbers, values.get(index))
         for index, of_frame in groupby(scored, key=lambda row: int(row["frame_index"]))
     )
-    summary = summarise([frame.p_fake for frame in frames if frame.p_fake is not None], joining.aggregation)
+    summary = summarise([frame.p_fake for frame in frames if frame.p_fake is not None], rules.aggregation)
     counts = Counter(frame.status for frame in frames)
     status = "ok" if counts["ok"] else counts.most_common(1)[0][0]
     first = rows[0]
@@ -201,28 +247,29 @@ def outcome_of(
         status=status,
         reason="" if counts["ok"] else next(frame.reason for frame in frames if frame.status == status),
         summary=summary,
-        asked=len(frames),
+        requested=len(frames),
         counts=dict(counts),
         faces_found=sum(frame.faces_found for frame in frames),
         width=first.get("width"),
         height=first.get("height"),
         frame_count=first.get("frame_count"),
-        tracks=tuple(_tracks(frames, joining.aggregation)),
+        tracks=tuple(_tracks(frames, rules.aggregation)),
         frames=frames,
+        label=label,
     )
 
 
-def summarise(scores: Sequence[float], aggregation: str) -> Summary:
-    """Several scores as one, by the rule that makes a video's score of its frames' in an evaluation.
+def summarise(scores: Sequence[float], aggregation: str) -> ScoreSummary:
+    """Aggregate scores by the rule that evaluations use for the frames of a video.
 
     >>> summarise([0.5, 1.0], "mean").p_fake
     0.75
     """
     if not scores:
-        return Summary(0)
+        return ScoreSummary(0)
     (value,) = aggregate(["file"] * len(scores), [0] * len(scores), scores, aggregation).scores
     sd = float(np.std(scores, ddof=1)) if len(scores) > 1 else None
-    return Summary(len(scores), float(value), sd, min(scores), max(scores))
+    return ScoreSummary(len(scores), float(value), sd, min(scores), max(scores))
 
 
 def _ok(row: Row) -> bool:
@@ -230,16 +277,16 @@ def _ok(row: Row) -> bool:
 
 
 def _track_numbers(rows: Sequence[Row]) -> dict[tuple[int, int], int]:
-    """Frame and face number -> number of the track, the largest in sum first; ready-made crops have no place."""
-    placed: dict[int, list[Row]] = {}
+    """Return (frame, face number) -> track number, sorted by decreasing total area."""
+    by_frame: dict[int, list[Row]] = {}
     for row in rows:
         if _ok(row):
-            placed.setdefault(int(row["frame_index"]), []).append(row)
-    tracks = build_tracks({index: [face_of(row) for row in found] for index, found in placed.items()})
+            by_frame.setdefault(int(row["frame_index"]), []).append(row)
+    tracks = build_tracks({index: [face_of(row) for row in found] for index, found in by_frame.items()})
     return {
-        (index, int(placed[index][place]["face_index"])): number
+        (index, int(by_frame[index][member]["face_index"])): number
         for number, track in enumerate(sorted(tracks, key=lambda track: -track.area), 1)
-        for index, place in track.members.items()
+        for index, member in track.members.items()
     }
 
 

@@ -1,23 +1,25 @@
-"""Scores as JSON, as CSV, and as the rows of a table for people."""
+"""Scores as JSON, as CSV, and as a table for the terminal."""
 
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dfbench.io import atomic_path, write_text
+from dfbench.io import atomic_path
+from dfbench.io import write_json as write_json_file
 from dfbench.report.table_notes import MINI_NOTE
-from dfbench.scoring.disclaimer import CAUTION, mismatch_note
-from dfbench.scoring.results import FileScore, FrameScore, Scores, Summary
+from dfbench.schema.media import FAKE
+from dfbench.scoring.results import CAUTION, FileScore, FrameScore, ScoreSummary, ScoringResult
 
-FORMAT = 1
+FORMAT = 2
+"""Version of the JSON file; format 1 of dfbench 0.1 had the fields faces, frame_face, passed_over and asked."""
 
 CSV_COLUMNS = (
     "file",
+    "label",
     "file_p_fake",
     "file_status",
     "frame",
@@ -40,49 +42,62 @@ CSV_COLUMNS = (
 HEAD = ("file", "P(fake)", "sd", "lowest", "highest", "frames", "faces", "status")
 
 
-def marks(scores: Scores) -> list[str]:
-    """What must stand beside the scores: invented faces, other crops, a degradation."""
-    found = [MINI_NOTE] if scores.mini else []
-    if scores.crop_mismatch:
-        found.append(mismatch_note(scores.crop_mismatch, scores.how["profile"], scores.how["size"]))
-    if scores.how["condition"] != "clean":
-        found.append(f"condition: {scores.how['condition']}")
+def mismatch_note(trained: str, profile: str, size: int) -> str:
+    """Return the note on weights that were used with other crops than they were trained on.
+
+    >>> mismatch_note("native 128 px", "box", 224)
+    'crop mismatch: trained on native 128 px crops, scored on box 224 px'
+    """
+    return f"crop mismatch: trained on {trained} crops, scored on {profile} {size} px"
+
+
+def marks(result: ScoringResult) -> list[str]:
+    """Return the notes that must accompany the scores: mini weights, other crops, a degradation."""
+    settings = result.settings
+    found = [MINI_NOTE] if result.mini else []
+    if result.crop_mismatch:
+        found.append(mismatch_note(result.crop_mismatch, settings["profile"], settings["size"]))
+    if settings["condition"] != "clean":
+        found.append(f"condition: {settings['condition']}")
     return found
 
 
-def to_json(scores: Scores) -> dict[str, Any]:
-    """Everything, as plain values: how it was made, and every file, frame and face."""
-    head = {"format": FORMAT, "caution": list(CAUTION), "marks": marks(scores), "mini": scores.mini}
-    return head | {"crop_mismatch": scores.crop_mismatch} | scores.how | {"files": [asdict(f) for f in scores.files]}
+def to_json(result: ScoringResult) -> dict[str, Any]:
+    """Return everything as plain values: settings, metrics, and every file, frame and face."""
+    head = {"format": FORMAT, "caution": list(CAUTION), "marks": marks(result), "mini": result.mini}
+    metrics = asdict(result.metrics) if result.metrics is not None else None
+    body = {"crop_mismatch": result.crop_mismatch, **result.settings, "metrics": metrics}
+    return head | body | {"files": [asdict(file) for file in result.files]}
 
 
-def write_json(scores: Scores, path: Path) -> None:
-    """Write :func:`to_json` whole or not at all.
-
-    Raises:
-        SetupError: the file can not be written.
-    """
-    write_text(path, json.dumps(to_json(scores), indent=1, allow_nan=False) + "\n")
-
-
-def write_csv(scores: Scores, path: Path) -> None:
-    """Write a row for every face of every frame that was asked for, whole or not at all; see :data:`CSV_COLUMNS`.
+def write_json(result: ScoringResult, path: Path) -> None:
+    """Write :func:`to_json` atomically.
 
     Raises:
-        SetupError: the file can not be written.
+        SetupError: the file cannot be written.
     """
-    beside = {"model": scores.how["model"], "note": "; ".join(marks(scores))}
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    write_json_file(path, to_json(result), indent=1, sync=False)
+
+
+def write_csv(result: ScoringResult, path: Path) -> None:
+    """Write a row per face and requested frame, atomically; see :data:`CSV_COLUMNS`.
+
+    Raises:
+        SetupError: the file cannot be written.
+    """
+    common = {"model": result.settings["model"], "note": "; ".join(marks(result))}
+    with atomic_path(path, sync=False) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         table = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
         table.writeheader()
-        for file in scores.files:
-            table.writerows(row | beside for row in _csv_rows(file))
+        for file in result.files:
+            table.writerows(row | common for row in _csv_rows(file))
 
 
 def _csv_rows(file: FileScore) -> Iterator[dict[str, Any]]:
     for frame in file.frames:
         start = {
             "file": file.file,
+            "label": "" if file.label is None else "fake" if file.label == FAKE else "real",
             "file_p_fake": file.summary.p_fake,
             "file_status": file.status,
             "frame": frame.frame,
@@ -100,20 +115,20 @@ def _face_rows(frame: FrameScore) -> Iterator[dict[str, Any]]:
         yield row | dict(zip(("x1", "y1", "x2", "y2"), face.box, strict=False))
 
 
-def table_rows(scores: Scores) -> list[tuple[str, ...]]:
-    """One row a file under :data:`HEAD`; where several faces were followed, one for each of them below it."""
+def table_rows(result: ScoringResult) -> list[tuple[str, ...]]:
+    """Return the rows under :data:`HEAD`: one per file, followed by one per track if there are several."""
     rows: list[tuple[str, ...]] = []
-    for file in scores.files:
-        frames = f"{file.summary.frames}/{file.asked}"
+    for file in result.files:
+        frames = f"{file.summary.frames}/{file.requested}"
         rows.append((file.file, *_numbers(file.summary), frames, str(len(file.tracks)), _status(file)))
         if len(file.tracks) > 1:
             for track in file.tracks:
-                seen = f"{track.summary.frames}/{file.asked}"
-                rows.append((f"  face {track.track}", *_numbers(track.summary), seen, "", ""))
+                frames = f"{track.summary.frames}/{file.requested}"
+                rows.append((f"  face {track.track}", *_numbers(track.summary), frames, "", ""))
     return rows
 
 
-def _numbers(summary: Summary) -> tuple[str, ...]:
+def _numbers(summary: ScoreSummary) -> tuple[str, ...]:
     values = (summary.p_fake, summary.sd, summary.lowest, summary.highest)
     return tuple("-" if value is None else f"{value:.3f}" for value in values)
 

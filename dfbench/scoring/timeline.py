@@ -1,43 +1,50 @@
-"""P(fake) over the time of a clip, one line a followed face, as a picture."""
+"""Plot P(fake) over the time of a clip, one line per tracked face."""
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from dfbench.io import atomic_path
 from dfbench.report.figures.svg import style
-from dfbench.scoring.disclaimer import CAUTION_SHORT
-from dfbench.scoring.results import FileScore
+from dfbench.report.table_notes import MINI_NOTE
+from dfbench.scoring.labels import THRESHOLD
+from dfbench.scoring.results import CAUTION_SHORT, FileScore
 
 _DOTS_PER_INCH = 110
 _INK = "#333333"
+_WATERMARK: dict[str, Any] = {"fontsize": 26, "color": "#bb2222", "alpha": 0.3, "rotation": 12}
 
 
 def write_timeline(file: FileScore, path: Path, model: str, marks: list[str]) -> None:
-    """Draw the scores of a clip as a PNG, written whole or not at all.
+    """Write the timeline of a clip as a PNG, atomically.
 
     Args:
-        file: the clip; frames without a score leave a mark on the axis.
-        path: the picture.
+        file: scores of the clip.
+        path: the PNG file.
         model: name of the detector.
-        marks: what must stand beside the scores.
+        marks: notes that must accompany the scores.
 
     Raises:
-        SetupError: the file can not be written.
+        SetupError: the file cannot be written.
     """
     figure = draw_timeline(file, model, marks)
     FigureCanvasAgg(figure)
-    with atomic_path(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a file's name can be in any script
+    with atomic_path(path, sync=False) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # file names can be in any script
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
 def draw_timeline(file: FileScore, model: str, marks: list[str]) -> Figure:
-    """The figure of :func:`write_timeline`: a line a track, a dotted one for the file, crosses for lost frames."""
+    """Draw the figure of :func:`write_timeline`.
+
+    It has a line per track, a dotted line for the score of the file, a dashed line for the threshold of 0.5, crosses
+    for frames without a score, and a watermark if the detector was trained on mini.
+    """
     figure = Figure(figsize=(9, 3.4), dpi=_DOTS_PER_INCH, layout="constrained")
     axes = figure.add_subplot()
     timed = all(frame.time_s is not None for frame in file.frames)
@@ -62,6 +69,9 @@ def draw_timeline(file: FileScore, model: str, marks: list[str]) -> Figure:
         axes.plot(lost, [0.0] * len(lost), "x", color=_INK, ms=6, clip_on=False, label=f"no score: {len(lost)}")
     if file.summary.p_fake is not None:
         axes.axhline(file.summary.p_fake, color=_INK, lw=1, ls=":", label=f"file: {file.summary.p_fake:.3f}")
+    axes.axhline(THRESHOLD, color=_INK, lw=0.8, ls="--", alpha=0.6, label=f"threshold {THRESHOLD:g} (not calibrated)")
+    if MINI_NOTE in marks:
+        axes.text(0.5, 0.5, MINI_NOTE, transform=axes.transAxes, ha="center", va="center", **_WATERMARK)
     axes.set_ylim(-0.02, 1.02)
     axes.set_ylabel("score, P(fake)")
     axes.set_xlabel("time, s" if timed else "frame")

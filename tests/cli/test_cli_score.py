@@ -12,7 +12,7 @@ import pytest
 from loading import load_file
 
 from dfbench.cli.main import run_command
-from dfbench.scoring.disclaimer import CAUTION
+from dfbench.scoring.results import CAUTION
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "score.md"
 
 def test_a_table_what_it_is_not_and_what_was_written(clips, weights, tmp_path, capsys):
     words = ["score", str(clips / "two.mp4"), str(clips / "no*.mp4"), "--model", "meso4", "--weights", str(weights)]
-    assert run_command([*words, "--frames", "2", "--jobs", "1", "--json", str(tmp_path / "s.json")]) == 0
+    assert run_command([*words, "--frames", "2", "--workers", "1", "--json", str(tmp_path / "s.json")]) == 0
     shown = capsys.readouterr()
     lines = shown.out.splitlines()
     assert lines[0].split() == ["file", "P(fake)", "sd", "lowest", "highest", "frames", "faces", "status"]
@@ -35,7 +35,7 @@ def test_a_table_what_it_is_not_and_what_was_written(clips, weights, tmp_path, c
     assert len(json.loads((tmp_path / "s.json").read_text())["files"]) == 2
     assert "meso4.safetensors" in shown.err
     assert "\x1b" not in shown.out + shown.err
-    assert run_command([*words, "--frames", "2", "--jobs", "1", "-q"]) == 0
+    assert run_command([*words, "--frames", "2", "--workers", "1", "-q"]) == 0
     quiet = capsys.readouterr()
     assert quiet.err == ""
     assert CAUTION[0] in quiet.out
@@ -45,7 +45,7 @@ def test_mini_weights_are_marked(clips, save, capsys):
     words = ["score", str(clips / "photo.png"), "--model", "meso4", "--weights", str(save(mini=True))]
     assert run_command(words) == 4
     refused = capsys.readouterr()
-    assert "invented faces" in refused.err
+    assert "synthetic faces" in refused.err
     assert refused.out == ""
     assert run_command([*words, "--allow-mini-weights"]) == 0
     assert "mini: invented faces" in capsys.readouterr().out.splitlines()
@@ -56,7 +56,7 @@ def test_mini_weights_are_marked(clips, save, capsys):
     [
         (["text.txt", "--model", "meso4"], 3, "none of 1 files could be scored; text.txt: decode_error"),
         (["none.mp4", "--model", "meso4"], 3, "none of 1 files could be scored; none.mp4: no_face"),
-        (["gone.mp4", "--model", "meso4"], 3, "there is no file or folder gone.mp4"),
+        (["gone.mp4", "--model", "meso4"], 3, "no such file or folder: gone.mp4"),
         (["none.mp4", "--model", "meso5"], 2, "did you mean 'meso4'"),
         (["none.mp4", "--model", "meso4", "--profile", "box"], 4, "--allow-crop-mismatch"),
         (["none.mp4", "--model", "meso4", "--weights", "x.safetensors"], 4, "no weights at x.safetensors"),
@@ -75,15 +75,15 @@ def test_errors_and_exit_codes(clips, weights, tmp_path, monkeypatch, capsys, wo
 
 
 def test_ctrl_c(clips, weights, tmp_path, monkeypatch, capsys):
-    from dfbench.scoring import predictor
+    from dfbench.scoring import scorer
 
     def stopped(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predictor.Scorer, "_score", stopped)
+    monkeypatch.setattr(scorer.Scorer, "_score", stopped)
     words = [str(clips / "one.mp4"), "--model", "meso4", "--weights", str(weights), "--csv", str(tmp_path / "s.csv")]
     assert run_command(["score", *words]) == 130
-    assert "begins anew" in capsys.readouterr().err
+    assert "rerun to start over" in capsys.readouterr().err
     assert not any(tmp_path.iterdir())
 
 
@@ -104,9 +104,9 @@ def test_the_examples_of_the_page(desk, monkeypatch, capsys):
     lines = [line.removeprefix("$ dfbench ") for block in blocks for line in block.splitlines()]
     assert len(lines) >= 4
     for line in lines:
-        assert run_command([*shlex.split(line), "--jobs", "1"]) == 0, capsys.readouterr().err
+        assert run_command([*shlex.split(line), "--workers", "1"]) == 0, capsys.readouterr().err
         assert CAUTION[0] in capsys.readouterr().out
-    assert {"scores.csv", "scores.json", "boxes.mp4", "pictures"} <= {p.name for p in desk.iterdir()}
+    assert {"scores.csv", "scores.json", "boxes.mp4", "plots"} <= {p.name for p in desk.iterdir()}
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     exec(code, {})
     assert capsys.readouterr().out.startswith("ok 0.")

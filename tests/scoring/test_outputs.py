@@ -18,22 +18,30 @@ from dfbench.errors import UsageError
 from dfbench.media.images import decode_image
 from dfbench.media.reader import read
 from dfbench.report.figures.svg import COLOURS
-from dfbench.scoring.disclaimer import CAUTION, CAUTION_SHORT
+from dfbench.report.table_notes import MINI_NOTE
 from dfbench.scoring.outputs import plan_outputs
-from dfbench.scoring.overlay import Drawn, Faces, draw
-from dfbench.scoring.results import FaceScore, FileScore, FrameScore, Summary, TrackScore
+from dfbench.scoring.overlay import DrawnBox, InterpolatedTracks, draw
+from dfbench.scoring.resolve import CropOptions
+from dfbench.scoring.results import (
+    CAUTION,
+    CAUTION_SHORT,
+    FaceScore,
+    FileScore,
+    FrameScore,
+    ScoreSummary,
+    TrackScore,
+)
 from dfbench.scoring.tables import CSV_COLUMNS, HEAD, table_rows
 from dfbench.scoring.timeline import draw_timeline
-from dfbench.scoring.weights import CropOptions
 
-QUICK = {"device": "cpu", "jobs": 1, "quiet": True}
+QUICK = {"device": "cpu", "workers": 1, "quiet": True}
 
 
 def face(track: int, x: float, p_fake: float) -> FaceScore:
     return FaceScore(track - 1, track, "ok", "", p_fake, (0.0, 0.0), (x, 10.0, x + 20, 40.0), (0.0,) * 10, 0.9)
 
 
-def clip_of(frames: dict[int, list[FaceScore]], asked: list[int]) -> FileScore:
+def clip_of(frames: dict[int, list[FaceScore]], requested: list[int]) -> FileScore:
     shown = tuple(
         FrameScore(
             n,
@@ -44,17 +52,17 @@ def clip_of(frames: dict[int, list[FaceScore]], asked: list[int]) -> FileScore:
             1,
             tuple(frames.get(n, ())),
         )
-        for n in asked
+        for n in requested
     )
     tracks = sorted({f.track or 0 for found in frames.values() for f in found})
-    summary = Summary(len(frames), 0.5, 0.1, 0.2, 0.8)
-    counts = {"ok": len(frames), "no_face": len(asked) - len(frames)}
+    summary = ScoreSummary(len(frames), 0.5, 0.1, 0.2, 0.8)
+    counts = {"ok": len(frames), "no_face": len(requested) - len(frames)}
     return FileScore(
         "a/clip.mp4",
         "ok",
         "",
         summary,
-        len(asked),
+        len(requested),
         counts,
         1,
         100,
@@ -114,7 +122,7 @@ def test_json_and_csv_tell_the_same(written: Path) -> None:
     assert all("mini" in row["note"] and "crop mismatch" in row["note"] for row in rows)
     expected = []
     for file in whole["files"]:
-        assert file["asked"] == len(file["frames"])
+        assert file["requested"] == len(file["frames"])
         for frame in file["frames"]:
             faces = frame["faces"] or [{"face": None, "p_fake": None, "status": frame["status"], "box": []}]
             expected += [(file["file"], frame["frame"], f["face"], f["p_fake"], f["status"], f["box"]) for f in faces]
@@ -155,18 +163,18 @@ def test_a_picture_with_odd_sides_keeps_its_size(written: Path, clips: Path) -> 
 
 
 def test_a_clip_with_odd_sides_is_padded(clips: Path, weights: Path, tmp_path: Path) -> None:
-    from dfbench.scoring.overlay import _alike
+    from dfbench.scoring.overlay import _even_sized
 
     images = [np.full((5, 7, 3), 9, np.uint8), np.full((10, 14, 3), 9, np.uint8)]
-    assert [image.shape for image in _alike(iter(images))] == [(6, 8, 3), (6, 8, 3)]
+    assert [image.shape for image in _even_sized(iter(images))] == [(6, 8, 3), (6, 8, 3)]
 
 
 def test_boxes_between_scored_frames() -> None:
-    faces = Faces(clip_of({10: [face(1, 0, 0.2)], 20: [face(1, 40, 0.8), face(2, 80, 0.5)]}, [10, 20, 30]))
+    faces = InterpolatedTracks(clip_of({10: [face(1, 0, 0.2)], 20: [face(1, 40, 0.8), face(2, 80, 0.5)]}, [10, 20, 30]))
     assert faces.at(9) == []
-    assert faces.at(10) == [Drawn(1, (0.0, 10.0, 20.0, 40.0), 0.2, True)]
-    assert faces.at(15) == [Drawn(1, (20.0, 10.0, 40.0, 40.0), 0.2, False)]
-    assert [(d.track, d.box[0], d.p_fake, d.fresh) for d in faces.at(20)] == [(1, 40, 0.8, True), (2, 80, 0.5, True)]
+    assert faces.at(10) == [DrawnBox(1, (0.0, 10.0, 20.0, 40.0), 0.2, True)]
+    assert faces.at(15) == [DrawnBox(1, (20.0, 10.0, 40.0, 40.0), 0.2, False)]
+    assert [(d.track, d.box[0], d.p_fake, d.scored) for d in faces.at(20)] == [(1, 40, 0.8, True), (2, 80, 0.5, True)]
     assert [d.box[0] for d in faces.at(29)] == [40, 80]
     assert faces.at(30) == faces.at(45) == []
 
@@ -175,7 +183,7 @@ def test_a_drawn_frame() -> None:
     plain = np.full((200, 300, 3), 128, np.uint8)
     drawn = draw(
         plain,
-        [Drawn(2, (50.0, 60.0, 120.0, 150.0), 0.25, True), Drawn(1, (-20.0, -5.0, 30.0, 30.0), 1.0, False)],
+        [DrawnBox(2, (50.0, 60.0, 120.0, 150.0), 0.25, True), DrawnBox(1, (-20.0, -5.0, 30.0, 30.0), 1.0, False)],
         ["foot"],
     )
     assert (plain == 128).all()
@@ -189,17 +197,20 @@ def test_the_timeline_has_a_line_a_face(written: Path) -> None:
     file = clip_of(
         {0: [face(1, 0, 0.2)], 10: [face(1, 0, 0.4), face(2, 50, 0.9)], 20: [face(1, 0, 0.6)]}, [0, 10, 20, 30]
     )
-    figure = draw_timeline(file, "meso4", ["mini: invented faces"])
+    figure = draw_timeline(file, "meso4", [MINI_NOTE])
     (axes,) = figure.axes
     lines = {str(line.get_label()).split(":")[0]: line for line in axes.get_lines()}
-    assert set(lines) == {"face 1", "face 2", "no score", "file"}
+    assert set(lines) == {"face 1", "face 2", "no score", "file", "threshold 0.5 (not calibrated)"}
+    assert list(lines["threshold 0.5 (not calibrated)"].get_ydata()) == [0.5, 0.5]
+    assert [text.get_text() for text in axes.texts] == [MINI_NOTE]
     assert np.asarray(lines["face 1"].get_xydata()).tolist() == [[0.0, 0.2], [1.0, 0.4], [2.0, 0.6]]
     assert np.asarray(lines["face 2"].get_xydata()).tolist() == [[1.0, 0.9]]
     assert np.asarray(lines["no score"].get_xydata()).tolist() == [[3.0, 0.0]]
     assert axes.get_xlabel() == "time, s"
     words = " ".join(text.get_text() for text in figure.texts) + str(figure._supxlabel.get_text())  # type: ignore[attr-defined]
     assert CAUTION_SHORT in words
-    assert "mini" in words
+    assert MINI_NOTE in words
+    assert not draw_timeline(file, "meso4", []).axes[0].texts
     untimed = replace(file, frames=tuple(replace(frame, time_s=None) for frame in file.frames))
     assert draw_timeline(untimed, "meso4", []).axes[0].get_xlabel() == "frame"
     drawn = decode_image((written / "time" / "two.png").read_bytes())
@@ -246,7 +257,7 @@ def test_outputs_are_named_before_anything_is_scored(clips: Path, tmp_path: Path
 def test_nothing_half_written_is_left(
     clips: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dfbench.scoring import overlay
+    from dfbench.scoring import overlay, score_files
 
     calls = []
 
@@ -263,6 +274,7 @@ def test_nothing_half_written_is_left(
         )
     assert [p.name for p in tmp_path.iterdir()] == ["s.csv"]
     (tmp_path / "file").write_text("")
+    monkeypatch.setattr(score_files, "Scorer", None)  # refused before the detector is loaded
     with pytest.raises(UsageError, match="is a file, not a folder"):
         dfbench.score(clips / "one.mp4", "meso4", weights, frames=1, json=tmp_path / "file" / "s.json", **QUICK)
 

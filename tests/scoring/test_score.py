@@ -14,7 +14,7 @@ import dfbench
 from dfbench.errors import DataError, ModelError, UsageError
 from dfbench.evaluation.evaluate import evaluate
 from dfbench.preparation.prepare import prepare
-from dfbench.scoring.weights import CropOptions
+from dfbench.scoring import CropOptions
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ def test_scores_are_those_of_prepare_and_evaluate(
     run = evaluate("meso4", protocol, [manifest.path], weights, tmp_path / "run", device="cpu", quiet=True)
     expected = dict(zip(run.scores_table["sample_id"].to_pylist(), run.scores_table["score"].to_pylist(), strict=True))
 
-    found = dfbench.score(root, "meso4", weights, frames=2, faces=rule, device="cpu", jobs=1, quiet=True)
+    found = dfbench.score(root, "meso4", weights, frames=2, face_rule=rule, device="cpu", workers=1, quiet=True)
     mine: dict[str, float | None] = {}
     for file in found.files:
         kind = "swap" if "swap" in file.file else "real"
@@ -61,9 +61,9 @@ def test_scores_are_those_of_prepare_and_evaluate(
 
 
 def test_every_face_is_followed(clips: Path, weights: Path) -> None:
-    options = {"frames": 4, "device": "cpu", "jobs": 1, "quiet": True}
+    options = {"frames": 4, "device": "cpu", "workers": 1, "quiet": True}
     by_rule = {
-        rule: dfbench.score(clips / "two.mp4", "meso4", weights, frame_face=rule, **options).files[0]
+        rule: dfbench.score(clips / "two.mp4", "meso4", weights, face_aggregation=rule, **options).files[0]
         for rule in ("largest", "max", "mean")
     }
     file = by_rule["largest"]
@@ -80,7 +80,7 @@ def test_every_face_is_followed(clips: Path, weights: Path) -> None:
     assert [t.summary.p_fake for t in file.tracks] == [pytest.approx(np.mean(values)) for values in of_track]
     assert file.summary.sd == pytest.approx(np.std(of_track[0], ddof=1))
     assert (file.summary.lowest, file.summary.highest) == (min(of_track[0]), max(of_track[0]))
-    one = dfbench.score(clips / "two.mp4", "meso4", weights, faces="largest", aggregation="max", **options).files[0]
+    one = dfbench.score(clips / "two.mp4", "meso4", weights, face_rule="largest", aggregation="max", **options).files[0]
     assert len(one.tracks) == 1
     assert one.summary.p_fake == max(frame.p_fake for frame in file.frames)
 
@@ -93,7 +93,7 @@ def test_every_file_is_accounted_for(clips: Path, weights: Path, tmp_path: Path)
     (tmp_path / "notes.txt").write_text("no clip")
     (tmp_path / "a#b.mp4").write_bytes(whole)
     words = [tmp_path, str(tmp_path / "*.txt"), tmp_path / "one.mp4"]
-    found = dfbench.score(words, "meso4", weights, frames=3, device="cpu", jobs=1, quiet=True)
+    found = dfbench.score(words, "meso4", weights, frames=3, device="cpu", workers=1, quiet=True)
     by_name = {Path(f.file).name: f for f in found.files}
     assert list(by_name) == ["a#b.mp4", "cut.mp4", "none.mp4", "one.mp4", "photo.png", "notes.txt"]
     assert {name: f.status for name, f in by_name.items()} == {
@@ -105,12 +105,12 @@ def test_every_file_is_accounted_for(clips: Path, weights: Path, tmp_path: Path)
         "notes.txt": "decode_error",
     }
     assert found.scored == 3
-    assert {name: f.asked for name, f in by_name.items()} == dict.fromkeys(by_name, 3) | {"photo.png": 1}
+    assert {name: f.requested for name, f in by_name.items()} == dict.fromkeys(by_name, 3) | {"photo.png": 1}
     assert all(f.reason and f.summary.p_fake is None for f in found.files if f.status != "ok")
     assert str(tmp_path) not in by_name["cut.mp4"].reason
     assert by_name["a#b.mp4"].summary == by_name["one.mp4"].summary
     assert by_name["photo.png"].summary.sd is None
-    assert [Path(p).name for p in found.how["passed_over"]] == ["notes.txt"]
+    assert [Path(p).name for p in found.settings["skipped"]] == ["notes.txt"]
 
 
 def test_several_processes_give_the_same_and_survive_a_crash(
@@ -118,47 +118,47 @@ def test_several_processes_give_the_same_and_survive_a_crash(
 ) -> None:
     from dfbench.scoring import face_crops
 
-    plain = dfbench.score([clips / "one.mp4", clips / "photo.png"], "meso4", weights, frames=2, jobs=1, quiet=True)
+    plain = dfbench.score([clips / "one.mp4", clips / "photo.png"], "meso4", weights, frames=2, workers=1, quiet=True)
 
-    def deadly(path: Path, how: face_crops.Looking) -> object:
+    def deadly(path: Path, settings: face_crops.CropSettings) -> object:
         import os
         import signal
 
-        from dfbench.scoring.face_crops import look_at
+        from dfbench.scoring.face_crops import extract_rows
 
         if path.name == "two.mp4":
             os.kill(os.getpid(), signal.SIGKILL)
-        return look_at(path, how)
+        return extract_rows(path, settings)
 
-    monkeypatch.setattr(face_crops, "look_at", deadly)
+    monkeypatch.setattr(face_crops, "extract_rows", deadly)
     words = [clips / "one.mp4", clips / "two.mp4", clips / "photo.png"]
-    found = dfbench.score(words, "meso4", weights, frames=2, jobs=2, quiet=True)
+    found = dfbench.score(words, "meso4", weights, frames=2, workers=2, quiet=True)
     assert [f.status for f in found.files] == ["ok", "decode_error", "ok"]
     assert "crashes the decoder" in found.files[1].reason
     assert (found.files[0], found.files[2]) == plain.files
 
 
 def test_a_condition_is_applied_and_named(clips: Path, weights: Path) -> None:
-    options = {"frames": 2, "device": "cpu", "jobs": 1, "quiet": True}
+    options = {"frames": 2, "device": "cpu", "workers": 1, "quiet": True}
     scores = {
         name: dfbench.score(clips / "one.mp4", "meso4", weights, condition=name, **options)
         for name in ("clean", "jpeg:q=10", "mean:k=5@source", "h264:crf=45")
     }
     values = [s.files[0].summary.p_fake for s in scores.values()]
     assert len(set(values)) == len(values)
-    assert scores["h264:crf=45"].how["condition"] == "h264:crf=45@clip"
+    assert scores["h264:crf=45"].settings["condition"] == "h264:crf=45@clip"
 
 
 def test_weights_must_fit(
     clips: Path, weights: Path, save: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    one, options = clips / "one.mp4", {"frames": 2, "device": "cpu", "jobs": 1, "quiet": True}
+    one, options = clips / "one.mp4", {"frames": 2, "device": "cpu", "workers": 1, "quiet": True}
     with pytest.raises(UsageError, match="unknown model 'meso'") as unknown:
         dfbench.score(one, "meso", weights)
     assert "did you mean 'meso4'" in unknown.value.hint
     with pytest.raises(ModelError, match="are of 'meso4'"):
         dfbench.score(one, "resnet18", weights)
-    with pytest.raises(ModelError, match="trained on native 64 px crops, and these would be box 64 px") as other:
+    with pytest.raises(ModelError, match="trained on native 64 px crops, but box 64 px were requested") as other:
         dfbench.score(one, "meso4", weights, crops=CropOptions(profile="box"))
     assert "--allow-crop-mismatch" in other.value.hint
     with pytest.raises(ModelError, match="native 128 px"):
@@ -169,31 +169,42 @@ def test_weights_must_fit(
         one, "grnet", save("grnet"), crops=CropOptions("box", 96), allow_crop_mismatch=True, **options
     )
     assert forced.crop_mismatch == "native 64 px"
-    assert (forced.how["profile"], forced.how["size"]) == ("box", 96)
+    assert (forced.settings["profile"], forced.settings["size"]) == ("box", 96)
     boxes = save(profile="box")
-    assert dfbench.score(one, "meso4", boxes, **options).how["profile"] == "box"
-    with pytest.raises(ModelError, match="invented faces") as invented:
+    assert dfbench.score(one, "meso4", boxes, **options).settings["profile"] == "box"
+    with pytest.raises(ModelError, match="synthetic faces") as invented:
         dfbench.score(one, "meso4", save(mini=True))
     assert "--allow-mini-weights" in invented.value.hint
 
     monkeypatch.setenv("DFBENCH_HOME", str(tmp_path))
-    with pytest.raises(ModelError, match="no weights of 'meso4'"):
+    with pytest.raises(ModelError, match="no weights of 'meso4'") as missing:
         dfbench.score(one, "meso4")
+    for step in (
+        "dfbench train --model meso4",
+        "mesonet",
+        "dfbench weights import FILE --model meso4",
+        "weights sources",
+    ):
+        assert step in missing.value.hint
+    with pytest.raises(ModelError, match="no weights of 'grnet'") as unpublished:
+        dfbench.score(one, "grnet")
+    assert "dfbench train --model grnet" in unpublished.value.hint
+    assert "import" not in unpublished.value.hint
     for name in ("a", "b/c"):
         folder = tmp_path / "weights" / name
         folder.mkdir(parents=True)
         for suffix in ("safetensors", "json"):
             shutil.copy(weights.with_suffix(f".{suffix}"), folder)
         if name == "a":
-            assert dfbench.score(one, "meso4", **options).how["weights"]["file"] == "meso4.safetensors"
-    with pytest.raises(ModelError, match="2 weights of 'meso4'"):
+            assert dfbench.score(one, "meso4", **options).settings["weights"]["file"] == "meso4.safetensors"
+    with pytest.raises(ModelError, match="2 weight files of 'meso4'"):
         dfbench.score(one, "meso4")
     for suffix in ("safetensors", "json"):  # the card says whose weights they are, not the name
         (tmp_path / "weights" / "a" / f"meso4.{suffix}").unlink()
         file = tmp_path / "weights" / "b" / "c" / f"meso4.{suffix}"
         file.rename(file.with_name(f"meso4-JP60.{suffix}"))
     (tmp_path / "weights" / "a" / "meso4.safetensors").write_bytes(b"without a card")
-    assert dfbench.score(one, "meso4", **options).how["weights"]["file"] == "meso4-JP60.safetensors"
+    assert dfbench.score(one, "meso4", **options).settings["weights"]["file"] == "meso4-JP60.safetensors"
 
 
 def test_faces_are_found_as_for_the_training(clips: Path, save: Callable[..., Path]) -> None:
@@ -205,15 +216,15 @@ def test_faces_are_found_as_for_the_training(clips: Path, save: Callable[..., Pa
 
     for detector, expected in (("centerface-full", "centerface-full"), ("none", "centerface")):
         weights = save(manifests=trained_on(detector))
-        found = dfbench.score(clips / "photo.png", "meso4", weights, device="cpu", jobs=1, quiet=True)
-        assert found.how["face_detector"]["name"] == expected
+        found = dfbench.score(clips / "photo.png", "meso4", weights, device="cpu", workers=1, quiet=True)
+        assert found.settings["face_detector"]["name"] == expected
     forced = CropOptions(face_detector="centerface-full")
-    found = dfbench.score(clips / "photo.png", "meso4", weights, crops=forced, device="cpu", jobs=1, quiet=True)
-    assert found.how["face_detector"]["name"] == "centerface-full"
+    found = dfbench.score(clips / "photo.png", "meso4", weights, crops=forced, device="cpu", workers=1, quiet=True)
+    assert found.settings["face_detector"]["name"] == "centerface-full"
 
 
 def test_several_classes(clips: Path, save: Callable[..., Path]) -> None:
-    options = {"frames": 1, "device": "cpu", "jobs": 1, "quiet": True}
+    options = {"frames": 1, "device": "cpu", "workers": 1, "quiet": True}
     names = ("real", "swap", "gan")
     file = dfbench.score(clips / "one.mp4", "meso4", save(num_classes=3, classes=names), **options).files[0]
     logits = np.array(file.frames[0].faces[0].logits)
@@ -235,8 +246,8 @@ def test_a_users_own_detector_comes_as_it_is(clips: Path, tmp_path: Path) -> Non
         "    def forward(self, images):\n"
         "        return torch.logit(images[:, 0].mean(dim=(1, 2)))\n"
     )
-    found = dfbench.score(clips / "photo.png", f"{file}:Red", crops=CropOptions(size=SIZE), jobs=1, quiet=True)
-    assert found.how["weights"]["file"] is None
+    found = dfbench.score(clips / "photo.png", f"{file}:Red", crops=CropOptions(size=SIZE), workers=1, quiet=True)
+    assert found.settings["weights"]["file"] is None
     assert 0.2 < found.files[0].summary.p_fake < 0.9
 
 
@@ -244,7 +255,7 @@ def test_a_users_own_detector_comes_as_it_is(clips: Path, tmp_path: Path) -> Non
     ("words", "error", "message"),
     [
         ([], UsageError, "no file to score"),
-        (["on.mp4"], DataError, "there is no file or folder on.mp4"),
+        (["on.mp4"], DataError, "no such file or folder: on.mp4"),
         (["*.webm"], DataError, r"no clip or image in \*.webm"),
         (["empty"], DataError, "no clip or image in empty"),
         (["papers"], DataError, "no clip or image in papers"),
@@ -274,16 +285,16 @@ def test_names_that_lead_nowhere(
     ("options", "message"),
     [
         ({"frames": 0}, "at least 1"),
-        ({"frames": 2, "every": 3}, "one rule"),
-        ({"faces": "manipulated"}, "only where the clip it was made from"),
-        ({"faces": "larges"}, "unknown face rule"),
-        ({"frame_face": "first"}, "unknown rule for several faces"),
+        ({"frames": 2, "every": 3}, "one sampling rule"),
+        ({"face_rule": "manipulated"}, "needs the original clip"),
+        ({"face_rule": "larges"}, "unknown face rule"),
+        ({"face_aggregation": "first"}, "unknown face aggregation"),
         ({"aggregation": "avg"}, "unknown aggregation"),
         ({"condition": "jpg"}, "unknown degradation"),
         ({"decoder": "ffmpeg"}, "unknown decoder"),
         ({"device": "gpu"}, "unknown device"),
         ({"precision": "fp8"}, "unknown precision"),
-        ({"jobs": 0}, "at least 1"),
+        ({"workers": 0}, "at least 1"),
         ({"crops": CropOptions(profile="nativ")}, "unknown crop profile"),
         ({"crops": CropOptions(size=4)}, "between 16 and 1024"),
         ({"crops": CropOptions(face_detector="mtcn")}, "unknown face detector"),
@@ -307,10 +318,10 @@ def test_open_clips_and_portraits(tiny: SimpleNamespace, shared_folder: Path, tm
     for picture in sorted((shared_folder / "faces_public_domain" / "images").glob("*.jpg"))[::50]:
         (portraits / picture.name).symlink_to(picture)
     words = [videos / "grid_bbaf2n.mpg", videos / "asl_again.mkv", portraits]
-    found = dfbench.score(words, "meso4", weights, frames=3, device="cpu", jobs=1, quiet=True)
+    found = dfbench.score(words, "meso4", weights, frames=3, device="cpu", workers=1, quiet=True)
     assert len(found.files) == 2 + 5
     assert {f.status for f in found.files} == {"ok"}
-    assert [f.asked for f in found.files] == [3, 3, *[1] * 5]
-    assert all(len(f.tracks) == 1 and f.summary.frames == f.asked for f in found.files)
+    assert [f.requested for f in found.files] == [3, 3, *[1] * 5]
+    assert all(len(f.tracks) == 1 and f.summary.frames == f.requested for f in found.files)
     assert all(0 <= f.summary.lowest <= f.summary.p_fake <= f.summary.highest <= 1 for f in found.files)
     assert (found.files[0].frame_count, found.files[1].frame_count) == (75, 77)

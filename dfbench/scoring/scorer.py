@@ -1,0 +1,96 @@
+"""Run the detector on the rows of files, several files per batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dfbench.models.card import Intended
+from dfbench.preparation.extraction.rows import Row
+from dfbench.scoring.resolve import ResolvedDetector
+
+Scored = tuple[list[Row], NDArray[np.float64], NDArray[np.float32]]
+"""The rows of a file, and P(fake), (N,), and logits, (N, C), of its rows with status ok."""
+
+
+class Scorer:
+    """A detector with its weights, on its device.
+
+    Args:
+        detector: detector, weights and crops.
+        device: ``auto``, ``cpu`` or ``cuda[:N]``.
+        batch_size: crops per step.
+        precision: ``fp32`` or ``bf16``.
+
+    Attributes:
+        weights: file, hash and card of the weights.
+        device: name of the device.
+
+    Raises:
+        ModelError: the weights do not match their card, or a custom detector fails.
+        SetupError: the device is not available.
+    """
+
+    def __init__(self, detector: ResolvedDetector, device: str, batch_size: int, precision: str) -> None:
+        from dfbench.evaluation.detector import Loaded, as_it_comes
+        from dfbench.evaluation.pictures import put_on
+        from dfbench.models.device import device_label, resolve_device
+        from dfbench.models.weights import golden_scores, load_weights
+
+        self._detector, self._batch_size, self._precision = detector, batch_size, precision
+        self._device = resolve_device(device)
+        if detector.weights is None:
+            loaded = as_it_comes(detector.model, 2, detector.size)
+        else:
+            network, card = load_weights(detector.weights, Intended(model=detector.model))
+            loaded = Loaded(network, card.sha256, card)
+            if detector.size != card.size:  # a network for a single size fails here, before any file is opened
+                golden_scores(network, detector.size)
+        self._model = put_on(loaded.model, self._device)
+        self.device = device_label(self._device)
+        self.weights: dict[str, Any] = {
+            "file": detector.weights.name if detector.weights else None,
+            "sha256": loaded.sha256,
+            "card": loaded.card.model_dump(mode="json") if loaded.card else {},
+        }
+
+    def score_all(self, rows_by_file: Iterable[list[Row]]) -> Iterator[Scored]:
+        """Yield the scores of each file, in the order of ``rows_by_file``."""
+        for batch in _batches(rows_by_file, self._batch_size):
+            p_fake, logits = self._score([row for rows in batch for row in _aligned(rows)])
+            start = 0
+            for rows in batch:
+                end = start + len(_aligned(rows))
+                yield rows, p_fake[start:end], logits[start:end]
+                start = end
+
+    def _score(self, rows: list[Row]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        from dfbench.evaluation.pictures import score_pictures
+
+        return score_pictures(
+            self._model,
+            [row[f"crop_{self._detector.size}"]["bytes"] for row in rows],
+            self._device,
+            self._detector.real_classes,
+            batch_size=self._batch_size,
+            precision=self._precision,
+        )
+
+
+def _aligned(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row["status"] == "ok"]
+
+
+def _batches(rows_by_file: Iterable[list[Row]], size: int) -> Iterator[list[list[Row]]]:
+    """Group files until they have ``size`` crops, or are ``size`` files."""
+    batch: list[list[Row]] = []
+    for rows in rows_by_file:
+        batch.append(rows)
+        if sum(len(_aligned(one)) for one in batch) >= size or len(batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
