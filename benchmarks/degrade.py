@@ -136,8 +136,7 @@ def read_through(images: Any) -> Callable[[], None]:
 
 def suite_seconds(root: Path, manifest: Path, work: Path) -> float:
     """Wall-clock seconds of the whole suite."""
-    from dfbench.evaluation.evaluate import evaluate
-    from dfbench.training.train import train
+    from dfbench.workflow import evaluate, train
 
     weights = train(SUITE_DETECTOR, PROTOCOL, [manifest], work / "meso4.safetensors", device="cpu", quiet=True)
     with tempfile.TemporaryDirectory(prefix="dfbench-degrade-") as fresh:

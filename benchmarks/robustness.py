@@ -16,7 +16,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dfbench.evaluation.evaluate import evaluate
 from dfbench.evaluation.run import Run, open_runs
 from dfbench.preparation.prepare import prepare
 from dfbench.protocols.files import load_protocol
@@ -32,7 +31,7 @@ from dfbench.report.robustness import (
 )
 from dfbench.report.tables import percent
 from dfbench.schema.result import MetricValue
-from dfbench.training.train import train
+from dfbench.workflow import evaluate, train
 
 PROTOCOL = "robustness/mini"
 DETECTORS = ("grnet", "resnet18", "meso4")

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from dfbench import metrics as metrics
     from dfbench.datasets.registry import list_datasets as list_datasets
     from dfbench.degrade import list_degradations as list_degradations
-    from dfbench.evaluation.evaluate import evaluate as evaluate
     from dfbench.evaluation.run import Run as Run
     from dfbench.evaluation.run import open_run as open_run
     from dfbench.interchange.scores import import_scores as import_scores
@@ -25,18 +24,19 @@ if TYPE_CHECKING:
     from dfbench.metrics import list_metrics as list_metrics
     from dfbench.models.build import build_model as build_model
     from dfbench.models.convert.import_weights import import_weights as import_weights
-    from dfbench.preparation.prepare import prepare as prepare
     from dfbench.protocols.files import list_protocols as list_protocols
     from dfbench.protocols.files import load_protocol as load_protocol
     from dfbench.scoring.score_files import score as score
-    from dfbench.training.train import train as train
+    from dfbench.workflow import evaluate as evaluate
+    from dfbench.workflow import prepare as prepare
+    from dfbench.workflow import train as train
 
 _LAZY = {
     "Manifest": "dfbench.manifest.manifest",
     "Run": "dfbench.evaluation.run",
     "build_model": "dfbench.models.build",
     "degrade": "dfbench.degrade",
-    "evaluate": "dfbench.evaluation.evaluate",
+    "evaluate": "dfbench.workflow",
     "import_scores": "dfbench.interchange.scores",
     "import_weights": "dfbench.models.convert.import_weights",
     "list_datasets": "dfbench.datasets.registry",
@@ -47,9 +47,9 @@ _LAZY = {
     "metrics": "dfbench.metrics",
     "open_manifest": "dfbench.manifest.manifest",
     "open_run": "dfbench.evaluation.run",
-    "prepare": "dfbench.preparation.prepare",
     "score": "dfbench.scoring.score_files",
-    "train": "dfbench.training.train",
+    "prepare": "dfbench.workflow",
+    "train": "dfbench.workflow",
 }
 
 __all__ = ["__version__", *sorted(_LAZY)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dfbench.errors import DataError, UsageError
 
@@ -99,20 +101,68 @@ def configured_roots() -> Mapping[str, str]:
         UsageError: a configuration file or ``DFBENCH_ROOTS`` is malformed.
     """
     roots: dict[str, str] = {}
-    for file in reversed(config_files()):
-        if not file.is_file():
-            continue
-        try:
-            table = tomllib.loads(file.read_text("utf-8")).get("roots", {})
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(
-                f"{file} is not valid TOML: {error}", 'it needs a table [roots] with lines such as "ff++" = "/path"'
-            ) from error
-        if not isinstance(table, dict) or not all(isinstance(v, str) for v in table.values()):
+    for file, table in _tables("roots"):
+        if not all(isinstance(v, str) for v in table.values()):
             raise UsageError(f"[roots] in {file} must map names to paths", '[roots]\n"ff++" = "/data/FaceForensics"')
         roots.update(table)
     roots.update(parse_roots(os.environ.get("DFBENCH_ROOTS", "")))
     return roots
+
+
+@dataclass(frozen=True)
+class MiniOptions:
+    """The table ``[mini]``: a smaller embedded data set and shorter trainings, to try things out quickly.
+
+    Attributes:
+        pairs: number of training, validation and test pairs; None: the usual ones.
+        epochs: of a training that ``evaluate`` starts on mini; None: the protocol's.
+        samples_per_epoch: likewise.
+    """
+
+    pairs: tuple[int, int, int] | None = None
+    epochs: int | None = None
+    samples_per_epoch: int | None = None
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """Arguments of a training on mini."""
+        return {"epochs": self.epochs, "samples_per_epoch": self.samples_per_epoch}
+
+
+def mini_options() -> MiniOptions:
+    """Return the table ``[mini]`` of the configuration files.
+
+    Raises:
+        UsageError: an unknown key, or a value that is not a positive whole number (``pairs``: three of them).
+    """
+    merged: dict[str, Any] = {}
+    for file, table in _tables("mini"):
+        hint = "[mini]\npairs = [2, 1, 1]\nepochs = 1\nsamples_per_epoch = 64"
+        for key, value in table.items():
+            numbers = value if key == "pairs" else [value]
+            if key not in MiniOptions.__dataclass_fields__:
+                raise UsageError(f"[mini] in {file} has an unknown key {key!r}", hint)
+            whole = isinstance(numbers, list) and all(type(n) is int and n > 0 for n in numbers)
+            if not whole or len(numbers) != (3 if key == "pairs" else 1):
+                raise UsageError(f"[mini] in {file}: {key} = {value!r} is not valid", hint)
+        merged |= {key: tuple(value) if key == "pairs" else value for key, value in table.items()}
+    return MiniOptions(**merged)
+
+
+def _tables(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield a table of every configuration file that has it, the weakest file first."""
+    for file in reversed(config_files()):
+        if not file.is_file():
+            continue
+        try:
+            table = tomllib.loads(file.read_text("utf-8")).get(name, {})
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"{file} is not valid TOML: {error}", 'for example a table [roots] with "ff++" = "/path"'
+            ) from error
+        if not isinstance(table, dict):
+            raise UsageError(f"{name} in {file} must be a table", f"[{name}]")
+        yield file, table
 
 
 def find_root(dataset: str, root: str | Path | None = None) -> Path:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from dfbench.cli.options import deprecated_alias, log_to_stderr
+
 DETECTORS = ("grnet", "meso4")
 
 
@@ -17,42 +19,52 @@ DETECTORS = ("grnet", "meso4")
     show_default=True,
     help="Folder for everything the demo makes.",
 )
-@click.option("--jobs", type=click.IntRange(min=1), default=None, help="Worker processes. [default: all cores]")
+@click.option("--workers", type=click.IntRange(min=1), help="Worker processes.  [default: one per CPU core]")
+@deprecated_alias("--jobs", "--workers")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:N].")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
-def demo(out: Path, jobs: int | None, device: str, quiet: bool) -> None:
-    """Run the whole way on the embedded data set of invented faces.
+def demo(out: Path, workers: int | None, device: str, quiet: bool) -> None:
+    """Run end to end on the embedded data set of invented faces.
 
     Generates the data set, prepares it, trains GRnet and Meso-4, evaluates both, and writes a table and a
-    self-contained HTML report. Interrupted, it goes on where it stopped; what is generated, prepared and trained is
-    kept. Mini is a check of the whole way, no ground for ranking detectors.
+    self-contained HTML report. Rerun to resume; what is generated, prepared and trained is kept. Mini is a check of
+    the software, not a basis for ranking detectors.
     """
     import time
 
     from dfbench.cli.report import print_and_write
-    from dfbench.cli.steps import ensure_weights, say
-    from dfbench.evaluation.evaluate import evaluate
+    from dfbench.evaluation.plan import check_compute
+    from dfbench.io import check_output_folder
     from dfbench.models.registry import get_spec
-    from dfbench.preparation.prepare import prepare
-    from dfbench.protocols.files import load_protocol
+    from dfbench.workflow import resolve_evaluation, resolve_preparation, resolve_training
 
+    log_to_stderr(quiet)
     start = time.monotonic()
-    protocol = load_protocol("mini")
     for name in DETECTORS:
         get_spec(name)
+    check_compute(device, 0, "fp32", quiet)
+    check_output_folder(out)
+    preparation = resolve_preparation(
+        "mini", out / "data", out / "manifest", protocol="mini", workers=workers, quiet=quiet
+    )
     steps = 2 + 2 * len(DETECTORS)
-    say(f"[1/{steps}] the mini data set of invented faces: generate and prepare", quiet)
-    manifest = prepare(
-        "mini", root=out / "data", out=out / "manifest", protocol=protocol, workers=jobs, quiet=quiet
-    ).path
+    _announce(1, steps, "the mini data set of invented faces: generate and prepare", quiet)
+    manifest = preparation.run()
     runs: list[Path] = []
     for number, name in enumerate(DETECTORS):
-        say(f"[{2 + 2 * number}/{steps}] train {name}", quiet)
-        place = out / "weights" / f"{name}.safetensors"
-        weights = ensure_weights(name, protocol, [manifest], None, out=place, device=device, quiet=quiet)
-        say(f"[{3 + 2 * number}/{steps}] evaluate {name}", quiet)
-        runs.append(
-            evaluate(name, protocol, [manifest], weights, out / "runs" / name, device=device, quiet=quiet).folder
+        weights = out / "weights" / f"{name}.safetensors"
+        _announce(2 + 2 * number, steps, f"train {name}", quiet)
+        if not weights.is_file():
+            resolve_training(name, "mini", manifest, weights, device=device, quiet=quiet).run()
+        _announce(3 + 2 * number, steps, f"evaluate {name}", quiet)
+        evaluation = resolve_evaluation(
+            name, "mini", manifest, weights, out / "runs" / name, device=device, quiet=quiet
         )
-    say(f"[{steps}/{steps}] report ({time.monotonic() - start:.0f} s so far)", quiet)
+        runs.append(evaluation.run().folder)
+    _announce(steps, steps, f"report ({time.monotonic() - start:.0f} s so far)", quiet)
     print_and_write(runs, out / "report")
+
+
+def _announce(number: int, steps: int, title: str, quiet: bool) -> None:
+    if not quiet:
+        click.echo(f"[{number}/{steps}] {title}", err=True)

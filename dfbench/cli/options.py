@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -77,11 +78,31 @@ def compute_options(function: F) -> F:
     return function
 
 
+class StderrHandler(logging.Handler):
+    """Print dfbench's log on standard error, as it is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one message; steps and notes as they are, warnings with their level."""
+        level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        click.echo(level + self.format(record), err=True)
+
+
+def log_to_stderr(quiet: bool) -> None:
+    """Attach a handler to the logger ``dfbench``, once; ``quiet`` shows warnings only."""
+    logger = logging.getLogger("dfbench")
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    if not any(isinstance(handler, StderrHandler) for handler in logger.handlers):
+        logger.addHandler(StderrHandler())
+
+
 model_option = click.option(
     "--model", required=True, metavar="M", help="A registered name, or your own path/to/file.py:ClassName."
 )
 protocol_option = click.option(
     "--protocol", default="mini", show_default=True, metavar="P", help="Name or file of the protocol."
+)
+model_options_option = click.option(
+    "--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the detector; repeat."
 )
 manifest_option = click.option(
     "--manifest",

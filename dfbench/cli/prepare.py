@@ -91,9 +91,9 @@ def _mini_settings(dataset: str, pairs: str | None, seed: int | None) -> MiniSet
         return None
     from dataclasses import replace
 
-    from dfbench.mini.settings import MiniSettings
+    from dfbench.mini.settings import default_settings
 
-    settings = MiniSettings()
+    settings = default_settings()
     if pairs is not None:
         numbers = pairs.split(",")
         if len(numbers) != 3 or not all(number.strip().isdigit() for number in numbers):

@@ -68,7 +68,6 @@ def _list_tables() -> None:
 
 def _given(definition: PaperTable, folders: tuple[Path, ...]) -> list[Run]:
     """Open the given runs; print a note with the reason for those that belong in no cell."""
-    from dfbench.cli.steps import say
     from dfbench.evaluation.run import open_runs
     from dfbench.report.papers.matching import why_not
 
@@ -76,7 +75,7 @@ def _given(definition: PaperTable, folders: tuple[Path, ...]) -> list[Run]:
     for run in loaded:
         reason = why_not(definition, run)
         if reason:
-            say(f"note: {run.folder} belongs in no cell of {definition.name}: {reason}")
+            click.echo(f"note: {run.folder} belongs in no cell of {definition.name}: {reason}", err=True)
     return loaded
 
 

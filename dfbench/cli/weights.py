@@ -84,10 +84,10 @@ def import_file(
 @click.option("--model", metavar="M", help="Needed for your own path/to/file.py:ClassName.")
 def show(file: Path, model: str | None) -> None:
     """Check a weight FILE against its card, by hash, tensors and golden score, and print the card."""
-    from dfbench.models.card import Intended
+    from dfbench.models.card import IntendedUse
     from dfbench.models.weights import load_weights
 
-    _, card = load_weights(file, Intended(model=model))
+    _, card = load_weights(file, IntendedUse(model=model))
     click.echo(card.model_dump_json(indent=2))
 
 

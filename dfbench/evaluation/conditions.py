@@ -1,4 +1,4 @@
-"""Which conditions a run evaluates, and which of a suite it leaves out because they can not run here."""
+"""The conditions of a run, and those of a suite that are skipped because they are not available on this machine."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class ConditionPlan:
 
     Attributes:
         conditions: in the order of evaluation, each once.
-        in_detail: names of those whose metrics are computed for each manipulation as well: not those of a suite.
-        unavailable: name of a suite's condition that can not run here -> why.
+        in_detail: names of those whose metrics are also computed for each manipulation: not those of a suite.
+        unavailable: name of a suite's condition that is not available -> reason.
     """
 
     conditions: tuple[Condition, ...]
@@ -37,7 +37,7 @@ class ConditionPlan:
 
 
 def plan_conditions(protocol: Protocol, added: Sequence[str] = ()) -> ConditionPlan:
-    """The protocol's test conditions and those added to them; ``clean`` comes first wherever there are others to add.
+    """Return the protocol's test conditions and added ones; with added ones or a suite, ``clean`` comes first.
 
     Args:
         protocol: its conditions are always evaluated.
@@ -45,7 +45,7 @@ def plan_conditions(protocol: Protocol, added: Sequence[str] = ()) -> ConditionP
 
     Raises:
         UsageError: a condition is not well formed, or there is no degradation or suite of that name.
-        SetupError: a condition that was named itself can not run here.
+        SetupError: a condition that was named itself is not available.
     """
     words = [*protocol.conditions.test, *added]
     if added or any(word.startswith(SUITE) for word in words):
@@ -62,19 +62,29 @@ def plan_conditions(protocol: Protocol, added: Sequence[str] = ()) -> ConditionP
         elif asked.of_suite:
             unavailable[name] = reason
         else:
-            raise SetupError(f"{name} can not run here: {reason}", "see: dfbench list degradations")
+            raise SetupError(f"{name} is not available: {reason}", "see: dfbench list degradations")
     return ConditionPlan(tuple(kept), frozenset(in_detail), unavailable)
 
 
+def source_notes(conditions: Sequence[Condition]) -> dict[str, str]:
+    """Return, by condition, remarks on the strength of a degradation that acts on whole frames."""
+    notes = {
+        condition.name: " ".join(dict.fromkeys(step.degradation.note for step in condition.steps))
+        for condition in conditions
+        if condition.where == "source"
+    }
+    return {name: note for name, note in notes.items() if note.strip()}
+
+
 def training_condition(protocol: Protocol, given: str | None = None) -> Condition:
-    """The condition of training and validation data: as given, else the protocol's.
+    """Return the condition of training and validation data: the given one, else the protocol's.
 
     Raises:
         UsageError: it is not well formed.
-        SetupError: it can not run here.
+        SetupError: it is not available on this machine.
     """
     condition = parse(given if given is not None else protocol.conditions.train)
     reason = available(condition)
     if reason is not None:
-        raise SetupError(f"{condition.name} can not run here: {reason}", "see: dfbench list degradations")
+        raise SetupError(f"{condition.name} is not available: {reason}", "see: dfbench list degradations")
     return condition

@@ -1,4 +1,4 @@
-"""A protocol's samples of one role over all its manifests: rows, classes, and images in the order of the rows."""
+"""The samples of one role of a protocol over all its manifests: rows, classes, and images in the order of the rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dfbench.config import find_manifest
 from dfbench.degrade import Condition
-from dfbench.errors import DataError
+from dfbench.errors import DataError, UsageError
 from dfbench.faces.profile_match import serves
 from dfbench.manifest.degraded import Degrader, degraded_dataset, make_degrader
 from dfbench.manifest.manifest import Manifest, open_manifest
@@ -28,51 +28,86 @@ from dfbench.schema.scores import FROM_MANIFEST
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
-    from dfbench.evaluation.torch_datasets import Images
+    from dfbench.evaluation.torch_datasets import ConcatenatedImages
 
-UNTOUCHED = Condition()
+CLEAN_CONDITION = Condition()
+MINI = "mini"
 MOST_HELD = 2 << 30
-"""Bytes of decoded crops that are held in memory."""
+"""Largest total size of decoded crops that are held in memory, in bytes."""
+
+
+def as_path(value: str | Path, what: str) -> Path:
+    """Return a path; anything but text or a path raises :class:`UsageError`, which calls it ``what``."""
+    if not isinstance(value, str | Path):
+        raise UsageError(f"{what} is given by its path, not as {type(value).__name__}", "pass a str or a Path")
+    return Path(value).expanduser()
 
 
 def as_protocol(protocol: Protocol | str | Path) -> Protocol:
-    """A protocol from itself, its name or its file."""
-    return protocol if isinstance(protocol, Protocol) else load_protocol(protocol)
+    """Return a protocol from itself, its name or its file.
+
+    Raises:
+        UsageError: it is none of these, or there is no protocol of that name.
+        DataError: the file is not a valid protocol.
+    """
+    if isinstance(protocol, Protocol):
+        return protocol
+    if not isinstance(protocol, str | Path):
+        raise UsageError(
+            f"a protocol is a name, a file or a Protocol, not {type(protocol).__name__}", "see: dfbench list protocols"
+        )
+    return load_protocol(protocol)
 
 
-def open_manifests(protocol: Protocol, given: Sequence[str | Path], roles: Sequence[str]) -> tuple[Manifest, ...]:
-    """The manifests of the data sets that a protocol uses for some roles, in the protocol's order.
+def find_manifests(
+    protocol: Protocol, given: Sequence[str | Path | Manifest] | str | Path | Manifest, roles: Sequence[str]
+) -> dict[str, Manifest | None]:
+    """Open the manifests of the data sets that a protocol uses for some roles, in the protocol's order.
 
     Args:
         protocol: the protocol.
-        given: manifest folders; for a data set without one, the folder of its name in the workspace is taken.
+        given: manifests or their folders; for a data set without one, the folder of its name in the workspace is used.
         roles: ``train``, ``val``, ``test``.
 
+    Returns:
+        Data set -> manifest; None where it must be prepared first, which is possible for ``mini`` alone.
+
     Raises:
-        DataError: a manifest is missing, or two of the same data set are given.
+        UsageError: a given manifest belongs to a data set that the protocol does not use, or two to the same one.
+        DataError: a manifest is missing or cannot be read.
     """
-    opened = [open_manifest(Path(path)) for path in given]
+    items = [given] if isinstance(given, str | Path | Manifest) else list(given)
     by_name: dict[str, Manifest] = {}
-    for manifest in opened:
+    for item in items:
+        manifest = item if isinstance(item, Manifest) else open_manifest(as_path(item, "a manifest"))
         name = manifest.info.dataset
+        if name not in protocol.datasets():
+            raise UsageError(
+                f"the manifest {manifest.path} is of {name!r}, which protocol {protocol.name!r} does not use",
+                f"it uses: {', '.join(protocol.datasets())}",
+            )
         if name in by_name:
-            raise DataError(f"two manifests of {name!r}: {by_name[name].path} and {manifest.path}", "give one of them")
+            raise UsageError(f"two manifests of {name!r}: {by_name[name].path} and {manifest.path}", "give one of them")
         by_name[name] = manifest
     wanted = [name for name in protocol.datasets() if any(name in protocol.datasets(role) for role in roles)]
-    for name in wanted:
-        if name not in by_name:
-            place = find_manifest(name, protocol.name)
-            if not (place / "manifest.json").is_file():
-                raise DataError(
-                    f"protocol {protocol.name!r} needs a manifest of {name!r}, and none was given nor is in {place}",
-                    f"make it: dfbench prepare {name} --protocol {protocol.typed}",
-                )
-            by_name[name] = open_manifest(place)
-    return tuple(by_name[name] for name in wanted)
+    return {name: by_name[name] if name in by_name else _manifest_of_workspace(protocol, name) for name in wanted}
+
+
+def _manifest_of_workspace(protocol: Protocol, dataset: str) -> Manifest | None:
+    folder = find_manifest(dataset, protocol.name)
+    if (folder / "manifest.json").is_file():
+        manifest = open_manifest(folder, allow_incomplete=dataset == MINI)
+        return manifest if manifest.info.complete else None
+    if dataset == MINI:
+        return None
+    raise DataError(
+        f"protocol {protocol.name!r} needs a manifest of {dataset!r}; none was given, and {folder} has none",
+        f"make it: dfbench prepare {dataset} --protocol {protocol.typed} --root DIR; or give --manifest DIR",
+    )
 
 
 def crop_profile(protocol: Protocol, manifests: Sequence[Manifest]) -> str:
-    """The profile that the crops really have: the protocol's, or its approximate form (``~``).
+    """Return the profile that the crops really have: the protocol's, or its approximate form (``~``).
 
     Raises:
         DataError: some manifests are exact and some approximate.
@@ -82,14 +117,14 @@ def crop_profile(protocol: Protocol, manifests: Sequence[Manifest]) -> str:
     if len(by_profile) > 1:
         each = ", ".join(f"{manifest.path} has {profile}" for profile, manifest in sorted(by_profile.items()))
         raise DataError(
-            f"the manifests for protocol {protocol.name!r} were cropped in two ways: {each}",
-            "prepare them alike: all with dlib, or all without",
+            f"the manifests for protocol {protocol.name!r} have different crop profiles: {each}",
+            "prepare all of them with dlib, or all of them without",
         )
     return next(iter(by_profile), asked)
 
 
 def manifest_ref(manifest: Manifest) -> ManifestRef:
-    """What results and cards say about a manifest."""
+    """Return what results and cards record about a manifest."""
     info = manifest.info
     return ManifestRef(
         name=info.name,
@@ -105,20 +140,20 @@ def manifest_ref(manifest: Manifest) -> ManifestRef:
 
 @dataclass(frozen=True, eq=False)
 class RoleData:
-    """All rows of one role, those without a crop among them.
+    """All rows of one role, including those without a crop.
 
     Attributes:
         role: train, val or test.
-        protocol: whose samples these are.
+        protocol: the protocol.
         parts: manifest and rows of each data set.
-        condition: what :attr:`images` are under.
+        condition: condition of :attr:`images`.
         roots: data set -> root of its media, for conditions that act before cropping.
     """
 
     role: str
     protocol: Protocol
     parts: tuple[tuple[Manifest, Samples], ...]
-    condition: Condition = UNTOUCHED
+    condition: Condition = CLEAN_CONDITION
     roots: Mapping[str, str | Path] = field(default_factory=dict)
 
     @cached_property
@@ -134,12 +169,12 @@ class RoleData:
 
     @cached_property
     def ok(self) -> NDArray[np.int64]:
-        """Places of the rows that have a crop."""
+        """Indices of the rows that have a crop, (N,)."""
         return np.flatnonzero(np.concatenate([s.has_crop for _, s in self.parts]))
 
     @cached_property
     def ok_table(self) -> pa.Table:
-        """The rows that have a crop; item ``i`` of :attr:`images` is row ``i`` of it."""
+        """The rows that have a crop; item ``i`` of :attr:`images` is row ``i``."""
         return self.table.take(self.ok)
 
     @cached_property
@@ -148,48 +183,50 @@ class RoleData:
         return self.images_under(self.condition)
 
     @cached_property
-    def stored_images(self) -> Images:
-        """:attr:`images` as the manifests hold them."""
-        from dfbench.evaluation.torch_datasets import Images
+    def stored_images(self) -> ConcatenatedImages:
+        """:attr:`images` as stored in the manifests."""
+        from dfbench.evaluation.torch_datasets import ConcatenatedImages
 
-        return Images([m.torch_dataset(s.ok(), self.protocol.crops.size) for m, s in self.parts])
+        return ConcatenatedImages([m.torch_dataset(s.ok(), self.protocol.crops.size) for m, s in self.parts])
 
     @cached_property
     def held_images(self) -> Dataset[tuple[Any, int]]:
-        """:attr:`stored_images`, decoded once and held in memory where they are not too many."""
-        from dfbench.evaluation.torch_datasets import Held
+        """:attr:`stored_images`, decoded once and held in memory if they fit into :data:`MOST_HELD`."""
+        from dfbench.evaluation.torch_datasets import CropsInMemory
 
         size = self.protocol.crops.size
         fits = len(self.ok) * 3 * size * size <= MOST_HELD
-        return Held(self.stored_images, size) if fits else self.stored_images
+        return CropsInMemory(self.stored_images, size) if fits else self.stored_images
 
     def images_under(self, condition: Condition, *, hold: bool = False, quiet: bool = True) -> Dataset[tuple[Any, int]]:
-        """:attr:`images` under another condition.
+        """Return :attr:`images` under another condition.
 
         Args:
-            condition: where it acts before cropping, the crops are cut again from the media and kept in the cache.
-            hold: decode the stored crops once and for all, since other conditions follow.
+            condition: if it acts before cropping, the crops are cut again from the media and kept in the cache.
+            hold: keep the decoded stored crops in memory, since other conditions follow.
             quiet: no progress bar for crops that are cut again.
 
         Raises:
-            DataError: the media are needed and not at hand, or a manifest is degraded already.
+            DataError: the media are needed and not available, or a manifest is already degraded.
         """
-        from dfbench.evaluation.torch_datasets import Degraded, Images
+        from dfbench.evaluation.torch_datasets import ConcatenatedImages, DegradedCrops
 
         if condition.is_clean or condition.where == "crop":
             self.degraders(condition)
             stored = self.held_images if hold else self.stored_images
-            return stored if condition.is_clean else Degraded(stored, condition, self.sample_ids)
+            return stored if condition.is_clean else DegradedCrops(stored, condition, self.sample_ids)
         size, total = self.protocol.crops.size, len(self.ok)
-        with progress(f"cut again under {condition.name}", total, "img", quiet=quiet) as advance:
+        with progress(f"crop again under {condition.name}", total, "img", quiet=quiet) as advance:
             parts = zip(self.parts, self.degraders(condition), strict=True)
-            return Images([degraded_dataset(m, s.ok(), size, degrader, advance) for (m, s), degrader in parts])
+            return ConcatenatedImages(
+                [degraded_dataset(m, s.ok(), size, degrader, advance) for (m, s), degrader in parts]
+            )
 
     def degraders(self, condition: Condition) -> list[Degrader]:
-        """What makes the crops of each manifest under a condition; none for ``clean``.
+        """Return what makes the crops of each manifest under a condition; none for ``clean``.
 
         Raises:
-            DataError: the media are needed and not at hand, or a manifest is degraded already.
+            DataError: the media are needed and not available, or a manifest is already degraded.
         """
         if condition.is_clean:
             return []
@@ -197,7 +234,7 @@ class RoleData:
         return [make_degrader(m, condition, sizes, self.roots.get(m.info.dataset)) for m, _ in self.parts]
 
     def conditions(self, condition: Condition) -> list[str]:
-        """For every row of :attr:`table` the name of its condition: that of its manifest where nothing is added."""
+        """Return the condition of every row of :attr:`table`: for ``clean``, the one its manifest was made under."""
         counts = [(m.info.condition if condition.is_clean else condition.name, len(s)) for m, s in self.parts]
         return [name for name, count in counts for _ in range(count)]
 
@@ -208,13 +245,13 @@ class RoleData:
         return ids
 
     def bases(self) -> list[str]:
-        """Of every row of :attr:`ok_table`, the real clip that it is, or was made from (itself where unknown)."""
+        """Return for every row of :attr:`ok_table` the real clip that it is or was made from (itself if unknown)."""
         rows = self.ok_table
         pairs = zip(rows["media_id"].to_pylist(), rows["base_media_id"].to_pylist(), strict=True)
         return [base or media for media, base in pairs]
 
     def targets(self) -> NDArray[np.int64]:
-        """Class numbers of the rows of :attr:`ok_table`: the label, or the place of the class in the protocol.
+        """Return class numbers of the rows of :attr:`ok_table`: the label, or the index of the class in the protocol.
 
         Raises:
             DataError: a row has a class that the protocol does not list.
@@ -232,7 +269,7 @@ class RoleData:
         return np.array([number[n] for n in names], np.int64)
 
     def real_classes(self) -> tuple[int, ...]:
-        """Numbers of the classes that stand for real faces."""
+        """Return the numbers of the classes of real faces."""
         if self.protocol.task == "binary":
             return (0,)
         real = set(self.table.filter(pa.compute.equal(self.table["label"], 0))["class"].to_pylist())
@@ -243,13 +280,13 @@ def role_data(
     protocol: Protocol,
     manifests: Sequence[Manifest],
     role: str,
-    condition: Condition = UNTOUCHED,
+    condition: Condition = CLEAN_CONDITION,
     roots: Mapping[str, str | Path] | None = None,
 ) -> RoleData:
-    """The samples of a role; see :class:`RoleData`.
+    """Select the samples of a role; see :class:`RoleData`.
 
     Raises:
-        DataError: a manifest can not serve the protocol, or the role has no rows.
+        DataError: a manifest does not fit the protocol, or the role has no rows.
     """
     used = [m for m in manifests if m.info.dataset in protocol.datasets(role)]
     parts = tuple((manifest, manifest.samples(protocol, role)) for manifest in used)

@@ -1,94 +1,143 @@
-"""The detector of a run with its weights, checked against where it is about to be used."""
+"""The detector of a run: which weights it uses, and the network loaded with them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dfbench.config import weights_home
 from dfbench.degrade import Condition, parse
 from dfbench.errors import ModelError
 from dfbench.io import data_sha256
-from dfbench.models.build import build_seeded, check_size
-from dfbench.models.card import Intended, WeightCard
-from dfbench.models.registry import get_spec
+from dfbench.models.build import build_seeded, check_size, state_sha256
+from dfbench.models.card import WeightCard
+from dfbench.models.source import BuiltNetwork, ModelSource
+from dfbench.models.weights import card_options, restore_network
 from dfbench.protocols.protocol import Protocol
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-NO_WEIGHTS = "no weights were given: the detector was taken as its constructor made it"
+NO_WEIGHTS = "no weights were given: the detector was evaluated with the weights from its constructor"
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
-    """A detector ready to score, what identifies its weights, and their card if they came from a file."""
+class LoadedDetector:
+    """A detector ready to score.
 
-    model: nn.Module
+    Attributes:
+        network: on the CPU, in evaluation mode.
+        sha256: identifies its weights.
+        card: of the weight file; None for weights from the constructor.
+    """
+
+    network: nn.Module
     sha256: str
     card: WeightCard | None
 
 
 def default_weights(model: str, protocol: Protocol, condition: Condition | None = None) -> Path:
-    """Where ``train`` keeps the weights of a detector for a protocol.
+    """Return the path where ``train`` writes the weights of a detector for a protocol.
 
     Args:
-        model: the detector.
+        model: name of the detector.
         protocol: the protocol.
         condition: training condition in place of the protocol's; None: the protocol's.
     """
-    name = get_spec(model).name
+    name = model
     if condition is not None and condition.name != parse(protocol.conditions.train).name:
         name += "-" + re.sub(r"[^A-Za-z0-9.]+", "-", condition.name)
     return weights_home() / protocol.name / f"{name}.safetensors"
 
 
-def find_weights(model: str, protocol: Protocol, weights: str | Path | None) -> Path | None:
-    """The weight file of a detector; None for a user's own model that brings its own weights.
+def find_weights(source: ModelSource, protocol: Protocol, given: Path | None) -> Path | None:
+    """Return the weight file of a detector; None where there is none and none is needed.
+
+    A custom detector may be evaluated with the weights from its constructor; a registered one is trained first where
+    the protocol is ``mini``.
 
     Raises:
-        ModelError: there is none.
+        ModelError: the given file does not exist, or weights of a registered detector are missing.
     """
-    if weights is not None:
-        return Path(weights)
-    if get_spec(model).provenance == "user":
+    train = f"train them: dfbench train --model {source.reference} --protocol {protocol.typed}"
+    if given is not None:
+        if not given.is_file():
+            raise ModelError(f"there are no weights at {given}", train)
+        return given
+    if source.is_custom:
         return None
-    place = default_weights(model, protocol)
-    if not place.is_file():
-        raise ModelError(
-            f"there are no weights of {model!r} for protocol {protocol.name!r} in {place}",
-            f"train them: dfbench train --model {model} --protocol {protocol.typed}; or give --weights FILE",
-        )
-    return place
+    path = default_weights(source.name, protocol)
+    if path.is_file():
+        return path
+    if protocol.name == "mini":
+        return None
+    raise ModelError(
+        f"there are no weights of {source.reference!r} for protocol {protocol.name!r} in {path}",
+        f"{train}; or give --weights FILE",
+    )
 
 
-def load_detector(model: str, protocol: Protocol, weights: str | Path | None, intended: Intended) -> Loaded:
-    """The detector with its weights, checked against where it is about to be used.
+def build_for_evaluation(
+    source: ModelSource, num_classes: int, size: int, card: WeightCard | None, options: Mapping[str, Any]
+) -> nn.Module:
+    """Build a detector before its weights are loaded.
 
-    Raises:
-        ModelError: see :func:`dfbench.models.weights.load_weights`; also a crop size that it can not take.
-    """
-    from dfbench.models.weights import load_weights
-
-    spec = get_spec(model)
-    check_size(spec, protocol.crops.size)
-    place = find_weights(model, protocol, weights)
-    if place is not None:
-        network, card = load_weights(place, intended)
-        return Loaded(network, card.sha256, card)
-    return as_it_comes(model, protocol.num_classes, protocol.crops.size)
-
-
-def as_it_comes(model: str, num_classes: int, size: int) -> Loaded:
-    """A user's own detector with the weights that it brings itself.
+    Args:
+        source: the detector.
+        num_classes: classes of the task.
+        size: crop size in pixels.
+        card: of its weights; None: it is evaluated with the weights from its constructor, which are the same on
+            each call.
+        options: options of the detector that replace those of the card.
 
     Raises:
-        ModelError: it can not be built, or does not run on such crops.
+        ModelError: it cannot be built, or does not run on such crops.
+        UsageError: an option that it does not take.
     """
-    network = build_seeded(model, "as it comes", 0, num_classes, size)
-    tensors = sorted(network.state_dict().items())
-    digest = data_sha256(name.encode() + t.detach().cpu().contiguous().numpy().tobytes() for name, t in tensors)
-    return Loaded(network.eval(), digest, None)
+    if card is None:
+        return build_seeded(source, "as it comes", 0, num_classes, size, options)
+    return build_seeded(source, "before loading", 0, card.num_classes, size, card_options(card, options))
+
+
+def load_detector(
+    source: ModelSource,
+    num_classes: int,
+    size: int,
+    weights: Path | None = None,
+    card: WeightCard | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    built: BuiltNetwork | None = None,
+) -> LoadedDetector:
+    """Build a detector and load its weights.
+
+    Args:
+        source: the detector.
+        num_classes: classes of the task.
+        size: crop size in pixels.
+        weights: a weight file that :func:`dfbench.models.weights.check_weights` has checked; None: a custom detector
+            with the weights from its constructor.
+        card: of the weight file.
+        options: options of the detector that replace those of the card.
+        built: the network, where it has already been built.
+
+    Raises:
+        ModelError: it cannot be built, does not run on such crops, or the weights do not fit.
+    """
+    network = built.take() if built is not None else None
+    if weights is not None and card is not None:
+        loaded = restore_network(source, weights, card, options=options, network=network)
+        return LoadedDetector(loaded, card.sha256, card)
+    if network is None:
+        check_size(source.spec, size)
+        network = build_for_evaluation(source, num_classes, size, None, options or {})
+    return LoadedDetector(network.eval(), state_sha256(network), None)
+
+
+def module_sha256(source: ModelSource, state: str) -> str:
+    """Identify an ``nn.Module`` that was passed as an object: SHA-256 of its class name and its state's hash."""
+    return data_sha256(f"{source.spec.target} {state}")

@@ -1,4 +1,4 @@
-"""Crops (and residuals) kept with a run, so that the report can show them without models or manifests."""
+"""Example crops and residuals stored with a run, so that the report needs neither models nor manifests."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from dfbench.schema.columns import Column
 from dfbench.schema.scores import EXAMPLES
 
 RESIDUAL_FACTOR = 8.0
-WORST = 3  # samples of each data set, subset and manipulation, each of another video
+WORST = 3  # samples per data set, subset and manipulation, each of another video
 
-# Beside the contract's columns: where a sample is from, what was done to it, and how its residual is amplified.
+# In addition to the contract's columns: origin and condition of a sample, and amplification of its residual.
 EXTRA = (
     Column("dataset", pa.string(), "command-line name of the data set"),
     Column("subset", pa.string(), "compression, or 'all'"),
@@ -30,10 +30,10 @@ EXTRA = (
 
 
 def choose_examples(scores: pd.DataFrame) -> Iterator[tuple[int, str]]:
-    """Places of a few samples of every data set, subset and manipulation, each with its kind.
+    """Yield the indices of a few samples of every data set, subset and manipulation, each with its kind.
 
-    ``typical``: the one with the score nearest the median; ``worst``: the :data:`WORST` farthest from their label,
-    each of another clip or image.
+    ``typical``: the sample with the score nearest to the median; ``worst``: the :data:`WORST` samples farthest from
+    their label, each of another clip or image.
 
     Args:
         scores: rows with ``dataset, subset, manipulation, media_id, label, score, sample_id``, all of them scored.
@@ -43,17 +43,17 @@ def choose_examples(scores: pd.DataFrame) -> Iterator[tuple[int, str]]:
         score = ordered["score"].to_numpy(np.float64)
         yield int(ordered.index[np.abs(score - np.median(score)).argmin()]), "typical"
         farthest = np.argsort(-np.abs(score - ordered["label"].to_numpy()), kind="stable")
-        for place in ordered.iloc[farthest].drop_duplicates("media_id").index[:WORST]:
-            yield int(place), "worst"
+        for index in ordered.iloc[farthest].drop_duplicates("media_id").index[:WORST]:
+            yield int(index), "worst"
 
 
 def examples_table(
     model: nn.Module, data: RoleData, scores: pa.Table, device: torch.device, images: Dataset[tuple[Tensor, int]]
 ) -> pa.Table:
-    """The examples of a run, see :func:`choose_examples`.
+    """Return the examples of a run, see :func:`choose_examples`.
 
     Args:
-        model: the detector; the ``residual`` of its output (N,3,H,W, at least 0), if any, is drawn amplified.
+        model: the detector; the ``residual`` of its output (N,3,H,W, at least 0), if any, is stored amplified.
         data: the samples.
         scores: their scores table under one condition.
         device: where the detector is.
@@ -62,14 +62,14 @@ def examples_table(
     names = ["sample_id", "media_id", "dataset", "subset", "condition", "manipulation", "label", "score"]
     frame: pd.DataFrame = scores.select(names).take(data.ok).to_pandas()
     rows = []
-    for place, kind in choose_examples(frame):
-        image = images[place][0]
+    for index, kind in choose_examples(frame):
+        image = images[index][0]
         residual = residual_png(model, image, device)
         rows.append(
-            {name: frame[name].iloc[place] for name in names}
+            {name: frame[name].iloc[index] for name in names}
             | {
                 "kind": kind,
-                "crop": encode_png(_to_picture(image)),
+                "crop": encode_png(_to_hwc(image)),
                 "residual": residual,
                 "residual_factor": RESIDUAL_FACTOR if residual is not None else None,
             }
@@ -78,15 +78,15 @@ def examples_table(
 
 
 def residual_png(model: nn.Module, image: Tensor, device: torch.device) -> bytes | None:
-    """What the detector subtracts, times :data:`RESIDUAL_FACTOR`, as a PNG; None if its output has no residual."""
+    """Return the residual of the output, times :data:`RESIDUAL_FACTOR`, as a PNG; None if there is none."""
     with torch.inference_mode():
         output = model(to_input(image[None], device))
     residual = getattr(output, "residual", None)
     if not isinstance(residual, Tensor) or residual.ndim != 4:
         return None
     shown = (residual[0].float() * RESIDUAL_FACTOR).clamp(0, 1) * 255
-    return encode_png(_to_picture(shown.round().to(torch.uint8).cpu()))
+    return encode_png(_to_hwc(shown.round().to(torch.uint8).cpu()))
 
 
-def _to_picture(image: Tensor) -> np.ndarray:
+def _to_hwc(image: Tensor) -> np.ndarray:
     return np.ascontiguousarray(image.permute(1, 2, 0).numpy())

@@ -1,4 +1,4 @@
-"""Scores of a run condition by condition, kept as soon as each is finished, so that a killed run loses only one."""
+"""Scores of an unfinished run, written after each condition, so that a killed run loses only one."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ import pyarrow.parquet as pq
 from dfbench.degrade import Condition
 from dfbench.io import canonical_json, data_sha256, write_table
 
-CELLS = "conditions"
+PARTIAL = "conditions"
+"""Folder of the scores of finished conditions."""
+
 _KEY = b"dfbench.run"
 
 
-class Cells:
-    """The folder ``conditions`` of an unfinished run: one file a finished condition.
+class ConditionScores:
+    """The folder ``conditions`` of an unfinished run: one file per finished condition.
 
     Args:
         run: the run's folder.
-        key: identifies what the scores depend on; what another run or other versions left behind is not used.
+        key: identifies what the scores depend on; files of another run or other versions are not used.
     """
 
     def __init__(self, run: Path, key: str) -> None:
-        self.folder = run / CELLS
+        self.folder = run / PARTIAL
         self._key = key.encode()
 
     def each(self, conditions: tuple[Condition, ...], score: Callable[[Condition], pa.Table]) -> Iterator[pa.Table]:
-        """The scores under each condition in turn, computed where they are not kept. One alone is not kept."""
+        """Yield the scores under each condition, computed where they are not stored. A single one is not stored."""
         for condition in conditions:
             table = self._load(condition)
             if table is None:
@@ -60,6 +62,6 @@ class Cells:
         write_table(self._file(condition), marked)
 
 
-def cell_key(run_id: str, versions: dict[str, str]) -> str:
-    """What the scores of an unfinished run depend on: its id and the libraries."""
+def partial_key(run_id: str, versions: dict[str, str]) -> str:
+    """Return what the scores of an unfinished run depend on: its id and the libraries."""
     return canonical_json([run_id, versions], compact=False)

@@ -1,9 +1,9 @@
-"""The run folder: which one it is, what may lie in it, and how it is written."""
+"""The run folder: its name, which files it may hold, and how they are written."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,48 +11,43 @@ import pyarrow as pa
 
 from dfbench.config import runs_home
 from dfbench.errors import UsageError
-from dfbench.evaluation.partial_results import CELLS
-from dfbench.io import (
-    canonical_hash,
-    file_sha256,
-    is_temporary,
-    make_folder,
-    translate_os_errors,
-    write_table,
-    write_text,
-)
+from dfbench.evaluation.partial_results import PARTIAL
+from dfbench.io import canonical_hash, file_sha256, is_temporary, translate_os_errors, write_table, write_text
 from dfbench.protocols.protocol import Protocol
 from dfbench.resources import facts_folder
 from dfbench.schema.published import load_published, rows_where
 from dfbench.schema.result import RunResult
 
-RUN_FILES = {"scores.parquet", "examples.parquet", "result.json", CELLS}
+PROTOCOL_FILE = "protocol.toml"
+"""The protocol of an evaluated folder, so that the run can be repeated."""
+
+RUN_FILES = {"scores.parquet", "examples.parquet", "result.json", PROTOCOL_FILE, ".partial", PARTIAL}
 
 
 def make_run_id(
     model: str, weights: str, protocol: Protocol | None, manifests: Sequence[str], options: dict[str, Any]
 ) -> str:
-    """Identifies a run by its inputs: the same inputs give the same id, hence the same folder."""
+    """Return the id of a run: the same inputs give the same id, hence the same folder."""
     inputs = [model, weights, protocol.hash if protocol else None, list(manifests), options]
     return canonical_hash(inputs, compact=False)[:16]
 
 
-def run_folder(out: str | Path | None, protocol: Protocol, model: str, run_id: str, overwrite: bool) -> Path:
-    """The folder of a run: the given one, see :func:`free_folder`, or its own in the workspace.
+def run_folder(out: Path | None, protocol: Protocol, model: str, run_id: str, overwrite: bool) -> Path:
+    """Return the folder of a run: the given one, see :func:`free_folder`, or one of the workspace.
 
     Raises:
-        UsageError: ``out`` holds another run, or files that are no run.
+        UsageError: ``out`` holds another run, or files that are not a run.
     """
     if out is None:
         return runs_home() / f"{protocol.name.replace('/', '-')}-{model}-{run_id[:8]}"
-    return free_folder(Path(out), run_id, overwrite)
+    return free_folder(out, run_id, overwrite)
 
 
 def free_folder(folder: Path, run_id: str, overwrite: bool) -> Path:
-    """The folder, which may hold the same run already but no other.
+    """Return the folder, which may already hold the same run but no other.
 
     Raises:
-        UsageError: it holds another run, or files that are no run.
+        UsageError: it holds another run, or files that are not a run.
     """
     if overwrite or not folder.is_dir() or not any(folder.iterdir()):
         return folder
@@ -61,39 +56,51 @@ def free_folder(folder: Path, run_id: str, overwrite: bool) -> Path:
         found = json.loads(result.read_text("utf-8")).get("run_id") if result.is_file() else None
     except (json.JSONDecodeError, UnicodeDecodeError):
         found = None
-    if found == run_id or (found is None and {p.name for p in folder.iterdir() if not is_temporary(p)} <= RUN_FILES):
+    names = {p.name for p in folder.iterdir() if not is_temporary(p)}
+    if found == run_id or (found is None and names <= RUN_FILES):
         return folder
-    what = f"another run ({found})" if found else "files that are no run"
+    what = f"another run ({found})" if found else "files that are not a run"
     raise UsageError(f"the folder {folder} holds {what}", "choose another --out, or remove the folder")
 
 
-def write_run(folder: Path, result: RunResult, scores: pa.Table, examples: pa.Table | None = None) -> RunResult:
-    """Write a run so that ``result.json`` is there only when everything else is.
+def write_run(
+    folder: Path,
+    result: RunResult,
+    scores: pa.Table,
+    examples: pa.Table | None = None,
+    files: Mapping[str, str] | None = None,
+) -> RunResult:
+    """Write a run so that ``result.json`` exists only when everything else does.
 
     Args:
-        folder: of the run; made where missing.
+        folder: of the run; created if necessary.
         result: without the hash of the scores.
         scores: a table of :data:`dfbench.schema.scores.SCORES`.
         examples: crops to show; None: there are none, and those of an earlier run are removed.
+        files: name -> text of further files.
 
     Returns:
         The result as written, with the hash of ``scores.parquet``.
+
+    Raises:
+        SetupError: a file cannot be written.
     """
-    make_folder(folder)
     with translate_os_errors(folder):
         (folder / "result.json").unlink(missing_ok=True)
-        if examples is None:
-            (folder / "examples.parquet").unlink(missing_ok=True)
+        for name in RUN_FILES - {PARTIAL, "result.json", ".partial"} - set(files or ()):
+            (folder / name).unlink(missing_ok=True)
     write_table(folder / "scores.parquet", scores)
     if examples is not None:
         write_table(folder / "examples.parquet", examples)
+    for name, text in (files or {}).items():
+        write_text(folder / name, text)
     complete = result.model_copy(update={"scores_sha256": file_sha256(folder / "scores.parquet")})
     write_text(folder / "result.json", complete.model_dump_json(indent=2) + "\n")
     return complete
 
 
 def published_rows(protocol: Protocol) -> tuple[dict[str, Any], ...]:
-    """The published numbers that a protocol puts beside its own."""
+    """Return the published numbers that a protocol compares with."""
     where = protocol.published.where
     if not where:
         return ()

@@ -1,4 +1,4 @@
-"""Logits to the scores table: one row a requested sample, with or without a score."""
+"""From logits to the scores table: one row per requested sample, with or without a score."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dfbench.schema.scores import FROM_MANIFEST, SCORES
 def scores_table(
     data: RoleData, logits: NDArray[np.float32], model: str, run_id: str, condition: Condition | None = None
 ) -> pa.Table:
-    """The scores of a run.
+    """Return the scores of a run.
 
     Args:
         data: the samples.
@@ -35,7 +35,7 @@ def scores_table(
     """
     if len(logits) != len(data.ok):
         raise DataError(
-            f"{len(logits)} scores for {len(data.ok)} samples", "this is a fault of dfbench; please report it"
+            f"{len(logits)} scores for {len(data.ok)} samples", "this is a bug of dfbench; please report it"
         )
     probability = fake_probability(torch.from_numpy(logits), data.real_classes()).numpy()
     rows = len(data.table)
@@ -44,8 +44,8 @@ def scores_table(
     absent = np.ones(rows, bool)
     absent[data.ok] = False
     all_logits: list[list[float] | None] = [None] * rows
-    for place, values in zip(data.ok, logits, strict=True):
-        all_logits[place] = values.tolist()
+    for index, values in zip(data.ok, logits, strict=True):
+        all_logits[index] = values.tolist()
     columns = {name: data.table[name] for name in FROM_MANIFEST} | {
         "condition": pa.array(data.conditions(condition or data.condition), pa.string()),
         "model": pa.array([model] * rows, pa.string()),

@@ -1,4 +1,4 @@
-"""The crops of several manifests as one torch dataset, as they are stored or under a condition."""
+"""The crops of several manifests as one torch dataset, as stored or under a condition."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch.utils.data import Dataset
 from dfbench import degrade
 
 
-class Images(Dataset[tuple[Tensor, int]]):
-    """Datasets one after the other; an item is (image, its place from 0).
+class ConcatenatedImages(Dataset[tuple[Tensor, int]]):
+    """Datasets one after the other; an item is (image, its index).
 
     Args:
         parts: datasets whose items are (uint8 3,S,S, row).
@@ -27,42 +27,42 @@ class Images(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return int(self.ends[-1]) if len(self.ends) else 0
 
-    def __getitem__(self, place: int) -> tuple[Tensor, int]:
-        """Image and place."""
-        part = int(np.searchsorted(self.ends, place, side="right"))
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """Return image and index."""
+        part = int(np.searchsorted(self.ends, index, side="right"))
         start = int(self.ends[part - 1]) if part else 0
-        image: Tensor = self.parts[part][place - start][0]
-        return image, place
+        image: Tensor = self.parts[part][index - start][0]
+        return image, index
 
 
-class Held(Dataset[tuple[Tensor, int]]):
-    """Crops that were decoded once, for going through them under many conditions.
+class CropsInMemory(Dataset[tuple[Tensor, int]]):
+    """Crops that are decoded once and kept in memory, for evaluation under many conditions.
 
     Args:
-        images: items are (uint8 3,S,S, place).
+        images: items are (uint8 3,S,S, index).
         size: S, crop size in pixels.
     """
 
-    def __init__(self, images: Images, size: int) -> None:
-        self.pictures = torch.empty((len(images), 3, size, size), dtype=torch.uint8)
-        for place in range(len(images)):
-            self.pictures[place] = images[place][0]
+    def __init__(self, images: ConcatenatedImages, size: int) -> None:
+        self.crops = torch.empty((len(images), 3, size, size), dtype=torch.uint8)
+        for index in range(len(images)):
+            self.crops[index] = images[index][0]
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.crops)
 
-    def __getitem__(self, place: int) -> tuple[Tensor, int]:
-        """Image and place."""
-        return self.pictures[place], place
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """Return image and index."""
+        return self.crops[index], index
 
 
-class Degraded(Dataset[tuple[Tensor, int]]):
-    """Crops under a condition that acts on the crop itself: the same pixels in any order and worker.
+class DegradedCrops(Dataset[tuple[Tensor, int]]):
+    """Crops under a condition that acts on the crop itself; pixels do not depend on order or worker.
 
     Args:
-        images: items are (uint8 3,S,S, place).
+        images: items are (uint8 3,S,S, index).
         condition: acts ``@crop``.
-        sample_ids: id of every item, which randomness is drawn from.
+        sample_ids: id of every item, which determines random draws.
     """
 
     def __init__(
@@ -75,14 +75,14 @@ class Degraded(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.sample_ids)
 
-    def __getitem__(self, place: int) -> tuple[Tensor, int]:
-        """Image and place."""
-        image, row = self.images[place]
-        return degraded(image, self.condition, self.sample_ids[place]), row
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """Return image and index."""
+        image, row = self.images[index]
+        return degraded(image, self.condition, self.sample_ids[index]), row
 
 
 def degraded(image: Tensor, condition: degrade.Condition, sample_id: str) -> Tensor:
-    """A crop, uint8 3,S,S, under a condition; see :func:`dfbench.degrade.apply`."""
-    picture = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-    result = degrade.apply(condition, picture, sample_id)
+    """Return a crop, uint8 3,S,S, under a condition; see :func:`dfbench.degrade.apply`."""
+    pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+    result = degrade.apply(condition, pixels, sample_id)
     return torch.from_numpy(np.ascontiguousarray(result.transpose(2, 0, 1)))

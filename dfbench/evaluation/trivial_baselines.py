@@ -1,8 +1,8 @@
-"""What a table must be read against: how far one fact about the files goes without looking at a single pixel.
+"""Metadata-only baselines: the result of one fact about the files, without any pixel.
 
-On some data sets reals and fakes differ in size, format, length or frame rate, and a detector may learn nothing else.
-Each fact is turned into a score by the share of fakes among the *other* scene groups with the same value, so that
-no medium is judged by itself; the best of them stands in the table.
+In some data sets reals and fakes differ in size, format, length or frame rate, and a detector may learn nothing else.
+The score of a medium is the fraction of fakes among the *other* scene groups with the same value of a fact, so that no
+medium is judged by itself; the best fact is listed in the table.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ Measure = Callable[[pa.Table, Sequence[str]], list[MetricValue]]
 
 
 def media_facts(data: RoleData) -> pd.DataFrame:
-    """The facts about the medium of each sample, indexed by sample id; NaN where a fact is not known.
+    """Return facts about the medium of each sample, indexed by sample id; NaN where a fact is not known.
 
-    Sizes are those of the source, before any crop. The manifest holds no file sizes, so that there is no bitrate.
+    Sizes are those of the source, before any crop. There is no bitrate, since the manifest has no file sizes.
     """
     rows = pd.concat([samples.table.select(_KEPT).to_pandas() for _, samples in data.parts], ignore_index=True)
     suffix = rows["media_path"].map(lambda path: PurePosixPath(path).suffix.lower())
@@ -51,14 +51,14 @@ def media_facts(data: RoleData) -> pd.DataFrame:
     return pd.DataFrame(facts).set_index(pd.Index(rows["sample_id"], name="sample_id"))
 
 
-def cheap_baselines(
+def trivial_baselines(
     scores: pa.Table,
     facts: pd.DataFrame,
     measure: Measure,
     names: Sequence[str],
     classes: Sequence[str] = (),
 ) -> tuple[Baseline, ...]:
-    """The best single fact of every data set, subset and condition, judged like the detector on the same samples.
+    """Evaluate the best single fact of every data set, subset and condition by the rules and samples of the detector.
 
     Args:
         scores: of the run, a table of :data:`dfbench.schema.scores.SCORES`.
@@ -66,19 +66,19 @@ def cheap_baselines(
         measure: ``(scores, names) -> values`` by the run's rules.
         names: the run's metrics.
         classes: of a multi-class task. The facts are then judged by the metrics of P(fake) alone, and a baseline that
-            always gives the largest class is added (a binary table derives that row from its counts).
+            always predicts the largest class is added (a binary table derives that row from its counts).
 
     Returns:
-        One baseline for each fact that is the best somewhere, in the order of :data:`FACTS`. None where no fact
+        One baseline for each fact that is the best in some slice, in the order of :data:`FACTS`; empty if no fact
         differs between media.
     """
     binary = [n for n in names if not classes or not _among_classes(n)]
     best = _best_scores(scores, facts) if binary else {}
     found = []
     for fact in FACTS:
-        places = [place for place, (name, _) in best.items() if name == fact]
-        if places:
-            table = pa.concat_tables([best[place][1] for place in sorted(places)])
+        slices = [key for key, (name, _) in best.items() if name == fact]
+        if slices:
+            table = pa.concat_tables([best[key][1] for key in sorted(slices)])
             found.append(Baseline(name=f"{fact} alone", metrics=tuple(measure(table, binary))))
     if classes:
         among = [n for n in names if _among_classes(n)]
@@ -87,11 +87,11 @@ def cheap_baselines(
 
 
 def cross_fitted(values: NDArray[np.float64], labels: NDArray[np.int8], groups: Sequence[str]) -> NDArray[np.float64]:
-    """P(fake) of each medium from one fact: the share of fakes of its value in the other folds of scene groups.
+    """Return P(fake) of each medium from one fact: the fraction of fakes of its value in the other folds.
 
     Args:
-        values: (M,) the fact, one value a medium; NaN is a value of its own. More than 32 different ones are put into
-            bins of equally many media.
+        values: (M,) the fact, one value per medium; NaN is a separate value. More than 32 different values are put
+            into bins of equally many media.
         labels: (M,) 0 real, 1 fake.
         groups: (M,) scene group; all media of one are in the same fold of five.
 
@@ -105,12 +105,12 @@ def cross_fitted(values: NDArray[np.float64], labels: NDArray[np.int8], groups: 
     np.add.at(count, (fold, code), 1)
     np.add.at(fakes, (fold, code), labels)
     others, fake_others = count.sum(axis=0) - count, fakes.sum(axis=0) - fakes
-    share = (fake_others + 0.5) / (others + 1)
-    return np.asarray(share[fold, code], np.float64)
+    fraction = (fake_others + 0.5) / (others + 1)
+    return np.asarray(fraction[fold, code], np.float64)
 
 
 def majority_scores(scores: pa.Table, classes: Sequence[str]) -> pa.Table:
-    """The run's table with the logits of always giving the class that most of its scored samples have."""
+    """Return the run's table with the logits of always predicting the most frequent class of its scored samples."""
     ok = pc.equal(scores["status"], "ok")
     names = scores.filter(ok)["class"].to_pandas()
     largest = names.value_counts().sort_index(kind="stable").idxmax() if len(names) else classes[0]
@@ -123,7 +123,7 @@ def _best_scores(scores: pa.Table, facts: pd.DataFrame) -> dict[tuple[str, ...],
     columns = ["sample_id", "media_id", "scene_group", "label", "status", *SLICE]
     rows = scores.select(columns).to_pandas().join(facts, on="sample_id")
     best = {}
-    for place, part in rows.groupby(SLICE, sort=True):
+    for key, part in rows.groupby(SLICE, sort=True):
         media = part.groupby("media_id", sort=True).first()  # skips what a single frame does not know
         ranked = [(_auc(media, fitted), fact, fitted) for fact, fitted in _fitted(media)]
         if ranked:
@@ -131,7 +131,7 @@ def _best_scores(scores: pa.Table, facts: pd.DataFrame) -> dict[tuple[str, ...],
             score = part["media_id"].map(pd.Series(fitted, media.index)).to_numpy(np.float64)
             column = pa.array(score, mask=(part["status"] != "ok").to_numpy(bool))
             own = scores.take(part.index.to_numpy())
-            best[tuple(place)] = (
+            best[tuple(key)] = (
                 fact,
                 own.set_column(own.column_names.index("score"), SCORES.schema().field("score"), column),
             )

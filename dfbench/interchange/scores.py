@@ -135,7 +135,8 @@ def import_scores(
         options=options,
         coverage=tuple(coverage_rows(scores)),
         metrics=tuple(
-            compute_metrics(
+            value.model_copy(update={"train_condition": "unknown"})
+            for value in compute_metrics(
                 scores,
                 judged.names,
                 threshold=judged.threshold,
@@ -143,7 +144,6 @@ def import_scores(
                 seed=judged.seed,
                 failure_policy=judged.failure_policy,
                 face_aggregation=judged.face_aggregation,
-                train_condition="unknown",
             )
         ),
         warnings=(*score_warnings(scores), *_remarks(frames_given, groups_given), *_logit_warnings(rows)),

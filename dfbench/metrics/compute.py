@@ -50,10 +50,6 @@ def compute_metrics(
     failure_policy: str = "exclude",
     face_aggregation: str | None = None,
     classes: Sequence[str] = (),
-    profile: str = "",
-    size: int = 0,
-    train_condition: str = "clean",
-    train_seed: int | None = None,
 ) -> list[MetricValue]:
     """Compute metrics of one detector's scores.
 
@@ -74,10 +70,6 @@ def compute_metrics(
         face_aggregation: how several faces of a frame become one: ``largest``, ``max``, ``mean``; None: one per frame.
         classes: class names of a multi-class task, in the order of the logits; ``acc``, ``bacc``, ``macro-f1`` and
             ``recall@class`` then use the most probable class. All other metrics use P(fake).
-        profile: crop profile, carried into the values.
-        size: crop size in pixels, carried into the values.
-        train_condition: condition the detector was trained under, carried into the values.
-        train_seed: training seed, carried into the values.
 
     Raises:
         DataError: the table breaks its contract: columns, several models, scores outside [0,1], a clip with two
@@ -97,10 +89,8 @@ def compute_metrics(
                 subset=key[1],
                 condition=key[2],
                 manipulation=manipulation,
-                profile=profile,
-                size=size,
-                seed=train_seed,
-                train_condition=train_condition,
+                profile="",
+                size=0,
                 **coverage,
                 **current.measure(name),
             )

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from dfbench import io
+from dfbench.config import mini_options
 from dfbench.errors import UsageError, unknown_name
 from dfbench.schema.ids import seed_from
 
@@ -118,3 +119,17 @@ def stream(name: str, purpose: str, seed: int) -> np.random.Generator:
     True
     """
     return np.random.default_rng(seed_from(f"mini/{name}", purpose, seed))
+
+
+def default_settings() -> MiniSettings:
+    """Return the usual settings, with the numbers of pairs of the table ``[mini]`` in ``dfbench.toml``.
+
+    Raises:
+        UsageError: that table is not valid.
+    """
+    train, val, test = mini_options().pairs or (
+        MiniSettings.train_pairs,
+        MiniSettings.val_pairs,
+        MiniSettings.test_pairs,
+    )
+    return MiniSettings(train_pairs=train, val_pairs=val, test_pairs=test)

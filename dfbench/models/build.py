@@ -1,12 +1,14 @@
-"""Build a detector by its name. Nothing is ever downloaded unless an option asks for it."""
+"""Build a detector. Nothing is ever downloaded unless an option requests it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from dfbench.errors import ModelError, UsageError
 from dfbench.models.options import check_options_of
-from dfbench.models.registry import get_spec, load_target
+from dfbench.models.source import ModelLike, ModelSource, model_source
 from dfbench.models.spec import ModelSpec
 from dfbench.schema.ids import seed_from
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_size(spec: ModelSpec, size: int) -> None:
-    """Raise :class:`ModelError` if a detector can not take crops of ``size`` pixels."""
+    """Raise :class:`ModelError` if a detector cannot take crops of ``size`` pixels."""
     known = ", ".join(map(str, sorted(spec.sizes)))
     if not spec.any_size and size not in spec.sizes:
         raise ModelError(f"{spec.name} takes crops of {known} pixels, not {size}", f"use a size of: {known}")
@@ -24,10 +26,15 @@ def check_size(spec: ModelSpec, size: int) -> None:
         raise ModelError(f"{spec.name} takes sizes {rule}, not {size}", f"it was made for: {known}")
 
 
-def check_options(spec: ModelSpec, num_classes: int, image_size: int, options: dict[str, Any]) -> None:
-    """Raise if a registered detector can not take an option, the class count or the size. Needs no torch."""
+def check_options(spec: ModelSpec, num_classes: int, image_size: int, options: Mapping[str, Any]) -> None:
+    """Raise if a registered detector cannot take an option, the class count or the size. Needs no torch.
+
+    Raises:
+        UsageError: an unknown option, a value of another type, or no classes.
+        ModelError: a class count or size that the detector cannot take.
+    """
     if num_classes < 1:
-        raise UsageError(f"num_classes must be at least 1, not {num_classes}")
+        raise UsageError(f"num_classes must be at least 1, not {num_classes}", "1 means one logit, P(fake) by sigmoid")
     if spec.provenance == "user":
         return
     check_options_of(spec, options)
@@ -40,46 +47,57 @@ def check_options(spec: ModelSpec, num_classes: int, image_size: int, options: d
 
 
 def build_seeded(
-    name: str, purpose: str, seed: int, num_classes: int, image_size: int, options: dict[str, Any] | None = None
+    source: ModelSource,
+    purpose: str,
+    seed: int,
+    num_classes: int,
+    image_size: int,
+    options: Mapping[str, Any] | None = None,
 ) -> nn.Module:
-    """:func:`build_model` with random weights that depend on detector, purpose and seed alone.
+    """Build a detector with random weights that depend on its name, a purpose and a seed alone.
 
     torch's random state is left as it was.
     """
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_from(get_spec(name).name, purpose, seed))
-        return build_model(name, num_classes, image_size, **(options or {}))
+        torch.manual_seed(seed_from(source.name, purpose, seed))
+        return build_model(source, num_classes, image_size, **(options or {}))
 
 
-def build_model(name: str, num_classes: int = 2, image_size: int | None = None, **options: Any) -> nn.Module:
-    """A fresh detector with random weights (from torch's global generator), in training mode.
+def build_model(model: ModelLike, num_classes: int = 2, image_size: int | None = None, **options: Any) -> nn.Module:
+    """Build a detector with random weights (from torch's global generator), in training mode.
 
     Args:
-        name: a registered name, or a user's own ``file.py:attr`` (see :func:`dfbench.models.registry.get_spec`).
+        model: a registered name, ``path/to/file.py:attr``, ``package.module:attr``, or an ``nn.Module`` instance, class
+            or factory (see :func:`dfbench.models.source.model_source`). An instance is copied with its weights.
         num_classes: outputs; 1 means one logit whose sigmoid is P(fake).
         image_size: height and width of the crops in pixels; default: the first size the detector was made for.
-        options: the detector's own options; what it does not name keeps its default.
+        options: the detector's own options; those that are not given keep their default.
 
     Returns:
         A module; ``model(images)`` with RGB in [0,1], N,3,H,W returns an object with ``.logits`` (N, C).
 
     Raises:
         UsageError: an unknown name or option.
-        ModelError: a class count or size that the detector can not take.
+        ModelError: a class count or size that the detector cannot take.
 
     >>> sum(p.numel() for p in build_model("meso4", num_classes=1).parameters())
     27977
     """
-    spec = get_spec(name)
-    size = spec.sizes[0] if image_size is None else image_size
-    check_options(spec, num_classes, size, options)
-    factory = load_target(spec.target)
-    if spec.provenance == "user":
-        from dfbench.models.custom import call_users
+    source = model_source(model)
+    size = source.spec.sizes[0] if image_size is None else image_size
+    check_options(source.spec, num_classes, size, options)
+    return source.build(num_classes, size, options)
 
-        return call_users(factory, spec.target, num_classes, size, options)
-    if not callable(factory):
-        raise ModelError(f"{spec.target} can not be called", "its package registers it wrongly")
-    return cast("nn.Module", factory(num_classes=num_classes, image_size=size, **{**spec.options, **options}))
+
+def state_sha256(network: nn.Module) -> str:
+    """SHA-256 over names and values of all parameters and buffers that weight files hold."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        if isinstance(tensor, torch.Tensor):
+            raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            digest.update(name.encode() + raw.numpy().tobytes())
+    return digest.hexdigest()

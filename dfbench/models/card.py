@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from dfbench.errors import ModelError
-from dfbench.models.registry import get_spec, model_names
+from dfbench.models.registry import model_names
+from dfbench.models.source import ModelSource, model_source
 from dfbench.schema.result import ManifestRef, ProtocolRef
 
 CARD_VERSION = 1
@@ -30,8 +31,8 @@ class SelectionRecord(BaseModel):
     note: str = ""
 
 
-class Origin(BaseModel):
-    """Where imported weights come from, and what was done to them."""
+class ImportedFrom(BaseModel):
+    """The file that imported weights come from, and how it was converted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -54,7 +55,7 @@ class WeightCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format_version: int = CARD_VERSION
-    model: str = Field(description="registered name; for a user's own model its name, without the path")
+    model: str = Field(description="registered name; for a custom detector the name of its module and class")
     options: dict[str, Any] = Field(default_factory=dict, description="options the detector was built with")
     num_classes: int = Field(ge=1)
     classes: tuple[str, ...] = Field(default=(), description="class names of a multi-class task in order")
@@ -66,7 +67,8 @@ class WeightCard(BaseModel):
     train_condition: str = "clean"
     recipe: dict[str, Any] = Field(default_factory=dict, description="the training recipe as it was run")
     overrides: dict[str, Any] = Field(
-        default_factory=dict, description="what of the recipe the call said otherwise than protocol and detector"
+        default_factory=dict,
+        description="values of the recipe that the call changed from those of protocol and detector",
     )
     seed: int | None = None
     selection: SelectionRecord
@@ -76,25 +78,34 @@ class WeightCard(BaseModel):
     sha256: str = Field(default="", description="of the weight file")
     bytes: int = Field(default=0, ge=0, description="size of the weight file")
     golden: tuple[float, ...] = Field(default=(), description="P(fake) of the golden images")
-    origin: Origin | None = Field(default=None, description="for imported weights: where they come from")
+    origin: ImportedFrom | None = Field(default=None, description="for imported weights: where they come from")
+    module_sha256: str = Field(
+        default="",
+        description="for an nn.Module that was passed as an object: hash of its class name and initial state",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_empty_hash(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = plain(self)
+        return values if self.module_sha256 else {k: v for k, v in values.items() if k != "module_sha256"}
 
 
 @dataclass(frozen=True)
-class Intended:
-    """Where weights are about to be used; None means: not asked.
+class IntendedUse:
+    """What weights are about to be used for; None means: any.
 
     Attributes:
-        model: name of the detector, or a user's own ``file.py:attr``.
+        model: the detector.
         num_classes: classes of the task (2 accepts a one-logit detector too).
         classes: names of the classes of a multi-class task in order.
         profile: crop profile of the data.
         size: crop size in pixels.
         protocol: name of the protocol.
-        allow_crop_mismatch: use the weights on other crops than they were trained on.
-        allow_mini_weights: use weights trained on invented faces elsewhere.
+        allow_crop_mismatch: accept weights that were trained on other crops.
+        allow_mini_weights: accept weights that were trained on invented faces.
     """
 
-    model: str | None = None
+    model: ModelSource | str | None = None
     num_classes: int | None = None
     classes: tuple[str, ...] = ()
     profile: str | None = None
@@ -105,7 +116,7 @@ class Intended:
 
 
 def card_path(weights: Path) -> Path:
-    """Where the card of a weight file lies.
+    """Return the path of the card of a weight file.
 
     >>> card_path(Path("weights/mini/grnet.safetensors")).as_posix()
     'weights/mini/grnet.json'
@@ -124,7 +135,7 @@ def read_card(weights: Path) -> WeightCard:
     path = card_path(weights)
     if not path.is_file():
         raise ModelError(
-            f"the weights {weights} have no card {path.name} beside them",
+            f"the weights {weights} have no card {path.name} in the same folder",
             "dfbench train writes both; copy the card along with the weights. Weights of another project: "
             f"dfbench weights import {weights.name} --model M",
         )
@@ -157,46 +168,47 @@ def _missing_hint(weights: Path) -> str:
     return "check the path, or train them: dfbench train --model M --protocol P"
 
 
-def check_card(card: WeightCard, weights: Path, intended: Intended) -> None:
-    """Refuse weights that do not belong where they are about to be used; needs no torch.
+def check_card(card: WeightCard, weights: Path, use: IntendedUse) -> None:
+    """Refuse weights that do not fit their intended use; needs no torch.
 
     Raises:
         ModelError: another detector, class count, crop profile or size; or mini weights in another protocol.
     """
-    if intended.model is not None and card.model != get_spec(intended.model).name:
+    source = model_source(use.model) if use.model is not None else None
+    if source is not None and card.model != source.name:
         raise ModelError(
-            f"the weights {weights} are of {card.model!r}, not of {intended.model!r}",
+            f"the weights {weights} belong to {card.model!r}, not to {source.reference!r}",
             f"use them with --model {card.model}"
             if card.model in model_names()
-            else "they are of a detector of one's own: give its file, --model path/to/file.py:ClassName",
+            else "they belong to a custom detector: give its file, --model path/to/file.py:ClassName",
         )
-    if intended.num_classes is not None and card.num_classes not in _fitting(intended.num_classes):
+    if use.num_classes is not None and card.num_classes not in _fitting(use.num_classes):
         raise ModelError(
-            f"the weights {weights} have {card.num_classes} classes, the task has {intended.num_classes}",
+            f"the weights {weights} have {card.num_classes} classes, the task has {use.num_classes}",
             f"they were trained for protocol {card.protocol.name if card.protocol else 'none'}; train for this one",
         )
-    if intended.classes and card.classes and card.classes != intended.classes:
+    if use.classes and card.classes and card.classes != use.classes:
         raise ModelError(
-            f"the weights {weights} have the classes {', '.join(card.classes)}, the task {', '.join(intended.classes)}",
+            f"the weights {weights} have the classes {', '.join(card.classes)}, the task {', '.join(use.classes)}",
             "names and order must be the same",
         )
-    profile, size = intended.profile or card.profile, intended.size or card.size
-    if crop_mismatch(card, profile, size) and not intended.allow_crop_mismatch:
+    profile, size = use.profile or card.profile, use.size or card.size
+    if crop_mismatch(card, profile, size) and not use.allow_crop_mismatch:
         raise ModelError(
             f"the weights {weights} were trained on {card.profile!r} crops of {card.size} pixels, "
             f"the data are {profile!r} crops of {size}",
-            "prepare matching crops, or say --allow-crop-mismatch",
+            "prepare matching crops, or use --allow-crop-mismatch",
         )
     home = card.protocol.name if card.protocol else "mini"
-    if card.mini and intended.protocol not in (None, home) and not intended.allow_mini_weights:
+    if card.mini and use.protocol not in (None, home) and not use.allow_mini_weights:
         raise ModelError(
-            f"the weights {weights} were trained on invented faces (mini) and say nothing about {intended.protocol!r}",
-            f"train: dfbench train --model {card.model} --protocol {intended.protocol}; or say --allow-mini-weights",
+            f"the weights {weights} were trained on invented faces (mini) and say nothing about {use.protocol!r}",
+            f"train: dfbench train --model {card.model} --protocol {use.protocol}; or use --allow-mini-weights",
         )
 
 
 def crop_mismatch(card: WeightCard, profile: str, size: int) -> str:
-    """The crops that weights were trained on, where they are not those they meet; else nothing.
+    """Return the crops that weights were trained on where they differ from the given ones; else an empty string.
 
     >>> card = WeightCard(model="m", num_classes=2, profile="dfb256", size=256, mini=False,
     ...                   selection=SelectionRecord(split="unknown", epoch=0))
@@ -208,3 +220,12 @@ def crop_mismatch(card: WeightCard, profile: str, size: int) -> str:
 
 def _fitting(num_classes: int) -> set[int]:
     return {1, 2} if num_classes == 2 else {num_classes}
+
+
+def face_detector_of(card: WeightCard | None) -> str:
+    """Return the face detector of the training data where it is known and installed; else the default one."""
+    from dfbench.faces.base import DetectorChoice
+    from dfbench.faces.detectors import face_detector_names
+
+    names = {manifest.face_detector for manifest in card.manifests} if card is not None else set()
+    return names.pop() if len(names) == 1 and names <= set(face_detector_names()) else DetectorChoice().name

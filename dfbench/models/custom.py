@@ -1,4 +1,4 @@
-"""A user's own detector: called with what its signature takes, its output brought to the common form."""
+"""User-defined detectors: call the class or factory with the arguments it accepts and unify the output."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from dfbench.errors import ModelError, UsageError
-from dfbench.models.interface import HasEpochHooks, HasLogits, before_augmentation, logits_of, loss_of
-from dfbench.models.registry import users_code
+from dfbench.models.interface import (
+    HasEpochHooks,
+    HasLogits,
+    before_augmentation,
+    custom_code,
+    logits_of,
+    loss_of,
+)
 
 
 @dataclass(frozen=True)
@@ -22,12 +28,12 @@ class PlainOutput:
     logits: Tensor
 
 
-class UserDetector(nn.Module):
-    """A module that returns a tensor of logits (N, C) or (N,), or an object with ``.logits``; its loss is kept.
+class CustomDetector(nn.Module):
+    """Wrap a module that returns logits (N, C) or (N,), or an object with ``.logits``; its own loss and hooks are kept.
 
     Args:
         network: the user's module.
-        name: how it is called in messages.
+        name: its name in messages.
     """
 
     def __init__(self, network: nn.Module, name: str) -> None:
@@ -38,7 +44,7 @@ class UserDetector(nn.Module):
     def forward(self, images: Tensor) -> HasLogits:
         """RGB in [0,1], N,3,H,W -> an object with ``.logits``."""
         count, _, height, width = images.shape
-        with users_code(
+        with custom_code(
             f"{self.name} does not run on RGB images of {height} x {width} pixels",
             "it must take float images in [0,1] of shape (N, 3, H, W)",
         ):
@@ -52,12 +58,12 @@ class UserDetector(nn.Module):
         return wrapped
 
     def loss(self, output: Any, targets: Tensor) -> Tensor:
-        """The network's own loss, else cross-entropy.
+        """Return the network's own loss, or cross-entropy.
 
         Raises:
-            ModelError: it is no scalar, or nothing can be learnt from it.
+            ModelError: it is not a scalar, or does not depend on a trained parameter.
         """
-        with users_code(f"the loss of {self.name} fails", "loss(output, targets) takes class numbers, int64 (N,)"):
+        with custom_code(f"the loss of {self.name} fails", "loss(output, targets) takes class numbers, int64 (N,)"):
             found = loss_of(self.network, output, targets)
         if not isinstance(found, Tensor) or found.ndim:
             what = f"a tensor of shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
@@ -65,52 +71,68 @@ class UserDetector(nn.Module):
         if torch.is_grad_enabled() and not found.requires_grad:
             raise ModelError(
                 f"the loss of {self.name} does not depend on any parameter that is trained",
-                "do not detach the logits, nor round them; parameters need requires_grad",
+                "do not detach or round the logits; parameters need requires_grad",
             )
         return found
 
     def before_augmentation(self, images: Tensor) -> Tensor:
-        """Passed on."""
-        with users_code(f"before_augmentation of {self.name} fails", "it takes images (N, 3, H, W) in [0,1]"):
+        """Call the network's hook."""
+        with custom_code(f"before_augmentation of {self.name} fails", "it takes images (N, 3, H, W) in [0,1]"):
             return before_augmentation(self.network, images)
 
     def start_epoch(self, epoch: int) -> None:
-        """Passed on."""
+        """Call the network's hook."""
         if isinstance(self.network, HasEpochHooks):
-            with users_code(f"start_epoch of {self.name} fails", "it takes the number of the epoch, from 0"):
+            with custom_code(f"start_epoch of {self.name} fails", "it takes the number of the epoch, from 0"):
                 self.network.start_epoch(epoch)
 
     def end_epoch(self, epoch: int) -> None:
-        """Passed on."""
+        """Call the network's hook."""
         if isinstance(self.network, HasEpochHooks):
-            with users_code(f"end_epoch of {self.name} fails", "it takes the number of the epoch, from 0"):
+            with custom_code(f"end_epoch of {self.name} fails", "it takes the number of the epoch, from 0"):
                 self.network.end_epoch(epoch)
 
 
-def call_users(factory: object, name: str, num_classes: int, image_size: int, options: dict[str, Any]) -> UserDetector:
-    """Call a user's class or factory with what it takes of ``num_classes``, ``image_size`` and the options.
+def build_custom(
+    factory: object, name: str, num_classes: int, image_size: int, options: dict[str, Any]
+) -> CustomDetector:
+    """Call a user-defined class or factory with what it accepts of ``num_classes``, ``image_size`` and the options.
+
+    Args:
+        factory: the class or factory; or a finished module, which is wrapped.
+        name: its name in messages.
+        num_classes: classes of the task.
+        image_size: height and width of the crops in pixels.
+        options: further keyword arguments.
 
     Raises:
         ModelError: it is not callable, does not return a module, or the module's output does not fit.
-        UsageError: an option that it does not take.
+        UsageError: an option that it does not accept.
     """
     if isinstance(factory, nn.Module):
         module: object = factory
         if options:
-            raise UsageError(f"{name} is a finished module and takes no options: {', '.join(sorted(options))}")
+            raise UsageError(
+                f"{name} is a finished module and takes no options: {', '.join(sorted(options))}",
+                "pass its class to build it with options",
+            )
     else:
         if not callable(factory):
-            raise ModelError(f"{name} is {type(factory).__name__}, not an nn.Module class or a factory")
+            raise ModelError(
+                f"{name} is {type(factory).__name__}, not an nn.Module class or a factory",
+                "name a class, or a function that returns an nn.Module",
+            )
         module = _call(factory, name, {"num_classes": num_classes, "image_size": image_size}, options)
     if not isinstance(module, nn.Module):
-        raise ModelError(f"{name} returned {type(module).__name__}, not an nn.Module")
-    detector = UserDetector(module, name)
-    _probe(detector, num_classes, image_size)
+        raise ModelError(f"{name} returned {type(module).__name__}, not an nn.Module", "return the network")
+    detector = module if isinstance(module, CustomDetector) else CustomDetector(module, name)
+    _check_output(detector, num_classes, image_size)
     return detector
 
 
 def _call(factory: Callable[..., object], name: str, offered: dict[str, Any], options: dict[str, Any]) -> object:
-    parameters = inspect.signature(factory).parameters
+    with custom_code(f"{name} cannot be built", "fix its constructor"):
+        parameters = inspect.signature(factory).parameters
     takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
     unknown = [o for o in options if o not in parameters and not takes_all]
     if unknown:
@@ -123,22 +145,24 @@ def _call(factory: Callable[..., object], name: str, offered: dict[str, Any], op
     ]
     if missing:
         raise UsageError(f"{name} needs {', '.join(missing)}", "give them a default, or pass them as options")
-    with users_code(f"{name} can not be built", "mend its constructor"):
+    with custom_code(f"{name} cannot be built", "fix its constructor"):
         return factory(**arguments)
 
 
-def _probe(detector: UserDetector, num_classes: int, image_size: int) -> None:
-    """Run two empty images through, so that a wrong shape shows before any data are made."""
-    was_training = detector.training
+def _check_output(detector: CustomDetector, num_classes: int, image_size: int) -> None:
+    """Run two empty images through the network, so that a wrong shape is found before any data are made."""
+    modes = [(module, module.training) for module in detector.modules()]
+    device = next((p.device for p in detector.parameters()), torch.device("cpu"))
     detector.eval()
     try:
         with torch.no_grad():
-            logits = detector(torch.zeros(2, 3, image_size, image_size)).logits
+            logits = detector(torch.zeros(2, 3, image_size, image_size, device=device)).logits
     finally:
-        detector.train(was_training)
+        for module, training in modes:
+            module.training = training
     fitting = {1, 2} if num_classes <= 2 else {num_classes}
     if logits.shape[1] not in fitting:
         raise ModelError(
-            f"{detector.name} returns {logits.shape[1]} logits an image, the task has {num_classes} classes",
+            f"{detector.name} returns {logits.shape[1]} logits per image, the task has {num_classes} classes",
             "let its constructor take num_classes",
         )

@@ -1,4 +1,4 @@
-"""Where a detector runs: ``auto``, ``cpu`` or ``cuda[:N]``; and in which precision."""
+"""Device (``auto``, ``cpu`` or ``cuda[:N]``) and precision of a detector."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
 
 def check_device_name(name: str) -> None:
-    """Raise :class:`UsageError` for a device that is not spelled ``auto``, ``cpu`` or ``cuda[:N]``; needs no torch."""
+    """Raise :class:`UsageError` for a device that is not written ``auto``, ``cpu`` or ``cuda[:N]``; needs no torch."""
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         raise UsageError(f"unknown device {name!r}", "write auto, cpu, cuda or cuda:N")
 
@@ -28,7 +28,7 @@ def check_precision(name: str) -> None:
 
 
 def resolve_device(name: str) -> torch.device:
-    """The torch device of a name; ``auto`` is the first GPU, else the CPU.
+    """Return the torch device of a name; ``auto`` is the first GPU, else the CPU.
 
     Raises:
         UsageError: the name is not one.
@@ -42,21 +42,21 @@ def resolve_device(name: str) -> torch.device:
     number = int(name.partition(":")[2] or 0)
     if not torch.cuda.is_available() or number >= torch.cuda.device_count():
         raise SetupError(
-            f"device {name!r} is not here: torch sees {torch.cuda.device_count()} CUDA devices",
+            f"device {name!r} is not available: torch sees {torch.cuda.device_count()} CUDA devices",
             "use --device cpu, or check the driver: dfbench doctor",
         )
     return torch.device("cuda", number)
 
 
 def gpu_names() -> tuple[str, ...]:
-    """Names of the GPUs that torch can use; empty without one."""
+    """Return the names of the GPUs that torch can use."""
     import torch
 
     return tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
 
 
 def device_label(device: torch.device) -> str:
-    """How a device is named in results: ``cpu`` or the GPU's name."""
+    """Return the name of a device in results: ``cpu`` or the GPU's name."""
     import torch
 
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -1,4 +1,4 @@
-"""What can be said of a weight file without opening it: its kind, size and hash. Free of torch."""
+"""Kind, size and hash of a weight file, without torch."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ def check_file(path: Path, card: WeightCard) -> None:
     """Compare size and hash of a weight file with its card; needs no torch.
 
     Raises:
-        ModelError: they differ; the message says whether it is cut short, of another kind, or merely another file.
+        ModelError: they differ; the message says whether it is truncated, of another kind, or another file.
     """
     size = path.stat().st_size
     kind = looks_like(path)
     if kind != "a damaged file":
         raise ModelError(f"{path} is {kind}, not a safetensors file", bad_file_hint(path))
     if size < card.bytes:
-        raise ModelError(f"{path} is cut short: {size} of {card.bytes} bytes", "copy it again, or train again")
+        raise ModelError(f"{path} is truncated: {size} of {card.bytes} bytes", "copy it again, or train again")
     if file_sha256(path) != card.sha256:
         raise ModelError(
-            f"{path} is not the file its card describes (SHA-256 differs)",
+            f"{path} is not the file that its card describes (SHA-256 differs)",
             "copy weights and card together, or train again: dfbench train",
         )
 
 
 def looks_like(path: Path) -> str:
-    """What a file that is no whole safetensors file looks like, by its first bytes."""
+    """Describe a file that is not a complete safetensors file, by its first bytes."""
     with path.open("rb") as stream:
         start = stream.read(64)
     if not start.strip():
@@ -51,9 +51,9 @@ def looks_like(path: Path) -> str:
 
 
 def bad_file_hint(path: Path) -> str:
-    """What to do about a file that is no safetensors file."""
+    """Return what to do about a file that is not a safetensors file."""
     if looks_like(path) == "an HTML page":
-        return "the download gave a web page in place of the file; download it again"
+        return "the download returned a web page in place of the file; download it again"
     return (
         "weights with a card are safetensors: pickles can run code when they are opened. "
         f"Weights of another project: dfbench weights import {path.name} --model M; or train: dfbench train"

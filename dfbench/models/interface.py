@@ -1,26 +1,43 @@
-"""What a detector is: a torch module from RGB to an object with ``.logits``, and what it may add.
+"""The detector interface: a torch module from RGB to an object with ``.logits``, and its optional methods.
 
 A detector is an ``nn.Module`` whose ``forward`` takes RGB images in [0,1], float, N,3,H,W, and returns an object with
-``.logits`` (N, C); other tensor attributes are extra outputs. Normalisation, residuals and colour order are its own
-affair. It may also have
+``.logits`` (N, C); other tensor attributes are extra outputs. Normalisation, residuals and colour order are computed
+inside the detector. Optional methods:
 
 * ``loss(output, targets) -> Tensor``: its training loss, a scalar; ``targets`` is int64 (N,). Default: cross-entropy,
   binary cross-entropy for one logit.
-* ``start_epoch(epoch)`` and ``end_epoch(epoch)``: called around every training epoch, counted from 0. What they
-  change must live in parameters or persistent buffers, so that training can be resumed after any epoch.
+* ``start_epoch(epoch)`` and ``end_epoch(epoch)``: called before and after every training epoch, counted from 0. What
+  they change must be stored in parameters or persistent buffers, so that training can be resumed after any epoch.
 * ``before_augmentation(images) -> Tensor``: called on a training batch before it is augmented, N,3,H,W in [0,1] ->
   N,K,H,W; what it returns is augmented as a whole and given to ``forward``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from dfbench.errors import ModelError
+from dfbench.errors import DfbenchError, ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+
+@contextmanager
+def custom_code(what: str, hint: str) -> Iterator[None]:
+    """Re-raise any exception of user-defined code as :class:`ModelError` that repeats its message.
+
+    Args:
+        what: what failed, the beginning of the message.
+        hint: what to do about it.
+    """
+    try:
+        yield
+    except DfbenchError:
+        raise
+    except (Exception, SystemExit) as error:  # user-defined code can raise anything, and exit
+        raise ModelError(f"{what}: {type(error).__name__}: {error}", hint) from error
 
 
 @runtime_checkable
@@ -44,7 +61,7 @@ class OwnsLoss(Protocol):
 
 @runtime_checkable
 class HasEpochHooks(Protocol):
-    """A detector that wants to know when a training epoch starts and ends."""
+    """A detector with methods that are called around every training epoch."""
 
     def start_epoch(self, epoch: int) -> None:
         """Before the first step of an epoch."""
@@ -65,12 +82,12 @@ class PreparesImages(Protocol):
 
 
 def before_augmentation(model: nn.Module, images: Tensor) -> Tensor:
-    """What is to be augmented of a training batch: the pictures, unless the detector wants to add planes."""
+    """Return what is augmented of a training batch: the images, unless the detector adds planes."""
     return model.before_augmentation(images) if isinstance(model, PreparesImages) else images
 
 
 def logits_of(output: object, samples: int, name: str = "the detector") -> Tensor:
-    """The logits of a detector's output, as (N, C).
+    """Return the logits of a detector's output, (N, C).
 
     Raises:
         ModelError: the output has no logits, or they are not (N, C).
@@ -111,7 +128,7 @@ def fake_probability(logits: Tensor, real_classes: Sequence[int] = (0,)) -> Tens
 
 
 def loss_of(model: nn.Module, output: Any, targets: Tensor) -> Tensor:
-    """The detector's own loss if it has one, else cross-entropy (binary for one logit)."""
+    """Return the detector's own loss if it has one, else cross-entropy (binary for one logit)."""
     from torch.nn import functional as F
 
     if isinstance(model, OwnsLoss):

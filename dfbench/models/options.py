@@ -14,11 +14,11 @@ _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 
 
 def read_option(text: str, default: Any = None) -> Any:
-    """The value that a user typed.
+    """Convert the text of an option to a value.
 
     Args:
-        text: what stands behind the equals sign.
-        default: the option's default; None where none is known, as of a user's own detector.
+        text: what follows the equals sign.
+        default: the option's default; None: unknown, as for a custom detector.
 
     >>> read_option("no", True), read_option("2", 1.0), read_option("255", "1"), read_option("true"), read_option("off")
     (False, 2, '255', True, 'off')
@@ -37,10 +37,10 @@ def read_option(text: str, default: Any = None) -> Any:
 
 
 def check_options_of(spec: ModelSpec, options: Mapping[str, Any]) -> None:
-    """Refuse options that a registered detector does not have, and values of another kind than their default.
+    """Refuse options that a registered detector does not have, and values of another type than their default.
 
     Raises:
-        UsageError: naming the option and what it takes.
+        UsageError: an unknown option, or a value of another type.
     """
     for name, value in options.items():
         if name not in spec.options:
@@ -59,7 +59,7 @@ def check_options_of(spec: ModelSpec, options: Mapping[str, Any]) -> None:
 
 
 def _wanted(value: Any, default: Any) -> str:
-    """What kind of value an option takes, where this is none; else nothing."""
+    """Return the kind of value that an option takes if the value is of another one; else an empty string."""
     if isinstance(default, bool):
         return "" if isinstance(value, bool) else "true or false"
     if isinstance(default, int):
@@ -67,4 +67,4 @@ def _wanted(value: Any, default: Any) -> str:
     if isinstance(default, float):
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return "" if number and math.isfinite(value) else "a number"
-    return "" if isinstance(value, type(default)) else "a word"
+    return "" if isinstance(value, type(default)) else "text"

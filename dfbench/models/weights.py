@@ -1,19 +1,20 @@
-"""Weight files: safetensors with a card beside them, checked by hash, by keys and by a golden score on loading."""
+"""Weight files: safetensors with a card, checked by hash, keys and a golden score on loading."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dfbench.errors import ModelError
 from dfbench.io import file_sha256, write_bytes, write_text
 from dfbench.models.build import build_model
-from dfbench.models.card import Intended, card_path, check_card, read_card
+from dfbench.models.card import IntendedUse, card_path, check_card, read_card
 from dfbench.models.card import WeightCard as WeightCard
 from dfbench.models.files import bad_file_hint, check_file, looks_like
 from dfbench.models.interface import fake_probability, logits_of
+from dfbench.models.source import ModelSource, model_source
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,7 +23,7 @@ GOLDEN_TOLERANCE = 1e-3  # P(fake) moves by less between CPUs, thread counts and
 
 
 def golden_images(size: int) -> Tensor:
-    """Two fixed smooth pictures, (2, 3, size, size) in [0,1], from a formula rather than a random generator."""
+    """Return two fixed smooth images, (2, 3, size, size) in [0,1], from a formula rather than a random generator."""
     import torch
 
     line = torch.arange(size, dtype=torch.float64) / size
@@ -35,7 +36,7 @@ def golden_images(size: int) -> Tensor:
 
 
 def golden_scores(model: nn.Module, size: int) -> tuple[float, ...]:
-    """P(fake) of :func:`golden_images`, in float32 on the device where the model is; the mode is left as it was."""
+    """Return P(fake) of :func:`golden_images`, in float32 on the model's device; its mode is left as it was."""
     import torch
 
     was_training = model.training
@@ -48,14 +49,14 @@ def golden_scores(model: nn.Module, size: int) -> tuple[float, ...]:
 
 
 def write_state(path: Path, state: dict[str, Tensor]) -> None:
-    """Write tensors as safetensors, whole or not at all."""
+    """Write tensors as safetensors, atomically."""
     from safetensors.torch import save
 
     write_bytes(path, save({k: v.detach().cpu().contiguous() for k, v in state.items()}))
 
 
 def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
-    """Write weights and card; hash, size and golden scores are filled in here.
+    """Write weights and card, with hash, size and golden scores filled in.
 
     Returns:
         The card as written.
@@ -67,7 +68,7 @@ def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
     if not all(map(math.isfinite, golden)):
         raise ModelError(
             f"the scores of {card.model} are not finite: its training has diverged",
-            "train again at a lower rate: dfbench train --lr",
+            "train again at a lower learning rate: dfbench train --lr",
         )
     write_state(path, dict(model.state_dict()))
     options = dict(card.options)
@@ -81,8 +82,7 @@ def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
             "golden": golden,
         }
     )
-    place = card_path(path)
-    write_text(place, full.model_dump_json(indent=2) + "\n")
+    write_text(card_path(path), full.model_dump_json(indent=2) + "\n")
     return full
 
 
@@ -91,10 +91,10 @@ def read_state(path: Path, hint: str = "") -> dict[str, Tensor]:
 
     Args:
         path: the file.
-        hint: what to do about one that can not be read; default: how weights are had.
+        hint: what to do about one that cannot be read; default: how to obtain weights.
 
     Raises:
-        ModelError: it is not a whole safetensors file; the message says what it looks like.
+        ModelError: it is not a complete safetensors file; the message says what it looks like.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -109,7 +109,7 @@ def read_state(path: Path, hint: str = "") -> dict[str, Tensor]:
 
 
 def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
-    """Put tensors into a model; every key and shape must fit.
+    """Load tensors into a model; every key and shape must fit.
 
     Raises:
         ModelError: unused or missing keys, or shapes that differ, the first three of each by name.
@@ -135,12 +135,12 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def load_weights(path: Path, intended: Intended | None = None, *, golden: bool = True) -> tuple[nn.Module, WeightCard]:
-    """Build the detector a weight file belongs to and load it: card, hash, keys, golden score.
+def load_weights(path: Path, use: IntendedUse | None = None, *, golden: bool = True) -> tuple[nn.Module, WeightCard]:
+    """Check a weight file, build the detector that it belongs to and load it.
 
     Args:
-        path: the safetensors file; its card lies beside it.
-        intended: where it is about to be used; what does not fit is refused.
+        path: the safetensors file; its card is in the same folder.
+        use: what it is about to be used for; what does not fit is refused.
         golden: also check the golden score.
 
     Returns:
@@ -149,20 +149,68 @@ def load_weights(path: Path, intended: Intended | None = None, *, golden: bool =
     Raises:
         ModelError: anything is missing, damaged or does not fit; the message says what, the hint what to do.
     """
+    use = use or IntendedUse()
+    card = check_weights(path, use)
+    return restore_network(model_source(use.model or card.model), path, card, golden=golden), card
+
+
+def check_weights(path: Path, use: IntendedUse) -> WeightCard:
+    """Check a weight file and its card against their intended use; needs no torch.
+
+    Returns:
+        The card.
+
+    Raises:
+        ModelError: the file or its card is missing, damaged, or does not fit.
+    """
     card = read_card(path)
-    use = intended or Intended()
     check_card(card, path, use)
     check_file(path, card)
-    options = {k: v for k, v in card.options.items() if k != "pretrained"}  # the weights come from the file
-    model = build_model(use.model or card.model, card.num_classes, card.size, **options)
-    load_state(model, read_state(path), str(path))
-    model.eval()
-    if golden and card.golden:
-        found = golden_scores(model, card.size)
+    return card
+
+
+def restore_network(
+    source: ModelSource,
+    path: Path,
+    card: WeightCard,
+    *,
+    options: Mapping[str, Any] | None = None,
+    network: nn.Module | None = None,
+    golden: bool = True,
+) -> nn.Module:
+    """Build a detector and load its weights, which :func:`check_weights` has checked.
+
+    Args:
+        source: the detector.
+        path: the safetensors file.
+        card: its card.
+        options: options of the detector that replace those of the card.
+        network: the detector, where it has already been built with these options.
+        golden: also check the golden score; skipped where ``options`` changes an option.
+
+    Returns:
+        The detector on the CPU in evaluation mode.
+
+    Raises:
+        ModelError: tensors are missing or do not fit, or the golden score has changed.
+    """
+    chosen = card_options(card, options)
+    if network is None:
+        network = build_model(source, card.num_classes, card.size, **chosen)
+    load_state(network, read_state(path), str(path))
+    network.eval()
+    if golden and card.golden and chosen == card_options(card):
+        found = golden_scores(network, card.size)
         worst = max(abs(a - b) for a, b in zip(found, card.golden, strict=True))
         if not worst <= GOLDEN_TOLERANCE:
             raise ModelError(
                 f"the weights {path} give other scores than when they were saved (by {worst:.3g} on the golden images)",
                 "the detector's code or a library has changed; train again, or use the versions named in the card",
             )
-    return model, card
+    return network
+
+
+def card_options(card: WeightCard, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the options to build a detector with before its weights are loaded: never ``pretrained``."""
+    options = card.options | dict(changed or {})
+    return {name: value for name, value in options.items() if name != "pretrained"}

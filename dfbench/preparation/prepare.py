@@ -142,9 +142,9 @@ def _mini_settings(request: PreparationRequest) -> MiniSettings | None:
         if request.mini is not None:
             raise UsageError("settings of the embedded data set require the data set mini", "drop mini=")
         return None
-    from dfbench.mini.settings import MiniSettings
+    from dfbench.mini.settings import default_settings
 
-    settings = request.mini or MiniSettings()
+    settings = request.mini or default_settings()
     subsets = set(get_adapter(MINI).filters(request.subsets).subsets)
     protocol = as_protocol(request.protocol)
     if protocol is not None:

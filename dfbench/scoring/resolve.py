@@ -8,10 +8,8 @@ from pathlib import Path
 
 from dfbench.config import weights_home
 from dfbench.errors import ModelError, UsageError
-from dfbench.faces.base import DetectorChoice
-from dfbench.faces.detectors import face_detector_names
 from dfbench.models.build import check_size
-from dfbench.models.card import Intended, WeightCard, check_card, crop_mismatch, read_card
+from dfbench.models.card import IntendedUse, WeightCard, check_card, crop_mismatch, face_detector_of, read_card
 from dfbench.models.files import check_file
 from dfbench.models.registry import get_spec
 from dfbench.models.spec import ModelSpec
@@ -103,7 +101,7 @@ def resolve_detector(
     card = None
     if path is not None:
         card = read_card(path)
-        check_card(card, path, Intended(model=model))
+        check_card(card, path, IntendedUse(model=model))
         if card.mini and not allow_mini_weights:
             raise ModelError(
                 f"the weights {path} were trained on the synthetic faces of mini and say nothing about real ones",
@@ -112,7 +110,7 @@ def resolve_detector(
         check_file(path, card)
     faces = resolve_faces(
         crops.profile or (card.profile if card else DEFAULT_PROFILE),
-        crops.face_detector or _face_detector_of(card),
+        crops.face_detector or face_detector_of(card),
         crops.face_model,
         dlib_predictor=crops.dlib_predictor,
     )
@@ -161,12 +159,6 @@ def _model_of(weights: Path) -> str:
         return read_card(weights).model
     except ModelError:
         return ""
-
-
-def _face_detector_of(card: WeightCard | None) -> str:
-    """Return the face detector of the training data, if it is available and the only one; else the default."""
-    names = {manifest.face_detector for manifest in card.manifests} if card else set()
-    return names.pop() if len(names) == 1 and names <= set(face_detector_names()) else DetectorChoice().name
 
 
 def _real_classes(card: WeightCard | None, names: Sequence[str]) -> tuple[int, ...]:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.models.card import Intended
+from dfbench.models.card import IntendedUse
+from dfbench.models.source import model_source
 from dfbench.preparation.extraction.rows import Row
 from dfbench.scoring.resolve import ResolvedDetector
 
@@ -35,21 +36,21 @@ class Scorer:
     """
 
     def __init__(self, detector: ResolvedDetector, device: str, batch_size: int, precision: str) -> None:
-        from dfbench.evaluation.detector import Loaded, as_it_comes
-        from dfbench.evaluation.pictures import put_on
+        from dfbench.evaluation.detector import LoadedDetector, load_detector
+        from dfbench.evaluation.inference import move_to_device
         from dfbench.models.device import device_label, resolve_device
         from dfbench.models.weights import golden_scores, load_weights
 
         self._detector, self._batch_size, self._precision = detector, batch_size, precision
         self._device = resolve_device(device)
         if detector.weights is None:
-            loaded = as_it_comes(detector.model, 2, detector.size)
+            loaded = load_detector(model_source(detector.model), 2, detector.size)
         else:
-            network, card = load_weights(detector.weights, Intended(model=detector.model))
-            loaded = Loaded(network, card.sha256, card)
+            network, card = load_weights(detector.weights, IntendedUse(model=detector.model))
+            loaded = LoadedDetector(network, card.sha256, card)
             if detector.size != card.size:  # a network for a single size fails here, before any file is opened
                 golden_scores(network, detector.size)
-        self._model = put_on(loaded.model, self._device)
+        self._model = move_to_device(loaded.network, self._device)
         self.device = device_label(self._device)
         self.weights: dict[str, Any] = {
             "file": detector.weights.name if detector.weights else None,
@@ -68,9 +69,9 @@ class Scorer:
                 start = end
 
     def _score(self, rows: list[Row]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        from dfbench.evaluation.pictures import score_pictures
+        from dfbench.evaluation.inference import score_encoded
 
-        return score_pictures(
+        return score_encoded(
             self._model,
             [row[f"crop_{self._detector.size}"]["bytes"] for row in rows],
             self._device,

@@ -1,4 +1,4 @@
-"""Random changes of a batch of crops, drawn from sample id and epoch, never from order or worker."""
+"""Random augmentation of a batch of crops, drawn from sample id and epoch, never from order or worker."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _YIQ: Matrix = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211,
 
 
 @dataclass(frozen=True, eq=False)
-class Draw:
-    """What happens to one picture.
+class AugmentationDraw:
+    """The augmentation of one image.
 
     Attributes:
-        flip: mirrored left to right.
-        place: 3x3 map from output to input places in [-1, 1]; None where nothing is resampled.
-        colour: 3x3 map of RGB; None where colours stay.
+        flip: mirror left to right.
+        warp: 3x3 map from output to input coordinates in [-1, 1]; None: nothing is resampled.
+        colour: 3x3 map of RGB; None: colours are not changed.
     """
 
     flip: bool
-    place: Matrix | None
+    warp: Matrix | None
     colour: Matrix | None
 
 
-def draw(rules: Augmentation, generator: np.random.Generator) -> Draw:
-    """Draw the changes of one picture.
+def draw(rules: Augmentation, generator: np.random.Generator) -> AugmentationDraw:
+    """Draw the augmentation of one image.
 
     The perspective moves each corner inwards by up to ``perspective`` / 2 of the side, in both directions.
     """
@@ -62,7 +62,7 @@ def draw(rules: Augmentation, generator: np.random.Generator) -> Draw:
         moved = 2.0 * generator.uniform(-rules.shift, rules.shift, size=2)
         matrix = np.array([[1.0, 0.0, moved[0]], [0.0, 1.0, moved[1]], [0.0, 0.0, 1.0]]) @ matrix
     moves = bool(angle or bent or rules.shear or rules.zoom or rules.shift)
-    return Draw(flip, matrix if moves else None, _colour(rules, generator))
+    return AugmentationDraw(flip, matrix if moves else None, _colour(rules, generator))
 
 
 def _degrees(largest: float, generator: np.random.Generator) -> float:
@@ -70,23 +70,23 @@ def _degrees(largest: float, generator: np.random.Generator) -> float:
 
 
 def _colour(rules: Augmentation, generator: np.random.Generator) -> Matrix | None:
-    """Brightness as a factor, hue as a turn of the two colour axes of YIQ; the grey of a pixel stays under a turn."""
+    """Return brightness as a factor and hue as a rotation of the two colour axes of YIQ, which keeps the grey value."""
     if not (rules.brightness or rules.hue):
         return None
     matrix: Matrix = np.eye(3)
     if rules.hue:
-        turn = 2 * np.pi * generator.uniform(-rules.hue, rules.hue)
-        cos, sin = np.cos(turn), np.sin(turn)
+        rotation = 2 * np.pi * generator.uniform(-rules.hue, rules.hue)
+        cos, sin = np.cos(rotation), np.sin(rotation)
         matrix = np.linalg.inv(_YIQ) @ np.array([[1.0, 0, 0], [0, cos, -sin], [0, sin, cos]]) @ _YIQ
     return matrix * (1.0 + generator.uniform(-rules.brightness, rules.brightness))
 
 
 class DegradedAtRandom(Dataset[tuple[Tensor, int]]):
-    """Training crops, each under one of the recipe's degradations with its probability, else as it is.
+    """Training crops, each degraded with the recipe's probability by one of its degradations.
 
     Args:
         images: items are (uint8 3,S,S, row).
-        sample_ids: id of every row; it decides the draws together with epoch and seed.
+        sample_ids: id of every row; it determines the draws together with epoch and seed.
         rules: degradations and their probability.
         epoch: counted from 0.
         seed: the training's.
@@ -110,9 +110,9 @@ class DegradedAtRandom(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.sample_ids)
 
-    def __getitem__(self, place: int) -> tuple[Tensor, int]:
-        """Image and row."""
-        image, row = self.images[place]
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """Return image and row."""
+        image, row = self.images[index]
         identity = f"{self.sample_ids[row]}@{self.epoch}"
         generator = np.random.default_rng(seed_from(identity, "degradation", self.seed))
         if generator.random() >= self.probability:
@@ -122,7 +122,7 @@ class DegradedAtRandom(Dataset[tuple[Tensor, int]]):
 
 
 def homography(source: Matrix, target: Matrix) -> Matrix:
-    """The 3x3 matrix that maps four points onto four others; (4, 2) each."""
+    """Return the 3x3 matrix that maps four points onto four others; (4, 2) each."""
     rows: list[list[float]] = []
     for (x, y), (u, v) in zip(source, target, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
@@ -134,15 +134,15 @@ def augment(images: Tensor, sample_ids: Sequence[str], rules: Augmentation, epoc
     """Augment a batch.
 
     Args:
-        images: N,K,H,W in [0,1]; the first three planes are RGB, any others move along and keep their values.
-        sample_ids: N ids, which decide the draws together with epoch and seed.
+        images: N,K,H,W in [0,1]; the first three planes are RGB; others are warped too and keep their values.
+        sample_ids: N ids, which determine the draws together with epoch and seed.
         rules: strengths and probabilities.
         epoch: counted from 0.
         seed: of the training.
 
     Returns:
-        A batch of the same shape; a picture that is only flipped keeps its exact pixels, moved ones are resampled
-        bilinearly with the border repeated, colours stay within [0,1].
+        A batch of the same shape. An image that is only flipped keeps its exact pixels, warped ones are resampled
+        bilinearly with the border repeated, and colours are clamped to [0,1].
     """
     draws = [
         draw(rules, np.random.default_rng(seed_from(f"{sample}@{epoch}", "augmentation", seed)))
@@ -152,10 +152,10 @@ def augment(images: Tensor, sample_ids: Sequence[str], rules: Augmentation, epoc
     if any(one.flip for one in draws):
         mask = torch.tensor([one.flip for one in draws], device=images.device).view(-1, 1, 1, 1)
         result = torch.where(mask, images.flip(3), images)
-    places = [number for number, one in enumerate(draws) if one.place is not None]
-    if places:
-        chosen = torch.tensor(places, device=images.device)
-        matrices = _stack([one.place for one in draws], images)
+    warped = [number for number, one in enumerate(draws) if one.warp is not None]
+    if warped:
+        chosen = torch.tensor(warped, device=images.device)
+        matrices = _stack([one.warp for one in draws], images)
         result = result.index_copy(0, chosen, _warp(result[chosen], matrices))
     colours = [one.colour for one in draws]
     if any(colour is not None for colour in colours):
@@ -176,5 +176,5 @@ def _warp(images: Tensor, matrices: Tensor) -> Tensor:
     grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
     points = torch.stack((grid_x, grid_y, torch.ones_like(grid_x)), dim=-1).view(1, -1, 3)
     mapped = points @ matrices.transpose(1, 2)
-    places = (mapped[..., :2] / mapped[..., 2:].clamp_min(1e-6)).view(-1, height, width, 2)
-    return F.grid_sample(images, places, mode="bilinear", padding_mode="border", align_corners=False)
+    grid = (mapped[..., :2] / mapped[..., 2:].clamp_min(1e-6)).view(-1, height, width, 2)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -1,4 +1,4 @@
-"""The learning curve beside the weights: one line an epoch as CSV, and a picture."""
+"""The learning curve: a CSV file with one line per epoch, and a figure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dfbench.training.store import EpochRecord
 
 
 def write_curve(path: Path, curve: Sequence[EpochRecord]) -> None:
-    """Write the learning curve as CSV, whole or not at all."""
+    """Write the learning curve as CSV, atomically."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(EpochRecord.__dataclass_fields__), lineterminator="\n")
     writer.writeheader()
@@ -22,13 +22,13 @@ def write_curve(path: Path, curve: Sequence[EpochRecord]) -> None:
 
 
 def draw_curve(path: Path, curve: Sequence[EpochRecord], best: int, title: str) -> None:
-    """Draw training loss and validation metric over the epochs as SVG; the chosen epoch is marked.
+    """Draw training loss and validation metric over the epochs as SVG; the selected epoch is marked.
 
     Args:
-        path: the picture, ``*.svg``.
+        path: the figure, ``*.svg``.
         curve: all epochs.
-        best: place of the chosen one.
-        title: what was trained.
+        best: index of the selected one.
+        title: of the figure.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -47,7 +47,7 @@ def draw_curve(path: Path, curve: Sequence[EpochRecord], best: int, title: str) 
         right.plot([e for e, _ in known], [v for _, v in known], "s--", color="#D55E00", markersize=4)
         right.set_ylabel(f"{curve[best].metric} on validation data", color="#D55E00")
     left.axvline(curve[best].epoch, color="0.6", linewidth=1, zorder=0)
-    left.set_title(f"{title.replace('$', chr(92) + '$')}: epoch {curve[best].epoch} chosen", fontsize=10)
+    left.set_title(f"{title.replace('$', chr(92) + '$')}: epoch {curve[best].epoch} selected", fontsize=10)
     stream = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "dfbench", "svg.fonttype": "none"}):
         figure.savefig(stream, format="svg", metadata={"Date": None, "Title": title})

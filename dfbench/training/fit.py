@@ -1,4 +1,4 @@
-"""Run the epochs of a training that its folder does not hold yet: train, validate, choose, store."""
+"""Run the epochs of a training that are not stored yet: train, validate, select, store."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import nn
 
 from dfbench.errors import DataError
 from dfbench.evaluation.dataset import RoleData
-from dfbench.evaluation.inference import NotFiniteError
+from dfbench.evaluation.inference import NotFiniteError, score_images
+from dfbench.evaluation.scores_table import scores_table
+from dfbench.metrics import compute_metrics, parse_metric
 from dfbench.progress import progress
 from dfbench.protocols.protocol import Protocol
-from dfbench.training.lightning import Compute, is_first_process, run_epochs
-from dfbench.training.loss import balanced_weights
+from dfbench.training.lightning import TrainingDevices, is_first_process, run_epochs
 from dfbench.training.module import TrainingData, TrainingModule
+from dfbench.training.optimization import balanced_weights
 from dfbench.training.recipe import FullRecipe
-from dfbench.training.selection import best_epoch, validate
-from dfbench.training.store import EpochRecord, Progress, Running, TrainingFolder
+from dfbench.training.store import EpochProgress, EpochRecord, TrainingFolder, TrainingState
 
 
 def fit(
@@ -28,52 +30,52 @@ def fit(
     rules: Protocol,
     recipe: FullRecipe,
     folder: TrainingFolder,
-    compute: Compute,
+    devices: TrainingDevices,
     *,
     quiet: bool,
-) -> Progress:
-    """Train a detector from where ``folder`` holds it; the best weights are left in the folder.
+) -> TrainingState:
+    """Train a detector from its stored state; the best weights are left in ``folder``.
 
     Args:
-        detector: freshly built.
-        data: the roles ``train`` and, where weights are selected, ``val``.
+        detector: with its initial weights.
+        data: the roles ``train`` and, if weights are selected, ``val``.
         rules: the protocol.
         recipe: the recipe.
         folder: of this training.
-        compute: where and how it runs.
+        devices: devices, precision and workers.
         quiet: no progress bar.
 
     Returns:
-        The whole learning curve and the chosen epoch.
+        The complete learning curve and the selected epoch.
     """
     state, optimizer_state = folder.load(detector)
     done = len(state.curve)
     if done >= recipe.epochs:
         return state
     samples = training_data(data["train"], rules, recipe)
-    planned = samples.batches(recipe, 0, compute.devices)
-    clock = Clock(state.running.seconds)
+    planned = samples.batches(recipe, 0, devices.devices)
+    clock = EpochClock(state.running.seconds)
 
-    def after_batch(running: Running, optimizer: torch.optim.Optimizer) -> None:
-        # A state without anything left of its epoch is not worth a file: the one after the epoch comes next.
-        if clock.since_saved() >= compute.save_every and running.batches < len(planned) and module.global_rank == 0:
-            state.running = Running(running.batches, running.samples, running.loss_sum, clock.seconds())
+    def after_batch(running: EpochProgress, optimizer: torch.optim.Optimizer) -> None:
+        # After the last batch of an epoch nothing is stored: the state after the epoch follows.
+        if clock.since_saved() >= devices.save_every and running.batches < len(planned) and module.global_rank == 0:
+            state.running = EpochProgress(running.batches, running.samples, running.loss_sum, clock.seconds())
             folder.save(state, detector, optimizer)
             clock.saved()
 
-    def after_epoch(epoch: int, running: Running, optimizer: torch.optim.Optimizer) -> None:
+    def after_epoch(epoch: int, running: EpochProgress, optimizer: torch.optim.Optimizer) -> None:
         if module.global_rank:
             return
         value = None
         if "val" in data:
             with diverged(epoch):
-                value = validate(detector, data["val"], module.device, batch_size=64, workers=compute.workers)
+                value = validate(detector, data["val"], module.device, batch_size=64, workers=devices.workers)
         metric = rules.selection.metric if "val" in data else ""
         loss = round(running.loss_sum / max(1, running.samples), 6)
         rate = recipe.rate(epoch, epoch * module.steps_per_epoch)
         state.curve.append(EpochRecord(epoch + 1, rate, loss, metric, value, round(clock.seconds(), 3)))
         state.best = best_epoch(state.curve, rules)
-        state.running = Running()
+        state.running = EpochProgress()
         if state.best == len(state.curve) - 1:
             folder.save_best(detector)
         folder.save(state, detector, optimizer)
@@ -87,60 +89,96 @@ def fit(
             detector.to(memory_format=torch.channels_last),
             samples,
             recipe,
-            devices=compute.devices,
+            devices=devices.devices,
             first_epoch=done,
             running=state.running,
             optimizer_state=optimizer_state,
-            workers=compute.workers,
+            workers=devices.workers,
             on_batch=after_batch,
             on_epoch=after_epoch,
             advance=advance,
         )
-        run_epochs(module, recipe.epochs - done, compute)
+        run_epochs(module, recipe.epochs - done, devices)
     return state
 
 
 @contextmanager
 def diverged(epoch: int) -> Iterator[None]:
-    """Say of logits that are not finite that the last steps of an epoch made them so: no loss was taken after it."""
+    """Re-raise logits that are not finite as divergence in an epoch: its last steps caused it, after the last loss."""
     try:
         yield
     except NotFiniteError as error:
         raise DataError(
-            f"the training has diverged in epoch {epoch + 1}: {error.message}", "lower the learning rate (--lr)"
+            f"the training has diverged in epoch {epoch + 1}: {error.message}", "lower the learning rate: --lr"
         ) from error
 
 
-class Clock:
-    """Time spent on the running epoch, over all processes that worked on it, and since the state was stored."""
+class EpochClock:
+    """Time spent on the current epoch, over all resumed processes, and since the state was last stored."""
 
     def __init__(self, before: float) -> None:
         self._before = before
         self._start = self._saved = time.monotonic()
 
     def seconds(self) -> float:
-        """Of the running epoch."""
+        """Return the seconds of the current epoch."""
         return self._before + time.monotonic() - self._start
 
     def since_saved(self) -> float:
-        """Seconds since the state was stored last."""
+        """Return the seconds since the state was last stored."""
         return time.monotonic() - self._saved
 
     def saved(self) -> None:
-        """The state has been stored."""
+        """Note that the state has been stored."""
         self._saved = time.monotonic()
 
     def restart(self) -> None:
-        """An epoch is done and stored."""
+        """Start the next epoch; the state has been stored."""
         self._before = 0.0
         self._start = self._saved = time.monotonic()
 
 
 def training_data(part: RoleData, rules: Protocol, recipe: FullRecipe) -> TrainingData:
-    """The samples of the role ``train``, with class weights where the recipe asks for them."""
+    """Return the samples of the role ``train``, with class weights where the recipe states them."""
     rows = part.ok_table
     targets = torch.from_numpy(part.targets())
     weights = balanced_weights(targets, rules.num_classes) if recipe.class_weights == "balanced" else None
     return TrainingData(
         part.images, rows["label"].to_pylist(), part.bases(), targets, rows["sample_id"].to_pylist(), weights
     )
+
+
+def validate(model: nn.Module, data: RoleData, device: torch.device, *, batch_size: int, workers: int) -> float | None:
+    """Compute the protocol's selection metric on validation samples: the mean over their data sets and subsets.
+
+    Returns None where it is undefined everywhere (one class only).
+    """
+    protocol = data.protocol
+    logits = score_images(model, data.images, device, batch_size=batch_size, workers=workers)
+    values = compute_metrics(
+        scores_table(data, logits, "validation", "validation"),
+        [protocol.selection.metric],
+        threshold=protocol.metrics.threshold,
+        resamples=0,
+        per_manipulation=False,
+        failure_policy=protocol.failure_policy,
+        face_aggregation=protocol.metrics.faces,
+        classes=protocol.classes,
+    )
+    known = [v.value for v in values if v.value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def best_epoch(curve: list[EpochRecord], protocol: Protocol) -> int:
+    """Return the index of the selected epoch: the best value, the latest of equal ones; the last if there is none.
+
+    >>> from dfbench.protocols.files import load_protocol
+    >>> records = [EpochRecord(e, 0.1, 1.0, "auc.video.mean", v, 1.0) for e, v in enumerate([0.6, 0.8, 0.7], 1)]
+    >>> best_epoch(records, load_protocol("mini"))
+    1
+    """
+    known = [(r.value, place) for place, r in enumerate(curve) if r.value is not None]
+    if protocol.selection.split == "none" or not known:
+        return len(curve) - 1
+    sign = 1.0 if parse_metric(protocol.selection.metric).definition.higher_is_better else -1.0
+    return max(known, key=lambda pair: (sign * pair[0], pair[1]))[1]

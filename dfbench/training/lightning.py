@@ -1,4 +1,4 @@
-"""A quiet Lightning trainer that writes no files of its own."""
+"""A Lightning trainer without output and without files of its own."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Compute:
-    """Where and how a training runs.
+class TrainingDevices:
+    """Devices and precision of a training.
 
     Attributes:
         device: the first device.
-        devices: how many; several share every batch (distributed data parallel).
+        devices: number of devices; several share every batch (distributed data parallel).
         precision: ``fp32`` or ``bf16``.
-        workers: processes that read images, on every device.
+        workers: processes that read images, per device.
         save_every: seconds between two stored states within an epoch.
     """
 
@@ -39,45 +39,45 @@ class Compute:
     save_every: float = 300.0
 
     def record(self) -> dict[str, Any]:
-        """What of it can change a number."""
+        """Return what can change a number."""
         return {"precision": self.precision, "devices": self.devices}
 
 
-def check_devices(device: torch.device, devices: int) -> None:
-    """Raise if there are not that many devices, the given one being the first.
+def require_devices(device: torch.device, devices: int) -> None:
+    """Raise if there are fewer devices, counted from the given one.
 
     Raises:
-        UsageError: less than one.
+        UsageError: fewer than one.
         SetupError: this machine has fewer.
     """
     if devices < 1:
-        raise UsageError(f"devices must be above 0, not {devices}")
+        raise UsageError(f"devices must be at least 1, not {devices}", "the default is 1")
     here = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) + devices > here:
-        raise SetupError(f"{devices} GPUs from {device} on are not here: torch sees {here}", "use fewer --devices")
+        raise SetupError(f"{devices} GPUs from {device} on are not available: torch sees {here}", "use fewer --devices")
 
 
 def is_first_process() -> bool:
-    """Whether this is the process that was started by the user, and not by Lightning for a further device."""
+    """Whether the user started this process, and not Lightning for a further device."""
     return int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
-def run_epochs(module: TrainingModule, epochs: int, compute: Compute) -> None:
-    """Train for some epochs.
+def run_epochs(module: TrainingModule, epochs: int, devices: TrainingDevices) -> None:
+    """Train for a number of epochs.
 
-    With several devices Lightning starts this program again for each but the first; those processes end here.
+    With several devices Lightning starts this program again for each but the first; those processes exit here.
 
     Raises:
-        KeyboardInterrupt: the user interrupted; what was stored is kept.
+        KeyboardInterrupt: the user interrupted; the stored state is kept.
     """
-    first = compute.device.index or 0
+    first = devices.device.index or 0
     with _quiet():
         trainer = pl.Trainer(
             max_epochs=epochs,
-            accelerator="cpu" if compute.device.type == "cpu" else "cuda",
-            devices=compute.devices if compute.device.type == "cpu" else list(range(first, first + compute.devices)),
-            strategy="ddp" if compute.devices > 1 else "auto",
-            precision="bf16-mixed" if compute.precision == "bf16" else "32-true",
+            accelerator="cpu" if devices.device.type == "cpu" else "cuda",
+            devices=devices.devices if devices.device.type == "cpu" else list(range(first, first + devices.devices)),
+            strategy="ddp" if devices.devices > 1 else "auto",
+            precision="bf16-mixed" if devices.precision == "bf16" else "32-true",
             accumulate_grad_batches=module.recipe.accumulate,
             logger=False,
             enable_checkpointing=False,
@@ -89,7 +89,7 @@ def run_epochs(module: TrainingModule, epochs: int, compute: Compute) -> None:
         handler = signal.getsignal(signal.SIGINT)
         try:
             trainer.fit(module)
-        except SystemExit as error:  # Lightning turns Ctrl-C into an exit
+        except SystemExit as error:  # Lightning converts Ctrl-C to an exit
             raise KeyboardInterrupt from error
         finally:
             if signal.getsignal(signal.SIGINT) is not handler:
@@ -100,7 +100,7 @@ def run_epochs(module: TrainingModule, epochs: int, compute: Compute) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence Lightning's notes on hardware and data loaders, which name nothing the user can act on."""
+    """Silence Lightning's messages on hardware and data loaders, which require no action of the user."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

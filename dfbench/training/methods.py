@@ -88,7 +88,7 @@ def _checked(name: str, value: object) -> TrainingMethod:
 TRAINING_METHODS: Registry[TrainingMethod] = Registry(
     "training method",
     "dfbench.training_methods",
-    {DEFAULT: "dfbench.training.loss:SUPERVISED"},
+    {DEFAULT: "dfbench.training.optimization:SUPERVISED"},
     check=_checked,
     summaries={DEFAULT: "the detector's own loss, or cross-entropy, on the augmented batch"},
     listing="dfbench list training-methods",

@@ -1,4 +1,4 @@
-"""The recipe as it is run: what the call says, else the protocol, else the detector's own published recipe."""
+"""The training recipe: values of the call, else of the protocol, else of the detector's own published recipe."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class FullRecipe:
     """A training recipe without gaps. Fields are those of the protocol's recipe and of the detector's defaults.
 
     Attributes:
-        batch_size: samples of a batch, over all devices.
-        accumulate: batches whose gradients make one step of the optimiser.
+        batch_size: samples per batch, over all devices.
+        accumulate: batches whose gradients make one optimiser step.
         lr_decay_steps: optimiser steps between two decays; None: ``lr_decay_epochs`` decides.
         samples_per_epoch: None: every training sample once (balanced: twice the rarer label's number at least).
         augmentation: random changes of the training crops.
@@ -43,12 +43,12 @@ class FullRecipe:
     seed: int
 
     def rate(self, epoch: int, step: int) -> float:
-        """Learning rate in an epoch, at an optimiser step; both counted from 0, the step from the very first."""
+        """Return the learning rate in an epoch, at an optimiser step of the whole training; both are counted from 0."""
         decays = epoch // self.lr_decay_epochs if self.lr_decay_steps is None else step // self.lr_decay_steps
         return float(max(self.lr_min, self.lr * self.lr_decay**decays))
 
     def record(self) -> dict[str, Any]:
-        """For cards and hashes."""
+        """Return the recipe for cards and hashes."""
         return asdict(self) | {"augmentation": self.augmentation.model_dump(mode="json")}
 
 
@@ -61,17 +61,25 @@ def fill_recipe(
     lr: float | None = None,
     seed: int | None = None,
     accumulate: int = 1,
+    samples_per_epoch: int | None = None,
 ) -> FullRecipe:
-    """Fill the gaps of a protocol's recipe from the detector's own; explicit values win over both.
+    """Complete a protocol's recipe from the detector's own; explicit values override both.
 
-    A detector's decay in steps is meant for its own batch size: with another one it comes after as many samples.
+    A detector's decay in steps refers to its own batch size: with another one it happens after as many samples.
 
     Raises:
         UsageError: an explicit value is out of range.
     """
-    for name, value in (("epochs", epochs), ("batch_size", batch_size), ("lr", lr), ("accumulate", accumulate)):
+    given = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "accumulate": accumulate,
+        "samples_per_epoch": samples_per_epoch,
+    }
+    for name, value in given.items():
         if value is not None and not 0 < value < float("inf"):
-            raise UsageError(f"{name} must be above 0 and finite, not {value}", "without it the recipe's own is taken")
+            raise UsageError(f"{name} must be above 0 and finite, not {value}", "omit it to use the recipe's value")
     batch = _first(batch_size, protocol.batch_size, detector.batch_size)
     own = protocol.lr_decay is None
     steps = protocol.lr_decay_steps
@@ -93,7 +101,7 @@ def fill_recipe(
         bias_lr_factor=detector.bias_lr_factor,
         bias_weight_decay=detector.bias_weight_decay,
         sampling=protocol.sampling,
-        samples_per_epoch=protocol.samples_per_epoch or detector.samples_per_epoch,
+        samples_per_epoch=samples_per_epoch or protocol.samples_per_epoch or detector.samples_per_epoch,
         class_weights=protocol.class_weights,
         augmentation=protocol.augmentation or _augmentation(detector),
         seed=protocol.seed if seed is None else seed,
@@ -101,7 +109,7 @@ def fill_recipe(
 
 
 def overridden(recipe: FullRecipe, protocol: TrainingRecipe, detector: TrainingDefaults) -> dict[str, Any]:
-    """Values of a recipe that are neither the protocol's nor the detector's own; the seed may be any."""
+    """Return the values of a recipe that differ from those of protocol and detector, apart from the seed."""
     own = asdict(fill_recipe(protocol, detector, seed=recipe.seed))
     return {name: value for name, value in asdict(recipe).items() if value != own[name]}
 

@@ -1,4 +1,4 @@
-"""Which samples an epoch shows, in which order: a pure function of labels, epoch and seed."""
+"""The samples of an epoch and their order: a pure function of labels, epoch and seed."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def epoch_order(
     count: int | None = None,
     bases: Sequence[str] | None = None,
 ) -> Indices:
-    """Indices of the samples of one epoch, in order.
+    """Return the indices of the samples of one epoch, in order.
 
     Args:
         labels: (N,) 0 real, 1 fake.
         epoch: counted from 0.
         seed: the training seed.
-        sampling: ``natural``: every sample once, shuffled. ``balanced``: as many reals as fakes; each label is gone
-            through in shuffled rounds that continue over epochs, so that no sample is shown twice before every other
-            of its label has been shown once. ``paired``: balanced, and beside every fake stands a real sample of the
-            clip it was made from, so that a batch differs by the forgery rather than by people and scenes.
-        bases: of every sample the real clip that it is, or was made from; for ``paired``.
-        count: samples of the epoch; default: natural all of them, balanced as many as there are samples.
+        sampling: ``natural``: every sample once, shuffled. ``balanced``: as many reals as fakes; the samples of
+            a label are used in shuffled rounds that continue over epochs, so that none is used twice before every
+            other one of its label was used once. ``paired``: balanced, and every fake is accompanied by a real sample
+            of the clip it was made from, so that a batch differs by the forgery rather than by people and scenes.
+        count: samples of the epoch; default: the number of samples.
+        bases: for every sample the real clip that it is or was made from; for ``paired``.
 
     Raises:
         DataError: no samples, or ``balanced`` with one label only.
@@ -45,7 +45,9 @@ def epoch_order(
         return _rounds(np.arange(len(y)), epoch * total, total, seed, "natural")
     parts = [np.flatnonzero(y == label) for label in (0, 1)]
     if not all(map(len, parts)):
-        raise DataError("balanced sampling needs real and fake training samples, one of them is missing")
+        raise DataError(
+            "balanced sampling needs real and fake training samples; one label is missing", "see: dfbench inspect"
+        )
     half = max(1, total // 2)
     if sampling == "paired":
         fakes = _rounds(parts[1], epoch * half, half, seed, "fake")
@@ -58,7 +60,7 @@ def epoch_order(
 
 
 def _partners(fakes: Indices, reals: Indices, bases: Sequence[str], epoch: int, seed: int) -> Indices:
-    """For every fake a real sample of its base clip; where the base has none, any real sample."""
+    """Return for every fake a real sample of its base clip, or any real sample if the base clip has none."""
     generator = np.random.default_rng(seed_from(f"epoch {epoch}", "training partners", seed))
     by_base: dict[str, list[int]] = {}
     for place in reals.tolist():
@@ -67,7 +69,7 @@ def _partners(fakes: Indices, reals: Indices, bases: Sequence[str], epoch: int, 
 
 
 def _rounds(indices: Indices, start: int, count: int, seed: int, name: str) -> Indices:
-    """``count`` entries from ``start`` on of an endless sequence of shuffled rounds over ``indices``."""
+    """Return ``count`` entries, beginning at ``start``, of an endless sequence of shuffled rounds over ``indices``."""
     size = len(indices)
     found: list[Indices] = []
     for number in range(start // size, (start + count - 1) // size + 1):
@@ -78,17 +80,17 @@ def _rounds(indices: Indices, start: int, count: int, seed: int, name: str) -> I
 
 
 def batches(order: Indices, size: int, smallest: int = 2) -> list[list[int]]:
-    """Cut an order into batches; a last one below ``smallest`` joins the one before (batch norm needs two a device)."""
+    """Cut an order into batches; a last one below ``smallest`` joins the previous (batch norm needs two per device)."""
     cut = [order[i : i + size].tolist() for i in range(0, len(order), size)]
     if len(cut) > 1 and len(cut[-1]) < smallest:
         cut[-2:] = [cut[-2] + cut[-1]]
     return cut
 
 
-def share(batch: list[int], rank: int, devices: int) -> list[int]:
-    """A device's part of a batch: neighbours, whose sizes differ by one at most; pairs stay together where they can.
+def device_part(batch: list[int], rank: int, devices: int) -> list[int]:
+    """Return a device's part of a batch: consecutive samples; sizes differ by one at most.
 
-    >>> [share([1, 2, 3, 4, 5, 6], rank, 2) for rank in range(2)]
+    >>> [device_part([1, 2, 3, 4, 5, 6], rank, 2) for rank in range(2)]
     [[1, 2, 3], [4, 5, 6]]
     """
     return [int(row) for row in np.array_split(batch, devices)[rank]]

@@ -1,4 +1,4 @@
-"""The folder of a training under way: its state, in mid-epoch too, and the best weights so far."""
+"""The folder of an unfinished training: its state, also within an epoch, and the best weights so far."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
-class Running:
-    """What is done of the running epoch: batches and samples, the sum of the samples' losses, the time."""
+class EpochProgress:
+    """Progress of the current epoch: batches and samples, the sum of the samples' losses, the time."""
 
     batches: int = 0
     samples: int = 0
@@ -41,38 +41,38 @@ class Running:
 
 
 @dataclass
-class Progress:
-    """What is known so far.
+class TrainingState:
+    """State of a training, without its tensors.
 
     Attributes:
         curve: finished epochs.
-        best: place of the chosen record in it, -1 before the first.
-        running: what is done of the next.
+        best: index of the selected epoch, -1 before the first.
+        running: progress of the next epoch.
     """
 
     curve: list[EpochRecord] = field(default_factory=list)
     best: int = -1
-    running: Running = Running()
+    running: EpochProgress = EpochProgress()
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
-    """Every parameter and every buffer, those that weight files leave out too, as they are; nothing is copied."""
+    """Return every parameter and buffer, also those that weight files exclude; nothing is copied."""
     return {n: p.data for n, p in model.named_parameters()} | dict(model.named_buffers())
 
 
 def restore(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put a snapshot back, bit by bit."""
+    """Restore a snapshot, bit by bit."""
     with torch.no_grad():
         for name, tensor in snapshot(model).items():
             tensor.copy_(tensors[name])
 
 
 class TrainingFolder:
-    """Files of a training under way, each replaced whole, so that a kill at any time loses no more than since then.
+    """Files of an unfinished training, replaced atomically, so that a kill loses only the time since the last one.
 
     Args:
-        path: the folder, made when something is written.
-        key: identifies the training (model, data, recipe); what another one left behind is not used.
+        path: the folder, created on the first write.
+        key: identifies the training (model, data, recipe); files of another one are not used.
     """
 
     def __init__(self, path: Path, key: str) -> None:
@@ -85,46 +85,46 @@ class TrainingFolder:
         return self.path / "best.safetensors"
 
     def save_best(self, model: nn.Module) -> None:
-        """Store the weights of the best epoch so far; before the state that says so."""
+        """Store the weights of the best epoch so far, before the state that refers to them."""
         write_state(self.best_file, dict(model.state_dict()))
 
-    def save(self, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Store where the training stands, after an epoch or within one."""
+    def save(self, progress: TrainingState, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Store the state, after an epoch or within one."""
         state = {
             "key": self.key,
             "progress": json.dumps(asdict(progress)),
             "model": snapshot(model),
             "optimizer": optimizer.state_dict(),
         }
-        # Through memory: torch.save reports a full disk as a RuntimeError that names no cause.
+        # Through memory: torch.save reports a full disk as a RuntimeError without a cause.
         stream = BytesIO()
         torch.save(state, stream)
         write_bytes(self.path / "last.pt", stream.getbuffer())
 
-    def load(self, model: nn.Module) -> tuple[Progress, dict[str, Any] | None]:
-        """Put the stored state into the model; nothing stored, damaged or of another training: a fresh start.
+    def load(self, model: nn.Module) -> tuple[TrainingState, dict[str, Any] | None]:
+        """Load the stored state into the model; without one, or if it is damaged or of another training, start anew.
 
         Returns:
-            What is known so far, and the optimiser's state.
+            The state, and that of the optimiser.
         """
         file = self.path / "last.pt"
         if not file.is_file():
-            return Progress(), None
+            return TrainingState(), None
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)
         except (RuntimeError, EOFError, OSError, pickle.UnpicklingError):
-            return Progress(), None
+            return TrainingState(), None
         if not isinstance(state, dict) or state.get("key") != self.key:
-            return Progress(), None
+            return TrainingState(), None
         raw = json.loads(state["progress"])
         if raw["curve"] and not self.best_file.is_file():
-            return Progress(), None
+            return TrainingState(), None
         restore(model, state["model"])
         curve = [EpochRecord(**record) for record in raw["curve"]]
-        return Progress(curve, raw["best"], Running(**raw["running"])), state["optimizer"]
+        return TrainingState(curve, raw["best"], EpochProgress(**raw["running"])), state["optimizer"]
 
     def load_best(self, model: nn.Module) -> None:
-        """Put the weights of the best epoch into the model."""
+        """Load the weights of the best epoch into the model."""
         model.load_state_dict(read_state(self.best_file))
 
     def remove(self) -> None:

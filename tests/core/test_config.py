@@ -58,3 +58,22 @@ def test_the_workspace_moves_with_its_variable(monkeypatch: pytest.MonkeyPatch) 
     assert config.runs_home() == Path("/somewhere/runs")
     monkeypatch.delenv("DFBENCH_HOME")
     assert config.runs_home() == Path("runs")
+
+
+def test_a_smaller_mini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dfbench.config.config_files", lambda: [Path("dfbench.toml")])
+    assert config.mini_options() == config.MiniOptions()
+    Path("dfbench.toml").write_text("[mini]\npairs = [2, 1, 1]\nepochs = 1\n", "utf-8")
+    assert config.mini_options() == config.MiniOptions(pairs=(2, 1, 1), epochs=1)
+
+
+@pytest.mark.parametrize(
+    "line", ["pairs = 3", "pairs = [1, 2]", "epochs = 0", "epochs = true", "epoch = 1", "pairs = [1, 1, 1.0]"]
+)
+def test_a_mini_table_that_is_not_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dfbench.toml").write_text(f"[mini]\n{line}\n", "utf-8")
+    with pytest.raises(UsageError, match=r"\[mini\] in dfbench.toml") as caught:
+        config.mini_options()
+    assert "pairs = [2, 1, 1]" in caught.value.hint

@@ -10,12 +10,11 @@ from types import SimpleNamespace
 import pytest
 
 from dfbench.errors import DataError, ModelError
-from dfbench.evaluation.dataset import crop_profile, open_manifests
-from dfbench.evaluation.evaluate import evaluate
+from dfbench.evaluation.dataset import crop_profile, find_manifests
 from dfbench.manifest.manifest import open_manifest
 from dfbench.models.card import read_card
 from dfbench.protocols.files import load_protocol
-from dfbench.training.train import train
+from dfbench.workflow import evaluate, train
 
 NUMBERS = itertools.count()
 QUIET = {"device": "cpu", "quiet": True}
@@ -59,8 +58,8 @@ def test_exact_and_approximate_do_not_mix(peer: SimpleNamespace, tiny: SimpleNam
     other = tiny.make(f"other{next(NUMBERS)}", "hff", groups=4)
     relabel(other.manifest, "dfb256")
     rules = load_protocol(peer.protocol)
-    (opened,) = open_manifests(rules, [peer.manifest], ("test",))
+    opened = find_manifests(rules, [peer.manifest], ("test",))["folder"]
     assert crop_profile(rules, [opened]) == "dfb256~"
-    with pytest.raises(DataError, match="cropped in two ways") as error:
+    with pytest.raises(DataError, match="different crop profiles") as error:
         crop_profile(rules, [opened, open_manifest(other.manifest)])
     assert "dlib" in error.value.hint

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from dfbench.evaluation.trivial_baselines import cheap_baselines, cross_fitted, majority_scores, media_facts
+from dfbench.evaluation.trivial_baselines import cross_fitted, majority_scores, media_facts, trivial_baselines
 from dfbench.metrics import compute_metrics
 from dfbench.report import result_rows
 from dfbench.schema.ids import media_id, sample_id
@@ -55,7 +55,7 @@ def values(baseline):
 
 def test_a_size_that_tells_everything():
     scores = table()
-    (found,) = cheap_baselines(scores, facts(scores, size=lambda r: 100.0 + 50 * r["label"]), measure, NAMES)
+    (found,) = trivial_baselines(scores, facts(scores, size=lambda r: 100.0 + 50 * r["label"]), measure, NAMES)
     assert found.name == "size alone"
     assert {n: v.value for n, v in values(found).items()} == dict.fromkeys(NAMES, 1.0)
     assert values(found)["auc.frame"].n == 160
@@ -65,7 +65,7 @@ def test_facts_that_tell_nothing_reach_about_chance():
     scores = table(media=400)
     rng = np.random.default_rng(1)
     per_media = dict(zip(dict.fromkeys(scores["media_id"].to_pylist()), rng.integers(0, 300, 400), strict=True))
-    found = cheap_baselines(scores, facts(scores, length=lambda r: r["media_id"].map(per_media)), measure, NAMES)
+    found = trivial_baselines(scores, facts(scores, length=lambda r: r["media_id"].map(per_media)), measure, NAMES)
     assert [b.name for b in found] == ["length alone"]
     assert values(found[0])["auc.video.mean"].value == pytest.approx(0.5, abs=0.08)
 
@@ -74,18 +74,18 @@ def test_the_best_fact_stands_in_the_table():
     scores = table()
     rng = np.random.default_rng(2)
     known = facts(scores, size=lambda r: np.where(rng.random(len(r)) < 0.5, r["label"], 0), format=lambda r: r["label"])
-    found = cheap_baselines(scores, known, measure, NAMES)
+    found = trivial_baselines(scores, known, measure, NAMES)
     assert [b.name for b in found] == ["format alone"]
 
 
 def test_facts_that_do_not_vary_are_no_baseline():
     scores = table()
-    assert cheap_baselines(scores, facts(scores, size=lambda r: 1.0), measure, NAMES) == ()
+    assert trivial_baselines(scores, facts(scores, size=lambda r: 1.0), measure, NAMES) == ()
 
 
 def test_the_same_samples_are_judged():
     scores = table(failed=(3, 8))
-    (found,) = cheap_baselines(scores, facts(scores, size=lambda r: r["label"]), measure, NAMES)
+    (found,) = trivial_baselines(scores, facts(scores, size=lambda r: r["label"]), measure, NAMES)
     assert values(found)["auc.frame"].n == 156
     assert values(found)["auc.frame"].coverage == 156 / 160
 
@@ -120,7 +120,7 @@ def test_several_classes_have_their_own_majority():
     fitting = table(media=60, classes=classes).set_column(
         scores.column_names.index("logits"), "logits", pa.array([[0.0] * 4] * len(scores), pa.list_(pa.float32()))
     )
-    found = cheap_baselines(
+    found = trivial_baselines(
         fitting,
         facts(fitting, size=lambda r: r["label"]),
         lambda t, names: measure(t, names, classes=order),
@@ -140,7 +140,7 @@ def test_majority_scores_leave_failures_without_logits():
 
 def test_baselines_stand_below_the_detectors_once():
     scores = table()
-    found = cheap_baselines(scores, facts(scores, size=lambda r: r["label"]), measure, NAMES)
+    found = trivial_baselines(scores, facts(scores, size=lambda r: r["label"]), measure, NAMES)
     result = RunResult(
         run_id="r", model="m", protocol=None, manifests=(), weights=None, versions={}, device="cpu",
         started="2026-01-01T00:00:00", seconds=1, selection={}, failure_policy="exclude",

@@ -16,13 +16,14 @@ from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.evaluation import conditions as conditions_module
 from dfbench.evaluation import inference
 from dfbench.evaluation.conditions import plan_conditions
-from dfbench.evaluation.dataset import open_manifests, role_data
-from dfbench.evaluation.evaluate import evaluate
+from dfbench.evaluation.dataset import role_data
 from dfbench.evaluation.run import Run
+from dfbench.manifest.manifest import open_manifest
 from dfbench.preparation.derived.degrade import degrade as degrade_manifest
 from dfbench.protocols.files import load_protocol
 from dfbench.report import write_report
 from dfbench.schema.result import RunResult
+from dfbench.workflow import evaluate
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +76,7 @@ def test_every_sample_has_a_row_under_every_condition(few: Run) -> None:
 
 def test_scores_are_those_of_the_degraded_crops(few: Run, tiny: SimpleNamespace) -> None:
     protocol = load_protocol(tiny.protocol)
-    data = role_data(protocol, open_manifests(protocol, [tiny.manifest], ("test",)), "test")
+    data = role_data(protocol, [open_manifest(tiny.manifest)], "test")
     board = 1.0 - 2.0 * ((torch.arange(64)[:, None] + torch.arange(64)) % 2)
     scores = scores_by(few)
     for place, sample in enumerate(data.sample_ids):
@@ -190,7 +191,7 @@ def test_a_suite_says_what_it_left_out(
     assert 'id="robustness"' in page
     assert "was not tested under h264:crf=30@clip" in page
     assert page.count("<svg") >= 5
-    with pytest.raises(SetupError, match="h264:crf=30@clip can not run here: there is no encoder"):
+    with pytest.raises(SetupError, match="h264:crf=30@clip is not available: there is no encoder"):
         run(checker, tiny, tmp_path / "other", conditions=["h264:crf=30"])
     assert not (tmp_path / "other").exists()
 

@@ -10,11 +10,11 @@ from loading import load_file
 
 import dfbench
 from dfbench.errors import DataError
-from dfbench.evaluation.evaluate import evaluate
 from dfbench.evaluation.run import Run
 from dfbench.manifest import degraded as degraded_module
 from dfbench.manifest.manifest import Manifest
 from dfbench.preparation.derived.degrade import degrade
+from dfbench.workflow import evaluate
 
 pytestmark = pytest.mark.slow
 

@@ -13,16 +13,17 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from dfbench.errors import DataError, ModelError, UsageError
-from dfbench.evaluation.dataset import open_manifests, role_data
+from dfbench.evaluation.dataset import role_data
 from dfbench.evaluation.detector import NO_WEIGHTS
-from dfbench.evaluation.evaluate import evaluate
 from dfbench.evaluation.run import Run
+from dfbench.manifest.manifest import open_manifest
 from dfbench.media.images import decode_image
 from dfbench.models.card import SelectionRecord, WeightCard
 from dfbench.models.weights import save_weights
 from dfbench.protocols.files import load_protocol
 from dfbench.schema.result import RunResult
 from dfbench.schema.scores import EXAMPLES, SCORES
+from dfbench.workflow import evaluate
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +57,7 @@ def test_every_requested_sample_is_a_row(tiny: SimpleNamespace, run: Run) -> Non
     scores = pq.read_table(run.folder / "scores.parquet")
     SCORES.check(scores)
     protocol = load_protocol(tiny.protocol)
-    wanted = open_manifests(protocol, [tiny.manifest], ("test",))[0].samples(protocol, "test").table
+    wanted = open_manifest(tiny.manifest).samples(protocol, "test").table
     assert scores["sample_id"].to_pylist() == wanted["sample_id"].to_pylist()
     lost = [s is None for s in scores["score"].to_pylist()]
     assert lost == [s != "ok" for s in scores["status"].to_pylist()]
@@ -69,7 +70,7 @@ def test_scores_are_the_models(tiny: SimpleNamespace, run: Run) -> None:
 
     model, _ = load_weights(run.folder.parent / "grnet.safetensors")
     protocol = load_protocol(tiny.protocol)
-    data = role_data(protocol, open_manifests(protocol, [tiny.manifest], ("test",)), "test")
+    data = role_data(protocol, [open_manifest(tiny.manifest)], "test")
     images = torch.stack([data.images[i][0] for i in range(len(data.ok))]).float() / 255
     with torch.inference_mode():
         expected = torch.softmax(model(images).logits, 1)[:, 1].numpy()
@@ -145,7 +146,7 @@ def test_another_run_is_not_overwritten(tiny: SimpleNamespace, run: Run) -> None
     other = run.folder.parent / "taken"
     other.mkdir()
     (other / "thesis.tex").write_text("x")
-    with pytest.raises(UsageError, match="no run"):
+    with pytest.raises(UsageError, match="not a run"):
         evaluate("meso4", tiny.protocol, [tiny.manifest], weights, other, device="cpu", quiet=True)
 
 

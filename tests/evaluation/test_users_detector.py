@@ -122,5 +122,5 @@ def test_a_wrong_shape_ends_the_command_before_anything_is_made(
         "utf-8",
     )
     assert run_command([command, "--model", "wide.py:Wide"]) == 4
-    assert "returns 3 logits an image, the task has 2 classes" in capsys.readouterr().err
+    assert "returns 3 logits per image, the task has 2 classes" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir() if p.name != "__pycache__"] == ["wide.py"]

@@ -10,7 +10,8 @@ from dfbench.schema.scores import SCORES
 
 def run(seed, gap=1.5, **options):
     table = run_folders.scores_table(pairs=20, frames=2, gap=gap, seed=seed)
-    return compute_metrics(table, ["auc.frame", "acc.video.mean"], resamples=0, train_seed=seed, **options)
+    values = compute_metrics(table, ["auc.frame", "acc.video.mean"], resamples=0, **options)
+    return [value.model_copy(update={"seed": seed}) for value in values]
 
 
 def test_seeds_are_combined_with_their_standard_deviation():

@@ -13,7 +13,7 @@ import torch
 from dfbench.errors import DfbenchError, ModelError, UsageError
 from dfbench.io import file_sha256
 from dfbench.models.build import build_model
-from dfbench.models.card import Intended
+from dfbench.models.card import IntendedUse
 from dfbench.models.convert.checkpoint_files import read_foreign
 from dfbench.models.convert.import_weights import import_weights
 from dfbench.models.convert.keymap import KeyMap, translate
@@ -62,9 +62,9 @@ def test_the_card_says_where_weights_come_from(file: Path) -> None:
     assert (card.licence, card.train_condition, card.polarity) == ("mine", "unknown", "real=0, fake=1")
     assert len(card.golden) == 2
     assert not card.mini
-    load_weights(done.path, Intended(model="meso4", num_classes=2, profile="dfb256", size=SIZE, protocol="cross/v1"))
+    load_weights(done.path, IntendedUse(model="meso4", num_classes=2, profile="dfb256", size=SIZE, protocol="cross/v1"))
     with pytest.raises(ModelError, match="dfb256"):
-        load_weights(done.path, Intended(profile="native", size=SIZE))
+        load_weights(done.path, IntendedUse(profile="native", size=SIZE))
 
 
 def test_default_place(file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_a_users_own_detector(tmp_path: Path, wrapper: str, logits: int) -> None
     model, out = f"{code}:Net", tmp_path / "mine.safetensors"
     card = import_weights(tmp_path / "mine.pth", model, out, profile="native", size=32).card
     assert (card.model, card.num_classes) == ("mine.net", logits)
-    loaded, _ = load_weights(out, Intended(model=model))
+    loaded, _ = load_weights(out, IntendedUse(model=model))
     with torch.inference_mode():
         assert torch.equal(loaded(torch.ones(1, 3, 32, 32)).logits, weight.sum(dim=1)[None])
 
@@ -282,9 +282,9 @@ def test_classes_in_another_order_are_refused(file: Path) -> None:
     torch.save(port_state(3), file)
     out = file.with_name("out.safetensors")
     import_weights(file, "meso4", out, size=SIZE, classes=("real", "a", "b"))
-    load_weights(out, Intended(num_classes=3, classes=("real", "a", "b")))
+    load_weights(out, IntendedUse(num_classes=3, classes=("real", "a", "b")))
     with pytest.raises(ModelError, match="real, b, a"):
-        load_weights(out, Intended(num_classes=3, classes=("real", "b", "a")))
+        load_weights(out, IntendedUse(num_classes=3, classes=("real", "b", "a")))
 
 
 def test_wrappers_are_stripped_only_where_all_marks_lie() -> None:

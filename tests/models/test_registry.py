@@ -135,10 +135,10 @@ def test_users_factory_gets_what_it_asks_for(net_file: Path) -> None:
         ("number", ModelError, "not an nn.Module class"),
         ("NeedsMore", UsageError, "depth"),
         ("Nett", ModelError, "has no 'Nett'"),
-        ("stubborn", ModelError, "can not be built: Stubborn: not today"),
+        ("stubborn", ModelError, "cannot be built: Stubborn: not today"),
         ("Raises", ModelError, "32 x 32 pixels: Stubborn: not these"),
-        ("leaves", ModelError, "can not be built: SystemExit: 7"),
-        ("lacking", ModelError, "can not be built: ModuleNotFoundError: No module named 'not_there_at_all'"),
+        ("leaves", ModelError, "cannot be built: SystemExit: 7"),
+        ("lacking", ModelError, "cannot be built: ModuleNotFoundError: No module named 'not_there_at_all'"),
     ],
 )
 def test_users_faults(net_file: Path, attribute: str, error: type[Exception], word: str) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from dfbench.errors import ModelError
 from dfbench.models.build import build_model
-from dfbench.models.card import Intended, SelectionRecord, WeightCard, card_path
+from dfbench.models.card import IntendedUse, SelectionRecord, WeightCard, card_path
 from dfbench.models.files import looks_like
 from dfbench.models.weights import load_weights, read_state, save_weights, write_state
 from dfbench.schema.result import ProtocolRef
@@ -70,7 +70,7 @@ def test_round_trip_gives_identical_scores(tmp_path: Path, name: str) -> None:
         model.alpha.copy_(torch.tensor([0.3, 0.7]))
     written = save_weights(tmp_path / "w.safetensors", model, card(name))
     loaded, found = load_weights(
-        tmp_path / "w.safetensors", Intended(model=name, num_classes=2, profile="native", size=SIZE)
+        tmp_path / "w.safetensors", IntendedUse(model=name, num_classes=2, profile="native", size=SIZE)
     )
     assert found == written
     assert found.bytes == (tmp_path / "w.safetensors").stat().st_size
@@ -81,7 +81,7 @@ def test_round_trip_gives_identical_scores(tmp_path: Path, name: str) -> None:
 
 def refuse(path: Path, *words: str, **intended: object) -> ModelError:
     with pytest.raises(ModelError) as caught:
-        load_weights(path, Intended(**intended))  # type: ignore[arg-type]
+        load_weights(path, IntendedUse(**intended))  # type: ignore[arg-type]
     text = f"{caught.value.message} {caught.value.hint}"
     assert caught.value.hint
     for word in words:
@@ -118,13 +118,13 @@ def test_another_class_count(weights: Path) -> None:
 @pytest.mark.parametrize("crops", [{"profile": "box"}, {"size": 128}])
 def test_other_crops(weights: Path, crops: dict[str, object]) -> None:
     refuse(weights, "--allow-crop-mismatch", **crops)
-    load_weights(weights, Intended(allow_crop_mismatch=True, **crops))  # type: ignore[arg-type]
+    load_weights(weights, IntendedUse(allow_crop_mismatch=True, **crops))  # type: ignore[arg-type]
 
 
 def test_mini_weights_elsewhere(weights: Path) -> None:
     refuse(weights, "invented faces", "--allow-mini-weights", protocol="cross/v1")
-    load_weights(weights, Intended(protocol="mini"))
-    load_weights(weights, Intended(protocol="cross/v1", allow_mini_weights=True))
+    load_weights(weights, IntendedUse(protocol="mini"))
+    load_weights(weights, IntendedUse(protocol="cross/v1", allow_mini_weights=True))
 
 
 def test_truncated(weights: Path) -> None:

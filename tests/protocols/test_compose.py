@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from dfbench.cli.main import run_command
 from dfbench.errors import DataError, UsageError
-from dfbench.evaluation.dataset import open_manifests
+from dfbench.evaluation.dataset import find_manifests
 from dfbench.protocols.check import check_protocol
 from dfbench.protocols.files import load_protocol, protocol_names, variants
 from dfbench.protocols.needs import prepare_command, prepare_commands
@@ -269,7 +269,7 @@ def test_hints_name_the_file_of_ones_own(write: Callable[[str, str], Path]) -> N
     copy.write_bytes(file.read_bytes())
     assert load_protocol(copy).hash == load_protocol(file).hash
     with pytest.raises(DataError) as caught:
-        open_manifests(load_protocol(file), [], ("test",))
+        find_manifests(load_protocol(file), [], ("test",))
     assert f"--protocol {file}" in caught.value.hint
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import trees
 
-from dfbench.evaluation.evaluate import evaluate
 from dfbench.manifest.manifest import Manifest
 from dfbench.protocols.files import load_protocol, protocol_names
 from dfbench.protocols.protocol import Protocol
 from dfbench.schema.random_media import RandomSubset
-from dfbench.training.train import train
+from dfbench.workflow import evaluate, train
 
 NAMES = [name for name in protocol_names() if "mini" not in load_protocol(name).datasets()]
 # Crops by dlib's landmarks need a file of the user's own.

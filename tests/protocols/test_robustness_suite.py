@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from dfbench.degrade import suite
-from dfbench.evaluation.evaluate import evaluate
 from dfbench.mini import MiniSettings, generate
 from dfbench.preparation.prepare import prepare
 from dfbench.protocols.files import load_protocol
+from dfbench.workflow import evaluate
 
 
 @pytest.mark.slow

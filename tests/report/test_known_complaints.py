@@ -13,7 +13,7 @@ from paper_runs import write_paper_run
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError, ModelError
 from dfbench.evaluation.run import open_runs
-from dfbench.models.card import Intended, SelectionRecord, WeightCard, check_card
+from dfbench.models.card import IntendedUse, SelectionRecord, WeightCard, check_card
 from dfbench.protocols.files import load_protocol, protocol_names
 from dfbench.report.papers import build, load_table, paper_table
 from dfbench.report.papers.matching import why_not
@@ -83,7 +83,7 @@ def test_complaint_14_another_crop_breaks_a_detector_without_a_word(tmp_path: Pa
     )  # fmt: skip
     rules = load_protocol("grnet/hff-binary")
     with pytest.raises(ModelError, match="trained on 'native' crops of 128 pixels, the data are 'box' crops"):
-        check_card(card, tmp_path / "w.safetensors", Intended(profile=rules.crops.profile, size=rules.crops.size))
+        check_card(card, tmp_path / "w.safetensors", IntendedUse(profile=rules.crops.profile, size=rules.crops.size))
     run = write_paper_run(tmp_path / "run", "grnet/hff-binary", rule={"profile": "native"})
     (loaded,) = open_runs([run])
     assert "crop profile is native, the cell's box" in why_not(load_table("grnet-5"), loaded)

@@ -12,9 +12,9 @@ import pytest
 
 import dfbench
 from dfbench.errors import DataError, ModelError, UsageError
-from dfbench.evaluation.evaluate import evaluate
 from dfbench.preparation.prepare import prepare
 from dfbench.scoring import CropOptions
+from dfbench.workflow import evaluate
 
 pytestmark = pytest.mark.slow
 
@@ -156,7 +156,7 @@ def test_weights_must_fit(
     with pytest.raises(UsageError, match="unknown model 'meso'") as unknown:
         dfbench.score(one, "meso", weights)
     assert "did you mean 'meso4'" in unknown.value.hint
-    with pytest.raises(ModelError, match="are of 'meso4'"):
+    with pytest.raises(ModelError, match="belong to 'meso4'"):
         dfbench.score(one, "resnet18", weights)
     with pytest.raises(ModelError, match="trained on native 64 px crops, but box 64 px were requested") as other:
         dfbench.score(one, "meso4", weights, crops=CropOptions(profile="box"))
@@ -307,7 +307,7 @@ def test_options_are_checked_before_any_file_is_opened(weights: Path, options: d
 
 
 def test_open_clips_and_portraits(tiny: SimpleNamespace, shared_folder: Path, tmp_path: Path) -> None:
-    from dfbench.training.train import train
+    from dfbench.workflow import train
 
     weights = train(
         "meso4", tiny.protocol, [tiny.manifest], tmp_path / "meso4.safetensors", epochs=1, device="cpu", quiet=True

@@ -65,7 +65,8 @@ def scores_table(
 
 def result_of(scores: pa.Table, *, profile: str = "native", names: tuple[str, ...] = NAMES, **changes) -> RunResult:
     """The result of a scores table."""
-    options = {"resamples": 200, "seed": 0, "failure_policy": "exclude", "profile": profile, "size": 128}
+    facts = {"profile": profile, "size": 128, "seed": 7}
+    values = compute_metrics(scores, names, resamples=200, seed=0, failure_policy="exclude")
     fields = {
         "run_id": scores["run_id"][0].as_py(),
         "model": scores["model"][0].as_py(),
@@ -84,7 +85,7 @@ def result_of(scores: pa.Table, *, profile: str = "native", names: tuple[str, ..
         "selection": {"split": "val", "metric": "auc.video.mean"},
         "failure_policy": "exclude",
         "coverage": tuple(coverage_rows(scores)),
-        "metrics": tuple(compute_metrics(scores, names, train_seed=7, **options)),
+        "metrics": tuple(value.model_copy(update=facts) for value in values),
         "mini": True,
     }  # fmt: skip
     return RunResult(**(fields | changes))

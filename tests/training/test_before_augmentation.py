@@ -10,7 +10,7 @@ import torch
 
 from dfbench.models.build import build_model
 from dfbench.models.interface import before_augmentation
-from dfbench.training.train import train
+from dfbench.workflow import train
 
 FILE = """
 from torch import cat, nn

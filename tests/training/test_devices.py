@@ -15,8 +15,8 @@ import torch
 from dfbench.errors import SetupError, UsageError
 from dfbench.models.card import read_card
 from dfbench.models.weights import read_state
-from dfbench.training.lightning import check_devices
-from dfbench.training.train import train
+from dfbench.training.lightning import require_devices
+from dfbench.workflow import train
 
 # Nothing in it depends on the other samples of a batch, so that dividing a batch changes rounding alone.
 NET = """
@@ -81,6 +81,6 @@ def test_two_devices_share_a_batch(tiny: SimpleNamespace, net: str, tmp_path: Pa
 
 def test_devices_that_are_not_there() -> None:
     with pytest.raises(UsageError, match="above 0"):
-        check_devices(torch.device("cpu"), 0)
+        require_devices(torch.device("cpu"), 0)
     with pytest.raises(SetupError, match="999 GPUs"):
-        check_devices(torch.device("cuda", 0), 999)
+        require_devices(torch.device("cuda", 0), 999)

@@ -16,14 +16,14 @@ import torch
 
 from dfbench.models.weights import read_state
 from dfbench.training.module import TrainingModule
-from dfbench.training.train import train
+from dfbench.workflow import train
 
 Place = tuple[int, int]
 
 CHILD = """
 import os, signal, sys
 from dfbench.training.module import TrainingModule
-from dfbench.training.train import train
+from dfbench.workflow import train
 
 model, protocol, manifest, out, accumulate, epoch, batch = sys.argv[1:]
 step = TrainingModule.training_step

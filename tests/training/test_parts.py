@@ -17,8 +17,7 @@ from dfbench.models.build import build_model
 from dfbench.models.registry import get_spec
 from dfbench.protocols.training_recipe import Augmentation, TrainingRecipe
 from dfbench.training.augment import augment, draw, homography
-from dfbench.training.loss import balanced_weights, weighted_loss
-from dfbench.training.optimizer import make_optimizer, set_rate
+from dfbench.training.optimization import balanced_weights, make_optimizer, set_rate, weighted_loss
 from dfbench.training.recipe import fill_recipe
 from dfbench.training.sampler import batches, epoch_order, share
 

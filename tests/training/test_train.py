@@ -11,14 +11,13 @@ import pytest
 import torch
 
 from dfbench.errors import DataError, ModelError, UsageError
-from dfbench.evaluation.evaluate import evaluate
 from dfbench.models.card import read_card
 from dfbench.models.weights import load_weights, read_state
 from dfbench.protocols.files import load_protocol
+from dfbench.training.fit import best_epoch
 from dfbench.training.module import TrainingModule
-from dfbench.training.selection import best_epoch
 from dfbench.training.store import EpochRecord
-from dfbench.training.train import train
+from dfbench.workflow import evaluate, train
 
 pytestmark = pytest.mark.slow
 
@@ -229,14 +228,14 @@ class Broken(Base):
     ("name", "says"),
     [
         ("Maps", r"logits of shape \(2, 64, 2\) for 2 images"),
-        ("Seven", "7 logits an image, the task has 2 classes"),
+        ("Seven", "7 logits per image, the task has 2 classes"),
         ("OneForAll", r"shape \(1, 2\) for 2 images"),
         ("Words", "returned str"),
         ("Large", "does not run on RGB images of 64 x 64 pixels"),
         ("Typo", "AttributeError.*haed"),
         ("WrongWhenLearning", r"shape \(1, 2\) for 8 images"),
         ("WrongWhenJudged", "does not run on RGB images of 64 x 64 pixels: ValueError: too many"),
-        ("Broken", "can not be built: ValueError: no luck"),
+        ("Broken", "cannot be built: ValueError: no luck"),
         ("Detached", "Detached does not depend on any parameter"),
         ("Whole", "Whole does not depend on any parameter"),
         ("LossOfEach", r"LossOfEach is a tensor of shape \(8,\), not a scalar"),

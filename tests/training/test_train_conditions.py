@@ -12,8 +12,8 @@ import torch
 
 from dfbench import degrade
 from dfbench.errors import DataError, UsageError
-from dfbench.evaluation.dataset import open_manifests, role_data
-from dfbench.evaluation.evaluate import evaluate
+from dfbench.evaluation.dataset import role_data
+from dfbench.manifest.manifest import open_manifest
 from dfbench.models.card import read_card
 from dfbench.models.weights import read_state
 from dfbench.preparation.derived.degrade import degrade as degrade_manifest
@@ -22,7 +22,7 @@ from dfbench.protocols.protocol import Protocol
 from dfbench.training import augment
 from dfbench.training.augment import DegradedAtRandom
 from dfbench.training.recipe import fill_recipe
-from dfbench.training.train import train
+from dfbench.workflow import evaluate, train
 
 pytestmark = pytest.mark.slow
 
@@ -89,7 +89,7 @@ def test_weights_of_another_condition_have_a_place_of_their_own(
 
 def test_augmentation_is_drawn_from_id_epoch_and_seed(tiny: SimpleNamespace, augmented: Path) -> None:
     protocol = load_protocol(augmented)
-    data = role_data(protocol, open_manifests(protocol, [tiny.manifest], ("train",)), "train")
+    data = role_data(protocol, [open_manifest(tiny.manifest)], "train")
     recipe = fill_recipe(protocol.training, _defaults())
     rules = recipe.augmentation
     assert (rules.degradations, rules.degradations_p) == (("JP60", "gaussian-noise:sigma=8"), 0.6)

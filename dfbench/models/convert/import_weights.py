@@ -11,7 +11,7 @@ from dfbench.config import weights_home
 from dfbench.errors import ModelError, UsageError
 from dfbench.io import file_sha256
 from dfbench.models.build import build_model, check_options
-from dfbench.models.card import Origin, SelectionRecord, WeightCard
+from dfbench.models.card import ImportedFrom, SelectionRecord, WeightCard
 from dfbench.models.convert.checkpoint_files import read_foreign
 from dfbench.models.convert.keymap import KeyMap, State, Translated, translate
 from dfbench.models.interface import logits_of
@@ -105,7 +105,7 @@ def import_weights(
         licence=licence or keymap.licence or "unknown: ask whoever made the weights",
         versions=library_versions(),
         mini=False,
-        origin=Origin(
+        origin=ImportedFrom(
             source=keymap.name,
             file=path.name,
             sha256=file_sha256(path),

@@ -1,0 +1,134 @@
+"""The frozen plan of a training: everything is resolved and checked before any work; torch is not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from dfbench.degrade import Condition
+from dfbench.errors import UsageError
+from dfbench.evaluation.dataset import CLEAN_CONDITION, RoleData, as_path, crop_profile, role_data
+from dfbench.evaluation.plan import ComputeOptions
+from dfbench.io import check_output_file
+from dfbench.manifest.manifest import Manifest
+from dfbench.models.device import resolve_device
+from dfbench.models.source import BuiltNetwork, ModelSource
+from dfbench.protocols.protocol import Protocol
+from dfbench.training.recipe import FullRecipe
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPlan:
+    """One detector trained by the recipe of one protocol.
+
+    Attributes:
+        source: the detector.
+        protocol: the protocol.
+        recipe: the recipe without gaps.
+        out: the weight file.
+        manifests: data set -> manifest; None until it has been prepared.
+        condition: condition of training and validation data.
+        options: options of the detector.
+        built: the network of a custom detector with its initial weights.
+        roots: data set -> root of its media, for conditions that act before cropping.
+        compute: device, workers, precision.
+        devices: number of devices that share every batch.
+        save_every: seconds between two stored states within an epoch.
+        data: role -> its samples; empty until all manifests exist.
+        profile: crop profile of the manifests; empty until all of them exist.
+    """
+
+    source: ModelSource
+    protocol: Protocol
+    recipe: FullRecipe
+    out: Path
+    manifests: Mapping[str, Manifest | None]
+    condition: Condition = CLEAN_CONDITION
+    options: Mapping[str, Any] = field(default_factory=dict)
+    built: BuiltNetwork | None = None
+    roots: Mapping[str, str | Path] = field(default_factory=dict)
+    compute: ComputeOptions = field(default_factory=ComputeOptions)
+    devices: int = 1
+    save_every: float = 300.0
+    data: Mapping[str, RoleData] = field(default_factory=dict)
+    profile: str = ""
+
+    def with_manifests(self, made: Mapping[str, Manifest]) -> TrainingPlan:
+        """Add prepared manifests; once all exist, select the samples and check them and the media.
+
+        Raises:
+            DataError: a manifest does not fit the protocol, or the media that a condition needs are not available.
+        """
+        manifests = {name: manifest or made.get(name) for name, manifest in self.manifests.items()}
+        present = [manifest for manifest in manifests.values() if manifest is not None]
+        if len(present) < len(manifests):
+            return replace(self, manifests=manifests)
+        roles = training_roles(self.protocol)
+        data = {role: role_data(self.protocol, present, role, self.condition, self.roots) for role in roles}
+        for part in data.values():
+            part.degraders(self.condition)
+        return replace(self, manifests=manifests, data=data, profile=crop_profile(self.protocol, present))
+
+    def opened(self) -> tuple[Manifest, ...]:
+        """Return the manifests, all of which exist.
+
+        Raises:
+            UsageError: one has not been prepared yet.
+        """
+        missing = [name for name, manifest in self.manifests.items() if manifest is None]
+        if missing:
+            raise UsageError(f"the manifest of {missing[0]!r} has not been prepared", "run the whole plan")
+        return tuple(manifest for manifest in self.manifests.values() if manifest is not None)
+
+
+def training_roles(protocol: Protocol) -> tuple[str, ...]:
+    """Return the roles whose samples a training reads.
+
+    Raises:
+        UsageError: the protocol has no training data, or selects on validation data that it does not have.
+    """
+    if not protocol.datasets("train"):
+        raise UsageError(
+            f"protocol {protocol.name!r} has no training data: it only evaluates",
+            "evaluate weights with it: dfbench evaluate --weights FILE; or add a data part with role = 'train'",
+        )
+    if protocol.selection.split == "none":
+        return ("train",)
+    if not protocol.datasets("val"):
+        raise UsageError(
+            f"protocol {protocol.name!r} selects on validation data and has none",
+            "add a data part with role = 'val', or set selection.split = 'none'",
+        )
+    return ("train", "val")
+
+
+def check_devices(device: str, devices: int, save_every: float) -> None:
+    """Check that several devices exist, and how often the state is stored.
+
+    Raises:
+        UsageError: fewer than one device, or a negative time.
+        SetupError: this machine has fewer.
+    """
+    if devices < 1:
+        raise UsageError(f"devices must be at least 1, not {devices}", "the default is 1")
+    if save_every < 0:
+        raise UsageError(f"save_every must be at least 0 seconds, not {save_every}", "for example 300")
+    if devices > 1:
+        from dfbench.training.lightning import require_devices
+
+        require_devices(resolve_device(device), devices)
+
+
+def weight_file(out: str | Path | None, default: Path) -> Path:
+    """Return the path of the weights to be written, which must be writable.
+
+    Raises:
+        UsageError: another suffix than ``.safetensors``, or a folder.
+        SetupError: the folder cannot be written.
+    """
+    path = default if out is None else as_path(out, "the weight file")
+    if path.suffix != ".safetensors":
+        raise UsageError(f"weights are written as *.safetensors, not {path.name!r}", f"--out {path.stem}.safetensors")
+    return check_output_file(path)
