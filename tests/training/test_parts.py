@@ -19,7 +19,7 @@ from dfbench.protocols.training_recipe import Augmentation, TrainingRecipe
 from dfbench.training.augment import augment, draw, homography
 from dfbench.training.optimization import balanced_weights, make_optimizer, set_rate, weighted_loss
 from dfbench.training.recipe import fill_recipe
-from dfbench.training.sampler import batches, epoch_order, share
+from dfbench.training.sampler import batches, device_part, epoch_order
 
 PLAIN = fill_recipe(TrainingRecipe(), get_spec("grnet").recipe)
 
@@ -161,7 +161,7 @@ def test_batches_never_hold_one_sample_alone() -> None:
 
 @given(size=st.integers(2, 40), devices=st.integers(1, 6))
 def test_devices_share_a_batch(size: int, devices: int) -> None:
-    parts = [share(list(range(size)), rank, devices) for rank in range(devices)]
+    parts = [device_part(list(range(size)), rank, devices) for rank in range(devices)]
     assert [row for part in parts for row in part] == list(range(size))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
