@@ -215,7 +215,7 @@ def test_every_change_changes_and_is_drawn_from_the_id(change: dict[str, float])
 
 def test_zoom_and_shift_move_as_far_as_they_say() -> None:
     generator = np.random.default_rng(0)
-    places = [draw(with_(zoom=0.2, shift=0.1), generator).place for _ in range(300)]
+    places = [draw(with_(zoom=0.2, shift=0.1), generator).warp for _ in range(300)]
     scales = np.array([1 / place[0, 0] for place in places if place is not None])
     shifts = np.array([place[:2, 2] / 2 for place in places if place is not None])
     assert len(scales) == 300
