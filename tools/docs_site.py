@@ -8,12 +8,13 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
 import pkgutil
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -51,35 +52,55 @@ def api_path(module: str) -> str:
     return f"api/{module}.md"
 
 
-def api_page(module: ModuleType, documented: set[str]) -> str:
-    """Markdown with one mkdocstrings directive for every public name of a module.
+def api_pages(modules: Sequence[ModuleType]) -> dict[str, str]:
+    """Path -> Markdown of the API page of each module, with one mkdocstrings directive for every public name.
 
-    Args:
-        module: an imported module with ``__all__``.
-        documented: names of the modules that have a page of their own.
+    An object that several modules offer is described on the first of their pages; the others lead there.
     """
-    lines = [f"# {module.__name__}", "", inspect.getdoc(module) or "", ""]
-    for name in sorted(set(module.__all__) - {"__version__"}, key=str.lower):
-        path = f"{module.__name__}.{name}"
-        value = getattr(module, name)
-        lines += [f"[](){{ #{path} }}", ""]
-        if inspect.ismodule(value):
-            link = f"[`{path}`]({path}.md)" if value.__name__ in documented else f"`{path}`"
-            lines += [f"## {path}", "", f"{link}: {(inspect.getdoc(value) or '').splitlines()[0]}", ""]
-        else:
-            lines += [f"::: {_definition(value, path)}", "    options:", f"      heading: {path}", ""]
-    return "\n".join(lines)
+    documented = {module.__name__ for module in modules}
+    described: dict[str, str] = {}
+    pages = {}
+    for module in modules:
+        lines = [f"# {module.__name__}", "", inspect.getdoc(module) or "", ""]
+        for name in sorted(set(module.__all__) - {"__version__"}, key=str.lower):
+            path = f"{module.__name__}.{name}"
+            # A submodule that nothing imported yet is no attribute of its package.
+            value = getattr(module, name) if hasattr(module, name) else import_module(path)
+            lines += [f"[](){{ #{path} }}", ""]
+            if inspect.ismodule(value):
+                link = f"[`{path}`]({path}.md)" if value.__name__ in documented else f"`{path}`"
+                lines += [f"## {path}", "", f"{link}: {(inspect.getdoc(value) or '').partition(chr(10))[0]}", ""]
+                continue
+            definition = _definition(module, name, value)
+            if definition is None:
+                lines += [f"## {path}", "", f"`{name} = {value!r}`", ""]
+            elif definition in described:
+                first = described[definition]
+                lines += [f"## {path}", "", f"The same as [`{first}`]({first.rpartition('.')[0]}.md#{first}).", ""]
+            else:
+                described[definition] = path
+                lines += [f"::: {definition}", "    options:", f"      heading: {path}", ""]
+        pages[api_path(module.__name__)] = "\n".join(lines)
+    return pages
 
 
-def _definition(value: Any, path: str) -> str:
-    """Where a class or function is defined; ``path`` for everything else.
+def _definition(module: ModuleType, name: str, value: Any) -> str | None:
+    """The path at which a public object is defined; None where no single statement defines it.
 
     A name of a package may hide a submodule of the same name (``dfbench.degrade.apply``), so the documentation is
     looked up where the object is defined.
     """
     if (inspect.isclass(value) or inspect.isroutine(value)) and value.__module__.split(".")[0] in PACKAGES:
         return f"{value.__module__}.{value.__qualname__}"
-    return path
+    for node in ast.parse(inspect.getsource(module)).body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES:
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return _definition(import_module(node.module), alias.name, value)
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            return f"{module.__name__}.{name}"
+    return None
 
 
 def repository_links(text: str, page: str) -> Iterator[tuple[str, str]]:
@@ -132,10 +153,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for source, page in ROOT_PAGES.items():
         text = (TOP / source).read_text("utf-8")
         files.append(File.generated(config, page, content=rewrite(text, source)))
-    modules = list(public_modules())
-    documented = {module.__name__ for module in modules}
-    for module in modules:
-        files.append(File.generated(config, api_path(module.__name__), content=api_page(module, documented)))
+    for path, text in api_pages(list(public_modules())).items():
+        files.append(File.generated(config, path, content=text))
     for path in sorted(_linked_files()):
         if not files.get_file_from_path(site_path(path)) and (TOP / path).is_file():
             files.append(File.generated(config, site_path(path), abs_src_path=os.fspath(TOP / path)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ from dfbench.metrics import parse_metric
 
 pytestmark = pytest.mark.long
 
-many = settings(max_examples=20_000, deadline=None, suppress_health_check=list(HealthCheck))
-some = settings(max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "20000"))
+"""Examples of the quick parsers; the tests that write a file take a tenth."""
+
+many = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+some = settings(max_examples=EXAMPLES // 10, deadline=None, suppress_health_check=list(HealthCheck))
 
 TOP = Path(__file__).resolve().parents[2]
 WORDS = "clean : = , + @ crop clip source q k sigma crf scale 60 0 -1 1e9 0.5 nan inf JP é".split()

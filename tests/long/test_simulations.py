@@ -56,17 +56,17 @@ def test_bootstrap_intervals_cover_the_truth(
         assert found.low is not None
         assert found.high is not None
         hits += found.low <= truth(metric, groups) <= found.high
-        if number % 10 == 0:  # the interval that ignores the groups
+        if number % 3 == 0:  # the interval that ignores the groups
             wrong = metrics.bootstrap_interval(metric, labels, scores, resamples=200, seed=number)
             assert wrong.low is not None
             assert wrong.high is not None
             single += wrong.low <= truth(metric, groups) <= wrong.high
     record(
         f"{hits / worlds:.1%} of {worlds} intervals over {groups} groups cover the truth, "
-        f"{single / (worlds // 10):.0%} over frames"
+        f"{single / (worlds // 3):.0%} over frames"
     )
     assert lowest <= hits / worlds <= 0.97
-    assert single / (worlds // 10) < 0.85
+    assert single / (worlds // 3) < 0.9
 
 
 @pytest.mark.parametrize("videos", [40, 200, 1000])
@@ -95,7 +95,7 @@ def test_tests_of_a_true_null_hypothesis_reject_one_in_twenty(record: Callable[[
         three = [expit(common + 0.8 * rng.normal(size=videos) - 0.6) for _ in range(3)]
         delong += metrics.delong_test(labels, three[0], three[1]).p < 0.05
         right = [(scores >= 0.5) == labels for scores in three]
-        mcnemar += metrics.mcnemar(int(np.sum(right[0] & ~right[1])), int(np.sum(right[1] & ~right[0]))) < 0.05
+        mcnemar += metrics.mcnemar(right[0], right[1]) < 0.05
         family += min(metrics.holm([metrics.delong_test(labels, a, b).p for a, b in pairwise(three)])) < 0.05
     record(
         f"rejected of {worlds}: DeLong {delong / worlds:.1%}, McNemar {mcnemar / worlds:.1%}, "
