@@ -132,12 +132,12 @@ def bootstrap_interval(
 
     Returns:
         The estimate. Its ends are None, and ``note`` gives the reason, with fewer than 20 groups, or fewer than 5 of
-        a class where the metric needs both.
+        a class where the metric needs both classes.
 
     Raises:
         UsageError: an unknown metric, or an argument out of range.
         DataError: lengths that differ, labels other than 0 and 1, scores that are NaN or outside [0,1].
-        UndefinedMetric: the metric is undefined on these samples.
+        UndefinedMetric: the metric is undefined on these samples; ``tpr@fpr=X`` needs ``10 / X`` reals.
 
     >>> rng = np.random.default_rng(0)
     >>> labels = np.tile([0, 1], 200)

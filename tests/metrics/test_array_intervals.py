@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import run_folders
@@ -114,6 +116,17 @@ def test_bad_input_raises_own_errors(arguments, error, message):
 def test_bad_options_raise_own_errors(options, error):
     with pytest.raises(error, match=next(iter(options))):
         m.bootstrap_interval("acc", [0, 1] * 30, [0.1, 0.9] * 30, **options)
+
+
+def test_the_example_of_the_documentation():
+    labels, videos = [0, 1] * 40, [i // 2 for i in range(80)]
+    ours, theirs = [0.1, 0.9] * 36 + [0.6, 0.4] * 4, [0.2, 0.7] * 30 + [0.7, 0.3] * 10
+    assert str(m.auc_interval(labels, ours, groups=videos)) == "0.990 [0.960, 0.999]"
+    difference = m.paired_difference("auc", labels, ours, theirs, videos)
+    assert difference.low > 0
+    assert difference.p < 0.05
+    page = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text("utf-8")
+    assert "print(found)  # 0.990 [0.960, 0.999]" in page
 
 
 def test_metrics_are_listed_with_one_line_each():

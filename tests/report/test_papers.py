@@ -127,8 +127,8 @@ def test_trivial_baselines() -> None:
     real, fake = 25 + 10 + 25, 10 + 10 + 25 + 25 + 25  # thousands, by class as published
     assert line(table, "majority class", "baseline").cells[0].value == round(100 * fake / (real + fake), 2)
     by_size = 25 + max(10, 20) + 50 + max(25, 25)
-    assert line(table, "size of the picture alone", "baseline").cells[0].value == round(100 * by_size / 155, 2)
-    multi = line(grid("grnet-4"), "size of the picture alone", "baseline").cells[0].value
+    assert line(table, "image size alone", "baseline").cells[0].value == round(100 * by_size / 155, 2)
+    multi = line(grid("grnet-4"), "image size alone", "baseline").cells[0].value
     assert multi == round(100 * (25 + 10 + 25 + 25) / 155, 2)
 
 
@@ -452,3 +452,10 @@ def test_a_damaged_definition_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("dfbench.report.papers.definition.protocols_folder", lambda: tmp_path)
     with pytest.raises(DataError, match="not a valid table definition"):
         load_table("x")
+
+
+def test_without_a_name_the_tables_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["table"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [text.split()[0] for text in lines if text] == list(table_names())
+    assert all(len(text) <= 100 for text in lines)

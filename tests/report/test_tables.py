@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import run_folders
@@ -9,6 +10,7 @@ import run_folders
 from dfbench.errors import UsageError
 from dfbench.report import render, result_rows
 from dfbench.report.formats import escape_latex, escape_markdown
+from dfbench.report.rows import distinct_rows
 from dfbench.report.sections import summary
 from dfbench.report.table_notes import differences, notes
 from dfbench.schema.result import Baseline, ManifestRef, MetricValue, ProtocolRef, RunResult, WeightsRef
@@ -246,3 +248,12 @@ def test_terminal_cuts_no_number(monkeypatch, width):
                 assert f"{100 * number.value:.1f}" in words
                 assert f"[{100 * number.low:.1f}-{100 * number.high:.1f}]" in words
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_single_manipulation_does_not_repeat_the_rows_over_all():
+    rows = result_rows([SMALL])
+    one = [replace(row, manipulation="Deepfakes") for row in rows]
+    assert distinct_rows([*rows, *one]) == rows
+    two = [replace(row, manipulation="FaceSwap") for row in rows]
+    assert distinct_rows([*rows, *one, *two]) == [*rows, *one, *two]
+    assert "Deepfakes" not in render([*rows, *one])
