@@ -43,22 +43,23 @@ SEED_AGAIN = 604217
 """Where cells other than the face crop are marked, they alone are asked again on a data set of this seed: a leak stays
 marked, luck does not. Fixed before the run."""
 EARLIER = (
-    "Seed 20261121, before files were published each with draws of its own: nine of 75 cells at c23 left out 0.5 (face "
-    "score of Deepfakes 0.43 and Face2Face 0.48, scale of Face2Face 0.51, background patch of FaceSwap 0.51, and what "
-    "follows from them). Mended on seeds 101 and 102: by the publication draws, by a finer generator and "
-    "closer colours for Deepfakes, and by cloning more of the FaceSwap clips.",
-    "Seed 740923, with plain draws: four of 75 cells at c23 left out 0.5 (roll of Face2Face 0.48, 0.47-0.50, and face "
-    "score of NeuralTextures 0.55, 0.51-0.59, each bare and learnt), none of them after Holm's correction; the "
-    "draws' own means differed by the size of these shifts. Mended on seeds 101 and 102: the values are dealt "
-    "evenly to reals and fakes, and tilts reach 2 degrees instead of 0.8.",
-    "Seed 861304: two of 75 cells at c23 left out 0.5, both the bitrate of Face2Face (0.44, 0.39-0.49), and five at "
-    "c40 (background patch overall 0.55, face score of FaceSwap 0.45 and overall 0.47), none after Holm's correction. "
-    "The bitrate was a leak: published alike, Face2Face's clips were 0.10 standard deviations (standard error 0.02) "
-    "below their originals on seeds 101 and 102. Mended there: it blurs less and adds more grain; the shift is +0.01 "
-    "(0.02). At c40 nothing was changed.",
-    "Seed 518077: two of 75 cells at c23 left out 0.5, both the face score of FaceSwap (0.43, 0.38-0.48), not after "
-    "Holm's correction. The quarter of its clips with a feathered edge was a leak: 0.16 standard deviations (standard "
-    "error 0.05) below their originals on seeds 101 and 102, the cloned ones +0.04 (0.05). Mended: all are cloned.",
+    "Seed 20261121, before files were published individually: nine of 75 intervals at c23 excluded 0.5 (face score of "
+    "Deepfakes 0.43 and Face2Face 0.48, scale of Face2Face 0.51, background patch of FaceSwap 0.51, and combinations "
+    "of these features). Fixed on seeds 101 and 102: by random publication, by a finer generator and closer colours "
+    "for Deepfakes, and by cloning more of the FaceSwap clips.",
+    "Seed 740923, with independent draws: four of 75 intervals at c23 excluded 0.5 (roll of Face2Face 0.48, "
+    "0.47-0.50, and face score of NeuralTextures 0.55, 0.51-0.59, each as a number and learnt), none of them after "
+    "Holm's correction; the means of the draws differed by the size of these shifts. Fixed on seeds 101 and 102: "
+    "values are spaced evenly over reals and fakes, and tilts reach 2 degrees instead of 0.8.",
+    "Seed 861304: two of 75 intervals at c23 excluded 0.5, both for the bitrate of Face2Face (0.44, 0.39-0.49), and "
+    "five at c40 (background patch overall 0.55, face score of FaceSwap 0.45 and overall 0.47), none after Holm's "
+    "correction. The bitrate was a leak: published alike, Face2Face's clips were 0.10 standard deviations (standard "
+    "error 0.02) below their originals on seeds 101 and 102. Fixed there: it blurs less and adds more grain; the "
+    "shift is +0.01 (0.02). Nothing was changed for c40.",
+    "Seed 518077: two of 75 intervals at c23 excluded 0.5, both for the face score of FaceSwap (0.43, 0.38-0.48), not "
+    "after Holm's correction. The quarter of its clips with a feathered edge was a leak: 0.16 standard deviations "
+    "(standard error 0.05) below their originals on seeds 101 and 102, the cloned ones +0.04 (0.05). Fixed: all clips "
+    "are cloned.",
 )
 """Report runs before the last one, and what came of them; told on the page."""
 TRAIN_PAIRS, TEST_PAIRS = 25, 50
@@ -275,28 +276,28 @@ def outside(row: dict[str, object]) -> bool:
 def page(report: dict[str, object]) -> str:
     """The result as a documentation page."""
     lines = [
-        "# Is the mini data set honest?",
+        "# Shortcuts in the mini data set",
         "",
         "Written by `python benchmarks/mini_honesty.py`; do not edit by hand. "
         f"{report['test_people']} test people and {report['train_people']} training people, generated with seed "
         f"{report['seed']} (content version {CONTENT_VERSION}); the seed was fixed before the run and nothing was "
         "tuned on it.",
         "",
-        "Each row asks whether one thing tells real from fake on the test pairs: the bare number, or a logistic "
-        "regression on it that learnt on the training pairs. Video AUC with its 95 % interval over pairs; 0.5 is "
-        "chance. Everything but the face crop should be at chance; an interval that leaves out 0.5 is marked. Of "
-        "honest cells one in twenty is marked by luck; Holm's correction at 5 % over the distinct cells (a number that "
-        "is also learnt counts once) says which of them stand as leaks.",
+        "Each row reports how well one feature separates real from fake on the test pairs: the number itself, or a "
+        "logistic regression on it, fitted on the training pairs. Video AUC with its 95 % interval over pairs; 0.5 is "
+        "chance. Everything except the face crop should be at chance; an interval that excludes 0.5 is marked. Without "
+        "leaks, one in twenty is marked by chance; Holm's correction at 5 % over the distinct measurements (a number "
+        "that is also learnt counts once) determines which of them are significant.",
     ]
-    lines += ["", f"Report runs before this one: {len(EARLIER)}.", "", *(f"* {run}" for run in EARLIER)]
+    lines += ["", f"Earlier report runs: {len(EARLIER)}.", "", *(f"* {run}" for run in EARLIER)]
     for subset, rows in report["subsets"].items():  # type: ignore[attr-defined]
         marks = [row for row in rows if outside(row)]
         cells = [row for row in rows if row["feature"] != "face crop"]
         lines += ["", f"## {subset}", ""]
         names = "; ".join(f"{row['feature']}, {row['manipulation']}" for row in standing(rows)) or "none"
         lines.append(
-            f"{len(marks)} of {len(cells)} cells other than the face crop leave out 0.5. "
-            f"Leaks after Holm's correction: {names}."
+            f"{len(marks)} of {len(cells)} intervals other than those of the face crop exclude 0.5. "
+            f"Significant after Holm's correction: {names}."
         )
         lines += ["", "| feature | classifier | " + " | ".join(("all", *MANIPULATIONS)) + " |", "| --- " * 7 + "|"]
         seen = dict.fromkeys((row["feature"], row["classifier"]) for row in rows)
@@ -311,12 +312,12 @@ def page(report: dict[str, object]) -> str:
             again = report["again"][subset]  # type: ignore[index]
             lines += [
                 "",
-                f"The marked cells asked again, on a data set of seed {SEED_AGAIN} with these methods alone:",
+                f"The marked measurements repeated on a data set of seed {SEED_AGAIN} with only these methods:",
                 "",
             ]
             lines += [
                 f"* {row['feature']} ({row['classifier']}), {row['manipulation']}: {row['auc']:.2f} "
-                f"({row['low']:.2f}-{row['high']:.2f}), {'marked again' if outside(row) else 'holds 0.5'}"
+                f"({row['low']:.2f}-{row['high']:.2f}), {'marked again' if outside(row) else 'contains 0.5'}"
                 for row in again
             ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Data set adapters: each reads one layout and turns a tree on disk into a media table, from names and lists alone.
+"""Data set adapters: each turns the tree of one data set into a media table, from names and label files only.
 
 An adapter never opens media. It applies the official split, inverts foreign label conventions, and compares what it
 found with the published numbers. See :class:`Adapter` for the interface and docs/datasets.md for the layouts.

@@ -2,7 +2,7 @@
 
 Sources: the FaceForensics repository's ``dataset/README.md`` (tree, names: the first id of a fake gives the scene, the
 second the face or expression) and ``dataset/splits`` (pairs). DeepFakeDetection, which is distributed in the same
-tree, is a data set of its own and is not read here. The embedded data set mini has the same tree and its own pairs.
+tree, is a separate data set and is not read here. The embedded data set mini has the same tree and its own pairs.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def list_datasets(filter: str = "*") -> list[str]:
 def get_adapter(name: str) -> Adapter:
     """Return the adapter of a data set.
 
-    ``folder:NAME`` reads the same layout as ``folder`` under a name of its own, so that several user-defined data sets
+    ``folder:NAME`` reads the same layout as ``folder`` under its own name, so that several user-defined data sets
     have distinct ids, default manifests and entries in protocols.
 
     Raises:

@@ -106,7 +106,7 @@ def _each(step: Step, purpose: str, frames: Iterable[Image], identity: _Identity
 def _on_image(step: Step, image: Image, identity: str, purpose: str) -> Image:
     function = step.degradation.on_image
     if function is None:
-        raise AssertionError(f"{step.name} acts on clips alone, which Condition checks")
+        raise AssertionError(f"{step.name} acts only on clips, which Condition checks")
     return function(image, step.settings, _draw(identity, purpose))
 
 

@@ -74,7 +74,7 @@ class Condition:
             if self.where not in stages:
                 raise UsageError(
                     f"{step.name!r} does not act @{self.where}",
-                    f"it acts {' or '.join('@' + stage for stage in stages)}: give {step.name} a condition of its own",
+                    f"it acts {' or '.join('@' + stage for stage in stages)}: use a separate condition for {step.name}",
                 )
 
     @cached_property

@@ -2,7 +2,7 @@
 
 A manifest may hold more than a protocol needs: all frames where every tenth is requested, or all faces where the
 largest is. The rows to use then follow from the rule and the length of each clip, as they did in preparation. Random
-subsets and fractional splits of media depend on their ids alone.
+subsets and fractional splits of media depend only on their ids.
 """
 
 from __future__ import annotations

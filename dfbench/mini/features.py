@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from dfbench.mini import topology as topo
+from dfbench.mini import facemodel as mesh
 from dfbench.mini.facemodel import Floats
 from dfbench.mini.warp import window_of
 
@@ -28,7 +28,7 @@ def draw_eyes(
         gaze: shift of the iris in units of its radius.
     """
     radius = IRIS_RADIUS * face_width
-    for (outer, inner, lid, low, _), centre in zip(topo.EYES, topo.IRIS_CENTRES, strict=True):
+    for (outer, inner, lid, low, _), centre in zip(mesh.EYES, mesh.IRIS_CENTRES, strict=True):
         upper = xy[[outer, *lid, inner]]
         contour = np.vstack([upper, xy[list(low)][::-1]])
         left, top, right, bottom = window_of(contour, image.shape[1], image.shape[0], margin=4)
@@ -61,9 +61,9 @@ def draw_eyes(
 
 def draw_mouth(image: Floats, xy: Floats, face_width: float, teeth: Floats) -> None:
     """Draw the open mouth (dark cavity, tongue, upper teeth) into an RGB float32 image, in place."""
-    left_corner, right_corner = topo.INNER_CORNERS
-    upper = xy[[left_corner, *topo.UPPER_INNER, right_corner]]
-    contour = np.vstack([upper, xy[list(topo.LOWER_INNER)][::-1]])
+    left_corner, right_corner = mesh.INNER_CORNERS
+    upper = xy[[left_corner, *mesh.UPPER_INNER, right_corner]]
+    contour = np.vstack([upper, xy[list(mesh.LOWER_INNER)][::-1]])
     left, top, right, bottom = window_of(contour, image.shape[1], image.shape[0])
     size = ((right - left) * _UP, (bottom - top) * _UP)
     inside = _local(contour, left, top)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.mini import topology as topo
+from dfbench.mini import facemodel as mesh
 from dfbench.mini.facemodel import FaceModel, Floats, identity_coefficients, identity_number
 from dfbench.mini.settings import stream
 
@@ -143,8 +143,8 @@ def _cheeks(model: FaceModel) -> NDArray[np.bool_]:
 
 def head_alpha(model: FaceModel) -> Floats:
     """Return the opacity of each texel of the head: 1 inside the outline, falling to 0 within three texels outside."""
-    first = topo.MESH + topo.IRIS
-    outline = tuple(range(first, first + topo.RAYS)) + topo.JAW
+    first = mesh.MESH + mesh.IRIS
+    outline = tuple(range(first, first + mesh.RAYS)) + mesh.JAW
     inside = _filled(model, outline)
     outward = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 5)
     return np.asarray(np.clip(1.0 - outward / 3.5, 0.0, 1.0), np.float32)
@@ -155,7 +155,7 @@ def hair_map(model: FaceModel, tone: Floats) -> Floats:
     skin = np.median(tone[_cheeks(model)], axis=0)
     dark = np.clip((skin[0] - tone[..., 0] - 22) / 35, 0, 1)
     grey = np.clip((skin[1] - tone[..., 1] - 6) / 9, 0, 1) * (tone[..., 0] < skin[0] + 45)
-    face = _filled(model, topo.OVAL, 0.93).astype(np.float32)
+    face = _filled(model, mesh.OVAL, 0.93).astype(np.float32)
     zone: Floats = np.asarray(1.0 - cv2.GaussianBlur(face, (0, 0), 4.0), np.float32)
     # Below the ears the edge of the head is skin in shadow, not hair.
     rows = np.arange(model.height, dtype=np.float32)[:, None]
@@ -184,7 +184,7 @@ def hair_strands(model: FaceModel, rng: np.random.Generator) -> Floats:
     reach = 280
     polar = rng.standard_normal((720, reach)).astype(np.float32)
     smeared = cv2.GaussianBlur(polar, (0, 0), sigmaX=7.0, sigmaY=0.9)
-    x, y = model.frame[topo.ANCHOR]
+    x, y = model.frame[mesh.ANCHOR]
     flags = cv2.WARP_INVERSE_MAP | cv2.WARP_POLAR_LINEAR | cv2.WARP_FILL_OUTLIERS | cv2.INTER_LINEAR
     flat = cv2.warpPolar(smeared, (model.width, model.height), (float(x), float(y) + 20), reach, flags)
     return np.asarray(flat / max(float(flat.std()), 1e-6), np.float32)
@@ -192,7 +192,7 @@ def hair_strands(model: FaceModel, rng: np.random.Generator) -> Floats:
 
 def add_moles(model: FaceModel, texture: Floats, count: int, rng: np.random.Generator) -> None:
     """Darken a few small spots of the face, in place."""
-    ys, xs = np.nonzero(_filled(model, topo.OVAL, 0.85))
+    ys, xs = np.nonzero(_filled(model, mesh.OVAL, 0.85))
     rows = np.arange(model.height, dtype=np.float32)[:, None]
     columns = np.arange(model.width, dtype=np.float32)[None, :]
     for _ in range(count):

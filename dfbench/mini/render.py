@@ -16,7 +16,7 @@ from dfbench.mini.motion import Motion
 from dfbench.mini.person import Person
 from dfbench.mini.scene import MARGIN, make_background, make_body
 from dfbench.mini.settings import stream
-from dfbench.mini.shape import Expression, Placed, Pose, expressed, place
+from dfbench.mini.shape import Expression, Placed, Pose, expressed, project
 from dfbench.mini.warp import filled, warp_map
 
 
@@ -136,7 +136,7 @@ def render_clip(
             image *= 1 - body[..., 3:]
             image += body[..., :3]
             face = actor.motion.expressions[i]
-            placed = place(expressed(model, actor.head.person.identity, face), pose)
+            placed = project(expressed(model, actor.head.person.identity, face), pose)
             draw_head(image, model, actor.head, placed, face)
             points.append(placed)
         yield Shot(sensor.expose(image), tuple(reversed(points)))

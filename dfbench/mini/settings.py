@@ -108,7 +108,7 @@ class MiniSettings:
 def stream(name: str, purpose: str, seed: int) -> np.random.Generator:
     """Return the random stream of one attribute.
 
-    Every attribute has a stream of its own, so that no random number depends on another attribute.
+    Every attribute has its own stream, so that no random number depends on another attribute.
 
     Args:
         name: whose attribute it is: a person, clip or file.

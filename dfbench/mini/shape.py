@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.mini import topology as topo
+from dfbench.mini import facemodel as mesh
 from dfbench.mini.facemodel import FaceModel, Floats, load_face_model
 
 PERSPECTIVE = 0.12
@@ -58,18 +58,18 @@ class Placed:
 def _movement() -> tuple[Floats, Floats]:
     """Return how far each point follows jaw and brows: two (504,) arrays, interpolated from landmarks (Shepard)."""
     mean = load_face_model().mean_shape[:, :2]
-    jaw = dict.fromkeys((*topo.LOWER_INNER, *topo.LOWER_OUTER), 1.0)
-    jaw |= dict.fromkeys((*topo.UPPER_INNER, *topo.UPPER_OUTER), -0.12)
-    jaw |= dict.fromkeys((*topo.LIP_CORNERS, *topo.INNER_CORNERS), 0.15)
+    jaw = dict.fromkeys((*mesh.LOWER_INNER, *mesh.LOWER_OUTER), 1.0)
+    jaw |= dict.fromkeys((*mesh.UPPER_INNER, *mesh.UPPER_OUTER), -0.12)
+    jaw |= dict.fromkeys((*mesh.LIP_CORNERS, *mesh.INNER_CORNERS), 0.15)
     jaw |= dict.fromkeys((152, 148, 176, 377, 400, 175, 199, 200), 0.75)
     jaw |= {149: 0.62, 378: 0.62, 150: 0.5, 379: 0.5, 136: 0.4, 365: 0.4, 172: 0.3, 397: 0.3, 58: 0.12, 288: 0.12}
     still = (1, 2, 4, 98, 327, 33, 133, 263, 362, 234, 454, 127, 356, 93, 323, 132, 361, 10, 205, 425, 50, 280, 168, 6)
     jaw |= dict.fromkeys(still, 0.0)
-    brow = dict.fromkeys(topo.BROWS, 1.0)
+    brow = dict.fromkeys(mesh.BROWS, 1.0)
     brow |= dict.fromkeys((10, 151, 109, 338, 67, 297), 0.35)
-    lids = [i for eye in topo.EYES for i in (eye[0], eye[1], *eye[2], *eye[3])]
+    lids = [i for eye in mesh.EYES for i in (eye[0], eye[1], *eye[2], *eye[3])]
     brow |= dict.fromkeys((*lids, 6, 197, 234, 454, 127, 356, 50, 280, 1), 0.0)
-    brow |= {i: 0.45 for eye in topo.EYES for i in eye[4]}
+    brow |= {i: 0.45 for eye in mesh.EYES for i in eye[4]}
     return _interpolated(mean, jaw), _interpolated(mean, brow)
 
 
@@ -79,7 +79,7 @@ def _interpolated(xy: Floats, known: dict[int, float]) -> Floats:
     squared = ((xy[:, None] - positions[None]) ** 2).sum(-1) + 1e-6
     weight = 1.0 / squared**2
     result = (weight @ values) / weight.sum(1)
-    result[topo.MESH + topo.IRIS :] = 0.0
+    result[mesh.MESH + mesh.IRIS :] = 0.0
     result[list(known)] = values
     return np.asarray(result, np.float32)
 
@@ -91,12 +91,12 @@ def expressed(model: FaceModel, identity: Floats, face: Expression) -> Floats:
     points[:, 1] += np.float32(JAW_DROP * face.jaw) * jaw - np.float32(0.035 * face.brow) * brow
     points[:, 2] += np.float32(0.03 * face.jaw) * np.clip(jaw, 0, 1)
     # The lips must not cross.
-    upper, lower = list(topo.UPPER_INNER), list(topo.LOWER_INNER)
+    upper, lower = list(mesh.UPPER_INNER), list(mesh.LOWER_INNER)
     overlap = np.maximum(points[upper, 1] - points[lower, 1] + 0.006, 0)
     points[upper, 1] -= overlap / 2
     points[lower, 1] += overlap / 2
     if face.blink > 0:
-        for _, _, lid, low, fold in topo.EYES:
+        for _, _, lid, low, fold in mesh.EYES:
             way = points[list(low)] - points[list(lid)]
             points[list(lid)] += np.float32(0.92 * face.blink) * way
             points[list(fold)] += np.float32(0.35 * face.blink) * way
@@ -112,14 +112,14 @@ def rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
     return np.asarray(tilt @ nod @ turn)
 
 
-def place(points: Floats, pose: Pose) -> Placed:
+def project(points: Floats, pose: Pose) -> Placed:
     """Project a shape (504, 3) into the image and append the outer ring."""
     matrix = rotation(pose.yaw, pose.pitch, pose.roll).astype(np.float32)
     turned = (points - PIVOT) @ matrix.T + PIVOT
     near = 1.0 / (1.0 + PERSPECTIVE * turned[:, 2:])
     xy = turned[:, :2] * near * np.float32(pose.width) + np.array([pose.x, pose.y], np.float32)
-    outline = [*range(topo.MESH + topo.IRIS, topo.POINTS), *topo.JAW]
-    ring = xy[topo.ANCHOR] + np.float32(1.12) * (xy[outline] - xy[topo.ANCHOR])
+    outline = [*range(mesh.MESH + mesh.IRIS, mesh.POINTS), *mesh.JAW]
+    ring = xy[mesh.ANCHOR] + np.float32(1.12) * (xy[outline] - xy[mesh.ANCHOR])
     return Placed(
         np.vstack([xy, ring]).astype(np.float32), np.append(turned[:, 2], turned[outline, 2]).astype(np.float32)
     )
@@ -127,10 +127,10 @@ def place(points: Floats, pose: Pose) -> Placed:
 
 def five_points(xy: Floats) -> Floats:
     """Return the five standard points (5, 2): image-left eye, image-right eye, nose tip, mouth corners."""
-    return xy[list(topo.FIVE)].astype(np.float32)
+    return xy[list(mesh.FIVE)].astype(np.float32)
 
 
 def face_box(xy: Floats) -> Floats:
     """Return the box (4,) x1 y1 x2 y2 around the face mesh (chin to upper forehead, without hair and ears)."""
-    mesh = xy[: topo.MESH]
-    return np.concatenate([mesh.min(0), mesh.max(0)]).astype(np.float32)
+    face = xy[: mesh.MESH]
+    return np.concatenate([face.min(0), face.max(0)]).astype(np.float32)

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    AfterValidator,
     Field,
     PrivateAttr,
     ValidatorFunctionWrapHandler,
@@ -17,7 +16,7 @@ from pydantic import (
 from dfbench.degrade import parse, read_conditions
 from dfbench.errors import UsageError
 from dfbench.io import canonical_hash
-from dfbench.protocols.base import ProtocolModel
+from dfbench.protocols.tables import Crops, Metrics, ProtocolModel, Published, Selection
 from dfbench.protocols.training_recipe import Augmentation, TrainingRecipe
 from dfbench.schema.media import Split
 from dfbench.schema.random_media import FractionalSplit, RandomSubset
@@ -97,13 +96,6 @@ class DataPart(ProtocolModel):
             raise ValueError(f"{error.message}: {error.hint}") from error
 
 
-class Crops(ProtocolModel):
-    """Crop profile and size in pixels."""
-
-    profile: str = "native"
-    size: Annotated[int, Field(ge=16, le=1024)] = 128
-
-
 class Conditions(ProtocolModel):
     """Degradations at training and test time; ``clean`` means none.
 
@@ -115,7 +107,7 @@ class Conditions(ProtocolModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _test_alone(cls, raw: Any) -> Any:
+    def _test_only(cls, raw: Any) -> Any:
         given = {"test": raw} if isinstance(raw, str | list | tuple) else raw
         if isinstance(given, dict) and isinstance(given.get("test"), str):
             return given | {"test": (given["test"],)}
@@ -131,43 +123,8 @@ class Conditions(ProtocolModel):
         return self
 
 
-class Selection(ProtocolModel):
-    """Split and metric that select the weights. A protocol that selects on test does not load."""
-
-    split: Literal["val", "none"] = "val"
-    metric: str = "auc.video.mean"
-
-
-def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"{twice!r} is listed twice")
-    return names
-
-
-class Metrics(ProtocolModel):
-    """Metric names (metric.level.aggregation), decision threshold and intervals."""
-
-    optional: ClassVar[tuple[str, ...]] = ("faces",)
-
-    names: Annotated[tuple[str, ...], AfterValidator(_each_once)] = ("acc.frame", "auc.frame", "eer.frame")
-    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
-    resamples: Annotated[int, Field(ge=0)] = 2000
-    per_manipulation: bool = True
-    seed: int = 0
-    faces: Literal["largest", "max", "mean"] | None = Field(
-        default=None, description="aggregation of the faces of a frame; required with sampling.faces = 'all'"
-    )
-
-
 PROSE = ("summary", "unverified", "caution")
 """Fields that explain a protocol. They do not affect results and are not a part of the hash."""
-
-
-class Published(ProtocolModel):
-    """Which published numbers are shown beside ours: filters on the columns of ``published_results.csv``."""
-
-    where: dict[str, str] = Field(default_factory=dict)
 
 
 class Protocol(ProtocolModel):

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from dfbench.degrade import parse
 from dfbench.errors import UsageError
-from dfbench.protocols.base import ProtocolModel
+from dfbench.protocols.tables import ProtocolModel
 
 
 class Augmentation(ProtocolModel):

@@ -1,4 +1,4 @@
-"""The media table: one row per clip, image or image sequence of a data set, known from names and lists alone."""
+"""The media table: one row per clip, image or image sequence of a data set, known from names and label files only."""
 
 from __future__ import annotations
 

@@ -38,6 +38,9 @@ class PublishedNumber(BaseModel):
 def load_published(file: Path) -> tuple[PublishedNumber, ...]:
     """Read and validate a CSV of published numbers.
 
+    Args:
+        file: a CSV with the fields of :class:`PublishedNumber` as columns.
+
     Raises:
         DataError: a row is invalid; the message names its line.
     """
@@ -54,5 +57,10 @@ def load_published(file: Path) -> tuple[PublishedNumber, ...]:
 
 
 def rows_where(rows: Iterable[PublishedNumber], where: Mapping[str, str]) -> tuple[PublishedNumber, ...]:
-    """Return the numbers whose columns have the given values; an unknown column matches nothing."""
+    """Return the numbers whose columns have the given values.
+
+    Args:
+        rows: published numbers.
+        where: column -> value as text; an unknown column matches nothing.
+    """
     return tuple(row for row in rows if all(str(getattr(row, name, "")) == value for name, value in where.items()))

@@ -1,6 +1,6 @@
 """Random subsets and fractional splits of media, for protocols where neither data set nor paper publishes a list.
 
-Both depend on ids alone, so that every machine selects the same media, in any order.
+Both depend only on ids, so that every machine selects the same media, in any order.
 """
 
 from __future__ import annotations

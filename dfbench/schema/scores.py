@@ -28,6 +28,8 @@ SCORES = TableContract(
     key=("sample_id", "condition", "model"),
 )
 
+"""The scores of a run; written by ``evaluate`` and ``import scores``."""
+
 FROM_MANIFEST = (
     "sample_id",
     "media_id",
@@ -55,3 +57,4 @@ EXAMPLES = TableContract(
         Column("residual", pa.binary(), "residual that the detector computed from it, a PNG file", nullable=True),
     ),
 )
+"""Crops that a report shows beside its metrics, a few per manipulation; they may be missing."""

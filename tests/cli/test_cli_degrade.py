@@ -61,7 +61,7 @@ def test_degrade_prints_condition_and_place(
         ("jpg:q=60", 2, "unknown degradation 'jpg'", "did you mean 'jpeg'"),
         ("jpeg:q=101", 2, "out of range", "from 1 to 100"),
         ("mean:k=4", 2, "out of range", "an odd number"),
-        ("ME5@video", 2, "unknown place 'video'", "source"),
+        ("ME5@video", 2, "unknown stage 'video'", "source"),
         ("ME5@source", 3, "needs the media of 'ff++'", "--root"),
     ],
 )

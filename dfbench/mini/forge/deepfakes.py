@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from dfbench.mini import topology as topo
+from dfbench.mini import facemodel as mesh
 from dfbench.mini.camera import shading
 from dfbench.mini.facemodel import Floats
 from dfbench.mini.forge.common import (
@@ -22,7 +22,7 @@ from dfbench.mini.forge.common import (
 )  # fmt: skip
 from dfbench.mini.person import to_rgb
 from dfbench.mini.render import Head, draw_head
-from dfbench.mini.shape import Placed, expressed, place
+from dfbench.mini.shape import Placed, expressed, project
 
 NAME = "Deepfakes"
 
@@ -68,8 +68,8 @@ class Deepfakes:
         image, points = target.frames[index], target.points[index]
         assert points is not None
         face = target.motion.expressions[index]
-        drawn = place(expressed(self.job.model, self.identity, face), target.pose(index))
-        anchors = [*topo.OVAL, *topo.IRIS_CENTRES, 1, *topo.LIP_CORNERS]
+        drawn = project(expressed(self.job.model, self.identity, face), target.pose(index))
+        anchors = [*mesh.OVAL, *mesh.IRIS_CENTRES, 1, *mesh.LIP_CORNERS]
         matrix, shift = similarity_2d(drawn.xy[anchors], points.xy[anchors])
         drawn = Placed((drawn.xy @ matrix.T + shift).astype(np.float32), drawn.depth)
         window = face_window(points.xy, image, margin=round(0.07 * target.plan.face_width))

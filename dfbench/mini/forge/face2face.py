@@ -7,11 +7,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from dfbench.mini import topology as topo
+from dfbench.mini import facemodel as mesh
 from dfbench.mini.features import draw_eyes, draw_mouth
 from dfbench.mini.forge.common import Forged, Job, face_window, grain, oval_mask, put
 from dfbench.mini.render import light_head
-from dfbench.mini.shape import Expression, Placed, expressed, place
+from dfbench.mini.shape import Expression, Placed, expressed, project
 from dfbench.mini.warp import warp_map
 
 NAME = "Face2Face"
@@ -23,15 +23,15 @@ def moved(job: Job, index: int, face: Expression) -> Placed:
     points, identity = target.points[index], target.person.identity
     assert points is not None
     pose = target.pose(index)
-    before = place(expressed(job.model, identity, target.motion.expressions[index]), pose)
-    after = place(expressed(job.model, identity, face), pose)
+    before = project(expressed(job.model, identity, target.motion.expressions[index]), pose)
+    after = project(expressed(job.model, identity, face), pose)
     return Placed(points.xy + (after.xy - before.xy), after.depth)
 
 
 def mesh_triangles(job: Job) -> np.ndarray:
     """Return the triangles of the face without hair and ring."""
     triangles = job.model.triangles
-    return triangles[(triangles < topo.MESH).all(axis=1)]
+    return triangles[(triangles < mesh.MESH).all(axis=1)]
 
 
 class Face2Face:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from dfbench.mini import topology as topo
+from dfbench.mini import facemodel as mesh
 from dfbench.mini.forge.common import Forged, Job, Window, colour_transfer, grain, part, put, resized
 from dfbench.mini.forge.face2face import moved
 from dfbench.mini.render import draw_head, light_head
@@ -56,7 +56,7 @@ class NeuralTextures:
 def mouth_region(xy: np.ndarray, image: np.ndarray, feather: float) -> tuple[Window, np.ndarray]:
     """Return the window x1 y1 x2 y2 and the soft ellipse (h, w) around mouth and chin."""
     wide = float(np.linalg.norm(xy[454] - xy[234]))
-    corners = [*topo.LIP_CORNERS, 2, 152, 205, 425, 150, 379]
+    corners = [*mesh.LIP_CORNERS, 2, 152, 205, 425, 150, 379]
     window = window_of(xy[corners], image.shape[1], image.shape[0], margin=round(0.08 * wide + 2 * feather))
     x1, y1, x2, y2 = window
     centre = 0.5 * (0.5 * (xy[2] + xy[152]) + xy[[61, 291]].mean(0)) - [x1, y1]
