@@ -1,1 +1,31 @@
-"""Run a plan: workers, engines, retries, resume."""
+"""Execution: run a shard plan in worker processes or on a cluster, retry after crashes, resume finished shards."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dfbench.preparation.execution.engine import ENGINES as ENGINES
+    from dfbench.preparation.execution.engine import check_engine as check_engine
+    from dfbench.preparation.execution.engine import worker_count as worker_count
+    from dfbench.preparation.execution.run import Workers as Workers
+    from dfbench.preparation.execution.run import finished_shards as finished_shards
+    from dfbench.preparation.execution.run import run_plan as run_plan
+
+_LAZY = {
+    "ENGINES": "dfbench.preparation.execution.engine",
+    "Workers": "dfbench.preparation.execution.run",
+    "check_engine": "dfbench.preparation.execution.engine",
+    "finished_shards": "dfbench.preparation.execution.run",
+    "run_plan": "dfbench.preparation.execution.run",
+    "worker_count": "dfbench.preparation.execution.engine",
+}
+
+__all__ = ["ENGINES", "Workers", "check_engine", "finished_shards", "run_plan", "worker_count"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

@@ -21,7 +21,7 @@ class Extras:
 
     Attributes:
         patch: whether to add the patch columns.
-        masks: whether to add the mask columns, see :mod:`dfbench.preparation.extraction.masks`.
+        masks: whether to add the mask columns, see :func:`dfbench.preparation.extraction.rows.with_masks`.
         provider: finds dense landmarks; None uses those of the face detector.
         dense: whether to add the column of dense landmarks.
     """

@@ -10,8 +10,7 @@ from dfbench.media.frames import Chooser
 from dfbench.preparation.extraction.change_maps import ForgeryComparison
 from dfbench.preparation.extraction.clip_faces import ClipFaces, ExtractionSettings, crop_whole_frames, find_faces
 from dfbench.preparation.extraction.face_selection import select_faces
-from dfbench.preparation.extraction.masks import with_masks
-from dfbench.preparation.extraction.rows import Row, rows_of_clip, rows_of_crops, unreadable_rows
+from dfbench.preparation.extraction.rows import Row, rows_of_clip, rows_of_crops, unreadable_rows, with_masks
 from dfbench.preparation.extraction.scene_reader import SceneReader, Unreadable
 from dfbench.preparation.extraction.shared_geometry import SharedGeometry
 from dfbench.preparation.planning.sampling import MediaJob
