@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dfbench.metrics import list_metrics as list_metrics
     from dfbench.models.build import build_model as build_model
     from dfbench.models.convert.import_weights import import_weights as import_weights
+    from dfbench.models.registry import list_models as list_models
     from dfbench.protocols.files import list_protocols as list_protocols
     from dfbench.protocols.files import load_protocol as load_protocol
     from dfbench.scoring.score_files import score as score
@@ -42,13 +43,14 @@ _LAZY = {
     "list_datasets": "dfbench.datasets.registry",
     "list_degradations": "dfbench.degrade",
     "list_metrics": "dfbench.metrics",
+    "list_models": "dfbench.models.registry",
     "list_protocols": "dfbench.protocols.files",
     "load_protocol": "dfbench.protocols.files",
     "metrics": "dfbench.metrics",
     "open_manifest": "dfbench.manifest.manifest",
     "open_run": "dfbench.evaluation.run",
-    "score": "dfbench.scoring.score_files",
     "prepare": "dfbench.workflow",
+    "score": "dfbench.scoring.score_files",
     "train": "dfbench.workflow",
 }
 

@@ -1,1 +1,31 @@
-"""A protocol's test samples through a detector: scores, metrics, example crops, all in one run folder."""
+"""Evaluate a detector: a protocol's test samples to scores, metrics and example crops in one run folder.
+
+:func:`dfbench.evaluate` resolves a plan and executes it. The names below are loaded on first use; torch is loaded when
+an evaluation runs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dfbench.evaluation.evaluate import run_evaluation as run_evaluation
+    from dfbench.evaluation.plan import EvaluationPlan as EvaluationPlan
+    from dfbench.evaluation.run import Run as Run
+    from dfbench.evaluation.run import open_run as open_run
+
+_LAZY = {
+    "EvaluationPlan": "dfbench.evaluation.plan",
+    "Run": "dfbench.evaluation.run",
+    "open_run": "dfbench.evaluation.run",
+    "run_evaluation": "dfbench.evaluation.evaluate",
+}
+
+__all__ = ["EvaluationPlan", "Run", "open_run", "run_evaluation"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

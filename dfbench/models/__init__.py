@@ -1,4 +1,4 @@
-"""The model interface, the registry, and weight files. What a detector package may import stands here."""
+"""The model interface, the registry, and weight files: everything that a detector package may import."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from fnmatch import fnmatch
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,6 +29,19 @@ MODELS: Registry[ModelSpec] = Registry(
 def model_names() -> tuple[str, ...]:
     """Return the names of the registered detectors, sorted; nothing is imported."""
     return tuple(sorted(MODELS))
+
+
+def list_models(filter: str = "*") -> list[str]:
+    """Return the names of the registered detectors, sorted; nothing is imported.
+
+    Args:
+        filter: a pattern with ``*`` and ``?``, as in :mod:`fnmatch`; or a part of the name.
+
+    >>> list_models("meso*")
+    ['meso4', 'mesoinception4']
+    """
+    names = model_names()
+    return [name for name in names if fnmatch(name, filter)] or [name for name in names if filter in name]
 
 
 def get_spec(name: str) -> ModelSpec:

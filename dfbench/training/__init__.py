@@ -1,1 +1,29 @@
-"""Training by a protocol's recipe on Lightning: sampling, augmentation, selection on validation data, resuming."""
+"""Train a detector by a protocol's recipe on Lightning: sampling, augmentation, selection on validation data, resuming.
+
+:func:`dfbench.train` resolves a plan and executes it. The names below are loaded on first use; torch is loaded when a
+training runs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dfbench.training.plan import TrainingPlan as TrainingPlan
+    from dfbench.training.recipe import FullRecipe as FullRecipe
+    from dfbench.training.train import run_training as run_training
+
+_LAZY = {
+    "FullRecipe": "dfbench.training.recipe",
+    "TrainingPlan": "dfbench.training.plan",
+    "run_training": "dfbench.training.train",
+}
+
+__all__ = ["FullRecipe", "TrainingPlan", "run_training"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
