@@ -22,7 +22,7 @@ class NotFiniteError(ModelError):
     """The detector gives logits that are not finite: its training has diverged, or its weights are damaged."""
 
 
-class EncodedImages(Dataset[tuple[Tensor, int]]):
+class CropFiles(Dataset[tuple[Tensor, int]]):
     """Image files in memory; an item is (uint8 3,S,S RGB, its index).
 
     Args:
@@ -132,5 +132,5 @@ def score_encoded(
     Raises:
         ModelError: see :func:`score_images`.
     """
-    logits = score_images(model, EncodedImages(files), device, batch_size=batch_size, precision=precision)
+    logits = score_images(model, CropFiles(files), device, batch_size=batch_size, precision=precision)
     return fake_probability(torch.from_numpy(logits), real_classes).numpy(), logits
