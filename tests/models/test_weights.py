@@ -129,7 +129,7 @@ def test_mini_weights_elsewhere(weights: Path) -> None:
 
 def test_truncated(weights: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-100])
-    refuse(weights, "cut short")
+    refuse(weights, "truncated")
 
 
 def test_empty(weights: Path) -> None:

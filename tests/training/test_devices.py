@@ -80,7 +80,7 @@ def test_two_devices_share_a_batch(tiny: SimpleNamespace, net: str, tmp_path: Pa
 
 
 def test_devices_that_are_not_there() -> None:
-    with pytest.raises(UsageError, match="above 0"):
+    with pytest.raises(UsageError, match="at least 1"):
         require_devices(torch.device("cpu"), 0)
     with pytest.raises(SetupError, match="999 GPUs"):
         require_devices(torch.device("cuda", 0), 999)
