@@ -115,7 +115,7 @@ def plan_preparation(request: PreparationRequest) -> PreparationPlan:
     workers = Workers(count, check_engine(request.engine, request.address, request.workers), request.address)
     part = parse_array_part(request.array) if request.array is not None else None
     out = Path(request.out).expanduser() if request.out is not None else manifest_home(request.dataset)
-    check_output_folder(out)
+    check_output_folder(out, "--out DIR")
     check_folder(out, recipe.to_json())
     if mini is None:
         root = find_root(request.dataset, request.root)
@@ -127,7 +127,7 @@ def plan_preparation(request: PreparationRequest) -> PreparationPlan:
         generated = is_generated(root, mini)
     if generated:
         return PreparationPlan(recipe, root, out, workers, plan_shards(recipe, root), None, part, request.quiet)
-    check_output_folder(root)
+    check_output_folder(root, "--root DIR")
     return PreparationPlan(recipe, root, out, workers, None, mini, part, request.quiet)
 
 

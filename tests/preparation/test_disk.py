@@ -135,7 +135,7 @@ def refusing(path: Path, call):
 def test_a_folder_of_the_data_set_that_may_not_be_read(tree, tmp_path, monkeypatch):
     closed = tree / "manipulated_sequences" / "FaceSwap" / "c23" / "videos"
     monkeypatch.setattr(os, "scandir", refusing(closed, os.scandir))
-    with pytest.raises(DataError, match="may not be read") as error:
+    with pytest.raises(DataError, match="no permission to read the folder") as error:
         prepare("ff++", tree, tmp_path / "m", **OPTIONS)
     assert str(closed) in error.value.message
     assert not (tmp_path / "m").exists()
