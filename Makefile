@@ -4,7 +4,7 @@
 # make test          the test suite
 # make test-fast     the tests that take no longer than a few seconds each: under 2 minutes on two idle cores
 # make test-long     simulations, many fuzzing examples and million-row tables; not part of `make test`;
-#                    writes docs/results/long-tests.md
+#                    writes benchmarks/results/long-tests.md
 # make test-lowest   the test suite with the lowest versions that pyproject.toml allows
 # make coverage      the test suite with line and branch coverage; HTML in build/coverage
 # make lint          formatting, linting, types, import contracts, workflows
@@ -41,7 +41,8 @@ test-fast: setup
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not end_to_end and not long"
 
 test-long: setup
-	LONG_TESTS_PAGE=docs/results/long-tests.md $(BIN)/python -m pytest -m long --timeout 3600 tests/long
+	mkdir -p benchmarks/results
+	LONG_TESTS_PAGE=benchmarks/results/long-tests.md $(BIN)/python -m pytest -m long --timeout 3600 tests/long
 
 test-lowest: $(LOWEST)/.installed
 	$(LOWEST)/bin/python -m pytest $(PARALLEL)

@@ -1,4 +1,4 @@
-"""Tests that take minutes: run by ``make test-long`` only, and summarised in ``docs/results/long-tests.md``."""
+"""Tests that take minutes: run by ``make test-long`` only, and summarised in ``benchmarks/results/long-tests.md``."""
 
 from __future__ import annotations
 

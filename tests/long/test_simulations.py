@@ -69,9 +69,11 @@ def test_bootstrap_intervals_cover_the_truth(
     assert single / (worlds // 3) < 0.9
 
 
-@pytest.mark.parametrize("videos", [40, 200, 1000])
+@pytest.mark.parametrize(("videos", "lowest"), [(40, 0.9), (200, 0.93), (1000, 0.935)])
 @pytest.mark.parametrize("effect", [0.5, 1.5])
-def test_delong_intervals_cover_the_truth(videos: int, effect: float, record: Callable[[str], None]) -> None:
+def test_delong_intervals_cover_the_truth(
+    videos: int, lowest: float, effect: float, record: Callable[[str], None]
+) -> None:
     rng = np.random.default_rng(7)
     labels = np.arange(videos) % 2
     expected = norm.cdf(effect / np.sqrt(2))
@@ -79,9 +81,9 @@ def test_delong_intervals_cover_the_truth(videos: int, effect: float, record: Ca
     found = [metrics.delong(labels, expit(rng.normal(size=videos) + effect * labels)) for _ in range(worlds)]
     hits = sum(f.low <= expected <= f.high for f in found) / worlds
     record(f"{hits:.1%} of {worlds} intervals over {videos} videos cover, AUC {expected:.2f}")
-    assert 0.93 <= hits <= 0.965
+    assert lowest <= hits <= 0.965
     # The standard error is that of the AUC over repetitions.
-    assert np.mean([f.error for f in found]) == pytest.approx(np.std([f.value for f in found]), rel=0.06)
+    assert np.mean([f.error for f in found]) == pytest.approx(np.std([f.value for f in found]), rel=0.08)
 
 
 def test_tests_of_a_true_null_hypothesis_reject_one_in_twenty(record: Callable[[str], None]) -> None:
