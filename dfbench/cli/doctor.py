@@ -1,4 +1,4 @@
-"""``dfbench doctor``: what is installed, what is missing, and how to get it."""
+"""``dfbench doctor``: what is installed, what is missing, and how to install it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import click
 
 from dfbench.errors import DfbenchError
 
-# import name -> (distribution, what it is needed for, how to get it)
+# import name -> (distribution, purpose, how to install it)
 _NEEDED = {
-    "av": ("av", "reading and writing clips", "pip install deepfake-dfbench"),
+    "av": ("av", "decoding and encoding of clips", "pip install deepfake-dfbench"),
     "cv2": ("opencv-python", "images and crops", "pip install deepfake-dfbench"),
     "onnxruntime": ("onnxruntime", "face detection", "pip install deepfake-dfbench"),
     "pyarrow": ("pyarrow", "manifests and scores", "pip install deepfake-dfbench"),
@@ -23,15 +23,15 @@ _OPTIONAL = {
     "lightning": ("lightning", "training", 'pip install "deepfake-dfbench[models]"'),
     "dlib": (
         "dlib-bin",
-        "the crop profiles dfb256 and ffpp13 with their own face detector",
-        'pip install "deepfake-dfbench[dlib]"; dfb256 needs a landmark file of yours too (--dlib-predictor)',
+        "the exact crop profiles dfb256 and ffpp13",
+        'pip install "deepfake-dfbench[dlib]"; dfb256 also needs a landmark file (--dlib-predictor)',
     ),
     "insightface": (
         "insightface",
         "--face-detector insightface",
-        'pip install "deepfake-dfbench[insightface]"; it needs a model pack of yours too (--face-model)',
+        'pip install "deepfake-dfbench[insightface]"; it also needs a model pack (--face-model)',
     ),
-    "decord": ("decord", "--decoder decord, a second video reader", 'pip install "deepfake-dfbench[decord]"'),
+    "decord": ("decord", "--decoder decord, an alternative video decoder", 'pip install "deepfake-dfbench[decord]"'),
     "dask": ("dask", "--engine dask", 'pip install "deepfake-dfbench[dask]"'),
     "distributed": ("distributed", "--engine dask", 'pip install "deepfake-dfbench[dask]"'),
     "ray": ("ray", "--engine ray", 'pip install "deepfake-dfbench[ray]"'),
@@ -47,7 +47,10 @@ def _installed(distribution: str) -> str | None:
 
 @click.command(epilog="Example: dfbench doctor")
 def doctor() -> None:
-    """Show versions, the face detector, the GPU and the configured roots; exit 5 if something needed is missing."""
+    """Show versions, the face detector, the GPU and the configured roots.
+
+    The exit code is 5 if something required is missing.
+    """
     from dfbench import config
     from dfbench._version import __version__
 
@@ -59,7 +62,7 @@ def doctor() -> None:
             if found:
                 click.echo(f"{module:<14} {found:<14} {purpose}")
             else:
-                click.echo(f"{module:<14} missing, needed for {purpose}: {how}")
+                click.echo(f"{module:<14} not installed, needed for {purpose}: {how}")
                 if needed:
                     missing.append(module)
     try:
@@ -69,7 +72,7 @@ def doctor() -> None:
         click.echo(f"face detector  {detector.name}, {detector.fingerprint}")
     except (DfbenchError, ImportError) as error:
         hint = error.hint if isinstance(error, DfbenchError) else ""
-        click.echo(f"face detector  not usable: {error}; {hint}")
+        click.echo(f"face detector  not available: {error}; {hint}")
         missing.append("face detector")
     if find_spec("torch"):
         from dfbench.models.device import gpu_names
@@ -78,7 +81,7 @@ def doctor() -> None:
     click.echo(f"workspace      {config.workspace().resolve()}")
     roots = config.configured_roots()
     for name, root in roots.items():
-        click.echo(f"root {name:<9} {root}{'' if Path(root).expanduser().is_dir() else '   (not a folder!)'}")
+        click.echo(f"root {name:<9} {root}{'' if Path(root).expanduser().is_dir() else '   (not a folder)'}")
     if not roots:
         click.echo(f"roots          none configured; see DFBENCH_ROOTS or {config.CONFIG_NAME} in docs/prepare.md")
     if missing:

@@ -1,4 +1,4 @@
-"""The ``dfbench`` command group, its lazy commands and the one place where errors become exit codes."""
+"""The ``dfbench`` command group with its lazily imported commands, and the exit codes of errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dfbench.errors import DfbenchError
 
 # command -> "module:attribute", and the help line that `dfbench --help` shows without importing the module.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("dfbench.cli.demo:demo", "The whole way on the embedded data set, to an HTML report."),
+    "demo": ("dfbench.cli.demo:demo", "Run end to end on the embedded data set, up to an HTML report."),
     "prepare": ("dfbench.cli.prepare:prepare", "Turn a data set's tree into a manifest of face crops."),
     "merge": ("dfbench.cli.manifests:merge", "Join the parts that array jobs made with prepare --array."),
     "recrop": ("dfbench.cli.manifests:recrop", "Cut other crops from a manifest's patches, without the videos."),
@@ -24,27 +24,36 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("dfbench.cli.manifests:verify", "Check a manifest's hashes, counts and identifiers."),
     "train": ("dfbench.cli.train:train", "Train a detector by a protocol's recipe."),
     "evaluate": ("dfbench.cli.evaluate:evaluate", "Score a protocol's test data and compute its metrics."),
-    "score": ("dfbench.cli.score:score", "P(fake) of images and clips of your own, with timeline and overlay."),
-    "weights": ("dfbench.cli.weights:weights_group", "Import weights of other projects; show what weights are."),
+    "score": (
+        "dfbench.cli.score:score",
+        "Compute P(fake) of your own images and clips; plot timelines, draw overlays.",
+    ),
+    "weights": (
+        "dfbench.cli.weights:weights_group",
+        "Import weights of other projects; check weights and show their card.",
+    ),
     "table": ("dfbench.cli.table:table", "Print a paper's table: our numbers beside the published ones."),
     "report": ("dfbench.cli.report:report", "Write runs as one self-contained HTML page."),
     "compare": ("dfbench.cli.compare:compare", "Test whether two runs differ, paired on the same samples."),
     "import": ("dfbench.cli.importing:import_group", "Make a run of scores from another program."),
-    "list": ("dfbench.cli.listing:list_group", "List data sets, models, protocols, tables, degradations and profiles."),
-    "protocol": ("dfbench.cli.protocol:protocol_group", "Show a protocol, or check a file of your own."),
-    "doctor": ("dfbench.cli.doctor:doctor", "Show what is installed, what is missing and how to get it."),
+    "list": (
+        "dfbench.cli.listing:list_group",
+        "List data sets, models, protocols, metrics and everything else with a name.",
+    ),
+    "protocol": ("dfbench.cli.protocol:protocol_group", "Show a protocol, or check a protocol file."),
+    "doctor": ("dfbench.cli.doctor:doctor", "Show what is installed, what is missing, and how to install it."),
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they run, so that ``--help`` is quick."""
+    """A group whose commands are imported when they are run, so that ``--help`` is fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all commands, in the order of the natural way through."""
+        """Return the names of all commands, in the order of a typical workflow."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command; None if there is none of that name."""
+        """Import and return a command; None if the name is unknown."""
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
@@ -54,7 +63,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command of the arguments; an unknown one is answered with the nearest names."""
+        """Find the command of the arguments; the error for an unknown name suggests similar ones."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from dfbench.errors import unknown_name
 
@@ -62,7 +71,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands from the table above, without importing them."""
+        """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
@@ -91,7 +100,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; see :mod:`dfbench.errors` for the codes."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
-    if debug:  # accepted anywhere on the line, not only before the command
+    if debug:  # accepted anywhere, not only before the command
         words = [w for w in words if w != "--debug"]
         os.environ["DFBENCH_DEBUG"] = "1"
     try:
@@ -110,7 +119,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         report_error(error.message, error.hint)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        report_error("interrupted", "nothing finished is lost; the same command goes on from there")
+        report_error("interrupted", "finished work is kept; rerun the same command to resume")
         return 130
     except BrokenPipeError:
         sys.stderr.close()
@@ -119,7 +128,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         hint = (
-            "free some space and run the same command again"
+            "free some disk space and rerun the same command"
             if error.errno == 28
             else "check that the path exists and is writable"
         )
@@ -129,8 +138,8 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         report_error(
-            f"a library is missing: {error.name or error}",
-            'install it, for example: pip install "deepfake-dfbench[models]"',
+            f"a required library is not installed: {error.name or error}",
+            'install it, for example: pip install "deepfake-dfbench[models]"; see: dfbench doctor',
         )
         return 5
 

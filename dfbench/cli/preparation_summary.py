@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dfbench.cli.show import Cell, print_table
+from dfbench.cli.show import Value, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,13 +42,13 @@ def show_plan(plan: PreparationPlan) -> None:
     _print_estimate(plan, plan.shards)
 
 
-def inventory(scan: Scan) -> list[tuple[Cell, ...]]:
+def inventory(scan: Scan) -> list[tuple[Value, ...]]:
     """Rows of :data:`INVENTORY_HEADER`; where no counts are expected, the last three columns are ``-``."""
     from dfbench.datasets.adapter import count_key, flat
 
     have = Counter(count_key(media) for media in scan.media)
     expected, missing = dict(flat(scan.expected)), dict(flat(scan.missing))
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[Value, ...]] = []
     for key in sorted({*expected, *have}):
         n, wanted, lacking = have[key], expected.get(key), missing.get(key, 0)
         if not expected:

@@ -1,4 +1,4 @@
-"""``dfbench weights``: bring in weights of other projects, and show what weights are."""
+"""``dfbench weights``: import weights of other projects, check weights and show their card."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN = ("model", "options", "num_classes", "polarity", "profile", "size", "lic
 
 @click.group(name="weights", epilog="Example: dfbench weights import xception_best.pth --model xception")
 def weights_group() -> None:
-    """Import weights of other projects; show what weights are."""
+    """Import weights of other projects; check weights and show their card."""
 
 
 @weights_group.command(
@@ -26,15 +26,23 @@ Examples:
   dfbench weights import capsule_21.pt --model capsule --profile ffpp13 --option pretrained=vgg19-dcbb9e9d.pth""",
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--model", required=True, metavar="M", help="The detector that the weights are of.")
+@click.option("--model", required=True, metavar="M", help="A registered name, or your own path/to/file.py:ClassName.")
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Weight file to write, *.safetensors.")
-@click.option("--profile", metavar="NAME", help="Crop profile they were trained on  [default: the source's].")
-@click.option("--size", type=click.IntRange(min=1), help="Crop size in pixels  [default: the source's].")
-@click.option("--classes", metavar="A,B,...", help="Class names in the order of the outputs, for more than two.")
-@click.option("--source", metavar="NAME", help="Whose naming it is  [default: recognised]; see weights sources.")
+@click.option("--profile", metavar="NAME", help="Crop profile  [default: that of the source].")
+@click.option("--size", type=click.IntRange(min=1), help="Crop size in pixels  [default: that of the source].")
+@click.option("--classes", metavar="A,B,...", help="Names of more than two classes, in the order of the outputs.")
+@click.option(
+    "--source", metavar="NAME", help="Source of the file, see: dfbench weights sources  [default: recognised]."
+)
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the detector; repeat.")
-@click.option("--licence", metavar="TEXT", help="Licence of the weights  [default: the source's].")
-@click.option("--train-condition", default="unknown", show_default=True, metavar="C", help="As in clean.")
+@click.option("--licence", metavar="TEXT", help="Licence of the weights  [default: that of the source].")
+@click.option(
+    "--train-condition",
+    default="unknown",
+    show_default=True,
+    metavar="C",
+    help="Condition of the training data, for example clean.",
+)
 def import_file(
     file: Path,
     model: str,
@@ -47,10 +55,10 @@ def import_file(
     licence: str | None,
     train_condition: str,
 ) -> None:
-    """Turn a weight FILE of another project into our own, with a card.
+    """Convert a weight FILE of another project to a weight file of dfbench with a card.
 
-    Reads safetensors, state dicts of torch.save and .npz; nothing in the file is ever executed. Every tensor must find
-    its place. The last line is the weight file, to be given to --weights.
+    Safetensors, state dicts of torch.save and .npz are read; no code in the file is executed. Every tensor must match
+    one of the detector. The last line is the path of the weight file, to be passed to --weights.
     """
     from dfbench.models.convert.import_weights import import_weights
     from dfbench.models.registry import get_spec
@@ -71,19 +79,22 @@ def import_file(
     if origin is not None:
         stripped = f", {origin.prefix}* unwrapped" if origin.prefix else ""
         click.echo(f"source: {origin.source} ({origin.tensors} tensors{stripped})")
-        click.echo(f"left out, not used by the published detector: {_names(origin.left_out)}")
-        click.echo(f"not in the file, and not needed from it: {_names(origin.filled)}")
+        click.echo(f"skipped, not used by the published detector: {_names(origin.left_out)}")
+        click.echo(f"not in the file, and not required: {_names(origin.filled)}")
     facts = card.model_dump(mode="json", include=set(_SHOWN))
     for name in _SHOWN:
         click.echo(f"{name.replace('_', ' ')}: {facts[name]}")
     click.echo(str(done.path))
 
 
-@weights_group.command()
+@weights_group.command(epilog="Example: dfbench weights show weights/mini/grnet.safetensors")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--model", metavar="M", help="Needed for your own path/to/file.py:ClassName.")
+@click.option("--model", metavar="M", help="A registered name, or your own path/to/file.py:ClassName.")
 def show(file: Path, model: str | None) -> None:
-    """Check a weight FILE against its card, by hash, tensors and golden score, and print the card."""
+    """Check a weight FILE against its card (hash, tensors, golden scores), and print the card.
+
+    --model is required for weights of a custom detector.
+    """
     from dfbench.models.card import IntendedUse
     from dfbench.models.weights import load_weights
 
@@ -91,9 +102,9 @@ def show(file: Path, model: str | None) -> None:
     click.echo(card.model_dump_json(indent=2))
 
 
-@weights_group.command()
+@weights_group.command(epilog="Example: dfbench weights sources")
 def sources() -> None:
-    """Whose weights each detector loads, and what is known of them."""
+    """List the weight files of other projects that can be imported, per detector."""
     from dfbench.cli.show import print_table
     from dfbench.models.registry import get_spec, model_names
 
@@ -102,8 +113,8 @@ def sources() -> None:
             spec.name,
             keymap.name,
             keymap.source,
-            keymap.profile or "say --profile",
-            str(keymap.size) if keymap.size else "say --size",
+            keymap.profile or "pass --profile",
+            str(keymap.size) if keymap.size else "pass --size",
             " ".join(f"{name}={value}" for name, value in keymap.options.items()) or "-",
         )
         for spec in map(get_spec, model_names())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,14 +34,14 @@ def prepare_commands(protocols: Sequence[Protocol]) -> tuple[str, ...]:
     Args:
         protocols: the protocols; where several need the same manifest, the command names the first one.
     """
-    makers: dict[str, dict[str, str]] = {}
+    makers: dict[str, dict[str, Protocol]] = {}
     for protocol in protocols:
         for dataset, needed in needs(protocol).items():
-            makers.setdefault(dataset, {}).setdefault(needed, protocol.name)
+            makers.setdefault(dataset, {}).setdefault(needed, protocol)
     return tuple(
-        _command(dataset, name, beside=number > 0)
-        for dataset, names in makers.items()
-        for number, name in enumerate(names.values())
+        _command(dataset, protocol, beside=number > 0)
+        for dataset, by_needs in makers.items()
+        for number, protocol in enumerate(by_needs.values())
     )
 
 
@@ -53,12 +54,12 @@ def prepare_command(dataset: str, protocol: Protocol, base: Protocol | None = No
         base: for a variant, the protocol without it; if both need the same manifest, the command names this one.
     """
     shared = base is not None and needs(base).get(dataset) == needs(protocol)[dataset]
-    return _command(dataset, base.name if base is not None and shared else protocol.name)
+    return _command(dataset, base if base is not None and shared else protocol)
 
 
-def _command(dataset: str, name: str, beside: bool = False) -> str:
-    out = f" --out {manifest_beside(Path('manifests') / dataset, name).as_posix()}" if beside else ""
-    return f"dfbench prepare {dataset} --protocol {name}{out}"
+def _command(dataset: str, protocol: Protocol, beside: bool = False) -> str:
+    out = f" --out {manifest_beside(Path('manifests') / dataset, protocol.name).as_posix()}" if beside else ""
+    return f"dfbench prepare {dataset} --protocol {shlex.quote(protocol.typed)}{out}"
 
 
 def _media(protocol: Protocol, dataset: str) -> list[DataPart]:

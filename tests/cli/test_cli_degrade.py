@@ -98,15 +98,17 @@ def test_unknown_suite(capsys: pytest.CaptureFixture[str], tmp_path: Path, monke
 
 
 def test_list_degradations_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(["list", "degradations"]) == 0
+    assert run_command(["list", "degradations", "--long"]) == 0
     said = capsys.readouterr().out
     for name in degradation_names():
         line = next(line for line in said.splitlines() if line.startswith(f"{name} "))
         assert get_degradation(name).source in line
         for parameter in get_degradation(name).parameters:
             assert parameter.range in line
-    assert "JP60 = jpeg:q=60" in said
-    assert "robustness/v1" in said
+    assert run_command(["list", "conditions"]) == 0
+    assert "JP60  jpeg:q=60" in capsys.readouterr().out
+    assert run_command(["list", "suites"]) == 0
+    assert "robustness/v1" in capsys.readouterr().out
 
 
 def test_roots_by_data_set() -> None:
@@ -125,6 +127,6 @@ def test_whoever_degrades_whole_frames_is_told_how_mild_that_is(capsys: pytest.C
     assert list(notes) == ["JP60@source"]
     assert "far milder" in notes["JP60@source"]
     assert "HFF" in notes["JP60@source"]
-    assert run_command(["list", "degradations"]) == 0
+    assert run_command(["list", "degradations", "--long"]) == 0
     said = capsys.readouterr().out
-    assert f"jpeg: severities are {get_degradation('jpeg').rule}. {get_degradation('jpeg').note}" in said
+    assert f"severities are {get_degradation('jpeg').rule}. {get_degradation('jpeg').note}" in said

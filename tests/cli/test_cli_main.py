@@ -42,13 +42,13 @@ def test_unknown_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("raised", "code", "words"),
     [
-        (DataError("broken", "mend it"), 3, "error: broken\nhint: mend it\n"),
+        (DataError("broken", "fix it"), 3, "error: broken\nhint: fix it\n"),
         (KeyboardInterrupt(), 130, "error: interrupted"),
-        (OSError(28, "No space left on device", "x.parquet"), 5, "hint: free some space"),
+        (OSError(28, "No space left on device", "x.parquet"), 5, "hint: free some disk space"),
         (
             ModuleNotFoundError("No module named 'torch'", name="torch"),
             5,
-            "error: a library is missing: torch",
+            "error: a required library is not installed: torch",
         ),
     ],
 )
@@ -104,6 +104,23 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.slow
+def test_lists_fit_100_columns_and_name_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    from dfbench.cli.listing import KINDS
+
+    assert cli_main.run_command(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    for kind in KINDS:
+        assert f"{kind.title}  (dfbench list {kind.name})" in lines
+        for options in ([], ["--long"]):
+            assert cli_main.run_command(["list", kind.name, *options]) == 0
+            shown = capsys.readouterr().out.splitlines()
+            for name, _ in kind.rows():
+                assert any(line.split()[:1] == [name] for line in shown), (kind.name, name, options)
+                assert any(line.split()[:1] == [name] for line in lines)
+            assert options or max(map(len, shown)) <= 100
+
+
 def test_lists_are_plain_off_a_terminal(tmp_path: Path) -> None:
     environment = os.environ | {"DFBENCH_HOME": str(tmp_path)}
     for what, name in (

@@ -22,7 +22,7 @@ def test_what_is_missing_says_what_for_and_how(capsys, monkeypatch):
     monkeypatch.setattr(doctor, "find_spec", lambda name: None if name in EXTRAS else there(name))
     lines = said(capsys)
     for module, extra in EXTRAS.items():
-        assert "missing, needed for " in lines[module]
+        assert "not installed, needed for " in lines[module]
         assert f'pip install "deepfake-dfbench[{extra}]"' in lines[module]
     assert "--dlib-predictor" in lines["dlib"]
     assert "--face-model" in lines["insightface"]
@@ -33,4 +33,4 @@ def test_what_is_there_has_its_version_and_purpose(capsys, monkeypatch):
     monkeypatch.setattr(doctor, "_installed", lambda distribution: "1.2.3")
     lines = said(capsys)
     assert lines["ray"].split() == ["ray", "1.2.3", "--engine", "ray"]
-    assert "missing" not in "".join(lines.values())
+    assert "not installed" not in "".join(lines.values())

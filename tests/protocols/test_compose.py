@@ -236,7 +236,7 @@ def test_variants_that_need_the_same_share_a_manifest() -> None:
 
 
 def test_list_protocols_says_what_each_needs(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(["list", "protocols"]) == 0
+    assert run_command(["list", "protocols", "--long"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(protocol_names()) + 1
     (dfdc,) = [x for x in lines if x.startswith("grnet/dfdc ")]
@@ -249,13 +249,26 @@ def test_show_tells_what_the_source_leaves_open(capsys: pytest.CaptureFixture[st
     text = capsys.readouterr().out
     assert "open: The split: not published" in text
     assert "caution: frames of one clip are in both training and test data" in text
-    assert "test: dfdc train, 20 % of its frames by lot" in text
+    assert "test: dfdc train, 20 % of its frames sampled at random" in text
 
 
 def test_validate_a_file_of_ones_own(write: Callable[[str, str], Path], capsys: pytest.CaptureFixture[str]) -> None:
     file = write("mine.toml", HEAD + part("test", "test") + "[variants.small]\ncrops = { size = 64 }\n")
     assert run_command(["protocol", "validate", str(file)]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == f"valid: p version 1, {load_protocol(file).hash}"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"valid: p version 1, {load_protocol(file).hash}"
+    commands = [line.partition(": ")[2] for line in lines if ": dfbench " in line]
+    assert f"dfbench prepare dfdc --protocol {file}" in commands
+    assert f"dfbench evaluate --model M --protocol {file}@small" in commands
+    assert not [line for line in lines if line.startswith(("train: ", "training: ", "selection: "))]
+
+
+def test_a_protocol_with_training_data_shows_how_to_train(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["protocol", "show", "mini"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "train: dfbench train --model M --protocol mini" in lines
+    assert any(line.startswith("training: ") for line in lines)
+    assert any(line.startswith("selection: ") for line in lines)
 
 
 def test_hints_name_the_file_of_ones_own(write: Callable[[str, str], Path]) -> None:
