@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import dfbench
-from dfbench.cli.evaluate import source_notes
 from dfbench.cli.main import run_command
 from dfbench.cli.options import parse_media_roots
 from dfbench.degrade import degradation_names, get_degradation, parse
 from dfbench.errors import UsageError
+from dfbench.evaluation.conditions import source_notes
 
 pytestmark = pytest.mark.slow
 

@@ -38,7 +38,7 @@ def test_the_manifest_opens_and_is_in_order(capsys: pytest.CaptureFixture[str]) 
     rows = manifest.to_pandas(["sample_id", "split", "label", "status"])
     assert len(rows) == 60
     assert set(rows["status"]) == {"ok"}
-    assert "in order" in said(capsys, "verify", MANIFEST)
+    assert "is intact" in said(capsys, "verify", MANIFEST)
 
 
 def test_the_manifest_gives_crops_to_torch() -> None:
