@@ -89,7 +89,7 @@ def import_scores(
     """
     started, clock = datetime.now(UTC), time.monotonic()
     path, loaded = Path(file), as_protocol(protocol) if protocol is not None else None
-    judged = _rules(loaded, rules)
+    rules_used = _rules(loaded, rules)
     if loaded is not None and not manifests:
         raise UsageError(
             f"protocol {loaded.name!r} requires the manifest of its samples",
@@ -108,12 +108,12 @@ def import_scores(
         "file_sha256": digest,
         "kind": kind,
         "matched": "manifest" if opened else "self-contained",
-        "metrics": list(judged.names),
-        "threshold": judged.threshold,
-        "failure_policy": judged.failure_policy,
-        "faces": judged.face_aggregation,
-        "resamples": judged.resamples,
-        "seed": judged.seed,
+        "metrics": list(rules_used.names),
+        "threshold": rules_used.threshold,
+        "failure_policy": rules_used.failure_policy,
+        "faces": rules_used.face_aggregation,
+        "resamples": rules_used.resamples,
+        "seed": rules_used.seed,
     }
     run_id = make_run_id(name, digest, loaded, [m.info.hash for m in opened], options)
     folder = free_folder(Path(out), run_id, overwrite)
@@ -129,8 +129,8 @@ def import_scores(
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - clock, 3),
         selection={"split": "none", "note": "the selection of the weights is not known for imported scores"},
-        failure_policy=judged.failure_policy,
-        faces=judged.face_aggregation,
+        failure_policy=rules_used.failure_policy,
+        faces=rules_used.face_aggregation,
         published_comparisons=published_rows(loaded) if loaded else (),
         options=options,
         coverage=tuple(coverage_rows(scores)),
@@ -138,12 +138,12 @@ def import_scores(
             value.model_copy(update={"train_condition": "unknown"})
             for value in compute_metrics(
                 scores,
-                judged.names,
-                threshold=judged.threshold,
-                resamples=judged.resamples,
-                seed=judged.seed,
-                failure_policy=judged.failure_policy,
-                face_aggregation=judged.face_aggregation,
+                rules_used.names,
+                threshold=rules_used.threshold,
+                resamples=rules_used.resamples,
+                seed=rules_used.seed,
+                failure_policy=rules_used.failure_policy,
+                face_aggregation=rules_used.face_aggregation,
             )
         ),
         warnings=(*score_warnings(scores), *_remarks(frames_given, groups_given), *_logit_warnings(rows)),
@@ -154,10 +154,10 @@ def import_scores(
 
 def _rules(protocol: Protocol | None, given: ImportRules | None) -> ImportRules:
     if protocol is None:
-        judged = given or ImportRules()
-        for name in judged.names:
+        rules_used = given or ImportRules()
+        for name in rules_used.names:
             parse_metric(name)
-        return judged
+        return rules_used
     if given is not None:
         raise UsageError(f"protocol {protocol.name!r} has its own rules for metrics", "omit the protocol or the rules")
     if protocol.task != "binary":

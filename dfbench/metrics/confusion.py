@@ -51,7 +51,7 @@ def check_classes(numbers: ArrayLike, classes: int) -> NDArray[np.int64]:
     if array.ndim != 1 or (array.size and array.dtype.kind not in "biu"):
         raise DataError(f"class numbers must be a vector of integers, but are {array.dtype} of shape {array.shape}")
     if array.size and (int(array.min()) < 0 or int(array.max()) >= classes):
-        raise DataError(f"class numbers must lie between 0 and {classes - 1}")
+        raise DataError(f"class numbers must be between 0 and {classes - 1}")
     return array.astype(np.int64)
 
 

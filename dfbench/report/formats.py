@@ -125,6 +125,6 @@ def _aligned(line: Sequence[str], widths: Sequence[int], right: Container[int]) 
 
 
 def _small_interval(cell: str) -> str:
-    # The brackets stand in a group: "[" after "\\" would be read as an optional argument.
+    # The brackets are in a group: "[" after "\\" would be read as an optional argument.
     value, bracket, rest = cell.partition(" [")
     return f"{value} {{\\scriptsize [{rest}}}" if bracket else cell

@@ -1,4 +1,4 @@
-"""Peers' rules, each against the peer's steps retold with scikit-learn, and what differs from ours."""
+"""Rules of reference implementations, each against its steps rewritten with scikit-learn, and the differences."""
 
 import numpy as np
 import pyarrow as pa

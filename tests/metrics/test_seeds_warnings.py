@@ -36,7 +36,7 @@ def test_an_undefined_seed_leaves_no_mean():
     [
         (lambda: [run(1)], "at least two runs"),
         (lambda: [run(1), run(1)], "share a training seed: 1, 1"),
-        (lambda: [run(1), run(2, profile="box")], "have different metrics"),
+        (lambda: [run(1), [v.model_copy(update={"profile": "box"}) for v in run(2)]], "have different metrics"),
         (lambda: [run(1), [v.model_copy(update={"seed": None}) for v in run(2)]], "single training seed"),
     ],
 )

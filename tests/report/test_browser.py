@@ -26,7 +26,7 @@ OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clie
 
 @pytest.fixture(scope="module")
 def report(two_runs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three detectors, two of them with pictures, one with a long name and warnings."""
+    """Three detectors, two of them with images, one with a long name and warnings."""
     root = tmp_path_factory.mktemp("browser")
     scores = run_folders.scores_table("a-detector-with-quite-a-long-name", "run-3", gap=0.2, seed=5)
     third = run_folders.write_run(
@@ -98,11 +98,9 @@ def test_every_figure_and_picture_is_drawn(visit: Visit) -> None:
     )
     assert len(boxes) == 2 * (5 + 3)  # two subsets: five figures of all detectors, a histogram of each
     assert all(width > 200 and height > 100 and paths > 5 and texts > 3 for width, height, paths, texts in boxes)
-    pictures = visit.page.locator("#examples img").evaluate_all(
-        "all => all.map(img => [img.complete, img.naturalWidth])"
-    )
-    assert len(pictures) > 4
-    assert all(complete and width > 0 for complete, width in pictures)
+    images = visit.page.locator("#examples img").evaluate_all("all => all.map(img => [img.complete, img.naturalWidth])")
+    assert len(images) > 4
+    assert all(complete and width > 0 for complete, width in images)
 
 
 def test_a_press_on_a_head_sorts(visit: Visit) -> None:

@@ -281,7 +281,7 @@ def test_warnings_stand_at_the_top_and_only_there(two_runs: tuple[Path, Path], t
     scores = run_folders.scores_table(run_id="run-7")
     result = run_folders.result_of(
         scores,
-        warnings=("mini/c23 clean: scores look turned round",),
+        warnings=("mini/c23 clean: scores look inverted",),
         crop_mismatch="dfb256 256 px",
         caution="the split is not the authors'",
     )
@@ -293,7 +293,7 @@ def test_warnings_stand_at_the_top_and_only_there(two_runs: tuple[Path, Path], t
     assert set(told) < set(notes(rows))
     html = write_report([run], tmp_path / "out").read_text("utf-8")
     section = html[html.index('<section id="warnings"') : html.index('<section id="results">')]
-    for part in ("scores look turned round", "weights trained on dfb256 256 px crops", "not the authors"):
+    for part in ("scores look inverted", "weights trained on dfb256 256 px crops", "not the authors"):
         assert section.count(part) == 1
         assert html.count(part) == 1
     assert 'id="warnings"' not in write_report([two_runs[0]], tmp_path / "calm").read_text("utf-8")

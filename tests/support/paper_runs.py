@@ -77,9 +77,10 @@ def write_paper_run(
         "profile": rules.crops.profile,
         "size": rules.crops.size,
         "train_condition": rules.conditions.train,
-        "train_seed": seed,
+        "seed": seed,
     }
-    values = compute_metrics(table, rules.metrics.names, resamples=200, **(beside | (rule or {})))
+    update = beside | (rule or {})
+    values = [v.model_copy(update=update) for v in compute_metrics(table, rules.metrics.names, resamples=200)]
     trained = load_protocol(trained_by or protocol)
     content = {
         "protocol": {"name": trained.name, "version": trained.version, "hash": trained.hash},

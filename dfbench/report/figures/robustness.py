@@ -57,7 +57,7 @@ def curves_figure(found: Sequence[RunRobustness], name: str, mini: bool) -> str 
     for number, (family, plot) in enumerate(zip(families, plots, strict=False)):
         soften(plot, 9)
         plot.set_title(family, fontsize=10, color=INK)
-        plot.tick_params(labelbottom=number + columns >= len(families))  # shared axes label the last line alone
+        plot.tick_params(labelbottom=number + columns >= len(families))  # shared axes label only the last row
         for index, (one, values) in enumerate(zip(found, grids, strict=True)):
             colour, dash = style(index)
             clean = np.nan if one.found.value is None else one.found.value
