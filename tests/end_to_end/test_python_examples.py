@@ -18,6 +18,8 @@ FIRST = ("README.md", "docs/train-and-evaluate.md")
 
 NOT_EXECUTED = {
     'dfbench.prepare("ff++"': "needs FaceForensics++",
+    'resolve_preparation("ff++"': "needs FaceForensics++",
+    'dfbench.import_weights("xception_best.pth"': "needs weights of another project; see tests/models",
     'dfbench.score("clip.mp4"': "needs a clip and weights; see tests/scoring",
     'data="my_faces"': "needs a labelled folder; see tests/workflow/test_labelled_folder.py",
     'open_manifest("manifests/ff++")': "needs FaceForensics++",
