@@ -119,16 +119,22 @@ def plan_preparation(request: PreparationRequest) -> PreparationPlan:
     check_folder(out, recipe.to_json())
     if mini is None:
         root = find_root(request.dataset, request.root)
-        return PreparationPlan(recipe, root, out, workers, plan_shards(recipe, root), None, part, request.quiet)
+    else:
+        root = Path(request.root).expanduser() if request.root is not None else mini_home()
+        mini = _unless_generated(root, mini)
+    shards = plan_shards(recipe, root) if mini is None else None
+    return PreparationPlan(recipe, root, out, workers, shards, mini, part, request.quiet)
+
+
+def _unless_generated(root: Path, settings: MiniSettings) -> MiniSettings | None:
+    # The settings, unless the complete data set with these settings is there already.
     from dfbench.mini.generate import is_generated
 
-    root = Path(request.root).expanduser() if request.root is not None else mini_home()
     with translate_os_errors(root):
-        generated = is_generated(root, mini)
-    if generated:
-        return PreparationPlan(recipe, root, out, workers, plan_shards(recipe, root), None, part, request.quiet)
+        if is_generated(root, settings):
+            return None
     check_output_folder(root, "--root DIR")
-    return PreparationPlan(recipe, root, out, workers, None, mini, part, request.quiet)
+    return settings
 
 
 def mini_home() -> Path:

@@ -125,7 +125,7 @@ def test_whoever_degrades_whole_frames_is_told_how_mild_that_is(capsys: pytest.C
     conditions = [parse(text) for text in ("JP60", "JP60@source", "gaussian-noise@source", "h264:crf=40@clip")]
     notes = source_notes(conditions)
     assert list(notes) == ["JP60@source"]
-    assert "far milder" in notes["JP60@source"]
+    assert "much milder" in notes["JP60@source"]
     assert "HFF" in notes["JP60@source"]
     assert run_command(["list", "degradations", "--long"]) == 0
     said = capsys.readouterr().out
