@@ -30,6 +30,7 @@ from dfbench.models.source import BuiltNetwork, ModelLike, model_source
 from dfbench.preparation.prepare import prepare as prepare
 from dfbench.preparation.prepare import resolve_preparation as resolve_preparation
 from dfbench.protocols.protocol import Protocol
+from dfbench.training.methods import DEFAULT, TRAINING_METHODS
 from dfbench.training.plan import TrainingPlan, check_devices, training_roles, weight_file
 from dfbench.training.recipe import fill_recipe
 
@@ -124,6 +125,7 @@ def resolve_training(
     batch_size: int | None = None,
     lr: float | None = None,
     seed: int | None = None,
+    method: str = "supervised",
     workers: int = 0,
     precision: str = "fp32",
     devices: int = 1,
@@ -148,6 +150,8 @@ def resolve_training(
     chosen = dict(options or {})
     check_options(source.spec, rules.num_classes, rules.crops.size, chosen)
     under = training_condition(rules, condition)
+    if method != DEFAULT:
+        TRAINING_METHODS.get(method)
     recipe = fill_recipe(
         rules.training,
         source.spec.recipe,
@@ -171,6 +175,7 @@ def resolve_training(
         compute=compute,
         devices=devices,
         save_every=save_every,
+        method=method,
     ).with_manifests({})
     if source.is_custom:
         from dfbench.training.train import initial_network
@@ -206,6 +211,7 @@ def train(*args: Any, **options: Any) -> Path:  # noqa: D417
         batch_size: overrides the recipe.
         lr: overrides the recipe.
         seed: overrides the recipe.
+        method: how a batch becomes a loss; a name of ``dfbench list training-methods``.
         workers: processes that read images.
         precision: ``fp32`` or ``bf16``.
         devices: number of devices, starting with ``device``; they share every batch. Lightning starts the running

@@ -10,17 +10,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dfbench.training.methods import Batch as Batch
+    from dfbench.training.methods import StepResult as StepResult
+    from dfbench.training.methods import TrainingMethod as TrainingMethod
     from dfbench.training.plan import TrainingPlan as TrainingPlan
     from dfbench.training.recipe import FullRecipe as FullRecipe
     from dfbench.training.train import run_training as run_training
 
 _LAZY = {
+    "Batch": "dfbench.training.methods",
     "FullRecipe": "dfbench.training.recipe",
+    "StepResult": "dfbench.training.methods",
+    "TrainingMethod": "dfbench.training.methods",
     "TrainingPlan": "dfbench.training.plan",
     "run_training": "dfbench.training.train",
 }
 
-__all__ = ["FullRecipe", "TrainingPlan", "run_training"]
+__all__ = ["Batch", "FullRecipe", "StepResult", "TrainingMethod", "TrainingPlan", "run_training"]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,8 +18,9 @@ from dfbench.metrics import compute_metrics, parse_metric
 from dfbench.progress import progress
 from dfbench.protocols.protocol import Protocol
 from dfbench.training.lightning import TrainingDevices, is_first_process, run_epochs
+from dfbench.training.methods import TrainingMethod
 from dfbench.training.module import TrainingData, TrainingModule
-from dfbench.training.optimization import balanced_weights
+from dfbench.training.optimization import SUPERVISED, balanced_weights
 from dfbench.training.recipe import FullRecipe
 from dfbench.training.store import EpochProgress, EpochRecord, TrainingFolder, TrainingState
 
@@ -32,6 +33,7 @@ def fit(
     folder: TrainingFolder,
     devices: TrainingDevices,
     *,
+    method: TrainingMethod = SUPERVISED,
     quiet: bool,
 ) -> TrainingState:
     """Train a detector from its stored state; the best weights are left in ``folder``.
@@ -43,6 +45,7 @@ def fit(
         recipe: the recipe.
         folder: of this training.
         devices: devices, precision and workers.
+        method: how a batch becomes a loss.
         quiet: no progress bar.
 
     Returns:
@@ -89,6 +92,7 @@ def fit(
             detector.to(memory_format=torch.channels_last),
             samples,
             recipe,
+            method=method,
             devices=devices.devices,
             first_epoch=done,
             running=state.running,

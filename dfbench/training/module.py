@@ -17,7 +17,8 @@ from dfbench.models.interface import HasEpochHooks, before_augmentation, logits_
 from dfbench.progress import Advance
 from dfbench.schema.ids import seed_from
 from dfbench.training.augment import DegradedAtRandom, augment
-from dfbench.training.optimization import make_optimizer, set_rate, weighted_loss
+from dfbench.training.methods import Batch, TrainingMethod
+from dfbench.training.optimization import SUPERVISED, make_optimizer, set_rate
 from dfbench.training.recipe import FullRecipe
 from dfbench.training.sampler import batches, device_part, epoch_order
 from dfbench.training.store import EpochProgress, restore, snapshot
@@ -59,6 +60,7 @@ class TrainingModule(pl.LightningModule):
         detector: the model.
         data: the training samples.
         recipe: the recipe.
+        method: how a batch becomes a loss.
         devices: number of devices; each takes a part of every batch.
         first_epoch: epochs already done.
         running: progress of the next.
@@ -75,6 +77,7 @@ class TrainingModule(pl.LightningModule):
         data: TrainingData,
         recipe: FullRecipe,
         *,
+        method: TrainingMethod = SUPERVISED,
         devices: int = 1,
         first_epoch: int = 0,
         running: EpochProgress = EpochProgress(),  # noqa: B008 (frozen)
@@ -88,6 +91,7 @@ class TrainingModule(pl.LightningModule):
         self.detector = detector
         self.data = data
         self.recipe = recipe
+        self.method = method
         self.devices = devices
         self.first_epoch = first_epoch
         self.resumed = running
@@ -157,10 +161,17 @@ class TrainingModule(pl.LightningModule):
         ids = [self.data.sample_ids[int(row)] for row in rows]
         prepared = before_augmentation(self.detector, to_input(images, self.device))
         inputs = augment(prepared, ids, self.recipe.augmentation, self.epoch, self.recipe.seed)
-        output = self.detector(inputs.contiguous(memory_format=torch.channels_last))
-        targets = self.data.targets[rows.cpu()].to(self.device)
         weights = self.data.class_weights
-        loss = weighted_loss(self.detector, output, targets, None if weights is None else weights.to(self.device))
+        result = self.method.step(
+            self.detector,
+            Batch(
+                inputs.contiguous(memory_format=torch.channels_last),
+                self.data.targets[rows.cpu()].to(self.device),
+                tuple(ids),
+                None if weights is None else weights.to(self.device),
+            ),
+        )
+        loss, output = result.loss, result.output
         value = float(loss.detach())
         if not abs(value) < float("inf"):
             raise self._not_finite(value, output, ids, self.start.batches + batch_idx)

@@ -11,6 +11,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from dfbench.errors import ModelError
 from dfbench.models.interface import loss_of
+from dfbench.training.methods import DEFAULT, Batch, StepResult, TrainingMethod
 from dfbench.training.recipe import FullRecipe
 
 FACTOR = "lr_factor"
@@ -84,3 +85,14 @@ def _take(output: Any, chosen: Tensor) -> Any:
     size = len(chosen)
     cut = {n: v[chosen] for n, v in values.items() if isinstance(v, Tensor) and v.ndim and len(v) == size}
     return replace(output, **cut)
+
+
+def supervised_step(model: nn.Module, batch: Batch) -> StepResult:
+    """Run the detector on the batch and take its loss; the step of the training method ``supervised``."""
+    output = model(batch.images)
+    return StepResult(weighted_loss(model, output, batch.targets, batch.class_weights), output)
+
+
+SUPERVISED = TrainingMethod(
+    DEFAULT, "the detector's own loss, or cross-entropy, on the augmented batch", supervised_step
+)

@@ -16,6 +16,7 @@ from dfbench.manifest.manifest import Manifest
 from dfbench.models.device import resolve_device
 from dfbench.models.source import BuiltNetwork, ModelSource
 from dfbench.protocols.protocol import Protocol
+from dfbench.training.methods import DEFAULT
 from dfbench.training.recipe import FullRecipe
 
 
@@ -36,6 +37,7 @@ class TrainingPlan:
         compute: device, workers, precision.
         devices: number of devices that share every batch.
         save_every: seconds between two stored states within an epoch.
+        method: name of the training method.
         data: role -> its samples; empty until all manifests exist.
         profile: crop profile of the manifests; empty until all of them exist.
     """
@@ -52,6 +54,7 @@ class TrainingPlan:
     compute: ComputeOptions = field(default_factory=ComputeOptions)
     devices: int = 1
     save_every: float = 300.0
+    method: str = DEFAULT
     data: Mapping[str, RoleData] = field(default_factory=dict)
     profile: str = ""
 

@@ -14,6 +14,7 @@ from dfbench.models.card import SelectionRecord, WeightCard
 from dfbench.models.device import resolve_device
 from dfbench.protocols.protocol import Protocol
 from dfbench.protocols.reference import protocol_ref
+from dfbench.training.methods import TRAINING_METHODS
 from dfbench.training.plan import TrainingPlan
 from dfbench.training.recipe import overridden
 from dfbench.versions import library_versions
@@ -58,7 +59,8 @@ def run_training(plan: TrainingPlan) -> Path:
     module = module_sha256(plan.source, state_sha256(network)) if plan.source.given is not None else ""
     key = _training_key(plan, devices, module, [m.info.hash for m in manifests])
     folder = TrainingFolder(plan.out.with_name(plan.out.stem + ".training"), key)
-    state = fit(network, plan.data, protocol, plan.recipe, folder, devices, quiet=plan.compute.quiet)
+    method = TRAINING_METHODS.get(plan.method)
+    state = fit(network, plan.data, protocol, plan.recipe, folder, devices, method=method, quiet=plan.compute.quiet)
     folder.load_best(network)
     card = _card(plan, devices, state, module, _count_logits(network, protocol))
     title = f"{plan.source.name} on {protocol.name}"
@@ -90,7 +92,7 @@ def _card(
         protocol=protocol_ref(protocol),
         manifests=tuple(manifest_ref(m) for m in manifests),
         train_condition=", ".join(dict.fromkeys(plan.data["train"].conditions(plan.condition))),
-        recipe=plan.recipe.record() | devices.record(),
+        recipe=plan.recipe.record() | devices.record() | TRAINING_METHODS.get(plan.method).record(),
         overrides=overridden(plan.recipe, protocol.training, spec.recipe),
         seed=plan.recipe.seed,
         selection=SelectionRecord(
@@ -117,7 +119,7 @@ def _training_key(plan: TrainingPlan, devices: TrainingDevices, module: str, man
             [*detector, module] if module else detector,
             dict(plan.options),
             plan.protocol.hash,
-            plan.recipe.record() | devices.record(),
+            plan.recipe.record() | devices.record() | TRAINING_METHODS.get(plan.method).record(),
             plan.condition.name,
             list(manifests),
             library_versions(),

@@ -101,6 +101,5 @@ def test_the_command_fails_where_there_are_faults(
     assert ("no import circles" in capsys.readouterr().out) == (not text)
 
 
-@pytest.mark.xfail(reason="the circles of today are removed next", strict=True)
 def test_dfbench_has_none() -> None:
     assert run(TOP) == []
