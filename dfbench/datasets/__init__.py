@@ -5,6 +5,7 @@ found with the published numbers. See :class:`Adapter` for the interface and doc
 """
 
 from dfbench.datasets.adapter import Adapter, Filters, Scan
+from dfbench.datasets.base import DataSetAdapter, Findings
 from dfbench.datasets.registry import get_adapter, list_datasets
 
-__all__ = ["Adapter", "Filters", "Scan", "get_adapter", "list_datasets"]
+__all__ = ["Adapter", "DataSetAdapter", "Filters", "Findings", "Scan", "get_adapter", "list_datasets"]

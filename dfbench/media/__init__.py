@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dfbench.media.encode import write_clip as write_clip
+    from dfbench.media.frames import Decoder as Decoder
     from dfbench.media.frames import Frame as Frame
+    from dfbench.media.frames import FrameCollector as FrameCollector
     from dfbench.media.frames import Reading as Reading
+    from dfbench.media.frames import requested_frames as requested_frames
     from dfbench.media.images import decode_image as decode_image
     from dfbench.media.images import encode_png as encode_png
     from dfbench.media.images import pixel_hash as pixel_hash
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from dfbench.media.stream import stream_frames as stream_frames
 
 _LAZY = {
+    "requested_frames": "dfbench.media.frames",
+    "FrameCollector": "dfbench.media.frames",
+    "Decoder": "dfbench.media.frames",
     "Frame": "dfbench.media.frames",
     "Reading": "dfbench.media.frames",
     "check_decoder": "dfbench.media.reader",
@@ -36,7 +42,9 @@ _LAZY = {
 }
 
 __all__ = [
+    "Decoder",
     "Frame",
+    "FrameCollector",
     "Reading",
     "check_decoder",
     "decode_image",
@@ -45,6 +53,7 @@ __all__ = [
     "pixel_hash",
     "read",
     "read_sequence",
+    "requested_frames",
     "stream_frames",
     "write_clip",
 ]

@@ -23,6 +23,7 @@ from dfbench.metrics.binary import (
 from dfbench.metrics.calibration import Reliability, brier, ece, log_loss, reliability
 from dfbench.metrics.compute import compute_metrics
 from dfbench.metrics.confusion import confusion_matrix, macro_f1, multiclass_accuracy
+from dfbench.metrics.definitions import MetricDefinition
 from dfbench.metrics.delong import Delong, DelongTest, delong, delong_test
 from dfbench.metrics.intervals import (
     IntervalEstimate,
@@ -43,6 +44,7 @@ __all__ = [
     "DetCurve",
     "EqualError",
     "IntervalEstimate",
+    "MetricDefinition",
     "MetricDifference",
     "MetricName",
     "PairedDifference",
