@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from dfbench.deprecation import renamed_keywords
 from dfbench.models.convert.keymap import KeyMap
 
 Provenance = Literal["official weights", "re-implementation", "approximate", "user"]
@@ -122,3 +123,6 @@ class ModelSpec:
     pretrained: str = ""
     published_pretrained: bool = False
     foreign_keys: tuple[KeyMap, ...] = ()
+
+
+ModelSpec.__init__ = renamed_keywords(open_points="reproduction_notes")(ModelSpec.__init__)  # type: ignore[method-assign]

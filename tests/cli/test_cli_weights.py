@@ -38,7 +38,7 @@ def test_a_damaged_file_is_exit_4(file: Path, capsys: pytest.CaptureFixture[str]
     file.write_bytes(file.read_bytes()[:1000])
     assert run_command(["weights", "import", str(file), "--model", "meso4"]) == 4
     said = capsys.readouterr().err
-    assert "cut short" in said
+    assert "truncated" in said
     assert "hint:" in said
 
 

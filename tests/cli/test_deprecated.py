@@ -82,3 +82,13 @@ def test_an_old_keyword_is_the_new_one_with_a_warning():
     with pytest.raises(UsageError, match="both were given"):
         work("a", jobs=4, workers=4)
     assert work.__doc__ == "Do it."
+
+
+def test_detector_packages_written_for_0_1_0_still_load():
+    import dfbench.models
+
+    with pytest.warns(DeprecationWarning, match="use ReproductionNote"):
+        note = dfbench.models.OpenPoint("border", "zeros")
+    with pytest.warns(DeprecationWarning, match="use reproduction_notes"):
+        spec = dfbench.models.ModelSpec("x", "m:X", open_points=(note,))
+    assert spec.reproduction_notes == (note,)

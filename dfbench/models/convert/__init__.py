@@ -1,1 +1,1 @@
-"""Weights of other projects."""
+"""Conversion of weight files of other projects: safe reading, key maps, import with a weight card."""

@@ -1,4 +1,4 @@
-"""Weights of other projects become weights of ours: safetensors with a card that says where they come from."""
+"""Import weights of other projects: convert them to safetensors with a card that records their origin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfbench.config import weights_home
 from dfbench.errors import ModelError, UsageError
-from dfbench.io import file_sha256
+from dfbench.io import check_output_file, file_sha256
 from dfbench.models.build import build_model, check_options
 from dfbench.models.card import ImportedFrom, SelectionRecord, WeightCard
 from dfbench.models.convert.checkpoint_files import read_foreign
@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     from torch import nn
 
 NATIVE = "native"
-_COUNTERS = "num_batches_tracked"  # of batch normalisation; older files lack it, and no score depends on it
+_COUNTERS = "num_batches_tracked"  # of batch normalisation; missing in older files, and irrelevant for scores
 
 
 @dataclass(frozen=True)
 class Imported:
-    """Imported weights: where they lie, and their card, whose ``origin`` says what was done."""
+    """Imported weights.
+
+    Attributes:
+        path: the weight file.
+        card: its card, whose ``origin`` records the conversion.
+    """
 
     path: Path
     card: WeightCard
@@ -47,24 +52,25 @@ def import_weights(
     licence: str | None = None,
     train_condition: str = "unknown",
 ) -> Imported:
-    """Turn a weight file of another project into our own, with a card.
+    """Convert a weight file of another project to a weight file of dfbench with a card.
 
     Args:
-        file: the foreign file; see :func:`dfbench.models.convert.checkpoint_files.read_foreign`.
-        model: the detector it belongs to; a user's own ``file.py:attr`` too.
-        out: the weight file to write, ``*.safetensors``; default: in the workspace, by the name of ``file``.
-        profile: crop profile the weights were trained on; default: that of the source, where it is known.
-        size: crop size in pixels; default: that of the source, where it is known.
-        classes: names of the classes in the order of the file's outputs, for more than two.
+        file: the file; see :func:`dfbench.models.convert.checkpoint_files.read_foreign`.
+        model: the detector it belongs to: a registered name or ``file.py:attr``.
+        out: the weight file to write, ``*.safetensors``; default: in the workspace, named after ``file``.
+        profile: crop profile the weights were trained on; default: that of the source, if known.
+        size: crop size in pixels; default: that of the source, if known.
+        classes: for more than two classes, their names in the order of the outputs.
         source: name of a :class:`KeyMap` of the detector, or ``native`` for a state dict of its own code; default:
-            recognised by the tensors' names, ``native`` for a detector without such sources.
-        options: options of the detector beyond those that the source needs.
-        licence: of the weights; default: that of the source, where it is known.
-        train_condition: condition the weights were trained under, as in ``clean``.
+            recognised by the tensor names, ``native`` for a detector without key maps.
+        options: options of the detector in addition to those that the source needs.
+        licence: licence of the weights; default: that of the source, if known.
+        train_condition: condition of the training data, for example ``clean``.
 
     Raises:
-        UsageError: an unknown name or option, or a profile or size that is not known and was not given.
-        ModelError: the file can not be read, or does not fit the detector, tensor by tensor.
+        UsageError: an unknown name or option, or a profile or size that is unknown and was not given.
+        ModelError: the file cannot be read, or its tensors do not match the detector.
+        SetupError: the weight file cannot be written.
     """
     import torch
 
@@ -72,7 +78,7 @@ def import_weights(
     from dfbench.models.weights import load_state, save_weights
 
     path, spec = Path(file), get_spec(model)
-    place = _place(path, out)
+    target = _target(path, out)
     foreign = read_foreign(path)
     found = _recognise(spec, foreign, source, path)
     keymap = found.keymap
@@ -80,7 +86,7 @@ def import_weights(
     if profile is None or size is None:
         what = "crop profile" if profile is None else "crop size"
         flag = "--profile" if profile is None else "--size"
-        raise UsageError(f"the {what} that {path.name} was trained on is not known", f"say it with {flag}")
+        raise UsageError(f"the {what} that {path.name} was trained on is unknown", f"pass it with {flag}")
     get_profile(profile)
     chosen = _options(keymap, dict(options or {}), path)
     outputs = _outputs(found, classes, path)
@@ -92,7 +98,7 @@ def import_weights(
     load_state(network, spare | found.state, str(path))
     strange = [name for name, t in network.state_dict().items() if not torch.isfinite(t).all()]
     if strange:
-        raise ModelError(f"{path} holds values that are not numbers in {strange[0]!r}", "its training has failed")
+        raise ModelError(f"{path} holds values that are not finite in {strange[0]!r}", "its training has failed")
     card = WeightCard(
         model=spec.name,
         options={name: value for name, value in chosen.items() if name != "pretrained"},
@@ -116,7 +122,7 @@ def import_weights(
             filled=tuple(spare),
         ),
     )
-    return Imported(place, save_weights(place, network, card))
+    return Imported(target, save_weights(target, network, card))
 
 
 def _recognise(spec: ModelSpec, state: State, source: str | None, path: Path) -> Translated:
@@ -125,19 +131,20 @@ def _recognise(spec: ModelSpec, state: State, source: str | None, path: Path) ->
         return Translated(state, KeyMap(NATIVE, "a state dict of the detector's own code", ()), "", ())
     if source is not None and source not in known:
         names = ", ".join([*known, NATIVE])
-        raise UsageError(f"{spec.name} does not know the source {source!r}", f"choose from: {names}")
+        raise UsageError(f"unknown source {source!r} of weights of {spec.name}", f"choose from: {names}")
     found = translate(state, [known[source]] if source else spec.foreign_keys)
     if found is not None:
         return found
     wanted = source or " or ".join(known)
     raise ModelError(
-        f"{path} does not have the names of {wanted} for {spec.name}: {len(state)} tensors, first {next(iter(state))}",
-        "another architecture? See: dfbench weights sources. A state dict of our own code: --source native",
+        f"the tensor names in {path} are not those of {wanted} for {spec.name} ({len(state)} tensors, first name: "
+        f"{next(iter(state))})",
+        "is it another architecture? See: dfbench weights sources. For a state dict of dfbench: --source native",
     )
 
 
 def _native(state: State, spec: ModelSpec, network: nn.Module) -> Translated:
-    """A state dict of the detector's own code without wrappers; a user's module lies one level deeper here."""
+    """Convert a state dict of the detector's own code; the module of a custom detector has the prefix ``network``."""
     inside = "network." if spec.provenance == "user" else ""
     first = next(iter(network.state_dict()), "").removeprefix(inside)
     found = translate(state, [KeyMap(NATIVE, "", (first,))])
@@ -147,7 +154,7 @@ def _native(state: State, spec: ModelSpec, network: nn.Module) -> Translated:
 
 
 def _logits(network: nn.Module, size: int) -> int:
-    """How many logits a picture gets; a user's module may give one for two classes."""
+    """Return the number of logits per image; a custom module may have one for two classes."""
     import torch
 
     from dfbench.models.weights import golden_images
@@ -160,18 +167,18 @@ def _options(keymap: KeyMap, given: dict[str, Any], path: Path) -> dict[str, Any
     for name, value in keymap.options.items():
         if given.get(name, value) != value:
             raise UsageError(
-                f"the weights {path} of {keymap.name} need {name}={value}, not {given[name]}", "leave that option out"
+                f"the weights {path} of {keymap.name} need {name}={value}, not {given[name]}", "drop that option"
             )
     if keymap.lacks and not given.get("pretrained"):
         raise ModelError(
-            f"{path} stores no {', '.join(keymap.lacks)}*: these were ImageNet weights",
-            "give them with --option pretrained=FILE, or fetch them with --option pretrained=true",
+            f"{path} does not store {', '.join(keymap.lacks)}*: the source uses ImageNet weights for them",
+            "pass these with --option pretrained=FILE, or download them with --option pretrained=true",
         )
     return dict(keymap.options) | given
 
 
 def _outputs(found: Translated, classes: Sequence[str], path: Path) -> int:
-    """How many outputs the file has; refused where they are not those of the task."""
+    """Return the number of outputs of the file, after checking it against the number of classes."""
     head = found.state.get(found.keymap.head)
     wanted = len(classes) or 2
     if head is None:
@@ -188,7 +195,7 @@ def _outputs(found: Translated, classes: Sequence[str], path: Path) -> int:
 
 
 def _spare(found: Translated, network: nn.Module) -> State:
-    """What the file lacks and need not store: counters, and parts that came by the option ``pretrained``."""
+    """Return tensors that the file may lack: counters, and parts loaded by the option ``pretrained``."""
     lacks = found.keymap.lacks
     return {
         name: tensor
@@ -197,10 +204,12 @@ def _spare(found: Translated, network: nn.Module) -> State:
     }
 
 
-def _place(path: Path, out: str | Path | None) -> Path:
-    place = Path(out) if out is not None else weights_home() / "imported" / f"{path.stem}.safetensors"
-    if place.suffix != ".safetensors":
-        raise UsageError(f"weights are written as *.safetensors, not {place.name!r}", f"--out {place.stem}.safetensors")
-    if place.resolve() == path.resolve():
-        raise UsageError(f"{place} is the file to import", "choose another name with --out")
-    return place
+def _target(path: Path, out: str | Path | None) -> Path:
+    target = Path(out) if out is not None else weights_home() / "imported" / f"{path.stem}.safetensors"
+    if target.suffix != ".safetensors":
+        raise UsageError(
+            f"weight files must be named *.safetensors, not {target.name!r}", f"--out {target.stem}.safetensors"
+        )
+    if target.resolve() == path.resolve():
+        raise UsageError(f"{target} is the file to import itself", "choose another path with --out")
+    return check_output_file(target, "--out FILE")

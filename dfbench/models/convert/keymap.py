@@ -1,4 +1,4 @@
-"""Weights of other projects: what they call their tensors, and how those become a detector's own. Free of torch."""
+"""Key maps: tensor names of other projects, and their conversion to those of a detector. Free of torch."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ if TYPE_CHECKING:
 State: TypeAlias = "dict[str, Tensor]"
 Rule: TypeAlias = tuple[str, str]
 
-# What wraps a network in the files of its users: DataParallel, torch.compile, the attribute of a larger class.
+# Prefixes of a wrapped network: DataParallel, torch.compile, an attribute of a larger class.
 _WRAPPERS = re.compile(
     r"(?:(?:module|_orig_mod|model|net|network|backbone|detector|control_model\.input_hint_block)\.)*"
 )
 
 
 def as_it_is(state: State) -> State:
-    """The conversion of files that already have our names."""
+    """Return the state unchanged: for files that already have the detector's names."""
     return state
 
 
 @dataclass(frozen=True)
 class KeyMap:
-    """One naming in which weights of a detector are found, and everything needed to use them as published.
+    """The naming of a weight file of another project, and everything needed to use the weights as published.
 
     Attributes:
-        name: what a user calls the source.
-        source: whose files these are, in one line.
-        marks: names, without wrappers, that every such file has and that tell it from others.
-        convert: names and layouts without wrappers to the detector's own. A pure function; what it does not know it
-            passes on, so that it is reported.
-        head: our name of a tensor whose first dimension counts the outputs.
-        unused: beginnings of names that the files store and the published detector does not use.
-        lacks: beginnings of our names that the files do not store; they come by the detector's option ``pretrained``.
-        options: detector options with which it computes what the source computes.
-        size: crop size in pixels the source was made for; None: not known.
-        profile: crop profile of the source; empty: not known.
-        licence: of the weights, where the source states one.
-        selection: how the source chose its weights, where known.
+        name: name of the source on the command line.
+        source: description of the files in one line.
+        marks: names, without wrappers, that every such file has and that distinguish it from others.
+        convert: pure function from their names and layouts, without wrappers, to the detector's. Unknown names are
+            passed on, so that they are reported.
+        head: the detector's name of a tensor whose first dimension is the number of outputs.
+        unused: prefixes of stored names that the published detector does not use.
+        lacks: prefixes of the detector's names that are not stored; they come from its option ``pretrained``.
+        options: options with which the detector computes what the source computes.
+        size: crop size of the source in pixels; None: unknown.
+        profile: crop profile of the source; empty: unknown.
+        licence: licence of the weights, if stated.
+        selection: how the weights were selected, if known.
     """
 
     name: str
@@ -60,12 +60,12 @@ class KeyMap:
 
 @dataclass(frozen=True, eq=False)
 class Translated:
-    """A foreign state in a detector's own names.
+    """A state dict converted to a detector's names.
 
     Attributes:
         state: the tensors.
-        keymap: the naming that was recognised.
-        prefix: the wrapper that was stripped.
+        keymap: the key map that matched.
+        prefix: the wrapper that was removed.
         left_out: names in the file that the published detector does not use.
     """
 
@@ -76,7 +76,7 @@ class Translated:
 
 
 def translate(state: State, keymaps: Sequence[KeyMap]) -> Translated | None:
-    r"""Bring a foreign state to a detector's own names by the first naming that fits; None: none does.
+    r"""Convert a state dict by the first key map that matches; None if none does.
 
     >>> import torch
     >>> to_ours = lambda state: rename(state, [(r"^fc\.", "head.")])
@@ -99,7 +99,7 @@ def translate(state: State, keymaps: Sequence[KeyMap]) -> Translated | None:
 
 
 def rename(state: State, rules: Sequence[Rule]) -> State:
-    r"""Rename tensors by regular expressions; the first rule that fits a name counts, others stay as they are.
+    r"""Rename tensors by regular expressions; the first matching rule is applied, other names are unchanged.
 
     >>> list(rename({"bn1.bias": None, "other": None}, [(r"^bn(\d)\.", r"norms.\1.")]))
     ['norms.1.bias', 'other']
@@ -116,7 +116,7 @@ def rename(state: State, rules: Sequence[Rule]) -> State:
 
 
 def _prefix(state: State, marks: Sequence[str]) -> str | None:
-    """The wrapper under which all the marks lie; None: they do not."""
+    """Return the prefix that all marks have; None if they have none in common."""
     for name in state:
         if name.endswith(marks[0]):
             prefix = name[: -len(marks[0])]
