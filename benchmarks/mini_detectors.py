@@ -4,8 +4,9 @@
 
 The recipe is that of the protocol ``mini``; nothing is chosen here. The data set is generated and prepared once in
 DIR; then every detector is trained and evaluated once for each seed by the commands ``dfbench train`` and ``dfbench
-evaluate``, each in a process of its own with one thread. Stopped at any time, the same call goes on: finished runs are
-kept, a training goes on where its last stored state is. The page is written when every run is there.
+evaluate``, each in a process of its own with one thread. It may be stopped at any time; the same command
+resumes: finished runs are kept, and a training resumes from its last stored state. The page is written when every run
+is finished.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def measure_grnet(scale: Scale, device: torch.device, clock: Clock) -> dict[str,
         "grnet_over_two_backbones": seconds["grnet"] / base,
         "residual_over_two_backbones": seconds["residual"] / base,
         "fusion_over_two_backbones": seconds["fusion"] / base,
-        "two_backbones_pictures_per_second": scale.batch / base,
+        "two_backbones_per_second": scale.batch / base,
     }
 
 
@@ -173,7 +173,7 @@ def bare_backbone(name: str, model: nn.Module) -> Callable[[Tensor], Tensor] | N
 
 
 def measure_detector(name: str, scale: Scale, device: torch.device, clock: Clock) -> dict[str, float | None]:
-    """Pictures a second of a detector and of its backbone, forward and in training, and the ratios of their times."""
+    """Images per second of a detector and of its backbone, forward and in training, and the ratios of their times."""
     spec = get_spec(name)
     size = max(scale.size - scale.size % spec.multiple, spec.smallest)
     model = build_model(name, 2, size).to(device, memory_format=torch.channels_last)
@@ -213,7 +213,7 @@ def measure_detector(name: str, scale: Scale, device: torch.device, clock: Clock
 
 
 def measure_gpu(scale: Scale, device: torch.device, clock: Clock) -> dict[str, dict[str, float]]:
-    """Pictures a second of GRnet and of two bare ResNet-18 passes, forward in bfloat16."""
+    """Images per second of GRnet and of two bare ResNet-18 passes, forward in bfloat16."""
     found = {}
     for size in scale.gpu_sizes:
         model = build_model("grnet", 2, size).eval().to(device, memory_format=torch.channels_last)

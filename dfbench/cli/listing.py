@@ -207,9 +207,9 @@ def short_lines(rows: Listed, indent: str = "") -> list[str]:
     if not rows:
         return [f"{indent}none"]
     width = max(len(name) for name, _ in rows)
-    room = max(20, WIDTH - len(indent) - width - 2)
+    available = max(20, WIDTH - len(indent) - width - 2)
     return [
-        f"{indent}{name.ljust(width)}  {textwrap.shorten(text, room, placeholder=' ...')}".rstrip()
+        f"{indent}{name.ljust(width)}  {textwrap.shorten(text, available, placeholder=' ...')}".rstrip()
         for name, text in rows
     ]
 

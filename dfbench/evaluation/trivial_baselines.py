@@ -25,7 +25,7 @@ from dfbench.schema.result import MAJORITY, Baseline, MetricValue
 from dfbench.schema.scores import SCORES
 
 FACTS = ("size", "format", "length", "frame rate")
-"""Pixels of a frame, suffix of the file, frames of the clip, frames a second."""
+"""Pixels of a frame, suffix of the file, number of frames, frames per second."""
 
 _FOLDS = 5
 _BINS = 32  # of a fact with more different values than that

@@ -1,10 +1,10 @@
 """Decode frames of a clip with decord, the second decoder (``--decoder decord``). Needs the extra ``decord``.
 
 decord is supported for frames that others prepared with it, and for cross-checks. It is no longer maintained: it
-miscounts clips cut with an edit list, returns other frames than requested in MPEG program streams and in open groups
-of pictures, does not support AV1, and keeps decoding in the background as long as a reader exists. So it is used only
-for clips whose packets give the frame numbers, its frame count is checked against them, it seeks only between closed
-groups, and the reader is deleted at once.
+miscounts clips cut with an edit list, returns other frames than requested in MPEG program streams and in open GOPs
+(groups of pictures), does not support AV1, and keeps decoding in the background as long as a reader exists. So it is
+used only for clips whose packets give the frame numbers, its frame count is checked against them, it seeks only between
+closed GOPs, and the reader is deleted at once.
 """
 
 from __future__ import annotations
