@@ -129,8 +129,8 @@ def test_specification_is_complete(name: str) -> None:
     assert spec.name == name
     assert spec.paper
     assert spec.bibtex.count("{") == spec.bibtex.count("}") > 0
-    assert all(point.what and point.reading for point in spec.open_points)
-    named = {option for point in spec.open_points for option in point.option.split(", ")} - {""}
+    assert all(note.what and note.reading for note in spec.reproduction_notes)
+    named = {option for note in spec.reproduction_notes for option in note.option.split(", ")} - {""}
     assert named <= set(spec.options)
     assert "not yet measured" in spec.measured or "without a published forgery result" in spec.measured
     assert spec.recipe.source

@@ -483,7 +483,7 @@ def test_spec_lists_what_the_paper_leaves_open_without_torch() -> None:
         "import sys; from dfbench.models.registry import get_spec, model_names\n"
         "specs = [get_spec(n) for n in model_names()]\n"
         "assert not {'torch', 'timm', 'lightning'} & set(sys.modules), 'torch was imported'\n"
-        "print(len(get_spec('grnet').open_points))"
+        "print(len(get_spec('grnet').reproduction_notes))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) >= 12
