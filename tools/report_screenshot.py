@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 from dfbench.evaluation.run import open_runs
 from dfbench.report import write_report
 
-PICTURE = Path(__file__).resolve().parents[1] / "docs" / "report.png"
+IMAGE = Path(__file__).resolve().parents[1] / "docs" / "report.png"
 WIDTH = 1200  # CSS pixels
 PARTS = (  # from the top of the first element to the bottom of the second
     ("h1", "#results table"),
@@ -66,7 +66,7 @@ def main() -> int:
     """Parse the command line and write the screenshot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path)
-    parser.add_argument("--out", type=Path, default=PICTURE)
+    parser.add_argument("--out", type=Path, default=IMAGE)
     options = parser.parse_args()
     strangers = [run.folder.name for run in open_runs(options.runs) if not run.result.mini]
     if strangers:

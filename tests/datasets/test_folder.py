@@ -164,7 +164,7 @@ def test_a_folder_with_a_name_of_its_own(tmp_path, touch, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["folder:", "folder:a/b", "folder:../x", "folder:a b", "folder:#", "folder:-a"])
-def test_names_that_ids_can_not_hold(name):
+def test_names_that_ids_cannot_hold(name):
     with pytest.raises(UsageError, match="not a valid data set name") as error:
         get_adapter(name)
     assert "folder:NAME" in error.value.hint

@@ -104,7 +104,7 @@ def test_a_fake_class_below_real_is_refused(tmp_path, touch):
         scan(tmp_path)
 
 
-def test_strange_and_second_files_and_names_that_ids_can_not_hold(tmp_path, touch):
+def test_strange_and_second_files_and_names_that_ids_cannot_hold(tmp_path, touch):
     touch(tmp_path, ["real/CelebA/a.jpg", "real/CelebA/a.png", "real/CelebA/b#1.jpg", "real/x.csv", "other/c.jpg"])
     found = scan(tmp_path)
     assert {reason.split(",")[0].split(":")[0]: paths for reason, paths in found.excluded.items()} == {

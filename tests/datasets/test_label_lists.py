@@ -41,7 +41,7 @@ def test_a_byte_order_mark_and_quotes_are_no_obstacle(tmp_path):
     assert list(csv_rows(file, ["filename"])) == [(2, {"filename": "a, b.mp4", "label": "1"})]
 
 
-def test_files_that_can_not_be_read(tmp_path):
+def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         json_object(tmp_path)
     deep = tmp_path / "deep.json"

@@ -42,8 +42,8 @@ def portraits(shared_folder: Path) -> list[np.ndarray]:
         rows = list(csv.DictReader(file))[::17][:12]
     crops = []
     for row in rows:
-        picture = decode_image((folder / row["file"]).read_bytes())
+        image = decode_image((folder / row["file"]).read_bytes())
         x, y, w, h = (int(row[key]) for key in ("face_x", "face_y", "face_w", "face_h"))
-        part = picture[max(y, 0) : y + h, max(x, 0) : x + w]
+        part = image[max(y, 0) : y + h, max(x, 0) : x + w]
         crops.append(cv2.resize(part, (128, 128), interpolation=cv2.INTER_AREA))
     return crops

@@ -16,8 +16,8 @@ def benchmark() -> ModuleType:
     return load_file("benchmarks/degrade.py", "degrade_benchmark")
 
 
-def test_bare_opencv_gives_the_same_picture(benchmark: ModuleType) -> None:
-    image = benchmark.pictures(128, 1)[0]
+def test_bare_opencv_gives_the_same_image(benchmark: ModuleType) -> None:
+    image = benchmark.random_images(128, 1)[0]
     bare = benchmark.bare(np.ascontiguousarray(image[..., ::-1]))[..., ::-1]
     assert psnr(bare, apply("JP60+ME5", image, "a")) > 45
 

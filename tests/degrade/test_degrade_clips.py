@@ -1,4 +1,4 @@
-"""Codecs: frame-exact in count and order, worse with a higher CRF, and honest about what they can not do."""
+"""Codecs: frame-exact in count and order, worse with a higher CRF, and errors for what they cannot do."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_same_clip_again_is_the_same(codec: str) -> None:
     assert all((one == other).all() for one, other in zip(first, second, strict=True))
 
 
-def test_a_still_picture_is_a_clip_of_one_frame(codec: str) -> None:
+def test_a_still_image_is_a_clip_of_one_frame(codec: str) -> None:
     image, spec = stamped(5), f"{codec}:crf={CODECS[codec][1]}"
     assert (apply(spec, image, "a/b/c/d#000000.0") == apply_clip(spec, [image], "a/b/c/d", 25.0)[0]).all()
 

@@ -182,14 +182,14 @@ def test_bad_stages_and_severities_of_values() -> None:
     ],
 )
 @pytest.mark.parametrize("spec", ["clean", "JP60", "h264:crf=30"])
-def test_other_pictures_are_refused(image: np.ndarray, spec: str) -> None:
+def test_other_images_are_refused(image: np.ndarray, spec: str) -> None:
     with pytest.raises(DataError, match="uint8 images"):
         apply(spec, image, "a/b/c/d#000000.0")
     with pytest.raises(DataError, match="uint8 images"):
         apply_clip(spec, [image], "a/b/c/d", 25.0)
 
 
-def test_a_picture_that_a_format_can_not_hold_is_refused() -> None:
+def test_an_image_that_a_format_cannot_hold_is_refused() -> None:
     with pytest.raises(DataError, match="16400x2 pixels is too large for WEBP"):
         apply("webp:q=60", np.zeros((2, 16400, 3), np.uint8), "a")
     with pytest.raises(DataError, match="is too large for JPG"):
@@ -198,7 +198,7 @@ def test_a_picture_that_a_format_can_not_hold_is_refused() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (17, 90)])
-def test_small_and_odd_pictures_keep_their_shape(name: str, size: tuple[int, int]) -> None:
+def test_small_and_odd_images_keep_their_shape(name: str, size: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     before = image.copy()
     for level in (1, 5):

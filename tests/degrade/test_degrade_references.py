@@ -221,7 +221,7 @@ def test_social_shrinks_what_is_larger_than_the_platform(face: np.ndarray) -> No
     large = np.asarray(Image.fromarray(face).resize((1600, 1600), Image.Resampling.NEAREST))
     result = apply("social:platform=facebook-low@source", large, ID)
     assert result.shape == large.shape
-    # Steps between repeated pixels can not survive a stay at 960 pixels.
+    # Steps between repeated pixels cannot survive resizing to 960 pixels.
     assert np.abs(np.diff(result.astype(int), axis=1)).max() < np.abs(np.diff(large.astype(int), axis=1)).max()
     once, twice = (apply(f"social:platform=facebook-low,times={n}", face, ID) for n in (1, 2))
     assert (once == apply("jpeg:q=50", face, ID)).all()

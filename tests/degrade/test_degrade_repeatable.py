@@ -22,7 +22,7 @@ from dfbench.media.images import pixel_hash
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 GOLDEN = json.loads((HERE / "golden.json").read_text("utf-8"))
-ON_PICTURES = [c for c in suite() if c.where == "crop"]
+ON_IMAGES = [c for c in suite() if c.where == "crop"]
 DRAWN = ("gaussian-noise", "shot-noise", "salt-pepper", "color-shift", "occlude", "shift")
 ID = "a/b/c/d#000001.0"
 
@@ -32,7 +32,7 @@ def digest(condition: Condition, image: np.ndarray, identity: str) -> str:
 
 
 def jobs(image: np.ndarray) -> list[tuple[Condition, np.ndarray, str]]:
-    return [(c, image, f"a/b/c/d#{i:06d}.0") for c in ON_PICTURES if c.severity in (2, 4) for i in range(3)]
+    return [(c, image, f"a/b/c/d#{i:06d}.0") for c in ON_IMAGES if c.severity in (2, 4) for i in range(3)]
 
 
 def test_any_order_and_any_subset_gives_the_same(face: np.ndarray) -> None:
@@ -49,7 +49,7 @@ def test_two_workers_give_the_same_as_one(face: np.ndarray) -> None:
 
 
 def test_a_second_process_gives_the_same(face: np.ndarray) -> None:
-    conditions = [c.name for c in ON_PICTURES if c.severity == 3] + ["h264:crf=35", "h265:crf=33", "av1:crf=55"]
+    conditions = [c.name for c in ON_IMAGES if c.severity == 3] + ["h264:crf=35", "h265:crf=33", "av1:crf=55"]
     program = (
         "import hashlib, sys, json; from pathlib import Path; from dfbench.degrade import apply;"
         "from dfbench.media.images import decode_image;"

@@ -40,7 +40,7 @@ def test_psnr_falls_with_severity_of_social_clips(tool: ModuleType, mini: list) 
     assert falls([tool.mean_psnr(mini, parse(f"social:platform={name}@clip")) for name in platforms])
 
 
-def test_a_large_picture_makes_jpeg_a_milder_test(portraits: list[np.ndarray]) -> None:
+def test_a_large_image_makes_jpeg_a_milder_test(portraits: list[np.ndarray]) -> None:
     """What the guide warns of: the same quality before a resize to 128 leaves less than at 128."""
     for face in portraits:
         large = np.repeat(np.repeat(face, 4, 0), 4, 1)

@@ -1,4 +1,4 @@
-"""The whole way on a small mini set, typed as a user types it: prepare, train, evaluate, report."""
+"""End to end on a small mini set, typed as a user types it: prepare, train, evaluate, report."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def good(folder: Path, *words: str) -> Done:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace after the whole way: 3 training, 1 validation and 2 test pairs."""
+    """A workspace after all commands: 3 training, 1 validation and 2 test pairs."""
     folder = tmp_path_factory.mktemp("workspace")
     (folder / "tiny.toml").write_text(PROTOCOL)
     good(folder, "prepare", "mini", "--pairs", "3,1,2", "--protocol", "tiny.toml", "--workers", "2")
@@ -141,7 +141,7 @@ def test_metrics_follow_from_the_scores_file_alone(workspace: Path, model: str) 
         assert frame["n"] == len(rows)
         assert frame["n_positive"] == rows.label.sum()
         assert frame["low"] is None
-        assert frame["interval_note"], "two scene groups can not carry an interval"
+        assert frame["interval_note"], "two scene groups are too few for an interval"
         assert values["acc.frame", subset]["value"] == pytest.approx(
             np.mean((rows.score >= 0.5) == rows.label), abs=1e-12
         )

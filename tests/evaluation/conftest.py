@@ -61,7 +61,7 @@ resamples = 100
 
 
 def draw(identity: str, fake: bool) -> np.ndarray:
-    """A smooth random picture; fakes carry a fine checkerboard."""
+    """Return a smooth random image; fakes carry a fine checkerboard."""
     generator = np.random.default_rng(seed_from(identity, "tests"))
     y, x = np.mgrid[:SIZE, :SIZE] / SIZE
     phase = generator.uniform(0, 6, size=3)

@@ -1,4 +1,4 @@
-"""Which samples a run keeps pictures of."""
+"""Which samples a run stores images of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures with and without faces from packages that are installed anyway."""
+"""Images with and without faces from packages that are installed anyway."""
 
 from __future__ import annotations
 
@@ -36,4 +36,4 @@ def astronaut() -> np.ndarray:
 def faceless() -> list[np.ndarray]:
     """A cup, a cat and a rocket."""
     data = pytest.importorskip("skimage.data")
-    return [np.asarray(picture()) for picture in (data.coffee, data.chelsea, data.rocket)]
+    return [np.asarray(load()) for load in (data.coffee, data.chelsea, data.rocket)]

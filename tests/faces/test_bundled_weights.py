@@ -78,8 +78,8 @@ def test_the_cache_is_used_and_mended(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [p.name for p in (tmp_path / "cache").iterdir()] == [kept.name]
 
 
-def test_a_cache_that_can_not_be_written_is_no_error(tmp_path: Path) -> None:
-    # A file where the folder should be: also the superuser can not write there.
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    # A file where the folder should be: not even the superuser can write there.
     (tmp_path / "cache").write_text("in the way")
     assert len(bundled_weights.load_any_size_centerface(tmp_path / "cache")) > 7_000_000
     assert (tmp_path / "cache").read_text() == "in the way"

@@ -114,7 +114,7 @@ def test_beyond_the_border_its_pixels_go_on(centre: tuple[float, float], shrink:
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (3, 2), (50, 1)])
 @pytest.mark.parametrize("scale", [0.05, 0.9, 1.0, 30.0])
-def test_tiny_pictures_and_regions(shape: tuple[int, int], scale: float) -> None:
+def test_tiny_images_and_regions(shape: tuple[int, int], scale: float) -> None:
     image = np.full((*shape, 3), (10, 120, 240), np.uint8)
     for size in (1, 2, 33):
         result = crop(image, about((shape[1] / 2, shape[0] / 2), scale, 0.1, size), size)

@@ -28,12 +28,12 @@ def same(a: list[Face], b: list[Face]) -> bool:
     )
 
 
-@pytest.mark.parametrize(("picture", "marks"), [("astronaut", ASTRONAUT), ("hopper", HOPPER)])
+@pytest.mark.parametrize(("portrait", "marks"), [("astronaut", ASTRONAUT), ("hopper", HOPPER)])
 @pytest.mark.parametrize("scale", [1.0, 0.5, 2.5])
 def test_landmarks_lie_where_a_person_puts_them(
-    request: pytest.FixtureRequest, detector: FaceDetector, picture: str, marks: list, scale: float
+    request: pytest.FixtureRequest, detector: FaceDetector, portrait: str, marks: list, scale: float
 ) -> None:
-    image = request.getfixturevalue(picture)
+    image = request.getfixturevalue(portrait)
     image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     faces = detector.detect([image])[0]
     assert len(faces) == 1

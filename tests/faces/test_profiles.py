@@ -68,7 +68,7 @@ def test_box_is_an_upright_square_moved_inside(parts: tuple[float, float, float,
         assert top + side / 2 == pytest.approx(centre[1], abs=1e-2)
 
 
-def test_a_box_larger_than_the_picture_is_centred_and_keeps_its_scale() -> None:
+def test_a_box_larger_than_the_image_is_centred_and_keeps_its_scale() -> None:
     matrix = get_profile("box").matrix(face((20, 10, 120, 230)), 286, 160, 240)
     assert matrix[0, 0] == pytest.approx(286 / (1.3 * 220))
     side = 1.3 * 220

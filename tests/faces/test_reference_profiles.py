@@ -1,4 +1,4 @@
-"""The crops of two peers: their targets, their quirks, their borders; and what is said where they are approximate."""
+"""The crops of two other benchmarks: targets, quirks, borders, and the messages where they are approximate."""
 
 from __future__ import annotations
 
@@ -100,15 +100,15 @@ def test_dfb256_resamples_as_opencv_does_by_default() -> None:
     for seed in range(8):
         face = dlib_face(np.random.default_rng(seed))
         matrix = get_profile("dfb256").matrix(face, 256, 400, 300)
-        peer = cv2.warpAffine(image, matrix, (256, 256))
+        reference = cv2.warpAffine(image, matrix, (256, 256))
         got = crop(image, matrix, 256, get_profile("dfb256").resampling)
-        assert np.abs(got.astype(int) - peer).max() <= 2
+        assert np.abs(got.astype(int) - reference).max() <= 2
     outside = crop(image + 1, np.array([[1.0, 0, 50], [0, 1, 50]]), 256, "bilinear-black")
     assert not outside[:50].any()
     assert not outside[:, :50].any()
 
 
-# FaceForensics++'s crop: boxes (dlib's left, top, right, bottom) in a picture of 640 x 480, and the square that
+# FaceForensics++'s crop: boxes (dlib's left, top, right, bottom) in an image of 640 x 480, and the square that
 # int(1.3 * longer side), the centre by //2 and the two clippings give, worked out by hand.
 FFPP = {
     "inside": ((200, 150, 300, 249), (185, 134, 130)),
@@ -232,15 +232,15 @@ def test_the_off_by_one_is_kept(predictor: Path, astronaut: np.ndarray, hopper: 
     detector = build_face_detector("dlib", model=predictor)
     for image in (astronaut, hopper):
         rolls, straight = [], []
-        for picture in (image, image[:, ::-1]):
-            face = detector.detect([picture])[0][0]
+        for view in (image, image[:, ::-1]):
+            face = detector.detect([view])[0][0]
             assert face.dense is not None
             assert face.dense.shape == (68, 2)
-            size = (256, picture.shape[1], picture.shape[0])
+            size = (256, view.shape[1], view.shape[0])
             rolls.append(roll(get_profile("dfb256").matrix(face, *size)))
             straight.append(roll(get_profile("dfb256~").matrix(face, *size)))
         # A mirror turns a roll round: what is left of the two is the lean of the points. dlib's own differs a little
-        # between a picture and its mirror; the parts that are really used lean by more than two degrees each time.
+        # between an image and its mirror; the parts that are really used lean by more than two degrees each time.
         assert sum(rolls) < -4
         assert sum(rolls) - sum(straight) < -2.5
         assert all(a < b - 1 for a, b in zip(rolls, straight, strict=True))
@@ -272,8 +272,8 @@ def test_frames_without_a_second_sight_drop_out(predictor: Path, astronaut: np.n
     class Blind:
         name = fingerprint = "blind"
 
-        def sees_face(self, picture: np.ndarray) -> bool:
-            assert picture.shape == (256, 256, 3)
+        def sees_face(self, image: np.ndarray) -> bool:
+            assert image.shape == (256, 256, 3)
             return False
 
     face = build_face_detector("dlib", model=predictor).detect([astronaut])[0][0]

@@ -55,10 +55,10 @@ def stand_in(path: Path, kind: int = 9) -> Path:
             if group == 0:
                 nodes.append(helper.make_node("Sigmoid", [f"r{name}"], [f"o{name}"]))
             outputs[group].append(helper.make_tensor_value_info(f"o{name}", TensorProto.FLOAT, [None, channels]))
-    picture = helper.make_tensor_value_info("input.1", TensorProto.FLOAT, [1, 3, None, None])
+    graph_input = helper.make_tensor_value_info("input.1", TensorProto.FLOAT, [1, 3, None, None])
     wanted = [value for group in outputs for value in group][:kind]
     model = helper.make_model(
-        helper.make_graph(nodes, "stand-in", [picture], wanted, weights),
+        helper.make_graph(nodes, "stand-in", [graph_input], wanted, weights),
         opset_imports=[helper.make_opsetid("", 11)],
     )
     model.ir_version = 7
@@ -102,7 +102,7 @@ def test_boxes_and_points_come_back_in_pixels_of_the_frame(pack: Path) -> None:
     assert faces
     face = faces[0]
     x1, y1, x2, y2 = face.box
-    # The white square covers cell (2, 4) of stride 32 in the network's picture, which is twice the frame.
+    # The white square covers cell (2, 4) of stride 32 in the network's input, which is twice the frame.
     reach = 32 * 1.32 / 2
     assert (x1, y1, x2, y2) == pytest.approx((32 - reach, 64 - reach, 32 + reach, 64 + reach), abs=1e-3)
     assert face.landmarks == pytest.approx(

@@ -1,4 +1,4 @@
-"""A small manifest made of random pictures, written by the same writer as prepare's, without any clip."""
+"""A small manifest of random images, written by the writer that prepare uses; no clip is read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dfbench.schema.manifest import ManifestInfo, ShardInfo
 FRAMES = 8
 
 
-def picture(sample: str, size: int) -> np.ndarray:
+def random_image(sample: str, size: int) -> np.ndarray:
     """The crop of a sample: random, but the same each time."""
     seed = np.frombuffer(sample.encode(), np.uint8).sum() * 1000 + size
     return np.random.default_rng(int(seed)).integers(0, 256, (size, size, 3), np.uint8)
@@ -52,7 +52,7 @@ def row(
     if status == "ok":
         out |= {"box": [1, 2, 3, 4], "landmarks": list(range(10)), "matrix": [1, 0, 0, 0, 1, 0], "scale": 1.0}
         for size in sizes:
-            image = picture(sample, size)
+            image = random_image(sample, size)
             out |= {f"crop_{size}": {"bytes": encode_png(image), "path": None}, f"sha256_{size}": pixel_hash(image)}
     return out
 
@@ -129,5 +129,5 @@ def manifest(build: Callable[..., Manifest], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def picture_of() -> Callable[[str, int], np.ndarray]:
-    return picture
+def image_of() -> Callable[[str, int], np.ndarray]:
+    return random_image

@@ -90,7 +90,7 @@ def test_a_manipulation_filter_keeps_reals_and_roles_are_unions(manifest):
         ({"crops": {"profile": "native", "size": 224}}, ("64, 128", "224")),
     ],
 )
-def test_a_manifest_that_can_not_serve_the_protocol(manifest, changes, words):
+def test_a_manifest_that_cannot_serve_the_protocol(manifest, changes, words):
     with pytest.raises(DataError) as error:
         manifest.samples(protocol(**changes), "test")
     assert all(word in error.value.message for word in (*words, "own/p", str(manifest.path)))
@@ -115,14 +115,14 @@ def test_roles_and_data_sets_that_are_not_used(manifest):
         manifest.samples(protocol(), "train")
 
 
-def test_crops_are_the_pictures_in_the_order_asked_for(manifest, picture_of):
+def test_crops_are_the_images_in_the_requested_order(manifest, image_of):
     samples = manifest.samples("mini", "test").ok()
     ids = samples.table["sample_id"].to_pylist()
     for sample, crop in zip(ids, manifest.crops(samples, 64), strict=True):
-        assert np.array_equal(crop, picture_of(sample, 64))
+        assert np.array_equal(crop, image_of(sample, 64))
     backwards = ids[::-7]
     crops = list(manifest.crops(backwards, 128))
-    assert all(np.array_equal(c, picture_of(s, 128)) for s, c in zip(backwards, crops, strict=True))
+    assert all(np.array_equal(c, image_of(s, 128)) for s, c in zip(backwards, crops, strict=True))
     assert list(manifest.crops([], 64)) == []
 
 
@@ -155,7 +155,7 @@ def test_crops_hold_one_row_group_at_a_time(manifest, monkeypatch):
 
 
 @pytest.mark.parametrize("limit", [1 << 30, 1000])
-def test_torch_dataset(manifest, picture_of, tmp_path, monkeypatch, limit):
+def test_torch_dataset(manifest, image_of, tmp_path, monkeypatch, limit):
     torch = pytest.importorskip("torch")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     samples = manifest.samples("mini", "val")
@@ -168,7 +168,7 @@ def test_torch_dataset(manifest, picture_of, tmp_path, monkeypatch, limit):
         assert images.shape[1:] == (3, 64, 64)
         assert images.dtype == torch.uint8
         for image, place in zip(images, rows.tolist(), strict=True):
-            assert np.array_equal(image.numpy().transpose(1, 2, 0), picture_of(ids[place], 64))
+            assert np.array_equal(image.numpy().transpose(1, 2, 0), image_of(ids[place], 64))
             seen.append(place)
     assert seen == np.flatnonzero(samples.has_crop).tolist()
     copy = pickle.loads(pickle.dumps(data))

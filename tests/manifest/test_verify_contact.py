@@ -68,7 +68,7 @@ def test_other_pixels_behind_a_right_file_hash(build, tmp_path):
     def change(table):
         cells = table["crop_128"].to_pylist()
         cells[0] = {"bytes": other, "path": None}
-        cells[1] = {"bytes": b"no picture", "path": None}
+        cells[1] = {"bytes": b"no image", "path": None}
         cells[2] = None
         return replaced(table, "crop_128", cells)
 
@@ -106,7 +106,7 @@ def test_unfinished(build, tmp_path):
     assert kinds(build(tmp_path / "m", complete=False).path) == {"unfinished"}
 
 
-def test_contact_sheet_holds_the_crops(manifest, picture_of, tmp_path):
+def test_contact_sheet_holds_the_crops(manifest, image_of, tmp_path):
     file = tmp_path / "faces.png"
     write_contact_sheet(manifest, file, per_row=3)
     sheet = cv2.imread(str(file))[:, :, ::-1]
@@ -116,10 +116,10 @@ def test_contact_sheet_holds_the_crops(manifest, picture_of, tmp_path):
         "FaceSwap c40 (fake)",
     ]  # fmt: skip
     shown = {sheet[y : y + 64, x : x + 64].tobytes() for y in range(sheet.shape[0] - 63) for x in (6, 76, 146)}
-    assert all(picture_of(s, 64).tobytes() in shown for _, samples in rows for s in samples)
+    assert all(image_of(s, 64).tobytes() in shown for _, samples in rows for s in samples)
 
 
-def test_contact_sheet_that_can_not_be_written(manifest, tmp_path):
+def test_contact_sheet_that_cannot_be_written(manifest, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="is a file, not a folder"):
         write_contact_sheet(manifest, tmp_path / "file" / "faces.png")

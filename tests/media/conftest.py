@@ -44,7 +44,7 @@ def make_clip(
     container_options: dict[str, str] | None = None,
     with_audio: bool = False,
 ) -> Path:
-    """Encode ``count`` stamped frames at 25 frames a second (time base 1/1000 where ``times`` are given)."""
+    """Encode ``count`` stamped frames at 25 frames per second (time base 1/1000 where ``times`` are given)."""
     width, height = size
     base = Fraction(1, 25) if times is None else Fraction(1, 1000)
     stamps = list(times) if times is not None else list(range(count))
@@ -72,7 +72,7 @@ def write_silence(out: Any, sound: Any, seconds: float) -> None:
 
 
 def decode_all(path: Path) -> list[np.ndarray]:
-    """Every frame by plain decoding from the start, packets that do not decode passed over: the reference."""
+    """Return every frame by plain decoding from the start, skipping packets that do not decode: the reference."""
     frames: list[np.ndarray] = []
     with av.open(str(path)) as container:
         stream = container.streams.video[0]

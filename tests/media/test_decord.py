@@ -67,7 +67,7 @@ def test_frames_are_the_ones_asked_for(
 
 
 @pytest.mark.usefixtures("decord")
-def test_where_decord_can_not_be_relied_on(tmp_path: Path, make_clip: Maker) -> None:
+def test_where_decord_cannot_be_relied_on(tmp_path: Path, make_clip: Maker) -> None:
     whole = make_clip(tmp_path / "whole.mp4", 40, container_options={"movflags": "faststart"})
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole.read_bytes()[:-4000])
@@ -127,11 +127,11 @@ def test_the_reader_does_not_outlive_the_call(
 
 
 @pytest.mark.usefixtures("decord")
-def test_pictures_need_no_decoder(tmp_path: Path) -> None:
+def test_images_need_no_decoder(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
-    cv2.imwrite(str(tmp_path / "picture.png"), image)
-    (tmp_path / "picture.png").rename(tmp_path / "picture.mp4")
-    assert np.array_equal(read(tmp_path / "picture.mp4", lambda _: [0], "decord").frames[0].image, image[:, :, ::-1])
+    cv2.imwrite(str(tmp_path / "image.png"), image)
+    (tmp_path / "image.png").rename(tmp_path / "image.mp4")
+    assert np.array_equal(read(tmp_path / "image.mp4", lambda _: [0], "decord").frames[0].image, image[:, :, ::-1])
 
 
 def test_names_and_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,8 +61,8 @@ def test_higher_crf_is_smaller_and_worse(tmp_path: Path) -> None:
         path = tmp_path / f"{crf}.mp4"
         write_clip(path, frames, 25, crf)
         sizes.append(path.stat().st_size)
-        pictures = [f.to_ndarray(format="rgb24").astype(int) for f in decoded(path)]
-        errors.append(np.abs(np.stack(pictures) - np.stack(frames)).mean())
+        decoded_frames = [f.to_ndarray(format="rgb24").astype(int) for f in decoded(path)]
+        errors.append(np.abs(np.stack(decoded_frames) - np.stack(frames)).mean())
     assert sizes == sorted(sizes, reverse=True)
     assert errors == sorted(errors)
 

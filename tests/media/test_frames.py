@@ -68,11 +68,11 @@ def test_times_that_do_not_rise_are_forgotten(tmp_path: Path, make_clip: Make) -
     assert called.times == dict.fromkeys(third(20))
 
 
-def test_pictures_and_sequences(tmp_path: Path) -> None:
-    pictures = [np.full((30 + n, 40, 3), 10 * n, np.uint8) for n in range(11)]
-    for number, picture in enumerate(pictures):
-        (tmp_path / f"{number}.png").write_bytes(encode_png(picture))
-    (tmp_path / "3.png").write_bytes(b"no picture")
+def test_images_and_sequences(tmp_path: Path) -> None:
+    images = [np.full((30 + n, 40, 3), 10 * n, np.uint8) for n in range(11)]
+    for number, image in enumerate(images):
+        (tmp_path / f"{number}.png").write_bytes(encode_png(image))
+    (tmp_path / "3.png").write_bytes(b"no image")
     recorder = Recorder()
     source = FolderImages(tmp_path)
     kept, called = read_sequence(source, range, "x"), read_sequence(source, range, "x", recorder)

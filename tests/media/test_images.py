@@ -1,4 +1,4 @@
-"""Pictures survive storage bit by bit and are known by their content."""
+"""Images survive storage bit by bit and are identified by their content."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def test_exif_rotation_grey_and_transparency() -> None:
         assert np.array_equal(decode_image(buffer.getvalue()), image)
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture at all", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
-def test_what_is_no_picture_is_a_data_error(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", b"no image at all", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
+def test_what_is_no_image_is_a_data_error(data: bytes) -> None:
     with pytest.raises(DataError):
         decode_image(data)
 
 
-def test_texts_and_clips_are_no_pictures() -> None:
+def test_texts_and_clips_are_no_images() -> None:
     for head in (
         b"BMW, a text about cars",
         b"RIFF\0\0\0\0AVI LIST",
@@ -93,7 +93,7 @@ def test_pixel_hash_is_that_of_the_rgb_bytes() -> None:
 @pytest.mark.parametrize(
     "image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8), "png"]
 )
-def test_what_can_not_be_stored_is_refused(image: object) -> None:
+def test_what_cannot_be_stored_is_refused(image: object) -> None:
     for work in (encode_png, get_encoder("webp"), pixel_hash):
         with pytest.raises(DataError):
             work(image)  # type: ignore[arg-type]

@@ -75,7 +75,7 @@ def test_frames_are_exact(
     try:
         path = make_clip(tmp_path / kind, 60, **KINDS[kind])
     except av.codec.codec.UnknownCodecError as error:
-        pytest.skip(f"this build of PyAV can not encode it: {error}")
+        pytest.skip(f"this build of PyAV cannot encode it: {error}")
     reference = decode_all(path)
     assert len(reference) == 60
     for choose in (every(7), every(1), lambda n: [n - 1, 0, n - 1], lambda n: [n // 2], every(13, start=5)):
@@ -211,7 +211,7 @@ def test_a_damaged_clip_keeps_its_frame_numbers(tmp_path: Path, make_clip: Make)
 
 
 def by_time(path: Path) -> dict[int, np.ndarray]:
-    """Frame number by time at 25 frames a second -> picture, by plain decoding."""
+    """Frame number by time at 25 frames per second -> image, by plain decoding."""
     found = {}
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -232,16 +232,16 @@ def test_a_name_decides_nothing(tmp_path: Path, make_clip: Make, decode_all: Dec
     for name in ("clip.jpg", "clip.txt", "clip", "concat:a|b.mp4", "a clip with spaces.%03d.png"):
         shutil.copy(clip, tmp_path / name)
         assert_exact(read(tmp_path / name, every(3)), reference)
-    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
     for kind in (".png", ".webp", ".jpg", ".bmp"):
-        path = tmp_path / f"picture{kind}.mp4"
-        path.write_bytes(cv2.imencode(kind, picture)[1].tobytes())
+        path = tmp_path / f"image{kind}.mp4"
+        path.write_bytes(cv2.imencode(kind, image)[1].tobytes())
         reading = read(path, lambda n: range(n))
         assert (reading.mode, reading.frame_count, reading.width, reading.height) == ("image", 1, 60, 40)
         assert reading.fps is None
         assert reading.frames[0].time_s is None
         if kind in (".png", ".bmp"):
-            assert np.array_equal(reading.frames[0].image, picture[:, :, ::-1])
+            assert np.array_equal(reading.frames[0].image, image[:, :, ::-1])
 
 
 def audio_only(path: Path) -> None:

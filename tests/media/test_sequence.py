@@ -12,10 +12,10 @@ import pytest
 from dfbench.datasets.archives import ArchiveImages, list_images, load_images
 from dfbench.errors import DataError, UsageError
 from dfbench.media.images import encode_png
-from dfbench.media.sequence import FolderPictures, read_sequence
+from dfbench.media.sequence import FolderImages, read_sequence
 
 
-def picture(value: int, side: int = 16) -> np.ndarray:
+def grey_image(value: int, side: int = 16) -> np.ndarray:
     return np.full((side, side, 3), value, np.uint8)
 
 
@@ -28,58 +28,58 @@ def folder(tmp_path: Path) -> Path:
     place = tmp_path / "sequence"
     place.mkdir()
     for number in (2, 10, 9, 100, 40):
-        (place / f"{number}.png").write_bytes(encode_png(picture(number)))
+        (place / f"{number}.png").write_bytes(encode_png(grey_image(number)))
     (place / "list.txt").write_text("no image")
-    (place / ".hidden.png").write_bytes(encode_png(picture(1)))
+    (place / ".hidden.png").write_bytes(encode_png(grey_image(1)))
     return place
 
 
 def test_numeric_order_and_gaps(folder):
-    reading = read_sequence(FolderPictures(folder), everything, "s")
+    reading = read_sequence(FolderImages(folder), everything, "s")
     assert reading.frame_count == 5
     assert [int(reading.frames[i].image[0, 0, 0]) for i in range(5)] == [2, 9, 10, 40, 100]
     assert (reading.width, reading.height, reading.fps, reading.mode) == (16, 16, None, "image")
     assert [f.time_s for f in reading.frames.values()] == [None] * 5
-    few = read_sequence(FolderPictures(folder), lambda n: [n - 1, 1, 1], "s")
+    few = read_sequence(FolderImages(folder), lambda n: [n - 1, 1, 1], "s")
     assert {i: int(f.image[0, 0, 0]) for i, f in few.frames.items()} == {1: 9, 4: 100}
 
 
 def test_choosing_nothing_gives_length_and_size(folder):
-    reading = read_sequence(FolderPictures(folder), lambda _: [], "s")
+    reading = read_sequence(FolderImages(folder), lambda _: [], "s")
     assert (reading.frame_count, reading.width, reading.frames, reading.errors) == (5, 16, {}, {})
 
 
 def test_damaged_images_keep_their_numbers(folder):
     (folder / "9.png").write_bytes(b"GIF89a but not really")
-    (folder / "10.png").write_bytes(encode_png(picture(10))[:40])
-    (folder / "40.png").write_bytes(encode_png(picture(40, 24)))
-    reading = read_sequence(FolderPictures(folder), everything, "s")
+    (folder / "10.png").write_bytes(encode_png(grey_image(10))[:40])
+    (folder / "40.png").write_bytes(encode_png(grey_image(40, 24)))
+    reading = read_sequence(FolderImages(folder), everything, "s")
     assert sorted(reading.frames) == [0, 3, 4]
     assert reading.frames[3].image.shape == (24, 24, 3)
     assert "9.png" in reading.errors[1]
     assert "damaged" in reading.errors[2]
 
 
-def test_sequences_that_can_not_be_read(folder, tmp_path):
-    with pytest.raises(DataError, match="can not be read"):
-        read_sequence(FolderPictures(tmp_path / "none"), everything, "s")
+def test_sequences_that_cannot_be_read(folder, tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        read_sequence(FolderImages(tmp_path / "none"), everything, "s")
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(DataError, match="s holds no image"):
-        read_sequence(FolderPictures(empty), everything, "s")
+        read_sequence(FolderImages(empty), everything, "s")
     (empty / "1.png").write_bytes(b"x")
     with pytest.raises(DataError, match=r"no image of s .*1\.png"):
-        read_sequence(FolderPictures(empty), everything, "s")
+        read_sequence(FolderImages(empty), everything, "s")
     with pytest.raises(UsageError, match="frame 5"):
-        read_sequence(FolderPictures(folder), lambda _: [5], "s")
+        read_sequence(FolderImages(folder), lambda _: [5], "s")
 
 
 def test_links_that_lead_out_are_passed_over(folder, tmp_path):
     secret = tmp_path / "secret.png"
-    secret.write_bytes(encode_png(picture(250)))
+    secret.write_bytes(encode_png(grey_image(250)))
     (folder / "5.png").symlink_to(secret)
     (folder / "6.png").symlink_to(folder / "9.png")
-    names = FolderPictures(folder).names()
+    names = FolderImages(folder).names()
     assert "5.png" not in names
     assert "6.png" in names
 
@@ -97,10 +97,10 @@ def test_sequences_of_an_archive_in_one_pass_each(tmp_path, mode):
     path = tmp_path / "0.tar.gz"
     with tarfile.open(path, mode) as archive:
         for number in (10, 9, 1):
-            add(archive, f"0/fake/7/{number}.png", encode_png(picture(number)))
-            add(archive, f"./0/fake/8/{number}.png", encode_png(picture(100 + number)))
-        add(archive, "0/fake/7/../7/2.png", encode_png(picture(2)))
-        add(archive, "/0/fake/7/3.png", encode_png(picture(3)))
+            add(archive, f"0/fake/7/{number}.png", encode_png(grey_image(number)))
+            add(archive, f"./0/fake/8/{number}.png", encode_png(grey_image(100 + number)))
+        add(archive, "0/fake/7/../7/2.png", encode_png(grey_image(2)))
+        add(archive, "/0/fake/7/3.png", encode_png(grey_image(3)))
         add(archive, "0/fake/7/4.png", b"", type=tarfile.SYMTYPE, linkname="1.png")
         add(archive, "0/fake/7/notes.txt", b"x")
     names = list_images(path, ["0/fake/7", "0/fake/8"])

@@ -45,8 +45,8 @@ def test_points_follow_the_framing() -> None:
         public = draw_publication(f"real/{number}", SplitPosition("test", number, 8), SIZE, 0)
         for point, found in zip(truth, public.points(placed(truth)).xy, strict=True):
             spot = 200 * np.exp(-((xs - point[0]) ** 2 + (ys - point[1]) ** 2) / (2 * 4.0**2))
-            picture = public.image(np.repeat(spot[..., None], 3, axis=2).astype(np.uint8)).mean(2)
-            light = np.where(picture > 40, picture, 0.0)
+            image = public.image(np.repeat(spot[..., None], 3, axis=2).astype(np.uint8)).mean(2)
+            light = np.where(image > 40, image, 0.0)
             v, u = np.mgrid[: SIZE[1], : SIZE[0]]
             centre = np.array([(light * u).sum(), (light * v).sum()]) / light.sum()
             assert centre == pytest.approx(found, abs=0.1)

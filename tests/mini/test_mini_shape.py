@@ -72,19 +72,19 @@ def test_warp_to_itself_is_the_identity() -> None:
     assert inner < 1e-3
 
 
-def test_warp_shows_a_shifted_picture() -> None:
+def test_warp_shows_a_shifted_image() -> None:
     model = load_face_model()
     placed = project(model.mean_shape, UPRIGHT)
-    picture = np.random.default_rng(0).integers(0, 256, (240, 320, 3)).astype(np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (240, 320, 3)).astype(np.uint8)
     shifted = placed.xy + np.float32([5, -3])
     look = warp_map(shifted, placed.depth, placed.xy, model.triangles, 320, 240)
-    seen = look.sample(picture)
-    expected = np.roll(picture, (-3, 5), axis=(0, 1))[look.window]
+    seen = look.sample(image)
+    expected = np.roll(image, (-3, 5), axis=(0, 1))[look.window]
     wrong = np.abs(seen - expected)[look.inside].max(axis=-1)
     assert np.mean(wrong > 2) < 0.02
 
 
-def test_a_head_that_leaves_the_picture_is_no_error() -> None:
+def test_a_head_that_leaves_the_image_is_no_error() -> None:
     model = load_face_model()
     placed = project(model.mean_shape, Pose(5, 0, 0, -500, 900, 100))
     look = warp_map(placed.xy, placed.depth, model.frame, model.triangles, 320, 240)

@@ -50,7 +50,7 @@ def test_the_wheel_ships_protocols_facts_and_the_face_model(wheel: zipfile.ZipFi
     assert sources <= names
 
 
-def test_the_wheel_holds_no_pictures_clips_or_weights(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_holds_no_images_clips_or_weights(wheel: zipfile.ZipFile) -> None:
     bad = re.compile(r"\.(mp4|mpg|mkv|avi|jpg|jpeg|png|webp|pth|pt|safetensors|onnx|ckpt|parquet)$", re.I)
     assert [n for n in wheel.namelist() if bad.search(n)] == []
 

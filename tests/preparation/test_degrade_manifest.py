@@ -159,7 +159,7 @@ def test_one_job_or_two_and_after_an_interruption(clean: Manifest, tree: Path, t
         degrade(clean, "h264:crf=30", out, root=tree, workers=1, quiet=True)
 
 
-def test_what_can_not_be_made_is_said_first(
+def test_what_cannot_be_made_is_said_first(
     clean: Manifest, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare: Callable[..., Manifest]
 ) -> None:
     monkeypatch.setenv("DFBENCH_ROOTS", "")

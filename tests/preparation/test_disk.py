@@ -1,4 +1,4 @@
-"""A full disk, folders that can not be written or read: a clear word, nothing half-written, and on from there."""
+"""A full disk, folders that cannot be written or read: a clear error, no partial files, and a rerun resumes."""
 
 from __future__ import annotations
 

@@ -109,11 +109,11 @@ def test_deaths_outside_of_clips_end_the_run(tmp_path):
 
 
 def failing_work(given: ShardTask) -> ShardInfo:
-    raise SetupError(f"no room for {given.shard.file}", "free some")
+    raise SetupError(f"cannot write {given.shard.file}", "free some")
 
 
 def test_errors_of_workers_keep_their_class_and_hint(tmp_path):
-    with pytest.raises(SetupError, match="no room") as error:
+    with pytest.raises(SetupError, match="cannot write") as error:
         run_tasks(failing_work, [task(tmp_path, n) for n in range(3)], 2)
     assert error.value.hint == "free some"
 
@@ -166,8 +166,8 @@ def test_a_clip_that_crashes_the_decoder_costs_its_rows_alone(tree, tmp_path, mo
     assert bad["frame_index"].tolist() == [-1, -2, -3]
     assert bad["reason"].str.contains("ended the worker process").all()
     rest = table[table["media_id"] != DEADLY_ID].reset_index(drop=True)
-    untouched = whole[whole["media_id"] != DEADLY_ID].reset_index(drop=True)
-    assert rest["sha256_64"].tolist() == untouched["sha256_64"].tolist()
+    expected = whole[whole["media_id"] != DEADLY_ID].reset_index(drop=True)
+    assert rest["sha256_64"].tolist() == expected["sha256_64"].tolist()
     assert made.verify() == []
     events = log_lines(made.path)
     deaths = [e for e in events if e["event"] == "death"]

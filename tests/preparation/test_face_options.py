@@ -20,7 +20,7 @@ from dfbench.preparation.derived.recrop import recrop
 pytestmark = pytest.mark.slow
 
 
-def pictures(manifest: Manifest, column: str) -> list[np.ndarray]:
+def decoded_images(manifest: Manifest, column: str) -> list[np.ndarray]:
     files = [manifest.path / shard.file for shard in manifest.info.shards]
     cells = [cell for file in files for cell in pq.read_table(file, columns=[column])[column].to_pylist()]
     return [decode_image(cell["bytes"]) for cell in cells if cell is not None]
@@ -116,7 +116,7 @@ def test_dfb256_from_a_file_to_its_crops(exact: Manifest, tree: Path, predictor:
     assert np.array_equal(np.reshape(row["dense"], (68, 2)), face.dense)
     profile = get_profile("dfb256")
     matrix = profile.matrix(face, 256, image.shape[1], image.shape[0])
-    assert np.array_equal(pictures(exact, "crop_256")[0], crop(image, matrix, 256, profile.resampling))
+    assert np.array_equal(decoded_images(exact, "crop_256")[0], crop(image, matrix, 256, profile.resampling))
     assert np.allclose(np.reshape(row["matrix"], (2, 3)), matrix, rtol=1e-6)
 
 

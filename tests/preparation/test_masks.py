@@ -29,12 +29,12 @@ def write_mask(root: Path, method: str, name: str, frames: int, size: tuple[int,
     """A white square on black that grows from frame to frame."""
     path = root / f"manipulated_sequences/{method}/masks/videos/{name}.mp4"
     path.parent.mkdir(parents=True, exist_ok=True)
-    pictures = []
+    masks = []
     for n in range(frames):
-        picture = np.zeros((*size, 3), np.uint8)
-        picture[60 : 140 + 4 * n, 80 : 160 + 4 * n] = 255
-        pictures.append(picture)
-    write_clip(path, pictures, 25, 23)
+        mask = np.zeros((*size, 3), np.uint8)
+        mask[60 : 140 + 4 * n, 80 : 160 + 4 * n] = 255
+        masks.append(mask)
+    write_clip(path, masks, 25, 23)
     return path
 
 
@@ -66,10 +66,10 @@ def test_masks_are_cut_like_the_faces_and_null_elsewhere(masked, tmp_path):
         "ff++/c23/FaceSwap/003_000": [False] * 4,  # no mask video
     }
     path = masked / "manipulated_sequences/Deepfakes/masks/videos/000_003.mp4"
-    pictures = read(path, range).frames
+    frames = read(path, range).frames
     profile = get_profile("native")
     for row in rows[rows["media_id"] == "ff++/c23/Deepfakes/000_003"].to_dict("records"):
-        image = pictures[row["frame_index"]].image
+        image = frames[row["frame_index"]].image
         for size in (48, 64):
             matrix = profile.matrix(face_of(row), size, 320, 240)
             assert np.array_equal(decode_image(row[f"mask_{size}"]["bytes"]), crop(image, matrix, size))

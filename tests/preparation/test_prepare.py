@@ -109,9 +109,9 @@ def test_shards_open_with_datasets_and_duckdb(made, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
     files = [str(made.path / s.file) for s in made.info.shards]
     loaded = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path))
-    picture = loaded[0]["crop_64"]
+    image = loaded[0]["crop_64"]
     (crop,) = made.crops([loaded[0]["sample_id"]], 64)
-    assert np.array_equal(np.asarray(picture.convert("RGB")), crop)
+    assert np.array_equal(np.asarray(image.convert("RGB")), crop)
     assert len(loaded) == len(made.to_pandas())
     assert len(loaded[0]["box"]) == 4
     query = f"select label, count(*) from '{made.path}/shard-*.parquet' group by label order by label"
@@ -156,7 +156,7 @@ def test_no_face_in_any_frame(pair_tree, tmp_path):
     assert bad["box"].isna().all()
 
 
-def test_still_picture_gives_one_row(pair_tree, tmp_path):
+def test_still_image_gives_one_row(pair_tree, tmp_path):
     root = pair_tree()
     image = read(root / REAL, lambda _: [0]).frames[0].image
     (root / REAL).write_bytes(cv2.imencode(".png", image[:, :, ::-1])[1].tobytes())

@@ -78,7 +78,7 @@ def test_what_the_patch_lacks_is_its_border_and_is_told() -> None:
     assert np.array_equal(got[:60, 20:], image[60:120, 50:94])
     assert (got[:60, :20] == image[60:120, 50:51]).all()
     assert (got[60:, 20:] == image[119:120, 50:94]).all()
-    # Beyond the picture itself a black border stays black, though the patch ends there too.
+    # Outside the image a black border stays black, though the patch ends there too.
     edge = region(image[:70, :70].copy(), (0, 0, 70, 70), 200, 200)
     black, covered = crop_region(edge, np.array([[1.0, 0, 20], [0, 1.0, 10]]), 64, "bilinear-black")
     assert covered
@@ -93,7 +93,7 @@ def with_patches(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Manife
     return dfbench.prepare("ff++", tree, out, frames=3, sizes=[96], splits=["train"], patch=True, workers=1, quiet=True)
 
 
-def pictures(manifest: Manifest, column: str) -> list[np.ndarray]:
+def decoded_images(manifest: Manifest, column: str) -> list[np.ndarray]:
     files = [manifest.path / shard.file for shard in manifest.info.shards]
     cells = [cell for file in files for cell in pq.read_table(file, columns=[column])[column].to_pylist()]
     return [decode_image(cell["bytes"]) for cell in cells]
@@ -106,7 +106,7 @@ def test_patches_are_the_source_itself(with_patches: Manifest, tree: Path) -> No
     frame = with_patches.to_pandas()
     assert "patch" not in frame.columns
     assert (frame["status"] == "ok").all()
-    for (_, row), patch in zip(frame.iterrows(), pictures(with_patches, "patch"), strict=True):
+    for (_, row), patch in zip(frame.iterrows(), decoded_images(with_patches, "patch"), strict=True):
         x1, y1, x2, y2 = row["patch_box"]
         source = read(tree / row["media_path"], lambda _, i=row["frame_index"]: [i]).frames[row["frame_index"]].image
         assert np.array_equal(patch, source[y1:y2, x1:x2])
@@ -128,7 +128,7 @@ def test_recrop_equals_preparing_again(
     assert again.info.recrop["uncovered"] == {str(size): 0}
     assert again.info.counts == with_patches.info.counts == direct.info.counts
     assert again.to_pandas().drop(columns=["reason"]).equals(direct.to_pandas().drop(columns=["reason"]))
-    for one, other in zip(pictures(again, f"crop_{size}"), pictures(direct, f"crop_{size}"), strict=True):
+    for one, other in zip(decoded_images(again, f"crop_{size}"), decoded_images(direct, f"crop_{size}"), strict=True):
         assert np.array_equal(one, other)
 
 

@@ -1,4 +1,4 @@
-"""Pictures laid over each other before they are compared."""
+"""Images are aligned before they are compared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def apart(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("angle", "zoom", "shift"), [(2, 1.03, 5), (-2, 0.97, -5), (1, 1.0, 8)])
-def test_a_turned_zoomed_shifted_brightened_picture_is_laid_over_its_original(scene, angle, zoom, shift):
+def test_a_turned_zoomed_shifted_brightened_image_is_laid_over_its_original(scene, angle, zoom, shift):
     motion = cv2.getRotationMatrix2D((216, 160), angle, zoom)
     motion[:, 2] += shift
     moved = cv2.warpAffine(scene, motion, (432, 320), borderMode=cv2.BORDER_REPLICATE)
@@ -38,7 +38,7 @@ def test_what_was_forged_stays_different(scene):
     assert change[100:180, 150:230].mean() > 8 * change[190:300, 150:230].mean()
 
 
-def test_pictures_in_place_stay_as_they_are(scene):
+def test_images_in_place_stay_as_they_are(scene):
     forged = scene.copy()
     forged[100:180, 150:230] = forged[100:180, 150:230][:, ::-1]
     assert np.array_equal(registered(scene, scene), scene)
@@ -46,7 +46,7 @@ def test_pictures_in_place_stay_as_they_are(scene):
 
 
 @pytest.mark.parametrize("value", [0, 90])
-def test_flat_pictures_are_not_moved(value, scene):
+def test_flat_images_are_not_moved(value, scene):
     flat = np.full_like(scene, value)
     assert registered(flat, flat).shape == scene.shape
     assert np.array_equal(registered(flat, flat), flat)
@@ -73,7 +73,7 @@ def test_a_turn_and_a_zoom_are_measured_where_they_reach_furthest(scene):
 
 def test_what_lies_in_place_is_framed_alike(scene):
     forged = np.clip(scene * 0.9 + 12, 0, 255).astype(np.uint8)
-    forged[60:260, 90:340] = forged[60:260, 90:340][:, ::-1]  # a face that fills a third of the picture, lit anew
+    forged[60:260, 90:340] = forged[60:260, 90:340][:, ::-1]  # a face that fills a third of the image, lit anew
     assert framed_apart(forged, scene) < 1e-6
     assert framed_apart(scene, scene) < 1e-6
     flat = np.full_like(scene, 90)

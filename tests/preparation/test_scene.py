@@ -56,7 +56,7 @@ def frames_of(path: Path) -> list[np.ndarray]:
 
 
 def sides(rows: pd.DataFrame) -> list[str]:
-    """Where the middle of each box lies in a picture 320 wide."""
+    """Return the side of each box's centre in an image 320 pixels wide."""
     return ["right" if box[0] + box[2] > 320 else "left" for box in rows["box"]]
 
 
@@ -103,7 +103,7 @@ def test_the_manipulated_face_is_followed_in_fake_and_real_alike(tree_copy, tmp_
 
 
 def test_in_the_mini_set_it_is_the_larger_person(mini_tree, tmp_path):
-    """There every file is framed and lit in its own way, so the whole picture differs from the base's."""
+    """Every file of the mini set has its own framing and light, so the whole image differs from the base's."""
     chosen = made(mini_tree, tmp_path / "m", face_rule="manipulated")
     assert set(sides(chosen[chosen["media_path"] == TWO])) == {"left"}
 
@@ -387,7 +387,7 @@ def test_damage_in_a_sequence_costs_its_row_only(tmp_path):
     assert str(root) not in bad["reason"].iloc[0]
 
 
-def test_the_whole_picture_fills_the_crop():
+def test_the_whole_image_fills_the_crop():
     for width, height, size in ((100, 100, 50), (64, 32, 16), (31, 57, 200)):
         matrix = whole_image_matrix(size, width, height)
         centre = matrix @ [(width - 1) / 2, (height - 1) / 2, 1]

@@ -96,7 +96,7 @@ def test_changes_are_means_inside_the_boxes_at_any_reduction():
     assert track_changes(tracks, faces, {0: 960}, [(0, difference(small, small))]) is None
 
 
-def test_pictures_of_other_proportions_are_not_compared():
+def test_images_of_other_proportions_are_not_compared():
     small = reduced(np.zeros((540, 960, 3), np.uint8))
     assert reduced(np.zeros((1080, 1920, 3), np.uint8), like=small).shape == small.shape
     assert reduced(np.zeros((960, 540, 3), np.uint8), like=small) is None

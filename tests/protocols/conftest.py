@@ -39,7 +39,7 @@ def tree_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 @pytest.fixture
 def manifests_of(tree_of: Callable[[str], Path], tmp_path: Path) -> Callable[[Protocol], list[Manifest]]:
-    """The manifests that a protocol needs, of pictures of one colour."""
+    """The manifests that a protocol needs, with images of one colour."""
 
     def make(protocol: Protocol) -> list[Manifest]:
         return [

@@ -29,6 +29,6 @@ def mini_crops(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.Tensor, 
     reals = rows[rows["label"] == 0]["sample_id"].tolist()
     fakes = rows[rows["label"] == 1]["sample_id"].tolist()
     chosen = [reals[:REALS], fakes[:: len(fakes) // REALS][:REALS]]
-    pictures = [np.stack(list(manifest.crops(ids, SIZE))) for ids in chosen]
-    images = torch.from_numpy(np.stack(pictures, axis=1).reshape(2 * REALS, SIZE, SIZE, 3))
+    crops = [np.stack(list(manifest.crops(ids, SIZE))) for ids in chosen]
+    images = torch.from_numpy(np.stack(crops, axis=1).reshape(2 * REALS, SIZE, SIZE, 3))
     return images.permute(0, 3, 1, 2).float() / 255, torch.arange(2 * REALS) % 2

@@ -12,7 +12,7 @@ from reference_models.amtennet.network import AMTENnet, last_map
 pytestmark = pytest.mark.slow
 
 
-def picture(count: int = 2, size: int = 64) -> torch.Tensor:
+def random_images(count: int = 2, size: int = 64) -> torch.Tensor:
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(2))
 
 
@@ -30,7 +30,7 @@ def test_shapes_row_by_row() -> None:
         if not list(module.children()):
             module.register_forward_hook(note(name))  # type: ignore[arg-type]
     with torch.inference_mode():
-        output = model(picture(1, 128))
+        output = model(random_images(1, 128))
     assert tuple(output.traces.shape[1:]) == (12, 128, 128)
     assert seen["extractor.conv1"] == seen["extractor.conv2_1"] == seen["extractor.conv2_2"] == [(3, 128, 128)]
     assert seen["extractor.conv3_1"] == seen["extractor.conv3_2"] == [(6, 128, 128)]
@@ -47,7 +47,7 @@ def test_the_last_map_is_the_one_the_layers_give() -> None:
     for size in range(32, 90):
         model = AMTENnet(2, size).eval()
         with torch.inference_mode():
-            assert model(picture(1, size)).logits.shape == (1, 2)
+            assert model(random_images(1, size)).logits.shape == (1, 2)
         assert model.classifier.fc0.in_features == 128 * last_map(size) ** 2
 
 
@@ -60,7 +60,7 @@ def test_order_is_convolution_pooling_relu_then_norm_and_plain_dense_layers() ->
             norm.running_mean.uniform_(-1, 1)
             norm.running_var.uniform_(0.5, 2)
             norm.weight.uniform_(0.5, 2)
-        output = model(picture())
+        output = model(random_images())
         x = output.traces
         for conv, norm in ((layers.conv4, layers.bn4), (layers.conv5, layers.bn5), (layers.conv6, layers.bn6)):
             x = norm(F.relu(F.max_pool2d(conv(x), 3, 2, ceil_mode=True)))
@@ -96,7 +96,7 @@ def test_parameters_of_the_rows_of_table_two(extractor: str, extra: int) -> None
 @pytest.mark.parametrize("extractor", ["high-pass", "srm", "mte", "constrained", "amten"])
 def test_every_row_of_table_two_learns(extractor: str) -> None:
     torch.manual_seed(0)
-    images, targets = picture(8, 32), torch.arange(8) % 2
+    images, targets = random_images(8, 32), torch.arange(8) % 2
     images[targets == 1] = F.avg_pool2d(images[targets == 1], 3, 1, 1)
     model = AMTENnet(2, 32, extractor=extractor)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-3, momentum=0.95)

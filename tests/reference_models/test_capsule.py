@@ -16,7 +16,7 @@ from reference_models.capsule.network import CapsuleNet, Statistics, vgg19_featu
 from reference_models.capsule.routing import Routing, squash
 
 
-def picture(count: int = 3, size: int = 32) -> torch.Tensor:
+def random_images(count: int = 3, size: int = 32) -> torch.Tensor:
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(2))
 
 
@@ -91,7 +91,7 @@ def test_dropped_predictions_are_not_made_up_for(monkeypatch: pytest.MonkeyPatch
 
 
 def test_statistics_are_mean_and_unbiased_deviation() -> None:
-    maps = picture(2, 5).double()
+    maps = random_images(2, 5).double()
     result = Statistics()(maps)
     assert result.shape == (2, 2, 3)
     torch.testing.assert_close(result[:, 0], maps.mean(dim=(2, 3)))
@@ -103,7 +103,7 @@ def test_statistics_are_mean_and_unbiased_deviation() -> None:
 def test_scores_are_the_mean_of_the_softmax_over_four_numbers(classes: int) -> None:
     model = seeded(classes).eval()
     with torch.inference_mode():
-        output = model(picture())
+        output = model(random_images())
     expected = torch.softmax(output.vectors, dim=2).mean(dim=1)
     torch.testing.assert_close(output.logits.exp(), expected)
     torch.testing.assert_close(torch.softmax(output.logits, dim=1), expected)
@@ -115,7 +115,7 @@ def test_losses() -> None:
     targets = torch.tensor([0, 1, 1])
     for loss_on in ("vectors", "scores"):
         model = seeded(loss_on=loss_on).eval()
-        output = model(picture())
+        output = model(random_images())
         values = output.vectors if loss_on == "vectors" else output.vectors.softmax(dim=2)
         expected = sum(F.cross_entropy(values[:, k], targets) for k in range(4))
         torch.testing.assert_close(model.loss(output, targets), expected)
@@ -128,7 +128,7 @@ def test_the_vgg_part_is_frozen_and_stays_in_evaluation_mode() -> None:
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     model.train()
     assert not model.vgg.training
-    model.loss(model(picture()), torch.tensor([0, 1, 1])).backward()
+    model.loss(model(random_images()), torch.tensor([0, 1, 1])).backward()
     optimizer.step()
     assert all(torch.equal(a, b) for a, b in zip(before, model.vgg.parameters(), strict=True))
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 1_571_070
@@ -145,7 +145,7 @@ def test_vgg_is_that_of_torchvision() -> None:
         layer.padding for layer in own if hasattr(layer, "padding")
     ]
     with torch.inference_mode():
-        assert own(picture(1, 128)).shape == (1, 256, 16, 16)
+        assert own(random_images(1, 128)).shape == (1, 256, 16, 16)
 
 
 def test_names_and_shapes_of_the_published_checkpoints() -> None:

@@ -17,7 +17,8 @@ from dfbench.errors import DfbenchError, ModelError, UsageError
 from dfbench.models import ModelSpec
 from dfbench.models.build import build_model
 from dfbench.models.interface import fake_probability, logits_of, loss_of
-from dfbench.models.registry import get_spec, load_target, model_names
+from dfbench.models.registry import get_spec, model_names
+from dfbench.models.source import load_target
 from dfbench.models.weights import golden_images, load_state, read_state, write_state
 
 pytestmark = pytest.mark.slow
@@ -172,7 +173,7 @@ def test_one_logit(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_finite_on_flat_pictures(name: str, value: float) -> None:
+def test_finite_on_flat_images(name: str, value: float) -> None:
     with torch.inference_mode():
         assert torch.isfinite(settled(name)(torch.full((1, 3, 64, 64), value)).logits).all()
 
@@ -333,7 +334,7 @@ def test_another_size_than_it_was_built_for_is_refused_with_a_hint(name: str) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_sizes_that_can_not_work_are_refused_before_building(name: str) -> None:
+def test_sizes_that_cannot_work_are_refused_before_building(name: str) -> None:
     spec = SPECS[name]
     with pytest.raises(ModelError) as caught:
         build(name, 2, spec.smallest - 1)
@@ -391,7 +392,7 @@ def test_nothing_is_fetched_unless_asked_for(name: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", [name for name, spec in SPECS.items() if spec.pretrained])
-def test_weights_that_can_not_be_fetched_are_an_error_with_a_hint(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_cannot_be_fetched_are_an_error_with_a_hint(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def closed(architecture: str, pretrained: bool = False, **_: Any) -> Any:
         assert pretrained
         raise OSError(f"{architecture}: no network here")

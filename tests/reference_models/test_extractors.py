@@ -99,7 +99,7 @@ def test_constraint_divides_as_published() -> None:
     np.testing.assert_allclose(constrain(weight).numpy(), expected, rtol=1e-5)
 
 
-def test_slices_that_can_not_be_divided_become_the_mean() -> None:
+def test_slices_that_cannot_be_divided_become_the_mean() -> None:
     weight = torch.zeros(1, 2, 5, 5)
     weight[0, 1, 0, 0], weight[0, 1, 0, 1] = 1.0, -1.0
     expected = constrain(torch.ones(1, 2, 5, 5))

@@ -198,11 +198,11 @@ def test_vit_from_torchvision_gives_the_same_features(tmp_path: Path) -> None:
         build_model("vit-b16", 2, 224, pretrained=path)
     assert "normalization=imagenet" in caught.value.hint
     ours = build_model("vit-b16", 2, 224, pretrained=path, normalization="imagenet").eval()
-    pictures = torch.rand(1, 3, 224, 224)
+    images = torch.rand(1, 3, 224, 224)
     with torch.inference_mode():
         theirs.heads = nn.Identity()
-        expected = theirs(ours.normalize(pictures))
-        found = ours.backbone.forward_features(ours.normalize(pictures))[:, 0]
+        expected = theirs(ours.normalize(images))
+        found = ours.backbone.forward_features(ours.normalize(images))[:, 0]
     assert torch.allclose(found, expected, atol=1e-4)
 
 

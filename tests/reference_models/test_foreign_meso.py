@@ -108,7 +108,7 @@ def test_port(tmp_path: Path, model: str, port: type[PortHead], wrapper: str) ->
     torch.save({wrapper + name: tensor for name, tensor in network.state_dict().items()}, path)
     with torch.inference_mode():
         expected = network(images())[:, 1]
-    assert float(expected.std()) > 1e-4  # the pictures are told apart at all
+    assert float(expected.std()) > 1e-4  # the scores of the images differ at all
     found = imported_scores(path, model, tmp_path / "w.safetensors")
     assert torch.allclose(found.float(), expected, atol=2e-6)
 

@@ -145,7 +145,7 @@ def test_color_guide_equals_the_definition(seed: int, height: int, width: int, r
     np.testing.assert_allclose(single.numpy(), np.abs(image.transpose(2, 0, 1) - expected), atol=1e-5)
 
 
-def test_guides_agree_on_grey_pictures_as_far_as_they_should() -> None:
+def test_guides_agree_on_grey_images_as_far_as_they_should() -> None:
     grey = torch.rand(1, 1, 12, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).expand(
         1, 3, 12, 12
     )
@@ -419,7 +419,7 @@ def test_residual_before_the_augmentation_is_augmented_along() -> None:
     before = build_model("grnet", residual_at="before").eval()
     joined = before_augmentation(before, images)
     torch.testing.assert_close(joined, torch.cat((images, guided_residual(images)), dim=1))
-    turned = joined.rot90(1, (2, 3)) * 0.5  # a change after which the residual of the picture is another one
+    turned = joined.rot90(1, (2, 3)) * 0.5  # a change after which the image has another residual
     output = before(turned)
     assert torch.equal(output.residual, turned[:, 3:])
     assert not torch.allclose(output.residual, guided_residual(turned[:, :3]), atol=1e-3)
@@ -464,7 +464,7 @@ def test_fixed_stream_weights_stay() -> None:
         *({name: "none"} for name in ("guide", "residual_at", "afm_at", "alpha_update", "alpha_form", "streams")),
     ],
 )
-def test_options_that_can_not_be_are_refused_with_a_hint(options: dict[str, object]) -> None:
+def test_options_that_cannot_be_are_refused_with_a_hint(options: dict[str, object]) -> None:
     with pytest.raises(UsageError) as caught:
         build_model("grnet", **options)
     assert caught.value.hint

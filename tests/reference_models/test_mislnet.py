@@ -11,7 +11,7 @@ from reference_models.extractors import constrain
 from reference_models.mislnet.network import MISLnet, last_map
 
 
-def picture(count: int = 2, size: int = 64) -> torch.Tensor:
+def random_images(count: int = 2, size: int = 64) -> torch.Tensor:
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(2))
 
 
@@ -30,7 +30,7 @@ def test_shapes_row_by_row(size: int, sides: tuple[int, ...], flat: int) -> None
         if not isinstance(layer, nn.BatchNorm2d | nn.Tanh):
             layer.register_forward_hook(lambda _, __, output: found.append(output.shape[-1]))
     with torch.inference_mode():
-        model(picture(1, size))
+        model(random_images(1, size))
     assert tuple(found) == sides
     dense = [(m.in_features, m.out_features) for m in model.classifier if isinstance(m, nn.Linear)]
     assert dense == [(flat, 200), (200, 200), (200, 2)]
@@ -39,7 +39,7 @@ def test_shapes_row_by_row(size: int, sides: tuple[int, ...], flat: int) -> None
 def test_the_last_map_is_the_one_the_layers_give() -> None:
     for size in range(48, 100, 3):
         with torch.inference_mode():
-            assert MISLnet(2, size).eval()(picture(1, size)).logits.shape == (1, 2)
+            assert MISLnet(2, size).eval()(random_images(1, size)).logits.shape == (1, 2)
         assert last_map(size) >= 1
 
 
@@ -56,7 +56,7 @@ def test_layers_are_as_published() -> None:
 
 def test_the_green_plane_alone_from_0_to_255() -> None:
     model = MISLnet(2, 64, planes="green").eval()
-    images = picture()
+    images = random_images()
     other = images.clone()
     other[:, [0, 2]] = 0
     with torch.inference_mode():
@@ -65,7 +65,7 @@ def test_the_green_plane_alone_from_0_to_255() -> None:
         assert torch.equal(model.classifier(model.features(seen)), model(images).logits)
 
 
-def test_flat_pictures_leave_no_residual() -> None:
+def test_flat_images_leave_no_residual() -> None:
     model = MISLnet(2, 64).eval()
     with torch.inference_mode():
         assert float(model.constrained(torch.full((1, 3, 64, 64), 255.0)).abs().max()) < 1e-2
@@ -78,7 +78,7 @@ def test_the_constraint_holds_while_it_learns() -> None:
     first = model.constrained.weight.detach().clone()
     for _ in range(4):
         optimizer.zero_grad()
-        F.cross_entropy(model(picture(4)).logits, torch.tensor([0, 1, 0, 1])).backward()
+        F.cross_entropy(model(random_images(4)).logits, torch.tensor([0, 1, 0, 1])).backward()
         optimizer.step()
         stored = model.state_dict()["constrained.weight"]
         assert torch.equal(constrain(stored), stored)

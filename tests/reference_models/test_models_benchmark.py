@@ -1,4 +1,4 @@
-"""The speed measurement runs: tiny pictures, two rounds; its figures mean nothing then, but are all there."""
+"""The speed measurement runs, with tiny images and two rounds; the figures mean nothing, but all of them exist."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_page_is_silent_and_asks_for_nothing(visit: Visit, report: Path) -> None
     assert [url for url in visit.asked if not url.startswith("data:")] == [report.as_uri()]
 
 
-def test_every_figure_and_picture_is_drawn(visit: Visit) -> None:
+def test_every_figure_and_image_is_drawn(visit: Visit) -> None:
     boxes = visit.page.locator("figure svg").evaluate_all(
         "all => all.map(svg => [svg.getBoundingClientRect().width, svg.getBoundingClientRect().height,"
         " svg.querySelectorAll('path').length, svg.querySelectorAll('text').length])"

@@ -23,7 +23,7 @@ from dfbench.schema.published import load_published
 PUBLISHED = load_published(facts_folder() / "published_results.csv")
 
 
-def test_complaint_01_a_table_can_not_be_reproduced(tmp_path: Path) -> None:
+def test_complaint_01_a_table_cannot_be_reproduced(tmp_path: Path) -> None:
     """The printed number stands beside ours, with the rules of both and what differs."""
     run = write_paper_run(tmp_path / "run", "deepfakebench/v1", "xception", "celeb-df-v2")
     text = paper_table("deepfakebench", open_runs([run]))
@@ -132,7 +132,7 @@ def test_complaint_19_compressions_are_mixed_up(tmp_path: Path) -> None:
     assert found["Meso-4"] == [[], []]
 
 
-def test_complaint_22_a_training_that_can_not_be_is_named_in_its_protocol() -> None:
+def test_complaint_22_a_training_that_cannot_be_is_named_in_its_protocol() -> None:
     assert "Only reals are listed for training" in load_protocol("sbi/cross").unverified[0]
 
 

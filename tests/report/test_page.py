@@ -130,7 +130,7 @@ def test_faces_can_be_left_out(two_runs, tmp_path):
     assert 'id="examples"' not in html
 
 
-def test_names_from_a_run_can_not_become_markup(tmp_path):
+def test_names_from_a_run_cannot_become_markup(tmp_path):
     scores = run_folders.scores_table(model='<script>alert("x")</script>', pairs=2, frames=1)
     card = {"bibtex": "</pre><script>1</script>"}
     result = run_folders.result_of(scores)

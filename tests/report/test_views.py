@@ -174,7 +174,7 @@ def test_the_page_says_how_many_videos_it_holds(
     assert len((tmp_path / "part" / "videos.csv").read_text("utf-8").splitlines()) == 801
 
 
-def test_names_in_the_data_of_the_table_can_not_become_markup(tmp_path: Path) -> None:
+def test_names_in_the_data_of_the_table_cannot_become_markup(tmp_path: Path) -> None:
     name = "</script><script>alert(1)</script>"
     scores = run_folders.scores_table(model=name, pairs=2, frames=1)
     run = run_folders.write_run(tmp_path / "run", scores, run_folders.result_of(scores), examples=False)
@@ -247,7 +247,7 @@ def test_worst_errors_come_first_and_are_counted(tmp_path: Path) -> None:
     taken = scores.filter(pa.compute.equal(scores["status"], "ok")).slice(0, 40)
     rows = [
         {k: row[k] for k in ("sample_id", "media_id", "manipulation", "label", "score")}
-        | {"kind": "worst" if i % 4 else "typical", "crop": run_folders.picture(0.1), "residual": None}
+        | {"kind": "worst" if i % 4 else "typical", "crop": run_folders.grey_png(0.1), "residual": None}
         for i, row in enumerate(taken.to_pylist())
     ]
     run = run_folders.write_run(tmp_path / "run", scores, run_folders.result_of(scores), examples=False)
@@ -263,7 +263,7 @@ def test_worst_errors_come_first_and_are_counted(tmp_path: Path) -> None:
     assert 'class="crop wrong"' in html
 
 
-def test_a_run_that_was_moved_without_pictures_still_reports(
+def test_a_run_that_was_moved_without_images_still_reports(
     two_runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A report reads run folders alone: the manifest of these runs exists nowhere."""

@@ -157,9 +157,9 @@ def test_the_overlay_is_the_clip_with_boxes(written: Path, clips: Path) -> None:
         assert not changed[middle - 5 : middle + 5, (x1 + x2) // 2 - 5 : (x1 + x2) // 2 + 5].any()
 
 
-def test_a_picture_with_odd_sides_keeps_its_size(written: Path, clips: Path) -> None:
-    picture = decode_image((written / "boxes" / "photo.png").read_bytes())
-    assert picture.shape == decode_image((clips / "photo.png").read_bytes()).shape == (239, 319, 3)
+def test_an_image_with_odd_sides_keeps_its_size(written: Path, clips: Path) -> None:
+    image = decode_image((written / "boxes" / "photo.png").read_bytes())
+    assert image.shape == decode_image((clips / "photo.png").read_bytes()).shape == (239, 319, 3)
 
 
 def test_a_clip_with_odd_sides_is_padded(clips: Path, weights: Path, tmp_path: Path) -> None:

@@ -315,8 +315,8 @@ def test_open_clips_and_portraits(tiny: SimpleNamespace, shared_folder: Path, tm
     videos = shared_folder / "videos_open"
     portraits = tmp_path / "portraits"
     portraits.mkdir()
-    for picture in sorted((shared_folder / "faces_public_domain" / "images").glob("*.jpg"))[::50]:
-        (portraits / picture.name).symlink_to(picture)
+    for portrait in sorted((shared_folder / "faces_public_domain" / "images").glob("*.jpg"))[::50]:
+        (portraits / portrait.name).symlink_to(portrait)
     words = [videos / "grid_bbaf2n.mpg", videos / "asl_again.mkv", portraits]
     found = dfbench.score(words, "meso4", weights, frames=3, device="cpu", workers=1, quiet=True)
     assert len(found.files) == 2 + 5

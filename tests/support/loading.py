@@ -1,4 +1,4 @@
-"""Python files that are in no package: benchmarks, tools, and the fixtures of another room."""
+"""Load Python files outside of packages: benchmarks, tools, fixtures of other test folders."""
 
 from __future__ import annotations
 

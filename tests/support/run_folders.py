@@ -91,8 +91,8 @@ def result_of(scores: pa.Table, *, profile: str = "native", names: tuple[str, ..
     return RunResult(**(fields | changes))
 
 
-def picture(level: float) -> bytes:
-    """A small PNG file."""
+def grey_png(level: float) -> bytes:
+    """Return a small PNG file of one grey level in [0,1]."""
     stream = io.BytesIO()
     imsave(stream, np.full((16, 16, 3), level), format="png")
     return stream.getvalue()
@@ -109,7 +109,7 @@ def write_run(folder: Path, scores: pa.Table, result: RunResult, examples: bool 
         taken = scores.slice(0, 4).select(["sample_id", "media_id", "manipulation", "label", "score"]).to_pylist()
         rows = [
             row
-            | {"kind": "worst" if i else "typical", "crop": picture(0.4), "residual": picture(0.8) if i % 2 else None}
+            | {"kind": "worst" if i else "typical", "crop": grey_png(0.4), "residual": grey_png(0.8) if i % 2 else None}
             for i, row in enumerate(taken)
         ]
         pq.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES.schema()), folder / "examples.parquet")

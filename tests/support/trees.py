@@ -1,4 +1,4 @@
-"""Small trees of empty files in the layouts of the data sets, and manifests of plain pictures for what they hold."""
+"""Small trees of empty files in the layouts of the data sets, and manifests of plain images for their content."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def plan_of(protocol: Protocol, dataset: str, tree: Path) -> ShardPlan:
 
 
 def manifest_of(plan: ShardPlan, folder: Path) -> Manifest:
-    """The manifest that ``prepare`` would write, with pictures of one colour: brighter for fakes, no clip is read."""
+    """The manifest that ``prepare`` would write, with images of one colour: brighter for fakes, no clip is read."""
     recipe = plan.recipe
     (size,) = recipe.sizes
     folder.mkdir(parents=True)
@@ -186,7 +186,7 @@ def manifest_of(plan: ShardPlan, folder: Path) -> Manifest:
 
 
 @cache
-def picture(grey: int, size: int) -> tuple[bytes, str]:
+def grey_image(grey: int, size: int) -> tuple[bytes, str]:
     image = np.full((size, size, 3), grey, np.uint8)
     return encode_png(image), pixel_hash(image)
 
@@ -196,7 +196,7 @@ def _rows(media: Any, sampling: Any, size: int) -> list[dict[str, Any]]:
     rows = []
     for frame in sampling.indices(count, media.media_id):
         grey = 60 + 80 * media.label + seed_from(media.media_id, "grey", frame) % 90
-        content, digest = picture(grey, size)
+        content, digest = grey_image(grey, size)
         rows.append(
             {
                 "sample_id": sample_id(media.media_id, frame),

@@ -1,4 +1,4 @@
-"""The tiny manifest of the evaluation room."""
+"""The tiny manifest of the evaluation tests."""
 
 from __future__ import annotations
 

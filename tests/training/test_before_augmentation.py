@@ -43,6 +43,6 @@ def test_training_augments_what_the_detector_adds(tiny: SimpleNamespace, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["meso4", "grnet"])
-def test_other_detectors_get_the_pictures_as_they_are(name: str) -> None:
+def test_other_detectors_get_the_images_unchanged(name: str) -> None:
     images = torch.rand(2, 3, 64, 64)
     assert before_augmentation(build_model(name, 2, 64), images) is images

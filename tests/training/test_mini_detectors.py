@@ -1,4 +1,4 @@
-"""The script of the results table: takes only runs that belong together, goes on where it stopped, tells no winner."""
+"""The script of the results table takes only runs that belong together, resumes after a stop, and names no winner."""
 
 from __future__ import annotations
 

@@ -335,9 +335,9 @@ def test_class_weights_and_schedule_of_a_protocol(tiny: SimpleNamespace, tmp_pat
     assert recipe["augmentation"]["zoom"] == 0.1
     curve = list(csv.DictReader((tmp_path / "w.curve.csv").open()))
     assert [float(row["lr"]) for row in curve] == [1e-3, 5e-4]
-    picture = (tmp_path / "w.curve.svg").read_text("utf-8")
-    assert "auc.video.mean on validation data" in picture
-    assert "training loss" in picture
+    svg = (tmp_path / "w.curve.svg").read_text("utf-8")
+    assert "auc.video.mean on validation data" in svg
+    assert "training loss" in svg
 
 
 def test_refuses_before_any_work(tiny: SimpleNamespace, tmp_path: Path) -> None:

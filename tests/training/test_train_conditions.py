@@ -143,7 +143,7 @@ def test_augmented_training_is_resumed_exactly(
     ("words", "match"),
     [('["jpg:q=60"]', "did you mean"), ('["h264:crf=40"]', "act @crop"), ('["clean"]', "act @crop")],
 )
-def test_degradations_that_can_not_augment(tiny: SimpleNamespace, tmp_path: Path, words: str, match: str) -> None:
+def test_degradations_that_cannot_augment(tiny: SimpleNamespace, tmp_path: Path, words: str, match: str) -> None:
     file = tmp_path / "p.toml"
     text = tiny.protocol.read_text("utf-8") + f"\n[training.augmentation]\ndegradations = {words}\n"
     file.write_text(text, "utf-8")
