@@ -68,7 +68,7 @@ def test_sequences_that_cannot_be_read(folder, tmp_path):
     with pytest.raises(DataError, match="s holds no image"):
         read_sequence(FolderImages(empty), everything, "s")
     (empty / "1.png").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"no image of s .*1\.png"):
+    with pytest.raises(DataError, match=r"no requested image of s decodes: 1\.png"):
         read_sequence(FolderImages(empty), everything, "s")
     with pytest.raises(UsageError, match="frame 5"):
         read_sequence(FolderImages(folder), lambda _: [5], "s")
