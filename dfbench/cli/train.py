@@ -31,6 +31,13 @@ Examples:
 @model_option
 @protocol_option
 @manifest_option
+@click.option(
+    "--method",
+    default="supervised",
+    show_default=True,
+    metavar="T",
+    help="Training method; see: dfbench list training-methods.",
+)
 @click.option("--condition", metavar="C", help="Degradation of the training data in place of the protocol's: JP60.")
 @root_option
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Weight file, *.safetensors.")

@@ -32,7 +32,7 @@ from dfbench.metrics.intervals import (
     bootstrap_interval,
     paired_difference,
 )
-from dfbench.metrics.names import MetricName, list_metrics, metric_names, parse_metric
+from dfbench.metrics.names import MetricName, describe_metrics, list_metrics, metric_names, parse_metric
 from dfbench.metrics.paired_tests import MetricDifference, holm, mcnemar, paired_differences
 from dfbench.metrics.score_summaries import coverage_rows, score_warnings, video_table
 from dfbench.metrics.seeds import SeedSummary, combine_seeds
@@ -67,6 +67,7 @@ __all__ = [
     "coverage_rows",
     "delong",
     "delong_test",
+    "describe_metrics",
     "det_curve",
     "ece",
     "eer",

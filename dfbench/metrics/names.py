@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -65,19 +66,33 @@ def levels() -> tuple[str, ...]:
     return ("frame", *(f"video.{how}" for how in AGGREGATIONS))
 
 
-def list_metrics() -> dict[str, str]:
+def describe_metrics() -> dict[str, str]:
     """Return the metrics with a one-line description of each.
 
     Returns:
-        Metric -> description. A metric name is a metric with a level, for example ``auc.video.mean``; ``RATE`` and
-        ``NAME`` stand for parameters, as in ``tpr@fpr=0.01.frame``.
+        Metric -> description, with the names of :func:`list_metrics`.
 
-    >>> list_metrics()["auc"]
+    >>> describe_metrics()["auc"]
     'area under the ROC, ties counting one half'
     """
     plain = {name: METRICS.describe(name) for name in METRICS}
     at_rate = {f"{family}=RATE": build(0.5).summary for family, build in FAMILIES.items()}
     return {**plain, **at_rate, f"{RECALL}=NAME": metric_definition(f"{RECALL}=fake").summary}
+
+
+def list_metrics(filter: str = "*") -> list[str]:
+    """Return the names of the metrics.
+
+    A metric of a result is a metric with a level, for example ``auc.video.mean``; ``RATE`` and ``NAME`` stand for
+    parameters, as in ``tpr@fpr=0.01.frame``.
+
+    Args:
+        filter: shell-style pattern; the default matches all names.
+
+    >>> list_metrics("*acc")
+    ['acc', 'bacc']
+    """
+    return fnmatch.filter(describe_metrics(), filter)
 
 
 def metric_names() -> tuple[str, ...]:

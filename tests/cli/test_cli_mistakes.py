@@ -23,6 +23,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["evaluate", "--model", "grnet", "--weights", "none.safetensors"], 4, "none.safetensors"),
         (["evaluate", "--model", "grnet", "--manifest", "nowhere"], 3, "nowhere"),
         (["train", "--model", "grnett", "--protocol", "mini"], 2, "did you mean 'grnet'"),
+        (["train", "--model", "grnet", "--method", "supervized"], 2, "did you mean 'supervised'"),
         (["prepare", "fff++"], 2, "did you mean 'ff++'"),
         (["prepare", "ff++"], 3, "DFBENCH_ROOTS"),
         (["prepare", "ff++", "--root", "nowhere"], 3, "nowhere"),

@@ -130,7 +130,9 @@ def test_the_example_of_the_documentation():
 
 
 def test_metrics_are_listed_with_one_line_each():
-    found = dfbench.list_metrics()
+    found = m.describe_metrics()
+    assert dfbench.list_metrics() == list(found)
+    assert dfbench.list_metrics("auc*") == ["auc"]
     assert {"acc", "auc", "eer", "tpr@fpr=RATE", "recall@class=NAME"} <= set(found)
     for name, summary in found.items():
         assert 10 < len(summary) < 80
