@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # idiom (regular expression) -> the term to use
 IDIOMS = {
     r"\bcan not\b": "cannot",
-    r"\b_?pictures?\b|(?<=[a-z])Pictures?\b": "image",
-    r"\bthe whole way\b": "end to end",
+    r"(?i)pictures?": "image",
+    r"\bthe[ _]whole[ _]way\b": "end to end",
     r"\bcost nothing\b|\bcheap baseline": "trivial baseline",
     r"\bcolumn's head\b": "column header",
     r"\bown words\b": "re-raise, message",
