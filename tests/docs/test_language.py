@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 IDIOMS = {
     r"\bcan not\b": "cannot",
     r"(?i)pictures?": "image",
-    r"\bthe[ _]whole[ _]way\b": "end to end",
+    r"the[ _]whole[ _]way(\b|_)": "end to end",
     r"\bcost nothing\b|\bcheap baseline": "trivial baseline",
     r"\bcolumn's head\b": "column header",
     r"\bown words\b": "re-raise, message",
