@@ -162,12 +162,13 @@ def resolve_training(
         accumulate=accumulate,
         samples_per_epoch=samples_per_epoch,
     )
+    target = weight_file(out, default_weights(source.name, rules, under if condition is not None else None))
     found = find_manifests(rules, manifests, roles)
     plan = TrainingPlan(
         source=source,
         protocol=rules,
         recipe=recipe,
-        out=weight_file(out, default_weights(source.name, rules, under if condition is not None else None)),
+        out=target,
         manifests=found,
         condition=under,
         options=chosen,
@@ -264,6 +265,8 @@ def resolve_evaluation(
     Raises:
         DfbenchError: as :func:`evaluate`.
     """
+    where = as_path(out, "the run's folder") if out is not None else None
+    check_output_folder(where or runs_home(), "--out DIR")
     source, given = model_source(model), as_path(weights, "a weight file") if weights is not None else None
     compute = check_compute(device, workers, precision, quiet)
     if batch_size < 1:
@@ -280,8 +283,6 @@ def resolve_evaluation(
     planned = plan_conditions(rules, added)
     chosen = dict(options or {})
     check_options(source.spec, rules.num_classes, rules.crops.size, chosen)
-    where = as_path(out, "the run's folder") if out is not None else None
-    check_output_folder(where or runs_home())
     media = check_roots(roots, rules.datasets("test"))
     path = find_weights(source, rules, given)
     training: TrainingPlan | None = None

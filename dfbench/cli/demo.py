@@ -43,7 +43,8 @@ def demo(out: Path, workers: int | None, device: str, quiet: bool) -> None:
     for name in DETECTORS:
         get_spec(name)
     check_compute(device, 0, "fp32", quiet)
-    check_output_folder(out)
+    for name in ("data", "manifest", "weights", "runs", "report"):
+        check_output_folder(out / name, "--out DIR")
     preparation = resolve_preparation(
         "mini", out / "data", out / "manifest", protocol="mini", workers=workers, quiet=quiet
     )

@@ -28,10 +28,13 @@ _quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress ba
 )
 def inspect(manifest: Path, faces: Path | None, per_row: int) -> None:
     """Show what MANIFEST holds: counts by split, label, manipulation and status."""
+    from dfbench.io import check_output_file
     from dfbench.manifest.manifest import open_manifest
     from dfbench.manifest.summary import SUMMARY_COLUMNS, breakdown
     from dfbench.schema.manifest import STATUSES
 
+    if faces is not None:
+        check_output_file(faces, "--faces FILE.png")
     opened = open_manifest(manifest)
     info = opened.info
     sizes = ", ".join(map(str, info.sizes))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from dfbench.config import runs_home
 from dfbench.degrade import Condition
 from dfbench.errors import UsageError
 from dfbench.evaluation.dataset import RoleData, manifest_ref
@@ -18,6 +19,7 @@ from dfbench.evaluation.plan import EvaluationPlan
 from dfbench.evaluation.run import Run
 from dfbench.evaluation.run_metrics import in_detail, run_baselines, run_metrics, run_robustness
 from dfbench.evaluation.run_store import published_rows, write_run
+from dfbench.io import check_output_folder
 from dfbench.metrics import coverage_rows, score_warnings
 from dfbench.models.card import crop_mismatch
 from dfbench.progress import progress
@@ -52,6 +54,7 @@ def run_evaluation(plan: EvaluationPlan) -> Run:
     from dfbench.evaluation.inference import move_to_device
     from dfbench.models.device import device_label, resolve_device
 
+    check_output_folder(plan.out or runs_home(), "--out DIR")
     started, clock = datetime.now(UTC), time.monotonic()
     device = resolve_device(plan.compute.device)
     data = _samples(plan)

@@ -31,13 +31,12 @@ class ConditionScores:
         self._key = key.encode()
 
     def each(self, conditions: tuple[Condition, ...], score: Callable[[Condition], pa.Table]) -> Iterator[pa.Table]:
-        """Yield the scores under each condition, computed where they are not stored. A single one is not stored."""
+        """Yield the scores under each condition, computed and stored where they are not stored yet."""
         for condition in conditions:
             table = self._load(condition)
             if table is None:
                 table = score(condition)
-                if len(conditions) > 1:
-                    self._save(condition, table)
+                self._save(condition, table)
             yield table
 
     def clear(self) -> None:

@@ -21,7 +21,7 @@ from dfbench.schema.result import RunResult
 PROTOCOL_FILE = "protocol.toml"
 """The protocol of an evaluated folder, so that the run can be repeated."""
 
-RUN_FILES = {"scores.parquet", "examples.parquet", "result.json", PROTOCOL_FILE, ".partial", PARTIAL}
+RUN_FILES = {"scores.parquet", "examples.parquet", "result.json", PROTOCOL_FILE, PARTIAL}
 
 
 def make_run_id(
@@ -87,7 +87,7 @@ def write_run(
     """
     with translate_os_errors(folder):
         (folder / "result.json").unlink(missing_ok=True)
-        for name in RUN_FILES - {PARTIAL, "result.json", ".partial"} - set(files or ()):
+        for name in RUN_FILES - {PARTIAL, "result.json"} - set(files or ()):
             (folder / name).unlink(missing_ok=True)
     write_table(folder / "scores.parquet", scores)
     if examples is not None:

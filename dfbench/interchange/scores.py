@@ -19,7 +19,7 @@ from dfbench.evaluation.run import Run
 from dfbench.evaluation.run_store import free_folder, make_run_id, published_rows, write_run
 from dfbench.interchange.matching import matched, self_contained
 from dfbench.interchange.score_file import read_score_file
-from dfbench.io import file_sha256
+from dfbench.io import check_output_folder, file_sha256
 from dfbench.manifest.manifest import open_manifest
 from dfbench.metrics import compute_metrics, coverage_rows, parse_metric, score_warnings
 from dfbench.protocols.protocol import Protocol
@@ -88,6 +88,7 @@ def import_scores(
         SetupError: the run cannot be written to ``out``.
     """
     started, clock = datetime.now(UTC), time.monotonic()
+    check_output_folder(out, "--out DIR")
     path, loaded = Path(file), as_protocol(protocol) if protocol is not None else None
     rules_used = _rules(loaded, rules)
     if loaded is not None and not manifests:

@@ -30,7 +30,7 @@ def write_contact_sheet(manifest: Manifest, file: Path, per_row: int = 8, size: 
         DataError: no sample has a crop.
         SetupError: the file cannot be written.
     """
-    check_output_file(file)
+    check_output_file(file, "--faces FILE.png")
     side = size or min(manifest.info.sizes)
     rows = choose(manifest.table(["sample_id", "subset", "manipulation", "label", "status"]), per_row)
     if not rows:

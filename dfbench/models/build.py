@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dfbench.errors import ModelError, UsageError
+from dfbench.io import data_sha256
 from dfbench.models.options import check_options_of
 from dfbench.models.source import ModelLike, ModelSource, model_source
 from dfbench.models.spec import ModelSpec
@@ -95,9 +95,8 @@ def state_sha256(network: nn.Module) -> str:
     """SHA-256 over names and values of all parameters and buffers that weight files hold."""
     import torch
 
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        if isinstance(tensor, torch.Tensor):
-            raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-            digest.update(name.encode() + raw.numpy().tobytes())
-    return digest.hexdigest()
+    return data_sha256(
+        name.encode() + tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        for name, tensor in sorted(network.state_dict().items())
+        if isinstance(tensor, torch.Tensor)
+    )

@@ -60,6 +60,7 @@ class PreparationPlan:
             DataError: the tree changed or vanished since the plan was made.
             SetupError: the disk is full, a worker keeps dying, or another run is at work in the same folder.
         """
+        check_output_folder(self.out, "--out DIR")
         if self.mini is not None:
             from dfbench.mini.generate import generate
 

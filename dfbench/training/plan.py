@@ -134,4 +134,4 @@ def weight_file(out: str | Path | None, default: Path) -> Path:
     path = default if out is None else as_path(out, "the weight file")
     if path.suffix != ".safetensors":
         raise UsageError(f"weights are written as *.safetensors, not {path.name!r}", f"--out {path.stem}.safetensors")
-    return check_output_file(path)
+    return check_output_file(path, "--out FILE")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dfbench.evaluation.dataset import manifest_ref
 from dfbench.evaluation.detector import module_sha256
-from dfbench.io import canonical_hash, file_sha256
+from dfbench.io import canonical_hash, check_output_file, file_sha256
 from dfbench.models.build import build_seeded, state_sha256
 from dfbench.models.card import SelectionRecord, WeightCard
 from dfbench.models.device import resolve_device
@@ -51,6 +51,7 @@ def run_training(plan: TrainingPlan) -> Path:
     from dfbench.training.lightning import TrainingDevices, require_devices
     from dfbench.training.store import TrainingFolder
 
+    check_output_file(plan.out, "--out FILE")
     manifests, protocol = plan.opened(), plan.protocol
     device = resolve_device(plan.compute.device)
     require_devices(device, plan.devices)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dfbench.degrade import Condition
 from dfbench.deprecation import renamed_keywords
+from dfbench.io import check_output_folder
 from dfbench.manifest.degraded import VERSION, Degrader, make_degrader
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.shards import open_shard
@@ -76,6 +77,7 @@ def degrade(
         SetupError: an encoder is missing, the disk is full, or another run is at work in ``out``.
     """
     chosen = check_condition(condition)
+    check_output_folder(Path(out).expanduser(), "--out DIR")
     source = manifest if isinstance(manifest, Manifest) else open_manifest(manifest)
     info = source.info
     extras = tuple(group for group in info.extras if group != "patch")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfbench.errors import DataError, UsageError
-from dfbench.io import atomic_path, file_sha256
+from dfbench.io import atomic_path, check_output_folder, file_sha256
 from dfbench.manifest.info import write_info
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.shards import read_stamp
@@ -71,7 +71,7 @@ def _target(sources: Sequence[Path], out: str | Path | None) -> Path:
     if not sources:
         raise UsageError("no folder was given", "dfbench merge DIR... --out DIR")
     if out is not None:
-        return Path(out).expanduser().resolve()
+        return check_output_folder(Path(out).expanduser().resolve(), "--out DIR")
     if len(sources) > 1:
         raise UsageError("parts in several folders need an output folder", "give --out DIR")
     return sources[0]

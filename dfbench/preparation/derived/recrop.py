@@ -15,6 +15,7 @@ from dfbench.errors import DataError
 from dfbench.faces.crops import crop_region, source_rectangle
 from dfbench.faces.profile_match import served_profile
 from dfbench.faces.profiles import CropProfile, get_profile
+from dfbench.io import check_output_folder
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.shards import open_shard, read_shard
 from dfbench.manifest.stored_geometry import face_of
@@ -87,6 +88,7 @@ def recrop(
         DataError: the manifest has no patches, or is damaged.
         SetupError: the disk is full, or another run is at work in ``out``.
     """
+    check_output_folder(Path(out).expanduser(), "--out DIR")
     source = manifest if isinstance(manifest, Manifest) else open_manifest(manifest)
     info = source.info
     if "patch" not in info.extras:
