@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError, UsageError
-from dfbench.io import atomic_path
+from dfbench.io import atomic_path, check_output_file
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
@@ -57,6 +57,7 @@ def write_clip(
         DataError: there is no frame, or a frame does not fit the first.
         SetupError: the file cannot be written.
     """
+    check_output_file(path)
     rate = frame_rate(fps)
     options = _options(crf, preset, keyframe_interval)
     import av

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfbench.errors import ModelError
-from dfbench.io import file_sha256, write_bytes, write_text
+from dfbench.io import data_sha256, write_bytes, write_text
 from dfbench.models.build import build_model
 from dfbench.models.card import IntendedUse, card_path, check_card, read_card
 from dfbench.models.card import WeightCard as WeightCard
@@ -50,13 +50,19 @@ def golden_scores(model: nn.Module, size: int) -> tuple[float, ...]:
 
 def write_state(path: Path, state: dict[str, Tensor]) -> None:
     """Write tensors as safetensors, atomically."""
+    write_bytes(path, _safetensors(state))
+
+
+def _safetensors(state: dict[str, Tensor]) -> bytes:
     from safetensors.torch import save
 
-    write_bytes(path, save({k: v.detach().cpu().contiguous() for k, v in state.items()}))
+    return save({k: v.detach().cpu().contiguous() for k, v in state.items()})
 
 
 def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
     """Write weights and card, with hash, size and golden scores filled in.
+
+    The weights are written last: a weight file always has its card, also after a kill or on a full disk.
 
     Returns:
         The card as written.
@@ -70,19 +76,20 @@ def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
             f"the scores of {card.model} are not finite: its training has diverged",
             "train again at a lower learning rate: dfbench train --lr",
         )
-    write_state(path, dict(model.state_dict()))
+    data = _safetensors(dict(model.state_dict()))
     options = dict(card.options)
     if isinstance(options.get("pretrained"), str):
         options["pretrained"] = Path(options["pretrained"]).name  # cards travel: no paths of this machine
     full = card.model_copy(
         update={
             "options": options,
-            "sha256": file_sha256(path),
-            "bytes": path.stat().st_size,
+            "sha256": data_sha256(data),
+            "bytes": len(data),
             "golden": golden,
         }
     )
     write_text(card_path(path), full.model_dump_json(indent=2) + "\n")
+    write_bytes(path, data)
     return full
 
 

@@ -147,14 +147,16 @@ def _in_folder(folder: Path, suffixes: Mapping[Path, str], option: str) -> dict[
 
 
 def _check_clashes(outputs: OutputFiles, files: Sequence[Path]) -> None:
-    single = [path for path in (outputs.csv, outputs.json) if path is not None]
+    single = [(path, option) for path, option in ((outputs.csv, "--csv"), (outputs.json, "--json")) if path is not None]
+    drawn = [(path, "--timeline") for path in outputs.timelines.values()]
+    drawn += [(path, "--overlay") for path in outputs.overlays.values()]
     inputs = {os.path.realpath(path) for path in files}
     used: set[str] = set()
-    for path in [*single, *outputs.timelines.values(), *outputs.overlays.values()]:
+    for path, option in [*single, *drawn]:
         real = os.path.realpath(path)
         if real in inputs:
             raise UsageError(f"the output {path} would replace an input", "write to another folder")
         if real in used:
             raise UsageError(f"two outputs would be written to {path}", "choose another file or folder")
         used.add(real)
-        check_output_file(path)
+        check_output_file(path, option)
