@@ -189,7 +189,7 @@ def test_a_suite_says_what_it_left_out(
     assert found.mean == pytest.approx(np.mean([value for value, _ in families.values()]))
     page = write_report([done.folder], tmp_path / "report").read_text("utf-8")
     assert 'id="robustness"' in page
-    assert "was not tested under h264:crf=30@clip" in page
+    assert "was not evaluated under h264:crf=30@clip" in page
     assert page.count("<svg") >= 5
     with pytest.raises(SetupError, match="h264:crf=30@clip is not available: there is no encoder"):
         run(checker, tiny, tmp_path / "other", conditions=["h264:crf=30"])
