@@ -75,7 +75,7 @@ def evaluate(
 
     Without --protocol the protocol is mini: its data are generated and the detector is trained first where that has
     not been done yet, and both are kept. Prints the table; the last line is the path of result.json. Rerun an
-    interrupted run of several conditions to resume it.
+    interrupted run to resume it: the scores of finished conditions are kept.
     """
     from dfbench.models.registry import get_spec
     from dfbench.workflow import resolve_evaluation

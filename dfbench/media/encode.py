@@ -53,7 +53,8 @@ def write_clip(
         keyframe_interval: largest number of frames between two keyframes.
 
     Raises:
-        UsageError: a setting is out of range, or the frames have an odd side (yuv420p needs even ones).
+        UsageError: a setting is out of range, the frames have an odd side (yuv420p needs even ones), or ``path`` is a
+            folder or below a file.
         DataError: there is no frame, or a frame does not fit the first.
         SetupError: the file cannot be written.
     """

@@ -203,7 +203,7 @@ def test_a_degraded_manifest_says_its_condition(checker: str, tiny: SimpleNamesp
     assert set(done.scores_table["condition"].to_pylist()) == {"ME5"} == {m.condition for m in done.result.metrics}
     mine = scores_by(few)
     assert scores_by(done) == {key: score for key, score in mine.items() if key[1] == "ME5"}
-    with pytest.raises(DataError, match="degraded already, under ME5"):
+    with pytest.raises(DataError, match="already degraded, under ME5"):
         evaluate(checker, tiny.protocol, [made.path], out=tmp_path / "x", conditions=["JP60"], **arguments)
 
 

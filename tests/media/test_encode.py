@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from dfbench.errors import DataError, SetupError, UsageError
+from dfbench.errors import DataError, UsageError
 from dfbench.media.encode import write_clip
 
 
@@ -112,5 +112,5 @@ def test_settings_out_of_range_are_refused(tmp_path: Path, settings: dict) -> No
 
 def test_a_path_below_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(SetupError, match=r"file/a\.mp4"):
+    with pytest.raises(UsageError, match="file is a file, not a folder"):
         write_clip(tmp_path / "file" / "a.mp4", moving(2), 25, 23)
