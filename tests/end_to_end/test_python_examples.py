@@ -26,13 +26,14 @@ NOT_EXECUTED = {
     'torch.load("full_c23.p"': "needs weights of another project",
     "MiniSettings(test_pairs=50": "generates for minutes; see tests/mini",
     "[project.entry-points": "is part of a package",
+    "Path(__file__)": "is part of a package; see tests/packaging/test_plugins.py",
 }
 """Text of an example -> why it is left to other tests."""
 
 GIVEN = {
     "docs/degradations.md": "import numpy as np; crop = np.zeros((64, 64, 3), np.uint8); frames = [crop] * 4",
     "docs/metrics.md": (
-        "import glob, numpy as np, pyarrow.parquet as pq; media_ids = [f'm{i // 4}' for i in range(40)]; "
+        "import glob, numpy as np, pyarrow.parquet as pq; media_ids = groups = [f'm{i // 4}' for i in range(40)]; "
         "labels = np.array([i // 4 % 2 for i in range(40)]); scores = np.linspace(0, 1, 40) % 0.37; "
         "table = pq.read_table(sorted(glob.glob('runs/mini-grnet-*/scores.parquet'))[0])"
     ),

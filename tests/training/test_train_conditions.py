@@ -63,7 +63,7 @@ def test_a_condition_of_the_call_equals_a_degraded_manifest(tiny: SimpleNamespac
     assert {(m.train_condition, m.condition) for m in done.result.metrics} == {("JP60", "clean")}
     clean = read_state(run(tiny.protocol, tiny.manifest, tmp_path / "c"))
     assert any(not torch.equal(tensor, clean[name]) for name, tensor in read_state(weights).items())
-    with pytest.raises(DataError, match="degraded already, under JP60"):
+    with pytest.raises(DataError, match="already degraded, under JP60"):
         run(tiny.protocol, made.path, tmp_path / "d", condition="ME5")
 
 
