@@ -133,7 +133,7 @@ def test_without_its_base_a_fake_gives_the_track_of_the_larger_face(tree_copy, t
     assert set(sides(chosen[chosen["media_path"] == FAKES.format("FaceSwap")])) == {"left"}
     recipes = [make_recipe(PreparationRequest("ff++", face_rule=rule)) for rule in ("manipulated", "track")]
     said = [[w for w in plan_shards(r, tree_copy).scan.warnings if "no base clip" in w] for r in recipes]
-    assert said[0][0].startswith("2 fakes have no base clip here")
+    assert said[0][0].startswith("2 fakes have no base clip, for example ff++")
     assert said[1] == []
 
 
