@@ -6,9 +6,9 @@ The names below are the public interface; they load what they need on first use,
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dfbench._lazy import lazy_attributes
 from dfbench._version import __version__
 
 if TYPE_CHECKING:
@@ -56,12 +56,7 @@ _LAZY = {
 
 __all__ = ["__version__", *sorted(_LAZY)]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'dfbench' has no attribute {name!r}")
-    module = import_module(_LAZY[name])
-    return module if _LAZY[name] == f"dfbench.{name}" else getattr(module, name)
+__getattr__ = lazy_attributes(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

@@ -6,8 +6,9 @@ an evaluation runs.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dfbench._lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from dfbench.evaluation.evaluate import run_evaluation as run_evaluation
@@ -24,8 +25,4 @@ _LAZY = {
 
 __all__ = ["EvaluationPlan", "Run", "open_run", "run_evaluation"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+__getattr__ = lazy_attributes(__name__, _LAZY)

@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dfbench._lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from dfbench.interchange.scores import ImportRules as ImportRules
     from dfbench.interchange.scores import import_scores as import_scores
 
+_LAZY = {"ImportRules": "dfbench.interchange.scores", "import_scores": "dfbench.interchange.scores"}
+
 __all__ = ["ImportRules", "import_scores"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.scores"), name)
+__getattr__ = lazy_attributes(__name__, _LAZY)

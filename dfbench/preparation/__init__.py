@@ -7,8 +7,9 @@ together. The names below are loaded on first use; :func:`dfbench.prepare` is th
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dfbench._lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from dfbench.preparation.derived.degrade import degrade as degrade
@@ -42,8 +43,4 @@ __all__ = [
     "resolve_preparation",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+__getattr__ = lazy_attributes(__name__, _LAZY)

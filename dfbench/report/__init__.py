@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dfbench._lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from dfbench.report.compare import Comparison as Comparison
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
     from dfbench.report.tables import render as render
 
 _LAZY = {
-    "Comparison": "compare",
-    "FORMATS": "tables",
-    "ResultRow": "rows",
-    "compare_runs": "compare",
-    "paper_table": "papers",
-    "render": "tables",
-    "render_comparison": "compare",
-    "result_rows": "rows",
-    "table_names": "papers",
-    "write_report": "page",
+    "Comparison": "dfbench.report.compare",
+    "FORMATS": "dfbench.report.tables",
+    "ResultRow": "dfbench.report.rows",
+    "compare_runs": "dfbench.report.compare",
+    "paper_table": "dfbench.report.papers",
+    "render": "dfbench.report.tables",
+    "render_comparison": "dfbench.report.compare",
+    "result_rows": "dfbench.report.rows",
+    "table_names": "dfbench.report.papers",
+    "write_report": "dfbench.report.page",
 }
 
 __all__ = [
@@ -43,8 +44,4 @@ __all__ = [
     "write_report",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+__getattr__ = lazy_attributes(__name__, _LAZY)

@@ -6,8 +6,9 @@ attribute is used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dfbench._lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from dfbench.scoring.labels import FileMetric as FileMetric
@@ -23,23 +24,19 @@ if TYPE_CHECKING:
     from dfbench.scoring.score_files import score as score
 
 _LAZY = {
-    "CAUTION": "results",
-    "CropOptions": "resolve",
-    "FaceScore": "results",
-    "FileMetric": "labels",
-    "FileScore": "results",
-    "FrameScore": "results",
-    "LabelledMetrics": "labels",
-    "ScoreSummary": "results",
-    "ScoringResult": "results",
-    "TrackScore": "results",
-    "score": "score_files",
+    "CAUTION": "dfbench.scoring.results",
+    "CropOptions": "dfbench.scoring.resolve",
+    "FaceScore": "dfbench.scoring.results",
+    "FileMetric": "dfbench.scoring.labels",
+    "FileScore": "dfbench.scoring.results",
+    "FrameScore": "dfbench.scoring.results",
+    "LabelledMetrics": "dfbench.scoring.labels",
+    "ScoreSummary": "dfbench.scoring.results",
+    "ScoringResult": "dfbench.scoring.results",
+    "TrackScore": "dfbench.scoring.results",
+    "score": "dfbench.scoring.score_files",
 }
 
 __all__ = sorted(_LAZY)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'dfbench.scoring' has no attribute {name!r}")
-    return getattr(import_module(f"dfbench.scoring.{_LAZY[name]}"), name)
+__getattr__ = lazy_attributes(__name__, _LAZY)

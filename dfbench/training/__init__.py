@@ -6,8 +6,9 @@ training runs.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dfbench._lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from dfbench.training.methods import Batch as Batch
@@ -28,8 +29,4 @@ _LAZY = {
 
 __all__ = ["Batch", "FullRecipe", "StepResult", "TrainingMethod", "TrainingPlan", "run_training"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+__getattr__ = lazy_attributes(__name__, _LAZY)

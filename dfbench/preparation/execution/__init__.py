@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dfbench._lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from dfbench.preparation.execution.engine import ENGINES as ENGINES
@@ -24,8 +25,4 @@ _LAZY = {
 
 __all__ = ["ENGINES", "Workers", "check_engine", "finished_shards", "run_plan", "worker_count"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+__getattr__ = lazy_attributes(__name__, _LAZY)

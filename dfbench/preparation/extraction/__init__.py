@@ -33,8 +33,9 @@ One clip from ``prepare`` to its shard file:
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dfbench._lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from dfbench.preparation.extraction.clip_faces import ClipFaces as ClipFaces
@@ -51,8 +52,4 @@ _LAZY = {
 
 __all__ = ["ClipFaces", "ExtractionSettings", "FrameFaces", "Scene"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+__getattr__ = lazy_attributes(__name__, _LAZY)
