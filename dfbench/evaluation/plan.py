@@ -157,10 +157,7 @@ class EvaluationPlan:
         Raises:
             UsageError: one has not been prepared yet.
         """
-        missing = [name for name, manifest in self.manifests.items() if manifest is None]
-        if missing:
-            raise UsageError(f"the manifest of {missing[0]!r} has not been prepared", "run the whole plan")
-        return tuple(manifest for manifest in self.manifests.values() if manifest is not None)
+        return prepared_manifests(self.manifests)
 
     def run_id(self, sha256: str) -> str:
         """Return the id of the run, given the hash of its weights."""
@@ -231,3 +228,15 @@ def check_roots(roots: Mapping[str, str | Path] | None, datasets: Sequence[str])
                 f"roots names {name!r}, which the protocol does not use", f"it uses: {', '.join(datasets)}"
             )
     return dict(roots or {})
+
+
+def prepared_manifests(manifests: Mapping[str, Manifest | None]) -> tuple[Manifest, ...]:
+    """Return the manifests of a plan, all of which must exist.
+
+    Raises:
+        UsageError: one has not been prepared yet.
+    """
+    missing = [name for name, manifest in manifests.items() if manifest is None]
+    if missing:
+        raise UsageError(f"the manifest of {missing[0]!r} has not been prepared", "run the whole plan")
+    return tuple(manifest for manifest in manifests.values() if manifest is not None)

@@ -10,7 +10,7 @@ from typing import Any
 from dfbench.degrade import Condition
 from dfbench.errors import UsageError
 from dfbench.evaluation.dataset import CLEAN_CONDITION, RoleData, as_path, crop_profile, role_data
-from dfbench.evaluation.plan import ComputeOptions
+from dfbench.evaluation.plan import ComputeOptions, prepared_manifests
 from dfbench.io import check_output_file
 from dfbench.manifest.manifest import Manifest
 from dfbench.models.device import resolve_device
@@ -80,10 +80,7 @@ class TrainingPlan:
         Raises:
             UsageError: one has not been prepared yet.
         """
-        missing = [name for name, manifest in self.manifests.items() if manifest is None]
-        if missing:
-            raise UsageError(f"the manifest of {missing[0]!r} has not been prepared", "run the whole plan")
-        return tuple(manifest for manifest in self.manifests.values() if manifest is not None)
+        return prepared_manifests(self.manifests)
 
 
 def training_roles(protocol: Protocol) -> tuple[str, ...]:
