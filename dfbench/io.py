@@ -38,7 +38,7 @@ TEMPORARY = ".tmp-"
 
 _LONGEST = 120  # characters of the final name that the temporary one repeats; names are limited to 255 bytes
 
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _WRONG_PATH = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
@@ -176,7 +176,7 @@ def _setup_error(path: Path, error: OSError, what: str, option: str) -> SetupErr
 
 def _remedy(path: Path, code: int | None, option: str) -> str:
     elsewhere = _elsewhere(option)
-    if code in _FULL:
+    if code in DISK_FULL:
         folder = _nearest_existing(path)
         free = ""
         with suppress(OSError):

@@ -127,9 +127,11 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if debug:
             raise
+        from dfbench.io import DISK_FULL
+
         hint = (
             "free some disk space and rerun the same command"
-            if error.errno == 28
+            if error.errno in DISK_FULL
             else "check that the path exists and is writable"
         )
         report_error(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), hint)
