@@ -17,7 +17,7 @@ from dfbench.mini.person import Person
 from dfbench.mini.scene import MARGIN, make_background, make_body
 from dfbench.mini.settings import stream
 from dfbench.mini.shape import Expression, Placed, Pose, expressed, project
-from dfbench.mini.warp import filled, warp_map
+from dfbench.mini.warp import warp_map
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,9 +147,3 @@ def _moved(layer: Floats, shift: Floats, size: tuple[int, int]) -> Floats:
     matrix = np.array([[1, 0, shift[0] - MARGIN], [0, 1, shift[1] - MARGIN]], np.float32)
     border = cv2.BORDER_REPLICATE
     return np.asarray(cv2.warpAffine(layer, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border), np.float32)
-
-
-def face_mask(points: Floats, outline: tuple[int, ...], window: tuple[int, int, int, int]) -> Floats:
-    """Return the filled polygon of points in a window x1 y1 x2 y2, (h, w) float32 in 0..1."""
-    x1, y1, x2, y2 = window
-    return filled(points[list(outline)], x1, y1, x2 - x1, y2 - y1)
