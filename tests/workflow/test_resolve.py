@@ -20,14 +20,6 @@ from dfbench.protocols.protocol import Protocol
 from dfbench.workflow import evaluate, resolve_evaluation, resolve_training, train
 
 
-@pytest.fixture
-def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    for name in ("DFBENCH_HOME", "DFBENCH_ROOTS"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
 def ffpp() -> Protocol:
     return Protocol.model_validate(
         {
