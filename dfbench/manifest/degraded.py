@@ -34,7 +34,7 @@ class Degrader:
         condition: the condition.
         profile: the manifest's crop profile.
         sizes: crop sizes in pixels.
-        root: folder that media paths are relative to; None where no medium is read.
+        root: absolute folder that media paths are relative to; None where no medium is read.
         decoder: name of the video reader.
     """
 
@@ -98,7 +98,9 @@ def make_degrader(
             f"{condition.name} acts before cropping and needs the media of {info.dataset!r}: {error.message}",
             error.hint,
         ) from error
-    return Degrader(condition, info.profile, tuple(sizes), folder, info.decoder)
+    # The worker processes need not have this process's working directory.
+    root = folder.absolute() if folder is not None else None
+    return Degrader(condition, info.profile, tuple(sizes), root, info.decoder)
 
 
 def _reads_media(manifest: ManifestTable, condition: degrade.Condition) -> bool:

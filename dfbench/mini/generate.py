@@ -95,7 +95,8 @@ def _make_pairs(root: Path, settings: MiniSettings, pairs: tuple[MiniPair, ...],
 
         load_face_model()
         workers = Parallel(n_jobs=jobs, return_as="generator_unordered")
-        for name in workers(delayed(make_pair)(root, pair, settings) for pair in left):
+        absolute = root.absolute()  # joblib's processes keep the working directory of an earlier call
+        for name in workers(delayed(make_pair)(absolute, pair, settings) for pair in left):
             advance(note=name)
 
 

@@ -87,10 +87,12 @@ def derive(
 def _run(source: Manifest, out: Path, how: Derivation, workers: int, quiet: bool) -> Manifest:
     versions = merged_versions([source.info.versions, pixel_versions()])
     digest = canonical_hash(how.recipe)
+    # joblib's processes keep the working directory of an earlier call.
+    read, write = source.path.absolute(), out.absolute()
     tasks = [
         ShardCopy(
-            source.path / shard.file,
-            out / shard.file,
+            read / shard.file,
+            write / shard.file,
             how.sizes,
             how.extras,
             Stamp(recipe_hash=digest, plan_hash=shard.sha256, versions=versions),
