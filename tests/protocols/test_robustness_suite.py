@@ -19,7 +19,7 @@ def test_the_suite_runs_on_clips_in_the_layout_of_its_data_set(tmp_path: Path, d
         train_pairs=0,
         val_pairs=0,
         test_pairs=1,
-        frames=(8, 8),
+        frames=(4, 4),
         subsets=("c23",),
         manipulations=("Deepfakes",),
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 import pytest
+import timm
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -245,16 +246,16 @@ def test_golden_forward(name: str) -> None:
 
 # Crop size, most steps, optimiser and its rate. The larger networks get the smallest crops.
 LEARNING: dict[str, tuple[int, int, type[torch.optim.Optimizer], float]] = {
-    "amtennet": (64, 120, torch.optim.SGD, 1e-3),
+    "amtennet": (64, 120, torch.optim.SGD, 3e-3),
     "capsule": (32, 80, torch.optim.Adam, 5e-4),
-    "efficientnet-b4": (32, 100, torch.optim.Adam, 1e-3),
-    "grnet": (32, 60, torch.optim.Adam, 1e-3),
+    "efficientnet-b4": (32, 100, torch.optim.Adam, 3e-3),
+    "grnet": (32, 60, torch.optim.Adam, 2e-3),
     "highpass": (64, 60, torch.optim.Adam, 1e-4),
     "meso4": (64, 600, torch.optim.Adam, 1e-2),
     "mesoinception4": (32, 600, torch.optim.Adam, 1e-2),
-    "mislnet": (64, 200, torch.optim.SGD, 1e-3),
+    "mislnet": (64, 100, torch.optim.Adam, 3e-4),
     "resnet18": (32, 60, torch.optim.Adam, 1e-3),
-    "vit-b16": (32, 100, torch.optim.SGD, 1e-3),
+    "vit-b16": (32, 160, torch.optim.Adam, 5e-4),
     "xception": (32, 60, torch.optim.Adam, 1e-3),
 }
 
@@ -264,11 +265,18 @@ LEARNING: dict[str, tuple[int, int, type[torch.optim.Optimizer], float]] = {
 # bfloat16 in old versions of torch rounds its residuals more than in new ones.
 SURE = {"grnet": 0.985, "capsule": 0.65, "vit-b16": 0.8}
 
+# Of the twelve blocks of the transformer, 86 million parameters, two are enough here.
+SHRUNK = {"vit-b16": {"depth": 2}}
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_learns_32_mini_crops_by_heart(name: str, mini_crops: tuple[torch.Tensor, torch.Tensor]) -> None:
+def test_learns_32_mini_crops_by_heart(
+    name: str, mini_crops: tuple[torch.Tensor, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To 100 % in evaluation mode, with the running statistics of these crops; bfloat16 then moves scores little."""
+    if name in SHRUNK:
+        monkeypatch.setattr("timm.create_model", partial(timm.create_model, **SHRUNK[name]))
     size, most, kind, lr = LEARNING[name]
     sure = SURE.get(name, 0.97)
     images, targets = F.interpolate(mini_crops[0], (size, size), mode="area"), mini_crops[1]
