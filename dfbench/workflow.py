@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
 
 from dfbench.config import mini_options, runs_home
 from dfbench.errors import UsageError
@@ -31,8 +31,8 @@ from dfbench.preparation.prepare import prepare as prepare
 from dfbench.preparation.prepare import resolve_preparation as resolve_preparation
 from dfbench.protocols.protocol import Protocol
 from dfbench.training.methods import DEFAULT, TRAINING_METHODS
-from dfbench.training.plan import TrainingPlan, check_devices, training_roles, weight_file
-from dfbench.training.recipe import fill_recipe
+from dfbench.training.plan import TrainingPlan, check_devices, check_patience, training_roles, weight_file
+from dfbench.training.recipe import RecipeValues, fill_recipe
 
 if TYPE_CHECKING:
     from dfbench.evaluation.run import Run
@@ -121,19 +121,14 @@ def resolve_training(
     condition: str | None = None,
     roots: Mapping[str, str | Path] | None = None,
     device: str = "auto",
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    lr: float | None = None,
-    seed: int | None = None,
     method: str = "supervised",
     workers: int = 0,
     precision: str = "fp32",
     devices: int = 1,
-    accumulate: int = 1,
     save_every: float = 300.0,
-    samples_per_epoch: int | None = None,
     options: Mapping[str, Any] | None = None,
     quiet: bool = False,
+    **recipe: Unpack[RecipeValues],
 ) -> TrainingWorkflow:
     """Check the arguments of :func:`train` and plan its work, writing nothing.
 
@@ -152,22 +147,14 @@ def resolve_training(
     under = training_condition(rules, condition)
     if method != DEFAULT:
         TRAINING_METHODS.get(method)
-    recipe = fill_recipe(
-        rules.training,
-        source.spec.recipe,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        seed=seed,
-        accumulate=accumulate,
-        samples_per_epoch=samples_per_epoch,
-    )
+    full = fill_recipe(rules.training, source.spec.recipe, **recipe)
+    check_patience(full, rules)
     target = weight_file(out, default_weights(source.name, rules, under if condition is not None else None))
     found = find_manifests(rules, manifests, roles)
     plan = TrainingPlan(
         source=source,
         protocol=rules,
-        recipe=recipe,
+        recipe=full,
         out=target,
         manifests=found,
         condition=under,
@@ -208,20 +195,16 @@ def train(*args: Any, **options: Any) -> Path:  # noqa: D417
         condition: degradation of training and validation data in place of the protocol's.
         roots: data set -> root of its media, for conditions that act before cropping; default: the configuration.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        epochs: overrides the recipe.
-        batch_size: overrides the recipe.
-        lr: overrides the recipe.
-        seed: overrides the recipe.
         method: how a batch becomes a loss; a name of ``dfbench list training-methods``.
         workers: processes that read images.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16``, or ``fp16`` on a GPU.
         devices: number of devices, starting with ``device``; they share every batch. Lightning starts the running
             program again for each but the first, so call it from a script or the command line.
-        accumulate: batches whose gradients make one optimiser step.
         save_every: seconds between two stored states within an epoch; the state is also stored after every epoch.
-        samples_per_epoch: overrides the recipe.
         options: options of the detector.
         quiet: no progress bar.
+        recipe: values that override the recipe, such as ``epochs``, ``lr`` and ``seed``: see
+            :class:`dfbench.training.RecipeValues`.
 
     Returns:
         The weight file. With it are written ``.json``, its card, ``.curve.csv``, one line per epoch, and
@@ -352,7 +335,7 @@ def evaluate(*args: Any, **options: Any) -> Run:  # noqa: D417
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         batch_size: images per step; it does not change a score beyond rounding.
         workers: processes that read images.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16``, or ``fp16`` on a GPU.
         allow_crop_mismatch: accept weights that were trained on other crops.
         allow_mini_weights: accept weights that were trained on invented faces.
         overwrite: replace another run in ``out``.

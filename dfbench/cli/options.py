@@ -68,7 +68,9 @@ def compute_options(function: F) -> F:
     """``--device``, ``--workers``, ``--precision`` and ``--quiet``."""
     for option in (
         click.option("-q", "--quiet", is_flag=True, help="No progress bars, no notes."),
-        click.option("--precision", default="fp32", show_default=True, metavar="P", help="fp32 or bf16."),
+        click.option(
+            "--precision", default="fp32", show_default=True, metavar="P", help="fp32, bf16, or fp16 on a GPU."
+        ),
         click.option(
             "--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that read crops."
         ),

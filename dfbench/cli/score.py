@@ -88,7 +88,7 @@ Examples:
 @click.option("--workers", type=int, metavar="N", help="Worker processes  [default: one per CPU core].")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Crops per step.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:N].")
-@click.option("--precision", default="fp32", show_default=True, metavar="P", help="fp32 or bf16.")
+@click.option("--precision", default="fp32", show_default=True, metavar="P", help="fp32, bf16, or fp16 on a GPU.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bars, no notes.")
 @deprecated_alias("--faces", "--face-rule")
 @deprecated_alias("--frame-face", "--face-aggregation")

@@ -46,6 +46,13 @@ Examples:
 @click.option("--batch-size", type=click.IntRange(min=1), help="Overrides the recipe.")
 @click.option("--samples-per-epoch", type=click.IntRange(min=1), help="Overrides the recipe.")
 @click.option("--lr", type=float, help="Learning rate; overrides the recipe.")
+@click.option(
+    "--lr-schedule", type=click.Choice(["constant", "cosine", "step"]), help="Learning rate after the warm-up."
+)
+@click.option("--warmup", type=click.FloatRange(min=0), metavar="N", help="Steps of warm-up; below 1 their fraction.")
+@click.option("--clip-norm", type=float, metavar="X", help="Largest norm of the gradient.")
+@click.option("--ema-decay", type=float, metavar="X", help="Evaluate a moving average of the weights: 0.999.")
+@click.option("--patience", type=click.IntRange(min=1), metavar="N", help="End after N epochs without a better one.")
 @click.option("--seed", type=int, help="Overrides the recipe.")
 @click.option("--accumulate", type=click.IntRange(min=1), default=1, show_default=True, help="Batches per step.")
 @click.option(

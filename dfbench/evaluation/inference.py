@@ -71,7 +71,7 @@ def score_images(
         device: where the detector is.
         batch_size: images per step.
         workers: processes that read images.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
         advance: moves the progress bar.
 
     Returns:
@@ -124,7 +124,7 @@ def score_encoded(
         device: where the detector is.
         real_classes: numbers of the classes of real faces.
         batch_size: crops per step.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
 
     Returns:
         P(fake), (N,) float64, and logits, (N, C) float32.

@@ -31,7 +31,7 @@ class ComputeOptions:
     Attributes:
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         workers: processes that read images.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
         quiet: no progress bars.
     """
 
@@ -199,20 +199,20 @@ class EvaluationPlan:
 
 
 def check_compute(device: str, workers: int, precision: str, quiet: bool) -> ComputeOptions:
-    """Check where and how a network is to run. Torch is imported only for an explicit GPU.
+    """Check where and how a network is to run. Torch is imported only for an explicit GPU and for ``fp16``.
 
     Raises:
         UsageError: an unknown device or precision, or a negative number of workers.
         SetupError: torch is not installed, or this machine has no such GPU.
     """
     check_device_name(device)
-    check_precision(precision)
     if workers < 0:
         raise UsageError(f"workers must be at least 0, not {workers}", "0 reads images in this process")
     if find_spec("torch") is None:
         raise SetupError("torch is not installed", 'pip install "deepfake-dfbench[models]"')
     if device.startswith("cuda"):
         resolve_device(device)
+    check_precision(precision, device)
     return ComputeOptions(device, workers, precision, quiet)
 
 

@@ -11,8 +11,8 @@ from dfbench.errors import SetupError, UsageError
 if TYPE_CHECKING:
     import torch
 
-Precision = Literal["fp32", "bf16"]
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
+Precision = Literal["fp32", "bf16", "fp16"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 
 
 def check_device_name(name: str) -> None:
@@ -21,10 +21,17 @@ def check_device_name(name: str) -> None:
         raise UsageError(f"unknown device {name!r}", "write auto, cpu, cuda or cuda:N")
 
 
-def check_precision(name: str) -> None:
-    """Raise :class:`UsageError` for a precision that is not ``fp32`` or ``bf16``; needs no torch."""
+def check_precision(name: str, device: str = "cpu") -> None:
+    """Check the name of a precision, and that a device has it. Torch is imported for ``fp16`` alone.
+
+    Raises:
+        UsageError: an unknown precision, or ``fp16`` without a GPU.
+        SetupError: this machine has no such GPU.
+    """
     if name not in PRECISIONS:
         raise UsageError(f"unknown precision {name!r}", f"write one of: {', '.join(PRECISIONS)}")
+    if name == "fp16" and resolve_device(device).type != "cuda":
+        raise UsageError("precision fp16 needs a GPU", "use bf16, which also works on a CPU, or fp32")
 
 
 def resolve_device(name: str) -> torch.device:
@@ -63,12 +70,14 @@ def device_label(device: torch.device) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Run the forward pass in bfloat16 where ``precision`` is ``bf16``.
+    """Run the forward pass in bfloat16 or float16 where ``precision`` is ``bf16`` or ``fp16``.
 
     Raises:
-        UsageError: an unknown precision.
+        UsageError: an unknown precision, or one that the device does not have.
     """
     import torch
 
-    check_precision(precision)
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+    check_precision(precision, str(device))
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)

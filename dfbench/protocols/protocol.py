@@ -170,6 +170,8 @@ class Protocol(ProtocolModel):
             raise ValueError(f"merge names the class {astray[0]!r}, which is not in classes")
         if not any(part.role == "test" for part in self.data):
             raise ValueError("no data part has the role test")
+        if self.training.patience is not None and self.selection.split == "none":
+            raise ValueError("training.patience needs a validation metric: selection.split is 'none'")
         for part in self.data:
             if part.split == "test" and part.role != "test":
                 raise ValueError(f"data part {part.dataset} uses the test split as {part.role}")

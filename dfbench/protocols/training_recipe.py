@@ -10,6 +10,9 @@ from dfbench.degrade import parse
 from dfbench.errors import UsageError
 from dfbench.protocols.tables import ProtocolModel
 
+Schedule = Literal["constant", "cosine", "step"]
+"""How the learning rate changes after the warm-up."""
+
 
 class Augmentation(ProtocolModel):
     """Random augmentation of training crops: degradations, then geometric and colour transforms."""
@@ -56,12 +59,25 @@ class Augmentation(ProtocolModel):
 class TrainingRecipe(ProtocolModel):
     """How a detector is trained. ``None`` means that the detector's published recipe decides."""
 
-    optional: ClassVar[tuple[str, ...]] = ("lr_decay_epochs", "lr_decay_steps", "lr_min", "class_weights")
+    optional: ClassVar[tuple[str, ...]] = (
+        *("lr_decay_epochs", "lr_decay_steps", "lr_min", "class_weights"),
+        *("lr_schedule", "warmup", "clip_norm", "ema_decay", "patience"),
+    )
 
     epochs: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] | None = None
     optimizer: Literal["adam", "adamw", "sgd"] | None = None
     lr: Annotated[float, Field(gt=0)] | None = None
+    lr_schedule: Schedule | None = Field(
+        default=None,
+        description="constant, cosine (falls to lr_min at the last step) or step (decays by lr_decay); None: step with "
+        "the detector's or the given decay",
+    )
+    warmup: Annotated[float, Field(ge=0)] | None = Field(
+        default=None,
+        description="linear increase of the learning rate at the start: below 1 a fraction of all optimiser steps, "
+        "else a number of them",
+    )
     lr_decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
         default=None, description="factor of the learning rate after every epoch, or after the interval of the next two"
     )
@@ -71,6 +87,15 @@ class TrainingRecipe(ProtocolModel):
     )
     lr_min: Annotated[float, Field(ge=0)] | None = Field(default=None, description="lower bound of the learning rate")
     weight_decay: Annotated[float, Field(ge=0)] | None = None
+    clip_norm: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="largest norm of the gradient of all parameters; a larger gradient is scaled down"
+    )
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="decay of the exponential moving average of the weights, which is then evaluated"
+    )
+    patience: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="epochs without a better validation metric after which the training ends"
+    )
     sampling: Literal["natural", "balanced", "paired"] = Field(
         default="natural",
         description="balanced: real and fake equally often; paired: a real frame of its base for every fake",
@@ -85,10 +110,17 @@ class TrainingRecipe(ProtocolModel):
     seed: int = 7
 
     @model_validator(mode="after")
-    def _decay_has_a_factor(self) -> TrainingRecipe:
-        timed = [n for n in ("lr_decay_epochs", "lr_decay_steps", "lr_min") if getattr(self, n) is not None]
+    def _consistent_schedule(self) -> TrainingRecipe:
+        timed = [n for n in ("lr_decay_epochs", "lr_decay_steps") if getattr(self, n) is not None]
+        decays = [*timed, *(["lr_decay"] if self.lr_decay is not None else [])]
+        if self.lr_schedule in ("constant", "cosine") and decays:
+            raise ValueError(f"{decays[0]} has no effect with lr_schedule = {self.lr_schedule!r}: use 'step'")
         if timed and self.lr_decay is None:
             raise ValueError(f"{timed[0]} requires lr_decay, the factor")
+        if self.lr_min is not None and self.lr_decay is None and self.lr_schedule != "cosine":
+            raise ValueError("lr_min requires lr_decay, the factor, or lr_schedule = 'cosine'")
         if self.lr_decay_epochs is not None and self.lr_decay_steps is not None:
             raise ValueError("give lr_decay_epochs or lr_decay_steps, not both")
+        if self.warmup is not None and self.warmup >= 1 and self.warmup != int(self.warmup):
+            raise ValueError("warmup is a fraction below 1 or a whole number of steps")
         return self

@@ -82,7 +82,7 @@ def score(
         allow_mini_weights: allow weights trained on the synthetic faces of mini.
         device: device of the detector: ``auto``, ``cpu`` or ``cuda[:N]``.
         batch_size: crops per step; it changes scores by rounding errors only.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
         workers: processes for decoding and face detection; default: one per CPU core, at most one per file.
         csv: file for a table with a row per face and frame.
         json: file for everything.
@@ -107,7 +107,7 @@ def score(
     rule, degradation = check_face_rule(face_rule), parse_condition(condition)
     check_decoder(decoder)
     check_device_name(device)
-    check_precision(precision)
+    check_precision(precision, device)
     processes = worker_count(workers)
     detector = resolve_detector(
         model,

@@ -24,7 +24,7 @@ class Scorer:
         detector: detector, weights and crops.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         batch_size: crops per step.
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
 
     Attributes:
         weights: file, hash and card of the weights.

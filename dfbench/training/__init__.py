@@ -16,17 +16,19 @@ if TYPE_CHECKING:
     from dfbench.training.methods import TrainingMethod as TrainingMethod
     from dfbench.training.plan import TrainingPlan as TrainingPlan
     from dfbench.training.recipe import FullRecipe as FullRecipe
+    from dfbench.training.recipe import RecipeValues as RecipeValues
     from dfbench.training.train import run_training as run_training
 
 _LAZY = {
     "Batch": "dfbench.training.methods",
     "FullRecipe": "dfbench.training.recipe",
+    "RecipeValues": "dfbench.training.recipe",
     "StepResult": "dfbench.training.methods",
     "TrainingMethod": "dfbench.training.methods",
     "TrainingPlan": "dfbench.training.plan",
     "run_training": "dfbench.training.train",
 }
 
-__all__ = ["Batch", "FullRecipe", "StepResult", "TrainingMethod", "TrainingPlan", "run_training"]
+__all__ = ["Batch", "FullRecipe", "RecipeValues", "StepResult", "TrainingMethod", "TrainingPlan", "run_training"]
 
 __getattr__ = lazy_attributes(__name__, _LAZY)

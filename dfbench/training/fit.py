@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,11 @@ from dfbench.training.module import TrainingData, TrainingModule
 from dfbench.training.optimization import SUPERVISED, balanced_weights
 from dfbench.training.recipe import FullRecipe
 from dfbench.training.store import EpochProgress, EpochRecord, TrainingFolder, TrainingState
+
+logger = logging.getLogger("dfbench")
+
+AGREEMENT_STEPS = 10
+"""Optimiser steps after which several devices agree on storing the state, which costs a synchronisation."""
 
 
 def fit(
@@ -51,42 +57,50 @@ def fit(
     Returns:
         The complete learning curve and the selected epoch.
     """
-    state, optimizer_state = folder.load(detector)
+    stored = folder.load(detector)
+    state = stored.state
+    if stored.refused and is_first_process():
+        logger.warning(
+            "the state of an interrupted training in %s is not used: %s; starting at epoch 1",
+            folder.state_file,
+            stored.refused,
+        )
     done = len(state.curve)
-    if done >= recipe.epochs:
+    if done >= recipe.epochs or out_of_patience(state, recipe):
         return state
     samples = training_data(data["train"], rules, recipe)
     planned = samples.batches(recipe, 0, devices.devices)
     clock = EpochClock(state.running.seconds)
 
-    def after_batch(running: EpochProgress, optimizer: torch.optim.Optimizer) -> None:
-        # After the last batch of an epoch nothing is stored: the state after the epoch follows.
-        if clock.since_saved() >= devices.save_every and running.batches < len(planned) and module.global_rank == 0:
-            state.running = EpochProgress(running.batches, running.samples, running.loss_sum, clock.seconds())
-            folder.save(state, detector, optimizer)
-            clock.saved()
+    def save(running: EpochProgress) -> None:
+        state.running = EpochProgress(running.batches, running.samples, running.loss_sum, clock.seconds())
+        folder.save(state, detector, module.state())
+        clock.saved()
 
-    def after_epoch(epoch: int, running: EpochProgress, optimizer: torch.optim.Optimizer) -> None:
+    def after_epoch(epoch: int, running: EpochProgress) -> bool:
         if module.global_rank:
-            return
+            return False
         value = None
+        network = module.evaluated
         if "val" in data:
             with diverged(epoch):
-                value = validate(detector, data["val"], module.device, batch_size=64, workers=devices.workers)
+                value = validate(network, data["val"], module.device, batch_size=64, workers=devices.workers)
         metric = rules.selection.metric if "val" in data else ""
         loss = round(running.loss_sum / max(1, running.samples), 6)
-        rate = recipe.rate(epoch, epoch * module.steps_per_epoch)
+        rate = recipe.rate(epoch, epoch * module.steps_per_epoch, module.steps_per_epoch * recipe.epochs)
         state.curve.append(EpochRecord(epoch + 1, rate, loss, metric, value, round(clock.seconds(), 3)))
         state.best = best_epoch(state.curve, rules)
         state.running = EpochProgress()
         if state.best == len(state.curve) - 1:
-            folder.save_best(detector)
-        folder.save(state, detector, optimizer)
+            folder.save_best(network)
+        folder.save(state, detector, module.state())
         clock.restart()
+        return out_of_patience(state, recipe)
 
     shown = sum(map(len, planned))
     title, total = f"train {rules.name}", shown * recipe.epochs
     before = shown * done + state.running.samples
+    several = devices.devices > 1 and devices.save_every > 0
     with progress(title, total, "img", done=before, quiet=quiet or not is_first_process()) as advance:
         module = TrainingModule(
             detector.to(memory_format=torch.channels_last),
@@ -96,9 +110,11 @@ def fit(
             devices=devices.devices,
             first_epoch=done,
             running=state.running,
-            optimizer_state=optimizer_state,
+            tensors=stored.tensors,
             workers=devices.workers,
-            on_batch=after_batch,
+            save_steps=AGREEMENT_STEPS if several else 1,
+            save_due=lambda: clock.since_saved() >= devices.save_every,
+            save=save,
             on_epoch=after_epoch,
             advance=advance,
         )
@@ -186,3 +202,11 @@ def best_epoch(curve: list[EpochRecord], protocol: Protocol) -> int:
         return len(curve) - 1
     sign = 1.0 if parse_metric(protocol.selection.metric).definition.higher_is_better else -1.0
     return max(known, key=lambda pair: (sign * pair[0], pair[1]))[1]
+
+
+def out_of_patience(state: TrainingState, recipe: FullRecipe) -> bool:
+    """Return whether the training ends early: no better epoch among the last ``recipe.patience``.
+
+    The learning curve alone decides, so that a resumed training ends at the same epoch.
+    """
+    return recipe.patience is not None and bool(state.curve) and len(state.curve) - 1 - state.best >= recipe.patience

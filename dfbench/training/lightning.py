@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -19,6 +19,13 @@ from dfbench.errors import SetupError, UsageError
 if TYPE_CHECKING:
     from dfbench.training.module import TrainingModule
 
+PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    "fp32": "32-true",
+    "bf16": "bf16-mixed",
+    "fp16": "16-mixed",
+}
+"""Lightning's names of the precisions; ``16-mixed`` scales the loss."""
+
 
 @dataclass(frozen=True)
 class TrainingDevices:
@@ -27,7 +34,7 @@ class TrainingDevices:
     Attributes:
         device: the first device.
         devices: number of devices; several share every batch (distributed data parallel).
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
         workers: processes that read images, per device.
         save_every: seconds between two stored states within an epoch.
     """
@@ -77,8 +84,9 @@ def run_epochs(module: TrainingModule, epochs: int, devices: TrainingDevices) ->
             accelerator="cpu" if devices.device.type == "cpu" else "cuda",
             devices=devices.devices if devices.device.type == "cpu" else list(range(first, first + devices.devices)),
             strategy="ddp" if devices.devices > 1 else "auto",
-            precision="bf16-mixed" if devices.precision == "bf16" else "32-true",
+            precision=PRECISIONS[devices.precision],
             accumulate_grad_batches=module.recipe.accumulate,
+            gradient_clip_val=module.recipe.clip_norm,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -43,10 +43,13 @@ class StepResult:
         loss: scalar, a mean over the samples of the batch; its gradient is taken.
         output: what the detector returned for the batch, with ``.logits`` (N, C): it tells which samples are not
             finite when the loss is not.
+        class_weighted: whether the mean is one with the class weights of the batch. Several devices share a batch: the
+            loss of each one counts by the number of its samples, or by the sum of their weights.
     """
 
     loss: Tensor
     output: Any
+    class_weighted: bool = False
 
 
 Step = Callable[["nn.Module", Batch], StepResult]

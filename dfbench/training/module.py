@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from dfbench.models.interface import HasEpochHooks, before_augmentation, logits_
 from dfbench.progress import Advance
 from dfbench.schema.ids import seed_from
 from dfbench.training.augment import DegradedAtRandom, augment
+from dfbench.training.averaging import averaged_network, moving_average
 from dfbench.training.methods import Batch, TrainingMethod
 from dfbench.training.optimization import SUPERVISED, make_optimizer, set_rate
 from dfbench.training.recipe import FullRecipe
@@ -63,11 +64,13 @@ class TrainingModule(pl.LightningModule):
         method: how a batch becomes a loss.
         devices: number of devices; each takes a part of every batch.
         first_epoch: epochs already done.
-        running: progress of the next.
-        optimizer_state: state of the optimiser at that point.
+        running: progress of the next, over all devices.
+        tensors: state of optimiser, average and loss scaling at that point, as :meth:`state` returned it.
         workers: processes that read images.
-        on_batch: called after every batch that ends a step, with the progress of the epoch and the optimiser.
-        on_epoch: called after every epoch with its number, its progress and the optimiser.
+        save_steps: optimiser steps after which ``save_due`` is asked.
+        save_due: whether the state within an epoch is to be stored; the answer of the first device decides.
+        save: called with the progress of the epoch where it is.
+        on_epoch: called after every epoch with its number and its progress; returns whether the training ends.
         advance: moves the progress bar.
     """
 
@@ -81,10 +84,12 @@ class TrainingModule(pl.LightningModule):
         devices: int = 1,
         first_epoch: int = 0,
         running: EpochProgress = EpochProgress(),  # noqa: B008 (frozen)
-        optimizer_state: dict[str, Any] | None = None,
+        tensors: Mapping[str, Any] | None = None,
         workers: int = 0,
-        on_batch: Callable[[EpochProgress, torch.optim.Optimizer], None],
-        on_epoch: Callable[[int, EpochProgress, torch.optim.Optimizer], None],
+        save_steps: int = 1,
+        save_due: Callable[[], bool],
+        save: Callable[[EpochProgress], None],
+        on_epoch: Callable[[int, EpochProgress], bool],
         advance: Advance,
     ) -> None:
         super().__init__()
@@ -97,10 +102,16 @@ class TrainingModule(pl.LightningModule):
         self.resumed = running
         self.running = EpochProgress()
         self.sizes: list[int] = []
+        self.batch_weights: list[float] = []
         self.steps_per_epoch = -(-len(data.batches(recipe, 0, devices)) // recipe.accumulate)
-        self.optimizer_state = optimizer_state
+        self.tensors = dict(tensors or {})
+        self.average = moving_average(detector, recipe.ema_decay) if recipe.ema_decay is not None else None
+        if self.average is not None and "average" in self.tensors:
+            restore(self.average, self.tensors["average"])
         self.workers = workers
-        self.on_batch = on_batch
+        self.save_steps = save_steps
+        self.save_due = save_due
+        self.save = save
         self.on_epoch = on_epoch
         self.advance = advance
 
@@ -114,17 +125,38 @@ class TrainingModule(pl.LightningModule):
         """Progress of the current epoch when this process started."""
         return self.resumed if self.epoch == self.first_epoch else EpochProgress()
 
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network that is evaluated and stored."""
+        return self.detector if self.average is None else averaged_network(self.average, self.detector)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a resumed training needs apart from the detector."""
+        tensors: dict[str, Any] = {"optimizer": self._optimizer().state_dict()}
+        if self.average is not None:
+            tensors["average"] = snapshot(self.average)
+        scaling = self.trainer.precision_plugin.state_dict()
+        return tensors | ({"scaling": scaling} if scaling else {})
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimiser, with its stored state if the training is resumed."""
         optimizer = make_optimizer(self.detector, self.recipe)
-        if self.optimizer_state is not None:
-            optimizer.load_state_dict(self.optimizer_state)
+        if "optimizer" in self.tensors:
+            optimizer.load_state_dict(self.tensors["optimizer"])
         return optimizer
+
+    def on_train_start(self) -> None:
+        """Restore the loss scaling of float16."""
+        if "scaling" in self.tensors:
+            self.trainer.precision_plugin.load_state_dict(self.tensors["scaling"])
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the remaining batches of the current epoch; Lightning calls this before each epoch."""
         planned = self.data.batches(self.recipe, self.epoch, self.devices)[self.start.batches :]
         self.sizes = [len(batch) for batch in planned]
+        if self.data.class_weights is not None:
+            weights = self.data.class_weights[self.data.targets]
+            self.batch_weights = [float(weights[batch].sum()) for batch in planned]
         images, recipe = self.data.images, self.recipe
         if recipe.augmentation.degradations:
             images = DegradedAtRandom(images, self.data.sample_ids, recipe.augmentation, self.epoch, recipe.seed)
@@ -140,7 +172,8 @@ class TrainingModule(pl.LightningModule):
         """Call the detector's hook; in a resumed epoch it was called before, and its state is kept."""
         self._seed("start")
         self.detector.train()
-        self.running = self.start
+        # The stored progress is that of all devices: the first one continues it.
+        self.running = self.start if self.global_rank == 0 else EpochProgress(self.start.batches)
         if isinstance(self.detector, HasEpochHooks):
             kept = {n: t.clone() for n, t in snapshot(self.detector).items()} if self.running.batches else None
             self.detector.start_epoch(self.epoch)
@@ -152,7 +185,7 @@ class TrainingModule(pl.LightningModule):
         del batch
         number = self.start.batches + batch_idx
         step = self.epoch * self.steps_per_epoch + number // self.recipe.accumulate
-        set_rate(self._optimizer(), self.recipe.rate(self.epoch, step))
+        set_rate(self._optimizer(), self.recipe.rate(self.epoch, step, self.steps_per_epoch * self.recipe.epochs))
         self._seed(f"batch {number}")
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
@@ -175,34 +208,67 @@ class TrainingModule(pl.LightningModule):
         value = float(loss.detach())
         if not abs(value) < float("inf"):
             raise self._not_finite(value, output, ids, self.start.batches + batch_idx)
-        done = self.running
+        done, factor = self.running, self._factor(rows.cpu(), batch_idx, weighted=result.class_weighted)
         self.running = EpochProgress(
-            self.start.batches + batch_idx + 1, done.samples + len(ids), done.loss_sum + value * len(ids)
+            self.start.batches + batch_idx + 1,
+            done.samples + len(ids),
+            done.loss_sum + value * factor * self.sizes[batch_idx] / self.devices,
         )
         note = f"epoch {self.epoch + 1}/{self.recipe.epochs} loss {self.running.loss_sum / self.running.samples:.3f}"
         self.advance(len(ids), note=note)
-        # DDP averages over the devices: with this factor, the result is the mean over all samples of the batch.
-        return loss * (len(ids) * self.devices / self.sizes[batch_idx])
+        return loss * factor
+
+    def _factor(self, rows: Tensor, batch_idx: int, *, weighted: bool) -> float:
+        """Return the factor of the loss: DDP averages over the devices, and the result is the mean over the batch.
+
+        Args:
+            rows: the samples of this device.
+            batch_idx: the batch.
+            weighted: whether the mean is one with class weights.
+        """
+        if self.devices == 1:
+            return 1.0
+        if weighted and self.data.class_weights is not None:
+            part = float(self.data.class_weights[self.data.targets[rows]].sum()) / self.batch_weights[batch_idx]
+        else:
+            part = len(rows) / self.sizes[batch_idx]
+        return part * self.devices
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Allow the state to be stored after an optimiser step."""
-        del outputs, batch, batch_idx
-        if self.running.batches % self.recipe.accumulate == 0:
-            self.on_batch(self.running, self._optimizer())
+        """After an optimiser step, update the average and allow the state to be stored."""
+        del outputs, batch
+        last = batch_idx + 1 == len(self.sizes)
+        if self.running.batches % self.recipe.accumulate and not last:
+            return
+        if self.average is not None:
+            self.average.update_parameters(self.detector)
+        step = -(-self.running.batches // self.recipe.accumulate)
+        # After the last batch of an epoch nothing is stored: the state after the epoch follows.
+        if last or step % self.save_steps:
+            return
+        if self.devices == 1:
+            if self.save_due():
+                self.save(self.running)
+            return
+        due, progress = self._over_devices(self.global_rank == 0 and self.save_due())
+        if due and self.global_rank == 0:
+            self.save(progress)
 
     def on_train_epoch_end(self) -> None:
         """Call the detector's hook, then select and store."""
         if isinstance(self.detector, HasEpochHooks):
             self.detector.end_epoch(self.epoch)
-        self.on_epoch(self.epoch, self._over_devices(), self._optimizer())
+        stop = self.on_epoch(self.epoch, self._over_devices()[1])
+        if self.trainer.strategy.broadcast(stop):
+            self.trainer.should_stop = True
 
-    def _over_devices(self) -> EpochProgress:
-        """Return the progress of the epoch over all devices."""
+    def _over_devices(self, flag: bool = False) -> tuple[bool, EpochProgress]:
+        """Return whether any device has the flag, and the progress of the epoch over all devices."""
         if self.devices == 1:
-            return self.running
-        here = torch.tensor([self.running.samples, self.running.loss_sum], dtype=torch.float64, device=self.device)
-        samples, loss_sum = self.trainer.strategy.reduce(here, reduce_op="sum").tolist()
-        return EpochProgress(self.running.batches, int(samples), loss_sum)
+            return flag, self.running
+        here = torch.tensor([flag, self.running.samples, self.running.loss_sum], dtype=torch.float64)
+        flags, samples, loss_sum = self.trainer.strategy.reduce(here.to(self.device), reduce_op="sum").tolist()
+        return flags > 0, EpochProgress(self.running.batches, int(samples), loss_sum)
 
     def _seed(self, moment: str) -> None:
         rank = f" device {self.global_rank}" if self.global_rank else ""

@@ -90,7 +90,8 @@ def _take(output: Any, chosen: Tensor) -> Any:
 def supervised_step(model: nn.Module, batch: Batch) -> StepResult:
     """Run the detector on the batch and take its loss; the step of the training method ``supervised``."""
     output = model(batch.images)
-    return StepResult(weighted_loss(model, output, batch.targets, batch.class_weights), output)
+    weights = batch.class_weights
+    return StepResult(weighted_loss(model, output, batch.targets, weights), output, class_weighted=weights is not None)
 
 
 SUPERVISED = TrainingMethod(

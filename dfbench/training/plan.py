@@ -104,6 +104,18 @@ def training_roles(protocol: Protocol) -> tuple[str, ...]:
     return ("train", "val")
 
 
+def check_patience(recipe: FullRecipe, protocol: Protocol) -> None:
+    """Check that a training that may end early has a validation metric.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if recipe.patience is not None and protocol.selection.split == "none":
+        raise UsageError(
+            f"patience needs a validation metric; protocol {protocol.name!r} takes the last epoch", "drop --patience"
+        )
+
+
 def check_devices(device: str, devices: int, save_every: float) -> None:
     """Check that several devices exist, and how often the state is stored.
 

@@ -48,11 +48,28 @@ class TrainingState:
         curve: finished epochs.
         best: index of the selected epoch, -1 before the first.
         running: progress of the next epoch.
+        shorter: numbers of epochs that were requested before, where a resumed training was made longer.
     """
 
     curve: list[EpochRecord] = field(default_factory=list)
     best: int = -1
     running: EpochProgress = EpochProgress()
+    shorter: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredTraining:
+    """What is left of an interrupted training.
+
+    Attributes:
+        state: its state; that of a new training where nothing is stored or the stored state is not used.
+        tensors: state of the optimiser and of further parts, by name; empty for a new training.
+        refused: why a stored state is not used; empty where it is used, or there is none.
+    """
+
+    state: TrainingState = field(default_factory=TrainingState)
+    tensors: Mapping[str, Any] = field(default_factory=dict)
+    refused: str = ""
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
@@ -67,61 +84,105 @@ def restore(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
             tensor.copy_(tensors[name])
 
 
+def difference(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Return in words how a stored training differs from the requested one; an empty string if it may be resumed.
+
+    A larger number of epochs is no difference.
+
+    Args:
+        stored: part -> what the stored training depends on.
+        wanted: the same of the requested one.
+
+    >>> difference({"recipe": {"lr": 0.1, "epochs": 2}}, {"recipe": {"lr": 0.1, "epochs": 3}})
+    ''
+    >>> difference({"libraries": {"torch": "2.4.0"}}, {"libraries": {"torch": "2.5.0"}})
+    'libraries: torch 2.4.0, now 2.5.0'
+    """
+    found = []
+    for part in sorted(stored.keys() | wanted.keys()):
+        old, new = stored.get(part), wanted.get(part)
+        if isinstance(old, dict) and isinstance(new, dict):
+            changed = [
+                f"{name} {old.get(name)}, now {new.get(name)}"
+                for name in sorted(old.keys() | new.keys())
+                if old.get(name) != new.get(name)
+                and not (part == "recipe" and name == "epochs" and old[name] < new[name])
+            ]
+            found += [f"{part}: {'; '.join(changed)}"] if changed else []
+        elif old != new:
+            found.append(f"another {part}")
+    return "; ".join(found)
+
+
 class TrainingFolder:
     """Files of an unfinished training, replaced atomically, so that a kill loses only the time since the last one.
 
     Args:
         path: the folder, created on the first write.
-        key: identifies the training (model, data, recipe); files of another one are not used.
+        identity: part (detector, data, recipe, ...) -> what the training depends on, as JSON; a state that was stored
+            for another identity is not used.
     """
 
-    def __init__(self, path: Path, key: str) -> None:
+    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
         self.path = path
-        self.key = key
+        self.identity: dict[str, Any] = json.loads(json.dumps(identity, default=str))
 
     @property
     def best_file(self) -> Path:
         """Weights of the best epoch so far."""
         return self.path / "best.safetensors"
 
+    @property
+    def state_file(self) -> Path:
+        """The last state."""
+        return self.path / "last.pt"
+
     def save_best(self, model: nn.Module) -> None:
         """Store the weights of the best epoch so far, before the state that refers to them."""
         write_state(self.best_file, dict(model.state_dict()))
 
-    def save(self, progress: TrainingState, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Store the state, after an epoch or within one."""
+    def save(self, progress: TrainingState, model: nn.Module, tensors: Mapping[str, Any]) -> None:
+        """Store the state, after an epoch or within one.
+
+        Args:
+            progress: the state without its tensors.
+            model: the detector.
+            tensors: state of the optimiser and of further parts, by name.
+        """
         state = {
-            "key": self.key,
+            "identity": json.dumps(self.identity),
             "progress": json.dumps(asdict(progress)),
             "model": snapshot(model),
-            "optimizer": optimizer.state_dict(),
+            "tensors": dict(tensors),
         }
         # Through memory: torch.save reports a full disk as a RuntimeError without a cause.
         stream = BytesIO()
         torch.save(state, stream)
-        write_bytes(self.path / "last.pt", stream.getbuffer())
+        write_bytes(self.state_file, stream.getbuffer())
 
-    def load(self, model: nn.Module) -> tuple[TrainingState, dict[str, Any] | None]:
-        """Load the stored state into the model; without one, or if it is damaged or of another training, start anew.
-
-        Returns:
-            The state, and that of the optimiser.
-        """
-        file = self.path / "last.pt"
-        if not file.is_file():
-            return TrainingState(), None
+    def load(self, model: nn.Module) -> StoredTraining:
+        """Load the stored state into the model; without one, or if it is damaged or of another training, start anew."""
+        if not self.state_file.is_file():
+            return StoredTraining()
         try:
-            state = torch.load(file, map_location="cpu", weights_only=True)
+            state = torch.load(self.state_file, map_location="cpu", weights_only=True)
         except (RuntimeError, EOFError, OSError, pickle.UnpicklingError):
-            return TrainingState(), None
-        if not isinstance(state, dict) or state.get("key") != self.key:
-            return TrainingState(), None
-        raw = json.loads(state["progress"])
+            return StoredTraining(refused="the file is damaged")
+        if not isinstance(state, dict) or "identity" not in state:
+            return StoredTraining(refused="another version of dfbench stored it")
+        identity, raw = json.loads(state["identity"]), json.loads(state["progress"])
+        different = difference(identity, self.identity)
+        if different:
+            return StoredTraining(refused=different)
         if raw["curve"] and not self.best_file.is_file():
-            return TrainingState(), None
+            return StoredTraining(refused=f"{self.best_file.name} is missing")
         restore(model, state["model"])
+        shorter = raw["shorter"]
+        if identity["recipe"]["epochs"] < self.identity["recipe"]["epochs"]:
+            shorter = [*shorter, identity["recipe"]["epochs"]]
         curve = [EpochRecord(**record) for record in raw["curve"]]
-        return TrainingState(curve, raw["best"], EpochProgress(**raw["running"])), state["optimizer"]
+        progress = TrainingState(curve, raw["best"], EpochProgress(**raw["running"]), shorter)
+        return StoredTraining(progress, state["tensors"])
 
     def load_best(self, model: nn.Module) -> None:
         """Load the weights of the best epoch into the model."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dfbench.evaluation.dataset import manifest_ref
 from dfbench.evaluation.detector import module_sha256
@@ -58,8 +58,8 @@ def run_training(plan: TrainingPlan) -> Path:
     devices = TrainingDevices(device, plan.devices, plan.compute.precision, plan.compute.workers, plan.save_every)
     network = (plan.built.take() if plan.built is not None else None) or initial_network(plan)
     module = module_sha256(plan.source, state_sha256(network)) if plan.source.given is not None else ""
-    key = _training_key(plan, devices, module, [m.info.hash for m in manifests])
-    folder = TrainingFolder(plan.out.with_name(plan.out.stem + ".training"), key)
+    identity = _identity(plan, devices, module, [m.info.hash for m in manifests])
+    folder = TrainingFolder(plan.out.with_name(plan.out.stem + ".training"), identity)
     method = TRAINING_METHODS.get(plan.method)
     state = fit(network, plan.data, protocol, plan.recipe, folder, devices, method=method, quiet=plan.compute.quiet)
     folder.load_best(network)
@@ -93,7 +93,7 @@ def _card(
         protocol=protocol_ref(protocol),
         manifests=tuple(manifest_ref(m) for m in manifests),
         train_condition=", ".join(dict.fromkeys(plan.data["train"].conditions(plan.condition))),
-        recipe=plan.recipe.record() | devices.record() | TRAINING_METHODS.get(plan.method).record(),
+        recipe=_recipe_as_run(plan, devices, state),
         overrides=overridden(plan.recipe, protocol.training, spec.recipe),
         seed=plan.recipe.seed,
         selection=SelectionRecord(
@@ -110,23 +110,30 @@ def _card(
     )
 
 
-def _training_key(plan: TrainingPlan, devices: TrainingDevices, module: str, manifests: Sequence[str]) -> str:
-    """Identify a training by all that it depends on; a stored state with another key is not used."""
+def _recipe_as_run(plan: TrainingPlan, devices: TrainingDevices, state: TrainingState) -> dict[str, Any]:
+    """Return what the card says of the recipe."""
+    recipe = plan.recipe.record() | devices.record() | TRAINING_METHODS.get(plan.method).record()
+    # The first steps were made with the learning rates of a shorter training.
+    longer = {"epochs_before_resume": list(state.shorter)} if plan.recipe.rate_depends_on_length else {}
+    return recipe | (longer if state.shorter else {})
+
+
+def _identity(
+    plan: TrainingPlan, devices: TrainingDevices, module: str, manifests: Sequence[str]
+) -> dict[str, dict[str, Any] | str]:
+    """Return all that a training depends on, by part; a stored state of another one is not used."""
     # Files that may change between two calls: a custom detector, and weights that training starts from.
     files = [plan.source.file, *(Path(v) for v in plan.options.values() if isinstance(v, str))]
-    detector = [plan.source.name, *(file_sha256(f) for f in files if f is not None and f.is_file())]
-    return canonical_hash(
-        [
-            [*detector, module] if module else detector,
-            dict(plan.options),
-            plan.protocol.hash,
-            plan.recipe.record() | devices.record() | TRAINING_METHODS.get(plan.method).record(),
-            plan.condition.name,
-            list(manifests),
-            library_versions(),
-        ],
-        compact=False,
-    )
+    code = [file_sha256(f) for f in files if f is not None and f.is_file()]
+    return {
+        "detector": canonical_hash([plan.source.name, *code, module], compact=False),
+        "options": dict(plan.options),
+        "protocol": plan.protocol.hash,
+        "recipe": plan.recipe.record() | devices.record() | TRAINING_METHODS.get(plan.method).record(),
+        "condition": plan.condition.name,
+        "manifests": canonical_hash(list(manifests), compact=False),
+        "libraries": library_versions(),
+    }
 
 
 def _count_logits(network: nn.Module, protocol: Protocol) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -58,25 +60,59 @@ def test_accumulated_batches_make_one_step(tiny: SimpleNamespace, net: str, tmp_
     assert read_card(parts).recipe["accumulate"] == 2
 
 
+KILLED = """
+import os, signal, sys
+from dfbench.training.module import TrainingModule
+from dfbench.cli.main import run_command
+
+step = TrainingModule.training_step
+
+def training_step(self, images, number):
+    if (self.epoch, self.start.batches + number, self.global_rank) == (1, 2, 0):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, images, number)
+
+TrainingModule.training_step = training_step
+if __name__ == "__main__":
+    sys.exit(run_command(sys.argv[1:]))
+"""
+
+
 @pytest.mark.slow
-def test_two_devices_share_a_batch(tiny: SimpleNamespace, net: str, tmp_path: Path) -> None:
-    whole = run(tiny, net, tmp_path / "whole.safetensors")
+def test_two_devices_share_a_batch_also_after_a_kill(tiny: SimpleNamespace, net: str, tmp_path: Path) -> None:
+    """The class weights are those of the whole batch, and the loss is summed over both devices, before and after."""
+    text = tiny.protocol.read_text("utf-8")
+    protocol = tmp_path / "weighted.toml"
+    text = text.replace('sampling = "balanced"', 'class_weights = "balanced"')
+    unequal = 'split = "train"\ntake = { real = 3, fake = 8 }\n'
+    protocol.write_text(text.replace('split = "train"\n', unequal), "utf-8")
+    data = SimpleNamespace(protocol=protocol, manifest=tiny.manifest)
+    whole = run(data, net, tmp_path / "whole.safetensors")
     out = tmp_path / "two.safetensors"
-    words = ["train", "--model", net, "--protocol", tiny.protocol, "--manifest", tiny.manifest, "--out", out]
-    words += ["--device", "cpu", "--devices", 2, "-q"]
-    done = subprocess.run(
-        [sys.executable, "-m", "dfbench", *map(str, words)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ["train", "--model", net, "--protocol", protocol, "--manifest", data.manifest, "--out", out]
+    words += ["--device", "cpu", "--devices", 2, "--save-every", 0, "-q"]
+    (tmp_path / "killed.py").write_text(KILLED, "utf-8")
+
+    def launch(*program: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *program, *map(str, words)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert launch(str(tmp_path / "killed.py")).returncode == -signal.SIGKILL
+    assert (tmp_path / "two.training" / "last.pt").is_file()
+    done = launch("-m", "dfbench")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(out)], "one process alone speaks and writes"
     assert_close(whole, out)
     card = read_card(out)
     assert card.recipe["devices"] == 2
     assert card.selection.value == pytest.approx(read_card(whole).selection.value, abs=0.05)
+    one, two = (list(csv.DictReader(w.with_suffix(".curve.csv").open())) for w in (whole, out))
+    assert [float(r["train_loss"]) for r in two] == pytest.approx([float(r["train_loss"]) for r in one], abs=1e-4)
 
 
 def test_devices_that_are_not_there() -> None:

@@ -33,27 +33,27 @@ def test_published_recipe_fills_the_gaps() -> None:
     protocol = TrainingRecipe(lr=1e-2, epochs=3)
     mixed = fill_recipe(protocol, get_spec("grnet").recipe, epochs=5)
     assert (mixed.lr, mixed.epochs, mixed.batch_size) == (1e-2, 5, 64)
-    assert mixed.rate(0, 0) == 1e-2
-    assert mixed.rate(2, 17) == pytest.approx(1e-2 * 0.81)
+    assert mixed.rate(0, 0, 50) == 1e-2
+    assert mixed.rate(2, 17, 50) == pytest.approx(1e-2 * 0.81)
 
 
 def test_decay_by_steps_and_its_floor() -> None:
     meso = fill_recipe(TrainingRecipe(), get_spec("meso4").recipe)  # a tenth every 1000 steps, not below 1e-6
-    assert [meso.rate(9, step) for step in (0, 999, 1000, 2999)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
-    assert meso.rate(0, 10_000) == 1e-6
+    assert [meso.rate(9, step, 99999) for step in (0, 999, 1000, 2999)] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5])
+    assert meso.rate(0, 10_000, 99999) == 1e-6
     small = fill_recipe(TrainingRecipe(), get_spec("meso4").recipe, batch_size=15, accumulate=1)
     assert small.lr_decay_steps == 5000, "after as many samples as with the published batch of 75"
     mislnet = fill_recipe(TrainingRecipe(), get_spec("mislnet").recipe)
-    assert [mislnet.rate(epoch, 0) for epoch in (0, 2, 3, 6)] == [1e-3, 1e-3, 5e-4, 2.5e-4]
+    assert [mislnet.rate(epoch, 0, 99) for epoch in (0, 2, 3, 6)] == [1e-3, 1e-3, 5e-4, 2.5e-4]
 
 
 def test_a_protocols_decay_replaces_the_detectors_whole() -> None:
     recipe = fill_recipe(TrainingRecipe(lr_decay=0.8), get_spec("meso4").recipe)
     assert (recipe.lr_decay_steps, recipe.lr_min) == (None, 0.0)
-    assert recipe.rate(2, 5000) == pytest.approx(1e-3 * 0.64)
+    assert recipe.rate(2, 5000, 9999) == pytest.approx(1e-3 * 0.64)
     stepped = fill_recipe(TrainingRecipe(lr_decay=0.1, lr_decay_steps=10, lr_min=1e-5), get_spec("grnet").recipe)
-    assert stepped.rate(0, 10) == pytest.approx(5e-5)
-    assert stepped.rate(0, 1000) == 1e-5
+    assert stepped.rate(0, 10, 9999) == pytest.approx(5e-5)
+    assert stepped.rate(0, 1000, 9999) == 1e-5
 
 
 @pytest.mark.parametrize(
