@@ -53,6 +53,12 @@ Examples:
 @click.option("--clip-norm", type=float, metavar="X", help="Largest norm of the gradient.")
 @click.option("--ema-decay", type=float, metavar="X", help="Evaluate a moving average of the weights: 0.999.")
 @click.option("--patience", type=click.IntRange(min=1), metavar="N", help="End after N epochs without a better one.")
+@click.option(
+    "--batch-norm-samples",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Estimate batch-norm statistics on N training samples; 0: running averages.",
+)
 @click.option("--seed", type=int, help="Overrides the recipe.")
 @click.option("--accumulate", type=click.IntRange(min=1), default=1, show_default=True, help="Batches per step.")
 @click.option(

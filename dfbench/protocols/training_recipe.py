@@ -61,7 +61,7 @@ class TrainingRecipe(ProtocolModel):
 
     optional: ClassVar[tuple[str, ...]] = (
         *("lr_decay_epochs", "lr_decay_steps", "lr_min", "class_weights"),
-        *("lr_schedule", "warmup", "clip_norm", "ema_decay", "patience"),
+        *("lr_schedule", "warmup", "clip_norm", "ema_decay", "patience", "batch_norm_samples"),
     )
 
     epochs: Annotated[int, Field(ge=1)] | None = None
@@ -95,6 +95,11 @@ class TrainingRecipe(ProtocolModel):
     )
     patience: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="epochs without a better validation metric after which the training ends"
+    )
+    batch_norm_samples: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="training samples on which batch-norm statistics are estimated before validation and for the "
+        "stored weights; 0: running averages of the training; None: 512",
     )
     sampling: Literal["natural", "balanced", "paired"] = Field(
         default="natural",

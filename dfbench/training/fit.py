@@ -71,6 +71,7 @@ def fit(
     samples = training_data(data["train"], rules, recipe)
     planned = samples.batches(recipe, 0, devices.devices)
     clock = EpochClock(state.running.seconds)
+    selects = rules.selection.split != "none"
 
     def save(running: EpochProgress) -> None:
         state.running = EpochProgress(running.batches, running.samples, running.loss_sum, clock.seconds())
@@ -82,17 +83,18 @@ def fit(
             return False
         value = None
         network = module.evaluated
-        if "val" in data:
-            with diverged(epoch):
-                value = validate(network, data["val"], module.device, batch_size=64, workers=devices.workers)
-        metric = rules.selection.metric if "val" in data else ""
-        loss = round(running.loss_sum / max(1, running.samples), 6)
-        rate = recipe.rate(epoch, epoch * module.steps_per_epoch, module.steps_per_epoch * recipe.epochs)
-        state.curve.append(EpochRecord(epoch + 1, rate, loss, metric, value, round(clock.seconds(), 3)))
-        state.best = best_epoch(state.curve, rules)
-        state.running = EpochProgress()
-        if state.best == len(state.curve) - 1:
-            folder.save_best(network)
+        with module.estimated(network):
+            if selects:
+                with diverged(epoch):
+                    value = validate(network, data["val"], module.device, batch_size=64, workers=devices.workers)
+            metric = rules.selection.metric if selects else ""
+            loss = round(running.loss_sum / max(1, running.samples), 6)
+            rate = recipe.rate(epoch, epoch * module.steps_per_epoch, module.steps_per_epoch * recipe.epochs)
+            state.curve.append(EpochRecord(epoch + 1, rate, loss, metric, value, round(clock.seconds(), 3)))
+            state.best = best_epoch(state.curve, rules)
+            if state.best == len(state.curve) - 1:
+                folder.save_best(network)
+        state.running, state.batch_norm_samples = EpochProgress(), module.batch_norm_samples
         folder.save(state, detector, module.state())
         clock.restart()
         return out_of_patience(state, recipe)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from dfbench.models.interface import HasEpochHooks, before_augmentation, logits_
 from dfbench.progress import Advance
 from dfbench.schema.ids import seed_from
 from dfbench.training.augment import DegradedAtRandom, augment
-from dfbench.training.averaging import averaged_network, moving_average
+from dfbench.training.averaging import averaged_network, estimated_statistics, moving_average, trained_batch_norms
 from dfbench.training.methods import Batch, TrainingMethod
 from dfbench.training.optimization import SUPERVISED, make_optimizer, set_rate
 from dfbench.training.recipe import FullRecipe
@@ -101,8 +102,10 @@ class TrainingModule(pl.LightningModule):
         self.first_epoch = first_epoch
         self.resumed = running
         self.running = EpochProgress()
+        self.planned: list[list[int]] = []
         self.sizes: list[int] = []
         self.batch_weights: list[float] = []
+        self.batch_norm_samples = 0
         self.steps_per_epoch = -(-len(data.batches(recipe, 0, devices)) // recipe.accumulate)
         self.tensors = dict(tensors or {})
         self.average = moving_average(detector, recipe.ema_decay) if recipe.ema_decay is not None else None
@@ -152,18 +155,23 @@ class TrainingModule(pl.LightningModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the remaining batches of the current epoch; Lightning calls this before each epoch."""
-        planned = self.data.batches(self.recipe, self.epoch, self.devices)[self.start.batches :]
+        self.planned = self.data.batches(self.recipe, self.epoch, self.devices)
+        planned = self.planned[self.start.batches :]
         self.sizes = [len(batch) for batch in planned]
         if self.data.class_weights is not None:
             weights = self.data.class_weights[self.data.targets]
             self.batch_weights = [float(weights[batch].sum()) for batch in planned]
+        return self._loader([device_part(batch, self.global_rank, self.devices) for batch in planned])
+
+    def _loader(self, parts: list[list[int]]) -> DataLoader[Any]:
+        """Return a loader of batches, degraded at random if the recipe says so."""
         images, recipe = self.data.images, self.recipe
         if recipe.augmentation.degradations:
             images = DegradedAtRandom(images, self.data.sample_ids, recipe.augmentation, self.epoch, recipe.seed)
         # A separate generator: the loader must not draw from the one that dropout uses.
         return DataLoader(
             images,
-            batch_sampler=[device_part(batch, self.global_rank, self.devices) for batch in planned],
+            batch_sampler=parts,
             num_workers=self.workers,
             generator=torch.Generator().manual_seed(self.recipe.seed),
         )
@@ -192,13 +200,12 @@ class TrainingModule(pl.LightningModule):
         """Augment, forward, loss."""
         images, rows = batch
         ids = [self.data.sample_ids[int(row)] for row in rows]
-        prepared = before_augmentation(self.detector, to_input(images, self.device))
-        inputs = augment(prepared, ids, self.recipe.augmentation, self.epoch, self.recipe.seed)
+        inputs = self._inputs(images, ids)
         weights = self.data.class_weights
         result = self.method.step(
             self.detector,
             Batch(
-                inputs.contiguous(memory_format=torch.channels_last),
+                inputs,
                 self.data.targets[rows.cpu()].to(self.device),
                 tuple(ids),
                 None if weights is None else weights.to(self.device),
@@ -217,6 +224,29 @@ class TrainingModule(pl.LightningModule):
         note = f"epoch {self.epoch + 1}/{self.recipe.epochs} loss {self.running.loss_sum / self.running.samples:.3f}"
         self.advance(len(ids), note=note)
         return loss * factor
+
+    def _inputs(self, images: Tensor, ids: Sequence[str]) -> Tensor:
+        """Return the augmented input of the detector, channels last."""
+        prepared = before_augmentation(self.detector, to_input(images, self.device))
+        inputs = augment(prepared, ids, self.recipe.augmentation, self.epoch, self.recipe.seed)
+        return inputs.contiguous(memory_format=torch.channels_last)
+
+    def estimated(self, network: nn.Module) -> AbstractContextManager[None]:
+        """Let a network have batch-norm statistics of the first samples of the epoch, augmented as in training."""
+        chosen: list[list[int]] = []
+        for batch in self.planned:
+            if sum(map(len, chosen)) >= self.recipe.batch_norm_samples:
+                break
+            chosen.append(device_part(batch, self.global_rank, self.devices))
+        layers = trained_batch_norms(self.detector)
+        self.batch_norm_samples = sum(map(len, chosen)) if layers else 0
+        if not self.batch_norm_samples:
+            return nullcontext()
+        inputs = (
+            self._inputs(images, [self.data.sample_ids[int(row)] for row in rows])
+            for images, rows in self._loader(chosen)
+        )
+        return estimated_statistics(network, layers, inputs)
 
     def _factor(self, rows: Tensor, batch_idx: int, *, weighted: bool) -> float:
         """Return the factor of the loss: DDP averages over the devices, and the result is the mean over the batch.

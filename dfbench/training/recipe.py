@@ -11,6 +11,10 @@ from dfbench.errors import UsageError
 from dfbench.models.spec import TrainingDefaults
 from dfbench.protocols.training_recipe import Augmentation, Schedule, TrainingRecipe
 
+BATCH_NORM_SAMPLES = 512
+"""Training samples on which batch-norm statistics are estimated by default. Running averages with the usual momentum of
+0.1 are means of about 19 batches: 300 samples in batches of 16."""
+
 
 class RecipeValues(TypedDict, total=False):
     """Values of a call that take precedence over protocol and detector; None and absent ones do not.
@@ -26,6 +30,7 @@ class RecipeValues(TypedDict, total=False):
         clip_norm: largest norm of the gradient.
         ema_decay: decay of the moving average of the weights.
         patience: epochs without a better validation metric after which the training ends.
+        batch_norm_samples: training samples on which batch-norm statistics are estimated; 0: running averages.
         seed: of initial weights, order, augmentation and the detector's random numbers.
     """
 
@@ -39,6 +44,7 @@ class RecipeValues(TypedDict, total=False):
     clip_norm: float | None
     ema_decay: float | None
     patience: int | None
+    batch_norm_samples: int | None
     seed: int | None
 
 
@@ -55,6 +61,8 @@ class FullRecipe:
         clip_norm: largest norm of the gradient; None: it is not limited.
         ema_decay: decay of the moving average of the weights; None: the weights themselves are evaluated.
         patience: epochs without a better validation metric after which the training ends; None: all are trained.
+        batch_norm_samples: training samples on which batch-norm statistics are estimated, at most those of an epoch; 0:
+            running averages.
         samples_per_epoch: None: every training sample once (balanced: twice the rarer label's number at least).
         augmentation: random changes of the training crops.
     """
@@ -78,6 +86,7 @@ class FullRecipe:
     clip_norm: float | None
     ema_decay: float | None
     patience: int | None
+    batch_norm_samples: int
     sampling: str
     samples_per_epoch: int | None
     class_weights: str
@@ -142,6 +151,7 @@ def fill_recipe(protocol: TrainingRecipe, detector: TrainingDefaults, **values: 
         clip_norm=given.get("clip_norm") or protocol.clip_norm,
         ema_decay=given.get("ema_decay") or protocol.ema_decay,
         patience=given.get("patience") or protocol.patience,
+        batch_norm_samples=_first(given.get("batch_norm_samples"), protocol.batch_norm_samples, BATCH_NORM_SAMPLES),
         sampling=protocol.sampling,
         samples_per_epoch=given.get("samples_per_epoch") or protocol.samples_per_epoch or detector.samples_per_epoch,
         class_weights=protocol.class_weights,
@@ -204,6 +214,9 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "ema_decay":
             if not 0 < value < 1:
                 raise UsageError(f"ema_decay must be between 0 and 1, not {value}", "for example 0.999")
+        elif name == "batch_norm_samples":
+            if value < 0:
+                raise UsageError(f"batch_norm_samples must be at least 0, not {value}", "0: running averages")
         elif name != "seed" and not 0 < value < float("inf"):
             raise UsageError(f"{name} must be above 0 and finite, not {value}", "omit it to use the recipe's value")
     return dict(values)

@@ -48,12 +48,14 @@ class TrainingState:
         curve: finished epochs.
         best: index of the selected epoch, -1 before the first.
         running: progress of the next epoch.
+        batch_norm_samples: training samples that the batch-norm statistics were estimated on; 0: running averages.
         shorter: numbers of epochs that were requested before, where a resumed training was made longer.
     """
 
     curve: list[EpochRecord] = field(default_factory=list)
     best: int = -1
     running: EpochProgress = EpochProgress()
+    batch_norm_samples: int = 0
     shorter: list[int] = field(default_factory=list)
 
 
@@ -181,7 +183,8 @@ class TrainingFolder:
         if identity["recipe"]["epochs"] < self.identity["recipe"]["epochs"]:
             shorter = [*shorter, identity["recipe"]["epochs"]]
         curve = [EpochRecord(**record) for record in raw["curve"]]
-        progress = TrainingState(curve, raw["best"], EpochProgress(**raw["running"]), shorter)
+        running = EpochProgress(**raw["running"])
+        progress = TrainingState(curve, raw["best"], running, raw["batch_norm_samples"], shorter)
         return StoredTraining(progress, state["tensors"])
 
     def load_best(self, model: nn.Module) -> None:

@@ -113,6 +113,7 @@ def _card(
 def _recipe_as_run(plan: TrainingPlan, devices: TrainingDevices, state: TrainingState) -> dict[str, Any]:
     """Return what the card says of the recipe."""
     recipe = plan.recipe.record() | devices.record() | TRAINING_METHODS.get(plan.method).record()
+    recipe["batch_norm_samples"] = state.batch_norm_samples
     # The first steps were made with the learning rates of a shorter training.
     longer = {"epochs_before_resume": list(state.shorter)} if plan.recipe.rate_depends_on_length else {}
     return recipe | (longer if state.shorter else {})
