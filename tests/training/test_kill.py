@@ -62,7 +62,6 @@ def run(data: SimpleNamespace, model: str, out: Path, accumulate: int, patch: py
     return places
 
 
-# The last epoch has the better validation value or not: what is evaluated and stored is the moving average.
 EVERYTHING = """
 lr_schedule = "cosine"
 warmup = 0.25
@@ -80,6 +79,7 @@ patience = 2
         ("meso4", 8, 2, (1, 3), (1, 2), EVERYTHING),  # the gradients of half a step are lost and made again
         ("grnet", 3, 1, (1, 1), (1, 1), ""),  # stream weights and the sums they come from
     ],
+    ids=["meso4", "meso4, two batches per step, schedule and average", "grnet"],
 )
 def test_killed_and_resumed_equals_undisturbed(
     tiny: SimpleNamespace,

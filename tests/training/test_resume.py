@@ -15,6 +15,7 @@ from dfbench.models.card import read_card
 from dfbench.models.weights import read_state
 from dfbench.training.module import TrainingModule
 from dfbench.training.store import difference
+from dfbench.versions import library_versions
 from dfbench.workflow import train
 
 STEPS = 4  # of an epoch
@@ -101,7 +102,7 @@ def test_a_state_that_is_not_used_is_told_with_the_reason(
     interrupted(tiny, out, places)
     folder = tmp_path / "w.training"
     if change == "libraries":
-        monkeypatch.setattr("dfbench.training.train.library_versions", lambda: {"torch": "9.9"})
+        monkeypatch.setattr("dfbench.training.train.library_versions", lambda: library_versions() | {"torch": "9.9"})
     elif change == "damaged":
         (folder / "last.pt").write_bytes(b"PK\x03\x04 cut short")
     elif change == "old":
@@ -109,8 +110,10 @@ def test_a_state_that_is_not_used_is_told_with_the_reason(
     elif change == "best":
         (folder / "best.safetensors").unlink()
     with caplog.at_level(logging.WARNING, logger="dfbench"):
-        run(tiny, out, **change if isinstance(change, dict) else {})
-    assert places.seen[0] == (0, 0)
+        places.stop = (0, 1)
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny, out, **change if isinstance(change, dict) else {})
+    assert places.seen == [(0, 0)]
     (message,) = [record.getMessage() for record in caplog.records]
     assert f"{folder / 'last.pt'} is not used: {why}" in message
     assert message.endswith("starting at epoch 1")
