@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +28,11 @@ def moving_average(detector: nn.Module, decay: float) -> AveragedModel:
         ModelError: the detector cannot be copied.
     """
 
-    def update(averaged: tuple[Tensor, ...], current: tuple[Tensor, ...], number: Tensor | int) -> None:
+    with_decay: Any = get_ema_multi_avg_fn
+
+    def update(averaged: Any, current: Any, number: Tensor | int) -> None:
         done = int(number)
-        get_ema_multi_avg_fn(min(decay, (1 + done) / (10 + done)))(averaged, current, done)
+        with_decay(min(decay, (1 + done) / (10 + done)))(averaged, current, done)
 
     with custom_code("the detector cannot be copied for a moving average of its weights", "train without --ema-decay"):
         average = AveragedModel(detector, multi_avg_fn=update)
