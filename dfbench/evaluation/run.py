@@ -27,7 +27,10 @@ RESULT_FILE = "result.json"
 SCORES_FILE = "scores.parquet"
 _RERUN = "rerun the evaluation: dfbench evaluate"
 CLEAN = "clean"
-_SHOWN = ["name", "dataset", "subset", "manipulation", "condition", "value", "low", "high", "n", "coverage"]
+_SHOWN = [
+    *("name", "dataset", "subset", "manipulation", "condition", "value", "low", "high", "n", "n_media"),
+    *("requested_media", "coverage"),
+]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

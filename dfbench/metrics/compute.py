@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ from dfbench.metrics.samples import (
     MetricSamples,
     apply_policy,
     one_face,
+    requested_and_scored,
     samples_of,
 )
 from dfbench.metrics.score_rows import SliceKey, checked_rows, slices
@@ -81,7 +82,7 @@ def compute_metrics(
     values: list[MetricValue] = []
     for key, manipulation, part in slices(checked_rows(scores, classes), per_manipulation):
         current = MetricSlice(part, rules, resamples, seed_from("/".join((*key, manipulation)), "bootstrap", seed))
-        coverage = _coverage(part)
+        counted = {level: requested_and_scored(part, level) for level in {name.level for name in parsed}}
         values += [
             MetricValue(
                 name=str(name),
@@ -91,7 +92,7 @@ def compute_metrics(
                 manipulation=manipulation,
                 profile="",
                 size=0,
-                **coverage,
+                **counted[name.level],
                 **current.measure(name),
             )
             for name in parsed
@@ -247,17 +248,3 @@ class MetricSlice:
         if key not in self._draws:
             self._draws[key] = draw_groups(samples.labels, samples.groups, self.resamples, self._seed)
         return self._draws[key]
-
-
-def _coverage(rows: pd.DataFrame) -> Mapping[str, float | None]:
-    """Scored / requested samples: overall, of the reals, of the fakes."""
-    scored = rows["status"] == "ok"
-
-    def share(of: pd.Series) -> float | None:
-        return float(scored[of].mean()) if of.any() else None
-
-    return {
-        "coverage": float(scored.mean()),
-        "coverage_real": share(rows["label"] == 0),
-        "coverage_fake": share(rows["label"] == 1),
-    }

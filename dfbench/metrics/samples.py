@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -144,6 +144,34 @@ def samples_of(
     calls = _video_calls(rows, classes, media, labels, aggregation) if classes else None
     reals = int(np.sum(videos.labels == 0))
     return MetricSamples(videos.labels, videos.scores, groups[videos.first], len(videos.labels), reals, calls)
+
+
+def requested_and_scored(rows: pd.DataFrame, level: str) -> dict[str, Any]:
+    """Count requested media, and the scored among the requested samples of a level.
+
+    Args:
+        rows: all rows of one slice, with or without a score.
+        level: ``frame``: every row is a sample; ``video``: every clip or image is one, scored if one of its rows is.
+
+    Returns:
+        The fields of a :class:`dfbench.schema.result.MetricValue` of that name: ``requested_media``, ``coverage``, and
+        ``coverage_real`` and ``coverage_fake``, which are None without samples of that label.
+    """
+    scored, labels = rows["status"] == "ok", rows["label"]
+    if level == "video":
+        by_media = rows.assign(scored=scored).groupby("media_id", sort=False)
+        scored, labels = by_media["scored"].any(), by_media["label"].first()
+
+    def share(label: int) -> float | None:
+        of = labels == label
+        return float(scored[of].mean()) if of.any() else None
+
+    return {
+        "requested_media": int(rows["media_id"].nunique()),
+        "coverage": float(scored.mean()),
+        "coverage_real": share(0),
+        "coverage_fake": share(1),
+    }
 
 
 def _frame_calls(rows: pd.DataFrame, classes: Sequence[str]) -> ClassCalls:

@@ -24,8 +24,9 @@ class ResultRow:
         values: metric (``acc``, ``auc``, ...) -> value.
         n: number of frames or videos.
         n_media: number of clips or images.
+        requested_media: number of requested clips or images; None if unknown.
         n_positive: number of fakes among the n.
-        coverage: scored / requested samples.
+        coverage: scored / requested samples of the level.
         coverage_real: coverage of the reals; None if unknown.
         coverage_fake: coverage of the fakes; None if unknown.
         profile: crop profile.
@@ -56,6 +57,7 @@ class ResultRow:
     values: dict[str, MetricValue] = field(default_factory=dict)
     n: int = 0
     n_media: int = 0
+    requested_media: int | None = None
     n_positive: int = 0
     coverage: float = 1.0
     coverage_real: float | None = None
@@ -167,6 +169,7 @@ def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> l
                 values=by_metric,
                 n=first.n,
                 n_media=first.n_media,
+                requested_media=first.requested_media,
                 n_positive=first.n_positive,
                 coverage=first.coverage,
                 coverage_real=first.coverage_real,
@@ -248,6 +251,7 @@ def _majority_rows(group: Sequence[ResultRow]) -> list[ResultRow]:
             values=values,
             n=row.n,
             n_media=row.n_media,
+            requested_media=row.requested_media,
             n_positive=row.n_positive,
             coverage=row.coverage,
             coverage_real=row.coverage_real,

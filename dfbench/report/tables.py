@@ -86,9 +86,15 @@ def header(rows: Sequence[ResultRow]) -> list[str]:
 def cells(row: ResultRow, metrics: Sequence[str], dash: str = DASH, span: str = "-") -> list[str]:
     """Cells of one row, in the order of :func:`header`."""
     numbers = [percent(row.values.get(m), dash, span) for m in metrics]
-    counts = [str(row.n), str(row.n_media), _coverage(row)]
+    counts = [str(row.n), _media(row), _coverage(row)]
     name = f"{row.model} {CROP_MARK}" if row.crop_mismatch else row.model
     return [name, row.data, row.manipulation, row.condition, row.level, *numbers, *counts]
+
+
+def _media(row: ResultRow) -> str:
+    """Media with a score, and of how many requested ones where some have none: ``90/100``."""
+    lost = row.coverage < 1 and row.requested_media is not None and row.requested_media > row.n_media
+    return f"{row.n_media}/{row.requested_media}" if lost else str(row.n_media)
 
 
 def _coverage(row: ResultRow) -> str:
@@ -160,7 +166,7 @@ def _csv(rows: Sequence[ResultRow]) -> str:
         *("profile", "size", "geometry", "training", "train_condition", "seed", "selection", "failure_policy"),
         *("protocol", "threshold", "cluster", "mini", "crop_mismatch"),
     ]
-    counts = ["n", "n_media", "n_positive", "coverage", "coverage_real", "coverage_fake"]
+    counts = ["n", "n_media", "requested_media", "n_positive", "coverage", "coverage_real", "coverage_fake"]
     numbers = [f"{m}{part}" for m in metrics for part in ("", "_low", "_high", "_undefined", "_interval_note")]
     return csv_text(
         [*plain, *numbers, *counts, *rules],

@@ -29,8 +29,13 @@ class MetricValue(_ResultModel):
     high: float | None = Field(default=None, description="upper end of the 95 % interval")
     n: int = Field(ge=0, description="number of frames or videos, by the metric's level")
     n_media: int = Field(ge=0, description="number of clips and images")
+    requested_media: int | None = Field(
+        default=None, ge=0, description="number of requested clips and images; null in results of version 0.1.0"
+    )
     n_positive: int = Field(ge=0, description="number of fakes among n")
-    coverage: float = Field(ge=0, le=1, description="scored samples / requested samples")
+    coverage: float = Field(
+        ge=0, le=1, description="scored / requested samples: frames at frame level, clips and images at video level"
+    )
     coverage_real: float | None = Field(default=None, description="coverage of the reals; null if there are none")
     coverage_fake: float | None = Field(default=None, description="coverage of the fakes; null if there are none")
     undefined: str | None = Field(default=None, description="why value is null")

@@ -61,7 +61,10 @@ def test_every_cell_against_brute_force(subset, manipulation):
             value = pick(values, f"{metric}.{level}", manipulation, subset)
             assert value.value == pytest.approx(number, abs=1e-12)
             assert (value.n, value.n_media, value.n_positive) == (len(labels), len(clips), sum(labels))
-            assert value.coverage == len(rows) / len(rows_of(SCORES_TABLE, subset, manipulation, None))
+            asked = rows_of(SCORES_TABLE, subset, manipulation, None)
+            requested = len({row["media_id"] for row in asked})
+            assert value.requested_media == requested
+            assert value.coverage == (len(rows) / len(asked) if level == "frame" else len(clips) / requested)
             assert value.n_clusters == 20
             assert value.low is None
             assert value.interval_note == "no resamples were requested"

@@ -181,6 +181,18 @@ def test_tpr_at_a_low_fpr_needs_enough_real_media():
     assert turned.undefined == "110 fake media; TPR@FPR=0.05 needs at least 200"
 
 
+def test_video_metrics_count_videos():
+    """Ten of a hundred videos without any score, and single frames of others, which cost no video."""
+    lost = {(number, frame) for number in range(10) for frame in range(3)}
+    table = multiclass_table(videos=100, failures=lost | {(50, 0), (51, 2)})
+    video, frame = values(table, "auc.video.mean", "auc.frame")
+    assert (video.n, video.n_media, video.requested_media, video.coverage) == (90, 90, 100, 0.90)
+    assert (video.coverage_real, video.coverage_fake) == (36 / 40, 54 / 60)
+    assert (frame.n, frame.n_media, frame.requested_media, frame.coverage) == (268, 90, 100, 268 / 300)
+    counted = values(table, "acc.video.mean", failure_policy="as-fake")
+    assert (counted.n_media, counted.requested_media, counted.coverage) == (100, 100, 0.90)
+
+
 def test_coverage_stands_in_every_line_by_label():
     table = multiclass_table(failures={(0, 0), (2, 0), (2, 1)})
     value = values(table, "auc.frame")

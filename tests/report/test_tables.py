@@ -85,6 +85,15 @@ def test_csv_keeps_full_precision_and_every_rule():
     assert (majority["model"], majority["acc"], majority["auc"]) == ("majority class", "0.8", "")
 
 
+def test_requested_media_without_a_score_are_printed():
+    lost = value("acc.video.mean", 0.8, n=90, n_media=90, n_positive=72, requested_media=100, coverage=0.9)
+    for fmt in ("text", "md", "tex"):
+        row = next(line for line in render(result_rows([result([lost])]), fmt).splitlines() if "majority" in line)
+        assert re.findall(r"[\d./]+", row)[-3:] == ["90", "90/100", "90.0"], row
+    (row, _) = csv.DictReader(io.StringIO(render(result_rows([result([lost])]), "csv")))
+    assert (row["n_media"], row["requested_media"], row["coverage"]) == ("90", "100", "0.9")
+
+
 def test_terminal_holds_the_same_numbers():
     text = render(result_rows([SMALL]), "terminal")
     assert "81.2" in text

@@ -96,7 +96,8 @@ def _runs(grid: Grid) -> list[str]:
             for fit in cell.fits:
                 lines |= dict.fromkeys(_start(line.name, fit.run))
                 if fit.value.coverage < 1:
-                    covered = f"{100 * fit.value.coverage:.1f} % of the samples have a score"
+                    what = "samples" if parse_metric(fit.value.name).level == "frame" else "videos"
+                    covered = f"{100 * fit.value.coverage:.1f} % of the {what} have a score"
                     lines[f"{line.name}: run {fit.run.result.run_id}: {covered}."] = None
                 if fit.value.interval_note:
                     text = "No interval" if fit.value.low is None else "Zero-width interval"
