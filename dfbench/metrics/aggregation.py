@@ -13,9 +13,9 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
 
 from dfbench.errors import DataError, unknown_name
+from dfbench.metrics.exact_means import exact_means, logit_means
 from dfbench.metrics.validation import Labels, Scores, check, check_threshold
 
 Aggregation = Literal["mean", "mean-logit", "max", "median", "vote"]
@@ -79,25 +79,21 @@ def aggregate(
         np.asarray(media_ids, dtype=str), return_index=True, return_inverse=True, return_counts=True
     )
     _check_labels(names, y, code)
-    if how == "vote":
-        s = (s >= check_threshold(threshold)).astype(np.float64)
-    elif how == "mean-logit":
-        s = logit(np.clip(s, LOGIT_CLIP, 1 - LOGIT_CLIP))
-    ordered = s[np.lexsort((s, code))]  # ascending within each video: sums do not depend on row order
-    starts = np.concatenate(([0], np.cumsum(frames)[:-1]))
-    lowest, highest = ordered[starts], ordered[starts + frames - 1]
+    frames = frames.astype(np.int64)
+    # Each is the floating-point number nearest to the exact value, so that no ties are broken by rounding.
+    ordered = s[np.lexsort((s, code))]  # ascending within each video
+    starts = np.cumsum(frames) - frames
     if how == "max":
-        value = highest
+        value = ordered[starts + frames - 1]
     elif how == "median":
         value = (ordered[starts + (frames - 1) // 2] + ordered[starts + frames // 2]) / 2
+    elif how == "vote":
+        value = np.bincount(code, weights=s >= check_threshold(threshold), minlength=len(names)) / frames
+    elif how == "mean-logit":
+        value = logit_means(ordered, frames, LOGIT_CLIP)
     else:
-        # Computed relative to the lowest frame, a video of equal frames has exactly their score: no ties are broken by
-        # rounding.
-        above = np.add.reduceat(ordered - np.repeat(lowest, frames), starts)
-        value = np.minimum(lowest + above / frames, highest)
-    if how == "mean-logit":
-        value = expit(value)
-    return Videos(names, y[first], value, frames.astype(np.int64), first)
+        value = exact_means(ordered, frames)
+    return Videos(names, y[first], value, frames, first)
 
 
 def _check_labels(names: NDArray[np.str_], labels: Labels, code: NDArray[np.intp]) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.metrics.aggregation import aggregate
+from dfbench.metrics.exact_means import exact_means
 from dfbench.metrics.validation import Labels, Scores
 
 FailurePolicy = Literal["exclude", "as-real", "as-fake", "as-chance"]
@@ -95,7 +96,9 @@ def one_face(rows: pd.DataFrame, rule: str | None) -> pd.DataFrame:
     kept = ordered.groupby(frame, sort=False).head(1).drop(columns="_failed").sort_index()
     if rule == "mean":
         means = ["score", *(c for c in rows.columns if c.startswith(_PROBABILITY))]
-        values = rows[rows["status"] == "ok"].groupby(frame)[means].mean()
+        scored = rows[rows["status"] == "ok"].assign(_frame=frame).sort_values("_frame", kind="stable")
+        names, counts = np.unique(scored["_frame"].to_numpy(str), return_counts=True)
+        values = pd.DataFrame({c: exact_means(scored[c].to_numpy(np.float64), counts) for c in means}, index=names)
         kept = kept.assign(**{c: frame.loc[kept.index].map(values[c]) for c in means})
     return kept
 

@@ -9,7 +9,7 @@ from dfbench.metrics import AGGREGATIONS, aggregate, auc
 
 REFERENCE = {
     "mean": np.mean,
-    "mean-logit": lambda s: expit(np.mean(logit(np.clip(s, 1e-7, 1 - 1e-7)))),
+    "mean-logit": lambda s: expit(np.mean(np.clip(logit(s), logit(1e-7), -logit(1e-7)))),
     "max": np.max,
     "median": np.median,
     "vote": lambda s: np.mean(np.asarray(s) >= 0.4),
