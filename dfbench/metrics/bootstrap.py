@@ -120,8 +120,7 @@ def resample(
     labels, scores, groups = samples.labels, samples.scores, samples.groups
     if definition.confused is not None:
         names = _class_names(definition, samples, classes)
-        indices = decisions(definition, samples, threshold, len(names))
-        table = _by_group(indices, groups, draws.shape[1], len(names) ** 2)
+        table = group_confusions(definition, samples, threshold, len(names), draws.shape[1])
         return definition.confused((draws.astype(np.float64) @ table).reshape(-1, len(names), len(names)), names)
     if definition.summed is not None and definition.columns is not None:
         columns = definition.columns(labels, scores)
@@ -179,6 +178,22 @@ def decisions(definition: MetricDefinition, samples: MetricSamples, threshold: f
         called = definition.is_fake(samples.scores, threshold)
         return np.asarray(samples.labels * 2 + called, np.intp)
     return np.asarray(samples.classes.truth * classes + samples.classes.called, np.intp)
+
+
+def group_confusions(
+    definition: MetricDefinition, samples: MetricSamples, threshold: float, classes: int, n_groups: int
+) -> NDArray[np.float64]:
+    """Count the decisions of each scene group; a sample in :attr:`MetricSamples.chance` counts equally for every class.
+
+    Returns:
+        (G, C * C) confusion matrices, flat: true class * C + predicted class.
+    """
+    indices, groups, chance = decisions(definition, samples, threshold, classes), samples.groups, samples.chance
+    if chance is None:
+        return _by_group(indices, groups, n_groups, classes**2)
+    table = _by_group(indices[~chance], groups[~chance], n_groups, classes**2)
+    truth = _by_group(indices[chance] // classes, groups[chance], n_groups, classes)
+    return table + np.repeat(truth, classes, axis=1) / classes
 
 
 def _class_names(definition: MetricDefinition, samples: MetricSamples, classes: Sequence[str]) -> Sequence[str]:

@@ -192,7 +192,7 @@ class MetricSlice:
             "n_positive": int(np.sum(samples.labels, dtype=np.int64)),
             "n_clusters": len(np.unique(samples.groups)),
             "threshold": threshold if judged else None,
-            "ties": ties_at(samples.scores, decision) if judged else None,
+            "ties": ties_at(samples.decided, decision) if judged else None,
         }
         try:
             value = self.value(name)

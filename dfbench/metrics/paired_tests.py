@@ -185,7 +185,8 @@ def _video_test(name: MetricName, a: MetricSamples, b: MetricSamples, threshold:
         return "", None
     if name.metric == "auc" and min(int(a.labels.sum()), int((a.labels == 0).sum())) >= 2:
         return "DeLong", delong_test(a.labels, a.scores, b.scores).p
-    if name.metric in ("acc", "acc.collapsed"):
+    guessed = a.chance is not None or b.chance is not None  # half right, of which McNemar's test knows nothing
+    if name.metric in ("acc", "acc.collapsed") and not guessed:
         return "McNemar", mcnemar(_correct(name, a, threshold), _correct(name, b, threshold))
     return "", None
 

@@ -14,9 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError
-from dfbench.metrics.aggregation import aggregate
+from dfbench.metrics.aggregation import Videos, aggregate
 from dfbench.metrics.exact_means import exact_means
-from dfbench.metrics.validation import Labels, Scores
+from dfbench.metrics.validation import Labels, Scores, check_threshold
 
 FailurePolicy = Literal["exclude", "as-real", "as-fake", "as-chance"]
 FAILURE_POLICIES: tuple[FailurePolicy, ...] = get_args(FailurePolicy)
@@ -24,6 +24,7 @@ FaceAggregation = Literal["largest", "max", "mean"]
 FACE_AGGREGATIONS: tuple[FaceAggregation, ...] = get_args(FaceAggregation)
 _FILL: dict[str, float] = {"as-real": 0.0, "as-fake": 1.0, "as-chance": 0.5}
 _PROBABILITY = "p:"
+_GUESSED = "guessed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,8 @@ class MetricSamples:
         n_media: number of clips or images.
         n_real_media: number of real clips or images.
         classes: true and predicted classes of a multi-class task.
+        chance: (N,) whether a sample has no score and counts as a guess in decisions, with the same share for every
+            class; None: no sample does.
     """
 
     labels: Labels
@@ -58,6 +61,12 @@ class MetricSamples:
     n_media: int
     n_real_media: int
     classes: ClassCalls | None = None
+    chance: NDArray[np.bool_] | None = None
+
+    @property
+    def decided(self) -> Scores:
+        """The scores that are compared with a threshold: all but those of guesses."""
+        return self.scores if self.chance is None else self.scores[~self.chance]
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:
@@ -107,12 +116,15 @@ def apply_policy(rows: pd.DataFrame, policy: str, classes: Sequence[str] = ()) -
     """Apply a failure policy: rows without a score are excluded, or get the score of the policy.
 
     In a multi-class task ``as-real`` distributes the probability equally over the classes of the reals in ``rows``,
-    ``as-fake`` over the other classes, ``as-chance`` over all classes.
+    ``as-fake`` over the other classes, ``as-chance`` over all classes. With ``as-chance``, the rows without a score are
+    marked: a score of 0.5 would be fake at a threshold of 0.5, and hence be judged as with ``as-fake``.
     """
     failed = rows["status"] != "ok"
     if policy == "exclude":
         return rows[~failed]
     filled = rows.assign(score=rows["score"].mask(failed, _FILL[policy]))
+    if policy == "as-chance":
+        filled[_GUESSED] = failed
     if classes and failed.any():
         real = set(rows.loc[rows["label"] == 0, "class"])
         share = {"as-real": [n in real for n in classes], "as-fake": [n not in real for n in classes]}
@@ -135,18 +147,37 @@ def samples_of(
         threshold: decision threshold of ``vote``.
         classes: class names of a multi-class task, in the order of the probabilities.
     """
-    labels = rows["label"].to_numpy(np.int8)
-    scores = rows["score"].to_numpy(np.float64)
-    media = rows["media_id"].to_numpy(str)
     _, groups = np.unique(rows["scene_group"].to_numpy(str), return_inverse=True)
+    guessed = rows[_GUESSED].to_numpy(bool) if _GUESSED in rows else np.zeros(len(rows), bool)
     if level == "frame" or not len(rows):
+        labels, media = rows["label"].to_numpy(np.int8), rows["media_id"].to_numpy(str)
         reals = len(np.unique(media[labels == 0]))
         calls = _frame_calls(rows, classes) if classes else None
-        return MetricSamples(labels, scores, groups, len(np.unique(media)), reals, calls)
-    videos = aggregate(media, labels, scores, aggregation, threshold)
-    calls = _video_calls(rows, classes, media, labels, aggregation) if classes else None
+        scores = rows["score"].to_numpy(np.float64)
+        chance = guessed if guessed.any() else None
+        return MetricSamples(labels, scores, groups, len(np.unique(media)), reals, calls, chance)
+    videos = videos_of(rows, aggregation, threshold)
+    calls = _video_calls(rows, classes, aggregation, guessed) if classes else None
     reals = int(np.sum(videos.labels == 0))
-    return MetricSamples(videos.labels, videos.scores, groups[videos.first], len(videos.labels), reals, calls)
+    chance = None
+    if guessed.any():
+        chance = rows.assign(**{_GUESSED: guessed}).groupby("media_id", sort=True)[_GUESSED].all().to_numpy(bool)
+    return MetricSamples(videos.labels, videos.scores, groups[videos.first], len(videos.labels), reals, calls, chance)
+
+
+def videos_of(rows: pd.DataFrame, aggregation: str, threshold: float) -> Videos:
+    """Aggregate rows that all have a score; in a ``vote``, a frame that :func:`apply_policy` marked is half a vote.
+
+    Args:
+        rows: one face per frame, after :func:`apply_policy`.
+        aggregation: ``how`` of :func:`dfbench.metrics.aggregation.aggregate`.
+        threshold: decision threshold of ``vote``.
+    """
+    scores = rows["score"].to_numpy(np.float64)
+    if aggregation == "vote" and _GUESSED in rows:
+        scores = np.where(rows[_GUESSED], 0.5, scores >= check_threshold(threshold))
+        aggregation = "mean"
+    return aggregate(rows["media_id"].to_numpy(str), rows["label"].to_numpy(np.int8), scores, aggregation, threshold)
 
 
 def requested_and_scored(rows: pd.DataFrame, level: str) -> dict[str, Any]:
@@ -183,12 +214,14 @@ def _frame_calls(rows: pd.DataFrame, classes: Sequence[str]) -> ClassCalls:
 
 
 def _video_calls(
-    rows: pd.DataFrame, classes: Sequence[str], media: NDArray[np.str_], labels: Labels, aggregation: str
+    rows: pd.DataFrame, classes: Sequence[str], aggregation: str, guessed: NDArray[np.bool_]
 ) -> ClassCalls:
     """Aggregate the probability of each class like P(fake); ``vote`` counts the frames with that predicted class."""
+    media, labels = rows["media_id"].to_numpy(str), rows["label"].to_numpy(np.int8)
     table = rows[probability_columns(classes)].to_numpy(np.float64)
     if aggregation == "vote":
-        table = np.eye(len(classes))[_first_highest(table)]
+        votes = np.eye(len(classes))[_first_highest(table)]
+        table, aggregation = np.where(guessed[:, None], 1 / len(classes), votes), "mean"
     columns = [aggregate(media, labels, np.clip(column, 0, 1), aggregation) for column in table.T]
     truth = _truth(rows["class"].to_numpy(str)[columns[0].first], classes)
     return ClassCalls(truth, _first_highest(np.stack([c.scores for c in columns], axis=1)))

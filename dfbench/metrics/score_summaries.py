@@ -8,9 +8,8 @@ import pandas as pd
 import pyarrow as pa
 
 from dfbench.deprecation import renamed_keywords
-from dfbench.metrics.aggregation import aggregate
 from dfbench.metrics.binary import auc
-from dfbench.metrics.samples import apply_policy, one_face
+from dfbench.metrics.samples import apply_policy, one_face, videos_of
 from dfbench.metrics.score_rows import SLICE, checked_rows, slices
 from dfbench.schema.result import Coverage
 
@@ -89,8 +88,7 @@ def video_table(
         part = part.assign(score=float("nan"), **dict(zip(SLICE, key, strict=True)))
         used = apply_policy(frames, failure_policy)
         if len(used):
-            media = used["media_id"].to_numpy(str)
-            videos = aggregate(media, used["label"].to_numpy(), used["score"].to_numpy(), aggregation, threshold)
+            videos = videos_of(used, aggregation, threshold)
             part.loc[videos.media_ids, "score"] = videos.scores
         parts.append(part.reset_index())
     if not parts:

@@ -19,7 +19,7 @@ _POLICIES = {
     "exclude": "excluded",
     "as-real": "count as real (score 0)",
     "as-fake": "count as fake (score 1)",
-    "as-chance": "count as 0.5",
+    "as-chance": "count as a guess (score 0.5, half right)",
 }
 _RULES: tuple[tuple[str, Callable[[ResultRow], str]], ...] = (
     ("level", lambda row: row.level),

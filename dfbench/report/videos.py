@@ -38,7 +38,7 @@ class VideoResult:
         score: P(fake); None if it has no score.
         frames: number of scored frames.
         requested: number of requested frames.
-        outcome: ``correct``, ``wrong``, or ``no score``.
+        outcome: ``correct``, ``wrong``, or ``no score``, which with ``as-chance`` counts as half right.
     """
 
     model: str
@@ -85,6 +85,8 @@ def _videos(data: FigureData) -> Iterator[VideoResult]:
         for row in detector.videos.to_dict("records"):
             score, label = float(row["score"]), int(row["label"])
             outcome = "correct" if (score >= detector.threshold) == bool(label) else "wrong"
+            if math.isnan(score) or (detector.failure_policy == "as-chance" and not row["frames"]):
+                outcome = "no score"
             yield VideoResult(
                 model=detector.label,
                 media_id=str(row["media_id"]),
@@ -96,7 +98,7 @@ def _videos(data: FigureData) -> Iterator[VideoResult]:
                 score=None if math.isnan(score) else score,
                 frames=int(row["frames"]),
                 requested=int(row["requested"]),
-                outcome="no score" if math.isnan(score) else outcome,
+                outcome=outcome,
             )
 
 

@@ -104,6 +104,86 @@ def test_failures_of_several_classes_share_their_probability():
     assert values(table, "acc.frame", classes=CLASSES).value == scored / 178
 
 
+def binary_table(videos=50, frames=4, *, failed_videos=(), failed_frames=(), score=None):
+    """One real and four fakes in turn; every fifth video is real."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for number in range(videos):
+        name = "Glow" if number % 5 else "real"
+        media = media_id("hff", "all", name, f"v{number:03d}")
+        for frame in range(frames):
+            status = "no_face" if number in failed_videos or (number, frame) in failed_frames else "ok"
+            value = float(rng.random()) if score is None else score
+            rows.append(row(media, frame, 0, name, score=value, status=status))
+    return pa.Table.from_pylist(rows, schema=SCORES.schema())
+
+
+DECISIONS = ("acc", "bacc", "macro-f1", "recall@class=real", "recall@class=fake")
+
+
+@pytest.mark.parametrize("level", ["frame", "video.mean", "video.max", "video.vote", "video.mean-logit"])
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8])
+def test_as_chance_of_nothing_but_failures_is_a_coin(level, threshold):
+    """With 80 % fakes the accuracy of no scores at all was 0.80, as with as-fake."""
+    table = binary_table(failed_videos=range(50))
+    options = {"failure_policy": "as-chance", "threshold": threshold}
+    found = {m: values(table, f"{m}.{level}", **options).value for m in (*DECISIONS, "auc")}
+    f1 = np.mean([2 * 0.5 * n / (n + 25) for n in (10, 40)])  # of each class half, called for half of all
+    assert found == pytest.approx(dict.fromkeys(found, 0.5) | {"macro-f1": f1})
+    assert values(table, f"acc.{level}", failure_policy="as-fake").value == 0.8
+
+
+@pytest.mark.parametrize("level", ["frame", "video.mean"])
+def test_as_chance_counts_a_failure_half(level):
+    """The metrics of a table in which each failed sample occurs once as real and once as fake, all others twice."""
+    failed = (0, 3, 7, 10)
+    table = binary_table(failed_videos=failed)
+    scored, unit = table.to_pylist(), 4 if level == "frame" else 1
+    y, called = [], []
+    for start in range(0, len(scored), 4):
+        group = scored[start : start + 4]
+        scores = [r["score"] for r in group]
+        for score in [scores] if level != "frame" else [[s] for s in scores]:
+            y += [group[0]["label"]] * 2
+            called += [0, 1] if None in score else [int(np.mean(score) >= 0.5)] * 2
+    assert len(y) == 2 * 50 * unit
+    recall = sk.recall_score(y, called, average=None)
+    expected = {
+        "acc": sk.accuracy_score(y, called), "bacc": sk.balanced_accuracy_score(y, called),
+        "macro-f1": sk.f1_score(y, called, average="macro"), "recall@class=real": recall[0],
+        "recall@class=fake": recall[1],
+    }  # fmt: skip
+    for metric, number in expected.items():
+        found = values(table, f"{metric}.{level}", failure_policy="as-chance", resamples=100)
+        assert found.value == pytest.approx(number), metric
+        assert found.low is None or found.low <= found.value <= found.high
+
+
+def test_as_chance_in_a_vote_is_half_a_vote():
+    failed = {(number, frame) for number in range(50) for frame in range(2)}
+    table = binary_table(failed_frames=failed, score=0.9)
+    # Two votes for fake and two halves are 0.75.
+    assert values(table, "brier.video.vote", failure_policy="as-chance").value == pytest.approx(
+        np.mean([(0.75 - bool(n % 5)) ** 2 for n in range(50)])
+    )
+
+
+def test_as_chance_of_several_classes_is_an_equal_share_of_each():
+    failed = {(number, frame) for number in range(10) for frame in range(3)} | {(30, 0)}
+    table = multiclass_table(failures=failed)
+    truth, called, _ = truth_and_called(table)
+    scored = sk.accuracy_score(truth, called, normalize=False)
+    frame = values(table, "acc.frame", classes=CLASSES, failure_policy="as-chance")
+    assert frame.value == pytest.approx((scored + 31 / 5) / 180)
+    video, of_scored = (
+        values(table, "acc.video.mean", classes=CLASSES, failure_policy=policy) for policy in ("as-chance", "exclude")
+    )
+    assert video.value == pytest.approx((of_scored.value * 50 + 10 / 5) / 60)
+    collapsed = values(table, "acc.collapsed.video.mean", classes=CLASSES, failure_policy="as-chance")
+    kept = values(table, "acc.collapsed.video.mean", classes=CLASSES)
+    assert collapsed.value == pytest.approx((kept.value * 50 + 10 / 2) / 60)
+
+
 def test_classes_and_logits_must_fit():
     table = multiclass_table(videos=10)
     with pytest.raises(DataError, match="5 logits for 4 classes"):

@@ -145,7 +145,7 @@ def test_every_rule_stands_in_every_form(fmt):
     text = render(result_rows([changed]), fmt).replace("\\", "")
     for word in ("frame", "jpeg:q=60", "webp", "box", "224", "auc.video.mean on val"):
         assert word in text
-    assert ("as-chance" if fmt == "csv" else "count as 0.5") in text
+    assert ("as-chance" if fmt == "csv" else "count as a guess (score 0.5, half right)") in text
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ class DetectorScores:
         label: label of the run.
         threshold: decision threshold of samples or videos.
         classes: class names of a multi-class task.
+        failure_policy: how samples without a score count.
         samples: samples of the metrics by (data set, subset, condition).
         videos: result of :func:`dfbench.metrics.video_table` for the conditions that have figures.
     """
@@ -35,6 +36,7 @@ class DetectorScores:
     label: str
     threshold: float
     classes: tuple[str, ...]
+    failure_policy: str
     samples: Mapping[SliceKey, MetricSamples]
     videos: pd.DataFrame
 
@@ -111,4 +113,5 @@ def _detector_scores(run: Run, rows: Sequence[ResultRow], rule: str, slices: Seq
         scores, aggregation, threshold=declared, failure_policy=result.failure_policy, face_aggregation=result.faces
     )
     threshold = 0.5 if aggregation == "vote" else declared  # a fraction of votes is compared with 0.5
-    return DetectorScores(run.label, threshold, result.classes, {p: samples[p] for p in slices if p in samples}, videos)
+    shown = {key: samples[key] for key in slices if key in samples}
+    return DetectorScores(run.label, threshold, result.classes, result.failure_policy, shown, videos)

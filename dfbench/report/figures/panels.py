@@ -105,7 +105,9 @@ def confusion_tables(data: FigureData) -> list[ConfusionTable]:
             samples = detector.samples.get(key)
             if samples is None or samples.classes is None or not len(samples.classes.truth):
                 continue
-            counts = confusion_matrix(samples.classes.truth, samples.classes.called, len(detector.classes))
+            decided = slice(None) if samples.chance is None else ~samples.chance
+            truth, called = samples.classes.truth[decided], samples.classes.called[decided]
+            counts = confusion_matrix(truth, called, len(detector.classes))
             lines = tuple(
                 (name, int(row.sum()), tuple(_cells(row, number)))
                 for number, (name, row) in enumerate(zip(detector.classes, counts, strict=True))
