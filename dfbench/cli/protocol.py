@@ -60,7 +60,7 @@ def _lines(protocol: Protocol) -> list[str]:
 
     p = protocol
     trains = any(part.role == "train" for part in p.data)
-    task = f"{p.task}: {', '.join(p.classes)}" if p.classes else p.task
+    task = f"{p.task}: {', '.join(p.classes)}; real: {', '.join(p.reals)}" if p.classes else p.task
     lines = [
         f"{p.name} version {p.version}, {p.hash}",
         f"summary: {p.summary}",

@@ -32,6 +32,13 @@ Examples:
 @click.option("--size", type=click.IntRange(min=1), help="Crop size in pixels  [default: that of the source].")
 @click.option("--classes", metavar="A,B,...", help="Names of more than two classes, in the order of the outputs.")
 @click.option(
+    "--real-class",
+    "real_classes",
+    multiple=True,
+    metavar="NAME",
+    help="A class of real faces; repeat.  [default: real]",
+)
+@click.option(
     "--source", metavar="NAME", help="Source of the file, see: dfbench weights sources  [default: recognised]."
 )
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the detector; repeat.")
@@ -50,6 +57,7 @@ def import_file(
     profile: str | None,
     size: int | None,
     classes: str | None,
+    real_classes: tuple[str, ...],
     source: str | None,
     options: tuple[str, ...],
     licence: str | None,
@@ -70,6 +78,7 @@ def import_file(
         profile=profile,
         size=size,
         classes=tuple(name.strip() for name in classes.split(",")) if classes else (),
+        real_classes=real_classes,
         source=source,
         options=parse_model_options(options, get_spec(model).options),
         licence=licence,

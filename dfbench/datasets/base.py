@@ -78,6 +78,7 @@ class DataSetAdapter(ABC):
         subsets: subsets it can have; empty: any that are found.
         manipulations: methods it can have; empty: any that are found.
         subset_aliases: other spellings of subsets.
+        real_classes: names that the class of its reals can have, see :attr:`dfbench.schema.media.Media.class_name`.
     """
 
     name: str
@@ -89,6 +90,7 @@ class DataSetAdapter(ABC):
     subsets: tuple[str, ...] = ("all",)
     manipulations: tuple[str, ...] = ()
     subset_aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    real_classes: tuple[str, ...] = ("real",)
 
     @abstractmethod
     def read(self, root: Path) -> Findings:

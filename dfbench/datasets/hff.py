@@ -216,4 +216,5 @@ HFF = HybridFakeFace(
         "the layout is train/real/CelebA/*.jpg and train/fake/PGGAN/*.png (splits may be absent), "
         "with optional lists train.txt, val.txt, test.txt of PATH and flag, fake = 0"
     ),
+    real_classes=("real", *REAL_CLASSES),
 )

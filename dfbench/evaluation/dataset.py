@@ -268,13 +268,6 @@ class RoleData:
             )
         return np.array([number[n] for n in names], np.int64)
 
-    def real_classes(self) -> tuple[int, ...]:
-        """Return the numbers of the classes of real faces."""
-        if self.protocol.task == "binary":
-            return (0,)
-        real = set(self.table.filter(pa.compute.equal(self.table["label"], 0))["class"].to_pylist())
-        return tuple(i for i, name in enumerate(self.protocol.classes) if name in real)
-
 
 def role_data(
     protocol: Protocol,

@@ -97,6 +97,7 @@ class EvaluationPlan:
             model=self.source,
             num_classes=self.protocol.num_classes,
             classes=self.protocol.classes,
+            real_classes=self.protocol.reals,
             profile=profile,
             size=self.protocol.crops.size,
             protocol=self.protocol.name,

@@ -37,7 +37,7 @@ def scores_table(
         raise DataError(
             f"{len(logits)} scores for {len(data.ok)} samples", "this is a bug of dfbench; please report it"
         )
-    probability = fake_probability(torch.from_numpy(logits), data.real_classes()).numpy()
+    probability = fake_probability(torch.from_numpy(logits), data.protocol.real_numbers).numpy()
     rows = len(data.table)
     score = np.zeros(rows, np.float64)
     score[data.ok] = probability

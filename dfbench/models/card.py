@@ -59,6 +59,9 @@ class WeightCard(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict, description="options the detector was built with")
     num_classes: int = Field(ge=1)
     classes: tuple[str, ...] = Field(default=(), description="class names of a multi-class task in order")
+    real_classes: tuple[str, ...] = Field(
+        default=(), description="those of real faces; empty: unknown, as in cards of version 0.1.0"
+    )
     polarity: Literal["real=0, fake=1"] = POLARITY
     profile: str = Field(description="crop profile it was trained on")
     size: int = Field(ge=1, description="crop size in pixels")
@@ -85,9 +88,9 @@ class WeightCard(BaseModel):
     )
 
     @model_serializer(mode="wrap")
-    def _without_empty_hash(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_empty_fields(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = plain(self)
-        return values if self.module_sha256 else {k: v for k, v in values.items() if k != "module_sha256"}
+        return {name: v for name, v in values.items() if v or name not in ("module_sha256", "real_classes")}
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class IntendedUse:
         model: the detector.
         num_classes: classes of the task (2 accepts a one-logit detector too).
         classes: names of the classes of a multi-class task in order.
+        real_classes: those of real faces.
         profile: crop profile of the data.
         size: crop size in pixels.
         protocol: name of the protocol.
@@ -108,6 +112,7 @@ class IntendedUse:
     model: ModelSource | str | None = None
     num_classes: int | None = None
     classes: tuple[str, ...] = ()
+    real_classes: tuple[str, ...] = ()
     profile: str | None = None
     size: int | None = None
     protocol: str | None = None
@@ -191,6 +196,12 @@ def check_card(card: WeightCard, weights: Path, use: IntendedUse) -> None:
         raise ModelError(
             f"the weights {weights} have the classes {', '.join(card.classes)}, the task {', '.join(use.classes)}",
             "names and order must be the same",
+        )
+    if use.real_classes and card.real_classes and set(card.real_classes) != set(use.real_classes):
+        raise ModelError(
+            f"of the classes of the weights {weights} {', '.join(card.real_classes)} are real, "
+            f"of the task {', '.join(use.real_classes)}",
+            "P(fake) would have another meaning; use weights of this task",
         )
     profile, size = use.profile or card.profile, use.size or card.size
     if crop_mismatch(card, profile, size) and not use.allow_crop_mismatch:

@@ -32,6 +32,7 @@ def _checks(protocol: Protocol) -> Iterator[tuple[str, Callable[[], object]]]:
             f"data of {part.dataset}",
             lambda p=part: get_adapter(p.dataset).filters(p.subsets, (p.split,), p.manipulations),  # type: ignore[misc]
         )
+    yield "real_classes", lambda: protocol.reals
     yield "crops.profile", lambda: get_profile(protocol.crops.profile)
     for name in protocol.metrics.names:
         yield "metrics.names", lambda n=name: _metric(n, protocol)  # type: ignore[misc]

@@ -13,8 +13,9 @@ from pydantic import (
     model_validator,
 )
 
+from dfbench.datasets.registry import get_adapter
 from dfbench.degrade import parse, read_conditions
-from dfbench.errors import UsageError
+from dfbench.errors import DataError, UsageError
 from dfbench.io import canonical_hash
 from dfbench.protocols.tables import Crops, Metrics, ProtocolModel, Published, Selection
 from dfbench.protocols.training_recipe import Augmentation, TrainingRecipe
@@ -130,7 +131,7 @@ PROSE = ("summary", "unverified", "caution")
 class Protocol(ProtocolModel):
     """A complete protocol. :attr:`hash` identifies its content and is printed with every result."""
 
-    optional: ClassVar[tuple[str, ...]] = ("caution", "merge")
+    optional: ClassVar[tuple[str, ...]] = ("caution", "merge", "real_classes")
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+./_-]*(@[a-z0-9-]+)?$")]
     version: Annotated[int, Field(ge=1)]
@@ -143,6 +144,9 @@ class Protocol(ProtocolModel):
     task: Literal["binary", "multiclass"] = "binary"
     classes: tuple[str, ...] = Field(default=(), description="class names of a multi-class task in order")
     merge: dict[str, str] = Field(default_factory=dict, description="class of the data -> class of the task")
+    real_classes: tuple[str, ...] = Field(
+        default=(), description="classes of real faces; empty: those that the data sets name so"
+    )
     data: tuple[DataPart, ...] = Field(min_length=1)
     sampling: Sampling = Sampling(frames=32)
     crops: Crops = Crops()
@@ -168,6 +172,11 @@ class Protocol(ProtocolModel):
         astray = sorted(set(self.merge.values()) - set(self.classes))
         if astray:
             raise ValueError(f"merge names the class {astray[0]!r}, which is not in classes")
+        strange = [name for name in self.real_classes if name not in self.classes]
+        if strange:
+            raise ValueError(f"real_classes names the class {strange[0]!r}, which is not in classes")
+        if self.classes and set(self.real_classes) == set(self.classes):
+            raise ValueError("real_classes lists every class: none would be fake")
         if not any(part.role == "test" for part in self.data):
             raise ValueError("no data part has the role test")
         if self.training.patience is not None and self.selection.split == "none":
@@ -231,6 +240,32 @@ class Protocol(ProtocolModel):
         """Number of outputs of a detector trained for this protocol."""
         return len(self.classes) if self.task == "multiclass" else 2
 
+    @cached_property
+    def reals(self) -> tuple[str, ...]:
+        """Names of the classes of real faces in a multi-class task: as declared, else as the data sets name them.
+
+        They do not depend on the samples at hand, so that P(fake) of a sample does not either. Empty in a binary task.
+
+        Raises:
+            DataError: no class of the task is one of reals.
+            UsageError: an unknown data set.
+        """
+        if self.task == "binary" or self.real_classes:
+            return self.real_classes
+        named = {name for dataset in self.datasets() for name in _real_names(dataset)}
+        found = tuple(name for name in self.classes if name in {self.merge.get(n, n) for n in named})
+        if not found:
+            raise DataError(
+                f"protocol {self.name!r}: which of the classes are real? {', '.join(self.classes)}",
+                f"declare them: real_classes = [{self.classes[0]!r}]",
+            )
+        return found
+
+    @property
+    def real_numbers(self) -> tuple[int, ...]:
+        """Numbers of the outputs that are classes of real faces."""
+        return tuple(self.classes.index(name) for name in self.reals) if self.task == "multiclass" else (0,)
+
     def sampling_of(self, part: DataPart) -> Sampling:
         """Return the sampling of a data part: its own, else the protocol's."""
         return part.sampling or self.sampling
@@ -242,6 +277,11 @@ class Protocol(ProtocolModel):
             role: only data sets with this role; None: all.
         """
         return tuple(dict.fromkeys(p.dataset for p in self.data if role is None or p.role == role))
+
+
+def _real_names(dataset: str) -> tuple[str, ...]:
+    names: tuple[str, ...] = getattr(get_adapter(dataset), "real_classes", ("real",))  # adapters of older plug-ins
+    return names
 
 
 PARTS = (Protocol, DataPart, Sampling, Crops, Conditions, Augmentation, TrainingRecipe, Selection, Metrics, Published)

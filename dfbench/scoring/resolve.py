@@ -87,7 +87,8 @@ def resolve_detector(
             unless ``weights`` is given.
         weights: a weight file with its card; default: the only weights of this detector in the workspace.
         crops: settings that differ from the card.
-        real_classes: for a detector with several classes, names of the classes that count as real; default: ``real``.
+        real_classes: for a detector with several classes, names of the classes that count as real; default: as
+            in the card, which states them if the weights were trained by a protocol, else ``real``.
         allow_crop_mismatch: allow crops that differ from those of the training.
         allow_mini_weights: allow weights trained on mini.
 
@@ -168,7 +169,7 @@ def _real_classes(card: WeightCard | None, names: Sequence[str]) -> tuple[int, .
             raise UsageError("--real-class needs a detector with several classes", "drop --real-class")
         return (0,)
     unknown = [name for name in names if name not in classes]
-    found = tuple(n for n, name in enumerate(classes) if name in (names or ("real",)))
+    found = tuple(n for n, name in enumerate(classes) if name in (names or card.real_classes or ("real",)))
     if unknown or not found:
         raise UsageError(
             f"which of the classes are real? {', '.join(classes) or 'the card names none'}",

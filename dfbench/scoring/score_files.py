@@ -77,7 +77,8 @@ def score(
         condition: degradation of the crops, for example ``h264:crf=40@clip``.
         crops: crop settings and face detector that differ from the card of the weights.
         decoder: name of the video decoder.
-        real_classes: for a detector with several classes, the names of those that count as real; default ``real``.
+        real_classes: for a detector with several classes, the names of those that count as real; default: those
+            of the card, else ``real``.
         allow_crop_mismatch: allow crops that differ from those of the training.
         allow_mini_weights: allow weights trained on the synthetic faces of mini.
         device: device of the detector: ``auto``, ``cpu`` or ``cuda[:N]``.

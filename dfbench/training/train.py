@@ -88,6 +88,7 @@ def _card(
         options=dict(plan.options),
         num_classes=num_classes,
         classes=protocol.classes,
+        real_classes=protocol.reals,
         profile=plan.profile,
         size=protocol.crops.size,
         protocol=protocol_ref(protocol),

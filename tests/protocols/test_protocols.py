@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from dfbench.errors import DataError, UsageError
+from dfbench.protocols.check import check_protocol
 from dfbench.protocols.files import load_protocol, shipped_protocols
 from dfbench.protocols.protocol import Protocol, Sampling
 from dfbench.protocols.reference import EARLIER, protocol_ref
@@ -139,6 +140,9 @@ def test_a_protocol_of_a_user_knows_its_hash_in_version_0_1_0(tmp_path: Path) ->
         ({"sampling": {"frames": 0}}, "sampling.frames"),
         ({"sampling": {"frames": 8, "max": 2}}, "max requires every"),
         ({"task": "multiclass"}, "classes"),
+        ({"real_classes": ["real"]}, "not in classes"),
+        ({"task": "multiclass", "classes": ["real", "swap"], "real_classes": ["reel"]}, "'reel', which is not in"),
+        ({"task": "multiclass", "classes": ["a", "b"], "real_classes": ["a", "b"]}, "none would be fake"),
         ({"surprise": 1}, "surprise"),
         ({"name": "Has Blanks"}, "name"),
     ],
@@ -146,6 +150,37 @@ def test_a_protocol_of_a_user_knows_its_hash_in_version_0_1_0(tmp_path: Path) ->
 def test_invalid_protocols_are_refused_with_the_field(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Protocol.model_validate(raw(**changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "reals", "numbers"),
+    [
+        ("mini", (), (0,)),
+        ("grnet/hff-multi", ("CelebA", "CelebA-HQ", "YouTube-Frame"), (0, 1, 2)),
+        ("grnet/components@me5", ("CelebA", "CelebA-HQ", "YouTube-Frame"), (0, 1, 2)),
+        ("grnet/hff-multi@six", ("real",), (0,)),
+        ("grnet/ffpp-multi@both", ("real",), (0,)),
+    ],
+)
+def test_real_classes_are_known_without_any_samples(
+    name: str, reals: tuple[str, ...], numbers: tuple[int, ...]
+) -> None:
+    protocol = load_protocol(name)
+    assert (protocol.reals, protocol.real_numbers) == (reals, numbers)
+    assert "real_classes" not in protocol.model_dump(mode="json")
+
+
+def test_declared_real_classes_take_precedence_and_unknown_ones_are_asked_for() -> None:
+    task = {"task": "multiclass", "classes": ["phone", "studio", "swap"]}
+    with pytest.raises(DataError, match=r"which of the classes are real\? phone, studio, swap"):
+        _ = Protocol.model_validate(raw(**task)).reals
+    with pytest.raises(DataError, match="which of the classes are real"):
+        check_protocol(Protocol.model_validate(raw(**task)))
+    declared = Protocol.model_validate(raw(**task, real_classes=["studio"]))
+    assert (declared.reals, declared.real_numbers) == (("studio",), (1,))
+    merged = Protocol.model_validate(raw(**task, merge={"real": "phone"}))
+    assert merged.reals == ("phone",)
+    assert declared.hash != merged.hash
 
 
 def test_unknown_names_get_a_suggestion() -> None:

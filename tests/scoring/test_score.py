@@ -236,6 +236,11 @@ def test_several_classes(clips: Path, save: Callable[..., Path]) -> None:
     reals = ("CelebA", "YouTube")
     file = dfbench.score(clips / "one.mp4", "meso4", sources, real_classes=reals, **options).files[0]
     assert file.summary.p_fake == pytest.approx(softmax[2], abs=1e-6)
+    stated = save(num_classes=3, classes=("CelebA", "YouTube", "gan"), real_classes=reals)  # as training writes it
+    again = dfbench.score(clips / "one.mp4", "meso4", stated, **options).files[0]
+    assert again.summary.p_fake == file.summary.p_fake
+    first = dfbench.score(clips / "one.mp4", "meso4", stated, real_classes=("CelebA",), **options).files[0]
+    assert first.summary.p_fake == pytest.approx(softmax[1] + softmax[2], abs=1e-6)
 
 
 def test_a_users_own_detector_comes_as_it_is(clips: Path, tmp_path: Path) -> None:

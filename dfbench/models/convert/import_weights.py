@@ -47,6 +47,7 @@ def import_weights(
     profile: str | None = None,
     size: int | None = None,
     classes: Sequence[str] = (),
+    real_classes: Sequence[str] = (),
     source: str | None = None,
     options: Mapping[str, Any] | None = None,
     licence: str | None = None,
@@ -61,6 +62,7 @@ def import_weights(
         profile: crop profile the weights were trained on; default: that of the source, if known.
         size: crop size in pixels; default: that of the source, if known.
         classes: for more than two classes, their names in the order of the outputs.
+        real_classes: those of them that are of real faces; default: ``real`` if there is such a class.
         source: name of a :class:`KeyMap` of the detector, or ``native`` for a state dict of its own code; default:
             recognised by the tensor names, ``native`` for a detector without key maps.
         options: options of the detector in addition to those that the source needs.
@@ -104,6 +106,7 @@ def import_weights(
         options={name: value for name, value in chosen.items() if name != "pretrained"},
         num_classes=_logits(network.eval(), size),
         classes=tuple(classes) if outputs > 2 else (),
+        real_classes=_real(classes if outputs > 2 else (), real_classes),
         profile=profile,
         size=size,
         train_condition=train_condition,
@@ -123,6 +126,13 @@ def import_weights(
         ),
     )
     return Imported(target, save_weights(target, network, card))
+
+
+def _real(classes: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
+    strange = [name for name in given if name not in classes]
+    if strange:
+        raise UsageError(f"the real class {strange[0]!r} is none of the classes: {', '.join(classes) or 'none'}")
+    return tuple(name for name in classes if name in (given or ("real",)))
 
 
 def _recognise(spec: ModelSpec, state: State, source: str | None, path: Path) -> Translated:
