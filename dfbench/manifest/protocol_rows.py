@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dfbench.protocols.protocol import DataPart, Sampling
 
-_COLUMNS = ("media_id", "split", "subset", "frame_index", "frame_count")
+_COLUMNS = ("media_id", "frame_index", "frame_count")
 _UNIT_COLUMN: dict[Unit, str] = {"scene_group": "scene_group", "media": "media_id", "frame": "sample_id"}
 
 
@@ -31,11 +31,10 @@ def missing_sampling(manifest: ManifestTable, part: DataPart, wanted: Sampling) 
     """Say what a manifest lacks of the sampling of a data part; an empty list means that it lacks nothing."""
     # Shared geometry takes frame indices from the shortest clip, which rows of the longer ones do not show.
     known = manifest.info.geometry == "own"
-    problems = [
-        f"frames {have.description}, the protocol needs {wanted.rule.description}"
-        for have in _rules(manifest, part)
-        if not have.covers(wanted.rule, media_frames_known=known)
-    ]
+    rules = [have for have in _rules(manifest, part) if not have.covers(wanted.rule, media_frames_known=known)]
+    if rules and all(isinstance(r, FrameSampling) for r in (*rules, wanted.rule)) and _only_stills(manifest, part):
+        rules = []  # every rule for single media selects the only frame of a still image
+    problems = [f"frames {have.description}, the protocol needs {wanted.rule.description}" for have in rules]
     problems += [
         f"a random subset of media ({have}), the protocol needs {part.take or 'all of them'}"
         for have in _subsets(manifest, part)
@@ -62,13 +61,24 @@ def sampled_rows(manifest: ManifestTable, part: DataPart, wanted: Sampling) -> n
     return keep
 
 
+def _only_stills(manifest: ManifestTable, part: DataPart) -> bool:
+    """Whether all media of a data part that could be read have a single frame."""
+    counts = manifest.table(["frame_count"]).filter(_of_part(manifest, part))["frame_count"].drop_null()
+    return len(counts) > 0 and bool((counts.to_numpy() == 1).all())
+
+
+def _of_part(manifest: ManifestTable, part: DataPart) -> npt.NDArray[np.bool_]:
+    """Which rows are of the split and the subsets of a data part: bool (rows,)."""
+    table = manifest.table(["split", "subset"])
+    of_part = np.asarray(table["split"].to_numpy() == part.split, np.bool_)
+    return of_part & np.isin(table["subset"].to_numpy().astype(str), part.subsets) if part.subsets else of_part
+
+
 def _sampled_frames(manifest: ManifestTable, part: DataPart, rule: FrameSampling) -> npt.NDArray[np.bool_]:
     table = manifest.table(list(_COLUMNS)).to_pandas()
-    of_part = table["split"] == part.split
-    if part.subsets:
-        of_part &= table["subset"].isin(part.subsets)
+    of_part = _of_part(manifest, part)
     keep = np.zeros(len(table), bool)
-    keep[of_part.to_numpy()] = select_frames(table[of_part], rule)
+    keep[of_part] = select_frames(table[of_part], rule)
     return keep
 
 

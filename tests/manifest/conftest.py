@@ -57,7 +57,9 @@ def row(
     return out
 
 
-def all_rows(sizes: tuple[int, ...], subsets: tuple[str, ...], splits: tuple[str, ...]) -> list[list[dict[str, Any]]]:
+def all_rows(
+    sizes: tuple[int, ...], subsets: tuple[str, ...], splits: tuple[str, ...], frames: int = FRAMES
+) -> list[list[dict[str, Any]]]:
     """One list a shard; frame 3 of the first fake of each split has no face."""
     shards = []
     for n, split in enumerate(splits):
@@ -74,7 +76,7 @@ def all_rows(sizes: tuple[int, ...], subsets: tuple[str, ...], splits: tuple[str
             for subset in subsets
             for method in ("Deepfakes", "FaceSwap", "real")
             for k in range(2)
-            for frame in range(FRAMES)
+            for frame in range(frames)
         ]
         shards.append(rows)
     return shards
@@ -90,11 +92,13 @@ def build() -> Callable[..., Manifest]:
         subsets: tuple[str, ...] = ("c23", "c40"),
         splits: tuple[str, ...] = ("test", "train", "val"),
         recipe: dict[str, Any] | None = None,
+        frames: int = FRAMES,
         **changes: Any,
     ) -> Manifest:
         folder.mkdir(parents=True, exist_ok=True)
         shards = []
-        for number, rows in enumerate(all_rows(sizes, subsets, splits)):
+        for number, rows in enumerate(all_rows(sizes, subsets, splits, frames)):
+            rows = [one | {"frame_count": frames} for one in rows]
             path = folder / f"shard-{number:05d}.parquet"
             stamp = Stamp(recipe_hash="recipe", plan_hash=str(number), versions={"dfbench": "0"})
             count = write_shard(path, rows, sizes, stamp)

@@ -75,6 +75,18 @@ def test_a_manifest_that_may_lack_frames_does_not(build, tmp_path, have, wanted,
     assert all(word in error.value.message for word in words)
 
 
+@pytest.mark.parametrize("have", [{"rule": "frames", "frames": 32}, {"rule": "every", "every": 10, "max": 4}])
+def test_a_manifest_of_still_images_serves_any_number_of_frames(build, tmp_path, have):
+    stills, clips = (build(tmp_path / str(n), recipe=recipe(**have), frames=n) for n in (1, 2))
+    for wanted in (Sampling(frames=1), Sampling(first=1), Sampling(frames=8), Sampling(random=2)):
+        samples = stills.samples(protocol(wanted), "test").to_pandas()
+        assert len(samples) == samples["media_id"].nunique() == 12
+        with pytest.raises(DataError, match="the protocol needs"):
+            clips.samples(protocol(wanted), "test")
+    with pytest.raises(DataError, match="5 in total of reals"):
+        stills.samples(protocol(Sampling(total_real=5, total_per_method=5)), "test")
+
+
 def test_the_rule_is_that_of_the_split_and_subset(build, tmp_path):
     have = recipe(rule="frames", frames=8) | {
         "parts": [
