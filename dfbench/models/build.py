@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfbench.errors import ModelError, UsageError
 from dfbench.io import data_sha256
-from dfbench.models.options import check_options_of
+from dfbench.models.options import check_options_of, current_options
 from dfbench.models.source import ModelLike, ModelSource, model_source
 from dfbench.models.spec import ModelSpec
 from dfbench.schema.ids import seed_from
@@ -37,7 +37,7 @@ def check_options(spec: ModelSpec, num_classes: int, image_size: int, options: M
         raise UsageError(f"num_classes must be at least 1, not {num_classes}", "1 means one logit, P(fake) by sigmoid")
     if spec.provenance == "user":
         return
-    check_options_of(spec, options)
+    check_options_of(spec, current_options(spec, options))
     if spec.classes and num_classes not in spec.classes:
         raise ModelError(
             f"{spec.name} is made for {', '.join(map(str, spec.classes))} classes, not {num_classes}",
@@ -87,8 +87,9 @@ def build_model(model: ModelLike, num_classes: int = 2, image_size: int | None =
     """
     source = model_source(model)
     size = source.spec.sizes[0] if image_size is None else image_size
-    check_options(source.spec, num_classes, size, options)
-    return source.build(num_classes, size, options)
+    current = current_options(source.spec, options)
+    check_options(source.spec, num_classes, size, current)
+    return source.build(num_classes, size, current)
 
 
 def state_sha256(network: nn.Module) -> str:

@@ -36,6 +36,16 @@ def read_option(text: str, default: Any = None) -> Any:
     return text
 
 
+def current_options(spec: ModelSpec, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with values of earlier versions replaced, as :attr:`ModelSpec.former_values` says."""
+    return {name: _current(value, spec.former_values.get(name, {})) for name, value in options.items()}
+
+
+def _current(value: Any, former: Mapping[Any, Any]) -> Any:
+    # Of the same type: the option value 1 is not the former value True.
+    return next((new for old, new in former.items() if old == value and type(old) is type(value)), value)
+
+
 def check_options_of(spec: ModelSpec, options: Mapping[str, Any]) -> None:
     """Refuse options that a registered detector does not have, and values of another type than their default.
 

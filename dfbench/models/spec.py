@@ -88,6 +88,8 @@ class ModelSpec:
             it returns an ``nn.Module`` that takes RGB in [0,1], N,C,H,W, and returns an object with ``.logits``
             (N, C) whose other tensor fields are extra outputs. Imported only when a model is built.
         options: option name -> default value.
+        former_values: option name -> value of an earlier version of dfbench -> today's, for old weight cards and
+            commands.
         sizes: crop sizes the network was made for, in pixels; the first is the default.
         any_size: whether other sizes work too.
         smallest: smallest size that works, in pixels.
@@ -108,6 +110,7 @@ class ModelSpec:
     name: str
     target: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    former_values: Mapping[str, Mapping[Any, Any]] = field(default_factory=dict)
     sizes: tuple[int, ...] = (128, 224)
     any_size: bool = True
     smallest: int = 1

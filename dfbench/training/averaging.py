@@ -27,7 +27,6 @@ def moving_average(detector: nn.Module, decay: float) -> AveragedModel:
     Raises:
         ModelError: the detector cannot be copied.
     """
-
     with_decay: Any = get_ema_multi_avg_fn
 
     def update(averaged: Any, current: Any, number: Tensor | int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import reduce
 
@@ -21,19 +22,26 @@ ALPHA_FORMS: dict[str, Callable[[Tensor], Tensor]] = {
 FUSIONS = ("afm", "sum", "max", "min", "concat")
 
 
-def channel_attention(features: Tensor) -> Tensor:
+def channel_attention(features: Tensor, scale: bool = False, residual: bool = False) -> Tensor:
     """Mix the channels by the softmax of their dot products; N,C,H,W -> N,C,H,W.
 
-    F is N,C,H*W; M = row-wise softmax(F F^T), unscaled and with the row maximum subtracted; the result is M F.
-    Computed in float32 regardless of autocast (float64 stays float64). No parameters.
+    F is N,C,H*W; M = row-wise softmax(F F^T), with the row maximum subtracted; the result is M F. Computed in float32
+    regardless of autocast (float64 stays float64). No parameters.
+
+    Args:
+        features: feature maps.
+        scale: divide the dot products by the square root of H*W, as in a transformer.
+        residual: add the features to the result.
     """
     if features.ndim != 4:
         raise ModelError(f"channel attention expects N,C,H,W, got {tuple(features.shape)}")
     kind = features.dtype if features.dtype == torch.float64 else torch.float32
     with torch.autocast(features.device.type, enabled=False):
         rows = features.to(kind).flatten(2)
-        mixing = torch.softmax(rows @ rows.transpose(1, 2), dim=-1)
-        return (mixing @ rows).reshape(features.shape)
+        products = rows @ rows.transpose(1, 2)
+        mixing = torch.softmax(products / math.sqrt(rows.shape[2]) if scale else products, dim=-1)
+        mixed = mixing @ rows
+        return (rows + mixed if residual else mixed).reshape(features.shape)
 
 
 def stream_weights(losses: Tensor, form: str = "softmax") -> Tensor:
@@ -58,7 +66,7 @@ def stream_weights(losses: Tensor, form: str = "softmax") -> Tensor:
     return ALPHA_FORMS[form](losses)
 
 
-def fuse(maps: Sequence[Tensor], how: str, weights: Tensor) -> Tensor:
+def fuse(maps: Sequence[Tensor], how: str, weights: Tensor, *, scale: bool = False, residual: bool = False) -> Tensor:
     """Fuse the feature maps of the streams, each N,C,H,W.
 
     Args:
@@ -66,9 +74,12 @@ def fuse(maps: Sequence[Tensor], how: str, weights: Tensor) -> Tensor:
         how: ``afm`` (channel attention, then the sum weighted by ``weights``), ``sum``, ``max``, ``min`` (element-wise,
             Table III) or ``concat`` (N,2C,H,W).
         weights: one weight per stream, used by ``afm`` only.
+        scale: as in :func:`channel_attention`, used by ``afm`` only.
+        residual: likewise.
     """
     if how == "afm":
-        fused: Tensor = reduce(torch.add, (w * channel_attention(m) for w, m in zip(weights, maps, strict=True)))
+        attended = (channel_attention(features, scale, residual) for features in maps)
+        fused: Tensor = reduce(torch.add, (w * m for w, m in zip(weights, attended, strict=True)))
         return fused
     if how == "concat":
         return torch.cat(tuple(maps), dim=1)

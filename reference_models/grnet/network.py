@@ -18,6 +18,7 @@ SMALLEST = 32
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "guide": GUIDES,
+    "residual_norm": ("imagenet", "batch", "none"),
     "residual_at": ("after", "before"),
     "afm_at": ("map", "vector"),
     "alpha_update": ("epoch", "batch", "fixed"),
@@ -56,10 +57,13 @@ class GRnet(nn.Module):
         eps: the guided filter's regularisation, on the [0,1] range.
         guide: ``channel``, every RGB channel guides itself; ``color``, all three guide each; ``gray``, the luma.
         gain: factor on the residual.
-        residual_norm: whether the residual is normalised like the RGB.
+        residual_norm: normalisation of the residual: ``imagenet``, like RGB; ``batch``, by the mean and variance of the
+            batch, at inference their running averages (a batch normalisation without learned parameters); ``none``.
         residual_at: compute the residual ``after`` the geometric augmentation, or ``before`` it and augment it along
             with the image.
         afm_at: fuse the last feature ``map``, or the pooled ``vector``.
+        afm_scale: divide the dot products of the attention by the square root of the number of positions.
+        afm_residual: add the features to those that the attention has mixed.
         alpha_update: update the stream weights from the mean losses of each ``epoch``, from those of the previous
             ``batch``, or keep them ``fixed`` at one half each.
         alpha_form: how weights are computed from losses, see :func:`reference_models.grnet.stream_weights`.
@@ -84,9 +88,11 @@ class GRnet(nn.Module):
         eps: float = 0.01,
         guide: str = "channel",
         gain: float = 1.0,
-        residual_norm: bool = True,
+        residual_norm: str = "imagenet",
         residual_at: str = "after",
         afm_at: str = "map",
+        afm_scale: bool = False,
+        afm_residual: bool = False,
         alpha_update: str = "epoch",
         alpha_form: str = "softmax",
         w_aux: float = 1.0,
@@ -99,7 +105,8 @@ class GRnet(nn.Module):
         super().__init__()
         del image_size  # fully convolutional up to the pooling
         chosen = {"guide": guide, "residual_at": residual_at, "afm_at": afm_at, "alpha_update": alpha_update}
-        _check_choices(chosen | {"alpha_form": alpha_form, "fusion": fusion, "streams": streams})
+        chosen |= {"residual_norm": residual_norm, "alpha_form": alpha_form, "fusion": fusion, "streams": streams}
+        _check_choices(chosen)
         _check_numbers(radius, eps, gain, w_aux)
         single = streams in ("rgb", "residual")
         if not stream_heads and not single and fusion == "afm" and alpha_update != "fixed":
@@ -109,9 +116,12 @@ class GRnet(nn.Module):
             )
         self.radius, self.eps, self.guide, self.gain = radius, eps, guide, gain
         self.residual_norm, self.residual_at, self.afm_at = residual_norm, residual_at, afm_at
+        self.afm_scale, self.afm_residual = afm_scale, afm_residual
         self.alpha_update, self.alpha_form, self.w_aux = alpha_update, alpha_form, w_aux
         self.fusion, self.streams, self.stream_heads = fusion, streams, stream_heads and not single
         self.normalize = Normalize(get_backbone(backbone).mean, get_backbone(backbone).std)
+        if residual_norm == "batch" and self._uses_residual:
+            self.residual_statistics = nn.BatchNorm2d(3, eps=1e-7, affine=False)  # variances are near 1e-4
         for name in _stream_names(streams):
             network, features = feature_network(backbone, pretrained)
             self.add_module(name, network)
@@ -147,7 +157,8 @@ class GRnet(nn.Module):
         pooled = [_pool(m) for m in maps]
         if self.afm_at == "vector":
             maps = [vector[:, :, None, None] for vector in pooled]
-        fused = _pool(fuse(maps, self.fusion, self.alpha.clone()))  # a later batch may change alpha before backward
+        alpha = self.alpha.clone()  # a later batch may change it before backward
+        fused = _pool(fuse(maps, self.fusion, alpha, scale=self.afm_scale, residual=self.afm_residual))
         rgb_logits, residual_logits = self._stream_logits(pooled)
         return GRnetOutput(self.head(fused), rgb_logits, residual_logits, residual)
 
@@ -189,11 +200,17 @@ class GRnet(nn.Module):
         if self.streams != "residual":
             inputs["rgb"] = self.normalize(images)
         if residual is not None:
-            residual = residual.to(images.dtype)
-            inputs["residual"] = self.normalize(residual) if self.residual_norm else residual
+            inputs["residual"] = self._normalized(residual.to(images.dtype))
         elif self.streams == "rgb-twice":
             inputs["residual"] = inputs["rgb"]
         return inputs
+
+    def _normalized(self, residual: Tensor) -> Tensor:
+        if self.residual_norm == "none":
+            return residual
+        normalize = self.normalize if self.residual_norm == "imagenet" else self.residual_statistics
+        normalized: Tensor = normalize(residual)
+        return normalized
 
     def _stream_logits(self, pooled: list[Tensor]) -> tuple[Tensor | None, Tensor | None]:
         if not self.stream_heads:

@@ -20,9 +20,11 @@ GRNET = ModelSpec(
         "eps": 0.01,
         "guide": "channel",
         "gain": 1.0,
-        "residual_norm": True,
+        "residual_norm": "imagenet",
         "residual_at": "after",
         "afm_at": "map",
+        "afm_scale": False,
+        "afm_residual": False,
         "alpha_update": "epoch",
         "alpha_form": "softmax",
         "w_aux": 1.0,
@@ -32,6 +34,7 @@ GRNET = ModelSpec(
         "stream_heads": True,
         "pretrained": False,
     },
+    former_values={"residual_norm": {True: "imagenet", False: "none", "true": "imagenet", "false": "none"}},
     sizes=(128, 224),
     any_size=True,
     smallest=32,
@@ -69,6 +72,7 @@ GRNET = ModelSpec(
         ReproductionNote(
             "form of the channel attention",
             "row-wise softmax of unscaled dot products, no residual connection, no learned parameters",
+            "afm_scale, afm_residual",
         ),
         ReproductionNote(
             'form of the stream weights: loss and weight are "inversely proportional", the losses "fed into the '

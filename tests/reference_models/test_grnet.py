@@ -205,6 +205,17 @@ def test_channel_attention_vector(kind: torch.dtype, tolerance: float) -> None:
     assert found.flatten().tolist() == pytest.approx(expected, abs=max(tolerance, 1e-6))
 
 
+@pytest.mark.parametrize("scale", [False, True])
+@pytest.mark.parametrize("residual", [False, True])
+def test_channel_attention_scaled_and_with_a_residual_connection(scale: bool, residual: bool) -> None:
+    features = torch.rand(2, 4, 3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    found = channel_attention(features, scale=scale, residual=residual)
+    for image, expected in zip(features.numpy().reshape(2, 4, 15), found.numpy().reshape(2, 4, 15), strict=True):
+        products = np.exp(image @ image.T / (15**0.5 if scale else 1.0))
+        mixed = products / products.sum(axis=1, keepdims=True) @ image
+        np.testing.assert_allclose(mixed + image if residual else mixed, expected, rtol=1e-12)
+
+
 def test_channel_attention_stays_finite_for_large_features_under_autocast() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         found = channel_attention(torch.full((2, 8, 4, 4), 1e4))
@@ -270,6 +281,8 @@ COUNTS = [
     (NO_HEADS, 5, 22_355_589),
     (NO_HEADS, 8, 22_357_128),
     ({"stream_heads": False, "alpha_update": "fixed"}, 2, 22_354_050),
+    ({"residual_norm": "batch", "afm_scale": True, "afm_residual": True}, 2, 22_356_102),
+    ({"residual_norm": "batch", "afm_scale": True, "afm_residual": True}, 5, 22_360_719),
     *(({"fusion": how}, 8, 22_365_336) for how in ("max", "min", "sum")),
     *(({"fusion": "concat"}, classes, count + 512 * classes) for classes, count in ((2, 22_356_102), (8, 22_365_336))),
     *(({"streams": "rgb-twice", "fusion": how}, 8, 22_365_336) for how in ("sum", "afm")),
@@ -372,7 +385,8 @@ def test_weight_of_the_stream_losses() -> None:
         {"fusion": "max"},
         {"fusion": "sum", "streams": "rgb-twice"},
         {"afm_at": "vector", "alpha_update": "batch", "alpha_form": "reciprocal"},
-        {"residual_norm": False, "gain": 4.0, "radius": 8, "eps": 0.01},
+        {"residual_norm": "none", "gain": 4.0, "radius": 8, "eps": 0.01},
+        {"residual_norm": "batch", "residual_at": "before", "afm_scale": True, "afm_residual": True},
         {"guide": "gray", "fusion": "min", "stream_heads": False},
         {"guide": "color", "alpha_update": "fixed", "w_aux": 0.0},
         {"streams": "rgb", "fusion": "sum"},
@@ -401,16 +415,46 @@ def test_single_stream_of_rgb_is_resnet18() -> None:
     assert output.residual is output.rgb_logits is output.residual_logits is None
 
 
-def test_the_residual_stream_sees_the_residual_normalised_or_not() -> None:
+def stream_input(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """What the residual stream sees."""
     seen: list[torch.Tensor] = []
-    images = torch.rand(2, 3, 32, 32)
-    for normalised in (True, False):
-        model = build_model("grnet", residual_norm=normalised, gain=2.0, radius=1, eps=0.1).eval()
-        model.residual.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-        model(images)
-    expected = guided_residual(images, 1, 0.1, 2.0)
-    torch.testing.assert_close(seen[0], model.normalize(expected))
-    torch.testing.assert_close(seen[1], expected)
+    handle = model.residual.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model(images)
+    handle.remove()
+    return seen[0]
+
+
+def test_the_residual_stream_sees_the_residual_normalised_or_not() -> None:
+    images = torch.rand(4, 3, 32, 32)
+    chosen = {"gain": 2.0, "radius": 1, "eps": 0.1}
+    residual = guided_residual(images, 1, 0.1, 2.0)
+    model = build_model("grnet", residual_norm="imagenet", **chosen).eval()
+    torch.testing.assert_close(stream_input(model, images), model.normalize(residual))
+    torch.testing.assert_close(
+        stream_input(build_model("grnet", residual_norm="none", **chosen).eval(), images), residual
+    )
+
+
+def test_batch_statistics_of_the_residual_are_kept_for_inference() -> None:
+    images = torch.rand(4, 3, 32, 32)
+    residual = guided_residual(images)
+    mean, variance = residual.mean(dim=(0, 2, 3)), residual.var(dim=(0, 2, 3))
+    model = build_model("grnet", residual_norm="batch")
+    assert {"residual_statistics.running_mean", "residual_statistics.running_var"} <= model.state_dict().keys()
+    model.residual_statistics.momentum = 1.0
+    seen = stream_input(model.train(), images)
+    torch.testing.assert_close(seen.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-3, rtol=0)
+    torch.testing.assert_close(seen.var(dim=(0, 2, 3)), torch.ones(3), atol=1e-2, rtol=0)
+    later = stream_input(model.eval(), images[:1])
+    expected = (residual[:1] - mean.view(1, 3, 1, 1)) / (variance.view(1, 3, 1, 1) + 1e-7).sqrt()
+    torch.testing.assert_close(later, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("former", "current"), [(True, "imagenet"), (False, "none"), ("true", "imagenet"), ("false", "none")]
+)
+def test_values_of_version_0_1_0_are_still_accepted(former: bool | str, current: str) -> None:
+    assert build_model("grnet", residual_norm=former).residual_norm == current
 
 
 def test_residual_before_the_augmentation_is_augmented_along() -> None:

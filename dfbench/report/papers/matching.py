@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from dfbench.errors import DataError
 from dfbench.evaluation.run import Run
 from dfbench.metrics import holm, paired_differences
+from dfbench.models.options import current_options
 from dfbench.models.registry import get_spec, model_names
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.reference import protocol_ref
@@ -115,8 +116,10 @@ def options_of(run: Run) -> dict[str, Any]:
 
 def same_options(row: PaperMethod, given: Mapping[str, Any]) -> bool:
     """Check whether options equal those of the row, defaults included."""
-    defaults = dict(get_spec(row.model).options) if row.model in model_names() else {}
-    own, other = defaults | row.options, defaults | dict(given)
+    own, other = dict(row.options), dict(given)
+    if row.model in model_names():
+        spec = get_spec(row.model)
+        own, other = (dict(spec.options) | current_options(spec, options) for options in (own, other))
     return {k: v for k, v in own.items() if k not in FREE_OPTIONS} == {
         k: v for k, v in other.items() if k not in FREE_OPTIONS
     }
