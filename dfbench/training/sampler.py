@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError
@@ -30,7 +32,10 @@ def epoch_order(
         sampling: ``natural``: every sample once, shuffled. ``balanced``: as many reals as fakes; the samples of
             a label are used in shuffled rounds that continue over epochs, so that none is used twice before every
             other one of its label was used once. ``paired``: balanced, and every fake is accompanied by a real sample
-            of the clip it was made from, so that a batch differs by the forgery rather than by people and scenes.
+            of the clip it was made from, so that a batch differs by the forgery rather than by people and scenes. The
+            reals of a clip are used in shuffled rounds that continue over epochs, and the fakes of a clip are spread
+            evenly: an epoch with twice as many fakes of a clip as it has reals shows all of these. A fake whose clip
+            has no real sample takes a real one of a clip without fakes, or any if there is none.
         count: samples of the epoch; default: the number of samples.
         bases: for every sample the real clip that it is or was made from; for ``paired``.
 
@@ -50,8 +55,7 @@ def epoch_order(
         )
     half = max(1, total // 2)
     if sampling == "paired":
-        fakes = _rounds(parts[1], epoch * half, half, seed, "fake")
-        return np.stack([_partners(fakes, parts[0], bases or (), epoch, seed), fakes], axis=1).reshape(-1)
+        return _paired(y, bases or (), epoch * half, half, seed)
     chosen = [_rounds(part, epoch * half, half, seed, name) for part, name in zip(parts, ("real", "fake"), strict=True)]
     generator = np.random.default_rng(seed_from(f"epoch {epoch}", "training order", seed))
     # Real and fake alternate before a local shuffle would matter: every batch of even size is balanced.
@@ -59,13 +63,92 @@ def epoch_order(
     return pairs.reshape(-1)
 
 
-def _partners(fakes: Indices, reals: Indices, bases: Sequence[str], epoch: int, seed: int) -> Indices:
-    """Return for every fake a real sample of its base clip, or any real sample if the base clip has none."""
-    generator = np.random.default_rng(seed_from(f"epoch {epoch}", "training partners", seed))
-    by_base: dict[str, list[int]] = {}
-    for place in reals.tolist():
-        by_base.setdefault(bases[place], []).append(place)
-    return np.array([generator.choice(by_base.get(bases[fake]) or reals) for fake in fakes.tolist()], np.int64)
+def _paired(y: NDArray[Any], bases: Sequence[str], start: int, count: int, seed: int) -> Indices:
+    """Return ``count`` pairs (real, fake), one after the other, from the pair ``start`` of an endless sequence.
+
+    A round of the sequence holds every fake once; the fakes of a base are spread evenly over it. The fakes of a base
+    take its reals in shuffled rounds, which continue over epochs. Nothing is stored between epochs: the number of a
+    fake among those of its base follows from its round, and random numbers are hashes of seed, round and sample.
+    """
+    codes = np.asarray(pa.array(bases, pa.string()).dictionary_encode().indices, np.int64)
+    reals, fakes = np.flatnonzero(y == 0), np.flatnonzero(y == 1)
+    without_reals = len(codes)  # stands for all bases that have no real sample
+    fake_codes, real_codes = codes[fakes], codes[reals]
+    fake_codes = np.where(np.isin(fake_codes, real_codes), fake_codes, without_reals)
+    unused = reals[~np.isin(real_codes, fake_codes)]
+    # The reals that the fakes of a base choose from, base by base.
+    spare = unused if len(unused) else reals
+    pool = np.concatenate([reals, spare])
+    pool_codes = np.concatenate([real_codes, np.full(len(spare), without_reals)])
+    pool = pool[np.argsort(pool_codes, kind="stable")]
+    sizes = np.bincount(pool_codes, minlength=without_reals + 1)
+    starts = np.cumsum(sizes) - sizes
+
+    rounds = range(start // len(fakes), (start + count - 1) // len(fakes) + 1)
+    spread = [_spread_round(fake_codes, number, seed) for number in rounds]
+    window = slice(start - rounds[0] * len(fakes), start - rounds[0] * len(fakes) + count)
+    places = np.concatenate([order for order, _ in spread])[window]
+    turns = np.concatenate([turn for _, turn in spread])[window]
+    base = fake_codes[places]
+    chosen = _shuffled_entries(pool, starts[base], sizes[base], turns, seed)
+    return np.stack([chosen, fakes[places]], axis=1).reshape(-1)
+
+
+def _spread_round(codes: Indices, number: int, seed: int) -> tuple[Indices, Indices]:
+    """Return a shuffled order in which equal codes are spread evenly, and the turn of each entry within its code.
+
+    Args:
+        codes: (N,), at least 0.
+        number: of the round.
+        seed: the training seed.
+
+    Returns:
+        The order, (N,), and for each of its entries how many of the same code came before it, all rounds included.
+    """
+    every = np.arange(len(codes))
+    by_code = np.lexsort((_hashes(every, number, seed, "fake"), codes))
+    sizes = np.bincount(codes)
+    ranks = np.empty_like(every)
+    ranks[by_code] = every - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    counts = sizes[codes]
+    # Fractions in [0, 1): the k-th of n entries of a code lies at random in the k-th of n equal parts of the round.
+    fractions = _hashes(every, number, seed, "place").astype(np.float64) / 2.0**64
+    order = np.argsort((ranks + fractions) / counts, kind="stable")
+    return order, (number * counts + ranks)[order]
+
+
+def _shuffled_entries(pool: Indices, starts: Indices, sizes: Indices, turns: Indices, seed: int) -> Indices:
+    """Return entries of parts of a pool: entry ``turn`` of the endless sequence of shuffled rounds over each part.
+
+    Args:
+        pool: (P,) values.
+        starts: (N,), where the part begins in the pool.
+        sizes: (N,), number of its values.
+        turns: (N,), entry of its sequence.
+        seed: the training seed.
+    """
+    number = turns // sizes
+    # One group per part and round that occurs: its values are put into the order of their hashes.
+    keys, first, group = np.unique(starts * (number.max() + 1) + number, return_index=True, return_inverse=True)
+    lengths = sizes[first]
+    begins = np.cumsum(lengths) - lengths
+    members = np.repeat(np.arange(len(keys)), lengths)
+    values = pool[np.arange(int(lengths.sum())) + np.repeat(starts[first] - begins, lengths)]
+    order = np.lexsort((_hashes(values, number[first][members], seed, "partner"), members))
+    return values[order][begins[group.reshape(-1)] + turns % sizes]
+
+
+def _hashes(values: Indices, number: Indices | int, seed: int, purpose: str) -> NDArray[np.uint64]:
+    """Return a random number of 64 bits per value, a function of value, round, seed and purpose (SplitMix64)."""
+    start = np.asarray(number, np.uint64) + np.uint64(seed_from(purpose, "training pairs", seed) >> 1)
+    return _mix(_mix(np.atleast_1d(start)) + values.astype(np.uint64))
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
 
 
 def _rounds(indices: Indices, start: int, count: int, seed: int, name: str) -> Indices:

@@ -21,6 +21,9 @@ from dfbench.training.optimization import balanced_weights, make_optimizer, set_
 from dfbench.training.recipe import fill_recipe
 from dfbench.training.sampler import batches, device_part, epoch_order
 
+PAIRED = [6, 10, 1, 4, 13, 17, 12, 15, 0, 3, 7, 8, 0, 5, 6, 9, 12, 16]
+"""The order of three clips with two real and four fake frames each, seed 1."""
+
 PLAIN = fill_recipe(TrainingRecipe(), get_spec("grnet").recipe)
 
 
@@ -136,6 +139,58 @@ def test_paired_order_puts_a_fake_beside_its_base() -> None:
     for real, fake in zip(order[::2], order[1::2], strict=True):
         assert labels[real] == 0
         assert bases[fake] in (bases[real], "c"), "only the fake without a base takes any real"
+
+
+def clips(count: int, frames: int, manipulations: int) -> tuple[list[int], list[str]]:
+    """Labels and bases of clips with a real and some fakes, each of the same number of frames."""
+    labels = ([0] * frames + [1] * frames * manipulations) * count
+    return labels, [f"clip {number}" for number in range(count) for _ in range(frames * (manipulations + 1))]
+
+
+@given(count=st.integers(1, 6), frames=st.integers(1, 5), manipulations=st.integers(1, 4), seed=st.integers(0, 9))
+def test_paired_order_uses_the_reals_of_a_clip_evenly(count: int, frames: int, manipulations: int, seed: int) -> None:
+    labels, bases = clips(count, frames, manipulations)
+    y, names = np.asarray(labels), np.asarray(bases)
+    shown = np.concatenate([epoch_order(labels, epoch, seed, "paired", None, bases) for epoch in range(4)])
+    reals, fakes = shown[::2], shown[1::2]
+    assert (y[reals] == 0).all()
+    assert (names[reals] == names[fakes]).all()
+    times = np.bincount(fakes, minlength=len(y))[y == 1]
+    assert times.max() - times.min() <= 1, "no fake is two rounds ahead of another"
+    for base in set(bases):  # every clip has used whole rounds of its reals, and a part of the next
+        uses = np.bincount(reals, minlength=len(y))[(y == 0) & (names == base)]
+        assert uses.max() - uses.min() <= 1
+
+
+def test_paired_order_shows_every_real_and_spreads_the_fakes() -> None:
+    labels, bases = clips(40, 8, 4)
+    y = np.asarray(labels)
+    clip = np.arange(len(y)) // 40
+    for epoch in range(3):
+        order = epoch_order(labels, epoch, 1, "paired", None, bases)
+        assert set(np.flatnonzero(y == 0)) == set(order[::2])
+        per_clip = np.bincount(clip[order[1::2]], minlength=40)
+        assert per_clip.min() >= 16, "20 of 32 fakes on average: random draws leave some clips with 12"
+    neighbours = np.mean(clip[order[1:-2:2]] == clip[order[3::2]])
+    assert neighbours < 0.1, "the fakes of one clip do not follow each other"
+
+
+def test_paired_order_of_fakes_without_a_real_of_their_clip() -> None:
+    labels, bases = [0, 0, 0, 1, 1, 1], ["a", "b", "c", "a", "none", "none"]
+    for epoch in range(4):
+        order = epoch_order(labels, epoch, 0, "paired", 6, bases).tolist()
+        partners = dict(zip(order[1::2], order[::2], strict=True))
+        assert partners[3] == 0
+        assert {partners[4], partners[5]} == {1, 2}, "the reals that no fake needs, in turns"
+
+
+def test_paired_order_is_a_function_of_seed_and_epoch() -> None:
+    labels, bases = clips(3, 2, 2)
+    first = epoch_order(labels, 0, 1, "paired", None, bases).tolist()
+    assert first == PAIRED, "another order of the same seed changes results: name it in the changelog"
+    assert first == epoch_order(np.array(labels), 0, 1, "paired", None, bases).tolist()
+    assert first != epoch_order(labels, 1, 1, "paired", None, bases).tolist()
+    assert first != epoch_order(labels, 0, 2, "paired", None, bases).tolist()
 
 
 def test_order_depends_on_seed_and_epoch() -> None:
