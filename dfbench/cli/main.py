@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "List data sets, models, protocols, metrics and everything else with a name.",
     ),
     "protocol": ("dfbench.cli.protocol:protocol_group", "Show a protocol, or check a protocol file."),
+    "cache": ("dfbench.cli.cache:cache_group", "Show or empty the cache of crops and face-detector files."),
     "doctor": ("dfbench.cli.doctor:doctor", "Show what is installed, what is missing, and how to install it."),
 }
 

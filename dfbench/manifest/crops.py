@@ -1,11 +1,11 @@
-"""Read crops from shards, one row group at a time."""
+"""The stored crops of a manifest, each read where it lies in its shard; nothing is copied or read in advance."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,27 +13,141 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfbench.errors import DataError
+from dfbench.manifest.page_positions import ColumnChunk, NotInPlaceError, Positions, value_positions
 from dfbench.manifest.samples import Samples
-from dfbench.manifest.shards import open_shard, read_group
+from dfbench.manifest.shard_source import LocalFiles, ShardSource
+from dfbench.manifest.shards import read_group
 from dfbench.manifest.table import ManifestTable
 from dfbench.media.images import decode_image
+from dfbench.schema.manifest import ShardInfo
+
+MOST_DECODED = 8
+"""Largest number of decoded row groups that are held, where crops cannot be read in place."""
 
 
 @dataclass(frozen=True)
-class _RowGroup:
-    """One row group: its file, its number in the file, and the manifest's row that it starts with."""
+class _ShardLayout:
+    """The row groups of one shard: first row of each, and the chunk of the crops, None where it must be decoded."""
 
-    file: Path
-    number: int
-    start: int
+    starts: npt.NDArray[np.int64]
+    chunks: tuple[ColumnChunk | None, ...]
+
+
+class StoredCrops:
+    """Image files of some rows of a manifest; item i is that of ``rows[i]``.
+
+    A shard's footer is read when the first of its crops is wanted, the positions within a row group likewise. In shards
+    that dfbench wrote, crops are read in place. In shards that another program has compressed, whole row groups are
+    decoded, and :data:`MOST_DECODED` of them are held.
+
+    Args:
+        source: of the shard files.
+        shards: the shards of the manifest, in order.
+        rows: int64 (n,), rows counted over all shards; each has a crop.
+        size: crop size in pixels.
+    """
+
+    def __init__(
+        self, source: ShardSource, shards: tuple[ShardInfo, ...], rows: npt.NDArray[np.int64], size: int
+    ) -> None:
+        self._source = source
+        self._shards = shards
+        self._rows = rows
+        self._column = f"crop_{size}"
+        ends = np.cumsum([shard.rows for shard in shards], dtype=np.int64)
+        self._shard_of = np.searchsorted(ends, rows, side="right").astype(np.int32)
+        self._shard_starts = ends - np.array([shard.rows for shard in shards], np.int64)
+        self._layouts: dict[int, _ShardLayout] = {}
+        self._positions: dict[tuple[int, int], Positions | None] = {}
+        self._decoded: OrderedDict[tuple[int, int], pa.Array] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> bytes:
+        """Return an image file.
+
+        Raises:
+            DataError: the shard cannot be read, or the row has no crop.
+        """
+        shard = int(self._shard_of[index])
+        row = int(self._rows[index] - self._shard_starts[shard])
+        layout = self._layout(shard)
+        group = int(np.searchsorted(layout.starts, row, side="right")) - 1
+        within = row - int(layout.starts[group])
+        positions = self._group_positions(shard, group, layout.chunks[group])
+        if positions is None:
+            data: bytes | None = self._decoded_group(shard, group)[within].as_py()
+        else:
+            start, stop = positions[within].tolist()
+            data = self._source.read(self._shards[shard].file, start, stop - start) if start >= 0 else None
+        if data is None:
+            raise DataError(
+                f"{self._shards[shard].file} has no crop in row {row}, whose status is ok", "see: dfbench verify"
+            )
+        return data
+
+    def _layout(self, shard: int) -> _ShardLayout:
+        if shard not in self._layouts:
+            metadata = self._source.open(self._shards[shard].file).metadata
+            name = f"{self._column}.bytes"
+            columns = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
+            if metadata.num_rows != self._shards[shard].rows or name not in columns:
+                raise DataError(
+                    f"{self._shards[shard].file} is not the shard that manifest.json describes", "see: dfbench verify"
+                )
+            column = columns.index(name)
+            level = metadata.schema.column(column).max_definition_level
+            groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+            counts = np.array([group.num_rows for group in groups], np.int64)
+            chunks = tuple(_chunk(group.column(column), group.num_rows, level) for group in groups)
+            self._layouts[shard] = _ShardLayout(np.cumsum(counts) - counts, chunks)
+        return self._layouts[shard]
+
+    def _group_positions(self, shard: int, group: int, chunk: ColumnChunk | None) -> Positions | None:
+        key = (shard, group)
+        if key not in self._positions:
+            file = self._shards[shard].file
+            try:
+                found = value_positions(lambda a, n: self._source.read(file, a, n), chunk) if chunk else None
+            except NotInPlaceError:
+                found = None
+            self._positions[key] = found
+        return self._positions[key]
+
+    def _decoded_group(self, shard: int, group: int) -> pa.Array:
+        key = (shard, group)
+        if key not in self._decoded:
+            opened = self._source.open(self._shards[shard].file)
+            self._decoded[key] = read_group(opened, group, self._column, self._shards[shard].file).field("bytes")
+            if len(self._decoded) > MOST_DECODED:
+                self._decoded.popitem(last=False)
+        self._decoded.move_to_end(key)
+        return self._decoded[key]
+
+
+def _chunk(column: Any, rows: int, level: int) -> ColumnChunk | None:
+    """Return a column chunk whose values may lie in place; None where they do not."""
+    described = column.to_dict()
+    plain = set(described["encodings"]) <= {"PLAIN", "RLE", "BIT_PACKED"}
+    if described["compression"] != "UNCOMPRESSED" or not plain or described["dictionary_page_offset"]:
+        return None
+    start = described["data_page_offset"]
+    return ColumnChunk(start, start + described["total_compressed_size"], rows, level)
+
+
+def stored_crops(manifest: ManifestTable, rows: npt.NDArray[np.int64], size: int) -> StoredCrops:
+    """Return the stored crops of some rows of a manifest, each of which has one."""
+    return StoredCrops(LocalFiles(manifest.path), manifest.info.shards, rows, size)
 
 
 def iterate_crops(
     manifest: ManifestTable, which: Samples | Iterable[str], size: int
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """See :meth:`dfbench.manifest.manifest.Manifest.crops`."""
-    for data in iterate_encoded(manifest, rows_of(manifest, which), size):
-        yield decode_image(data)
+    found = stored_crops(manifest, rows_of(manifest, which), size)
+    for index in range(len(found)):
+        yield decode_image(found[index])
 
 
 def rows_of(manifest: ManifestTable, which: Samples | Iterable[str]) -> npt.NDArray[np.int64]:
@@ -61,28 +175,3 @@ def _require_ok(table: pa.Table) -> None:
     if len(bad):
         first = f"{bad['sample_id'][0].as_py()} has status {bad['status'][0].as_py()}"
         raise DataError(f"{len(bad)} samples have no crop; {first}", "select those that have one: samples.ok()")
-
-
-def iterate_encoded(manifest: ManifestTable, rows: npt.NDArray[np.int64], size: int) -> Iterator[bytes]:
-    """Iterate over the image files of crops in the order of ``rows``; consecutive rows of a row group read it once."""
-    groups = _row_groups(manifest)
-    starts = np.array([g.start for g in groups], np.int64)
-    numbers = np.searchsorted(starts, rows, side="right") - 1
-    for number, members in groupby(zip(numbers.tolist(), rows.tolist(), strict=True), key=lambda pair: pair[0]):
-        group = groups[number]
-        column = read_group(group.file, group.number, f"crop_{size}").field("bytes")
-        for _, row in members:
-            data: bytes = column[row - group.start].as_py()
-            yield data
-
-
-def _row_groups(manifest: ManifestTable) -> list[_RowGroup]:
-    groups: list[_RowGroup] = []
-    start = 0
-    for shard in manifest.info.shards:
-        file = manifest.path / shard.file
-        metadata = open_shard(file).metadata
-        for number in range(metadata.num_row_groups):
-            groups.append(_RowGroup(file, number, start))
-            start += metadata.row_group(number).num_rows
-    return groups

@@ -10,15 +10,17 @@ from typing import Any
 
 import joblib
 import numpy as np
+import numpy.typing as npt
 
 from dfbench import degrade
 from dfbench.errors import DataError
+from dfbench.manifest.crop_cache import EntryInfo, cached
 from dfbench.manifest.samples import Samples
 from dfbench.manifest.shards import open_shard
 from dfbench.manifest.source_media import find_media_root
 from dfbench.manifest.stored_geometry import GEOMETRY_COLUMNS, degraded_crops, needs_media
 from dfbench.manifest.table import ManifestTable
-from dfbench.manifest.torch_dataset import CropDataset, cached
+from dfbench.manifest.torch_dataset import CropDataset
 from dfbench.media.images import decode_image, encode_png, pixel_hash
 
 _Row = dict[str, Any]
@@ -117,8 +119,8 @@ def degraded_dataset(
 ) -> CropDataset:
     """Return the samples that have a crop, under a condition that acts before cropping.
 
-    The crops are made once, in parallel over media on all CPU cores, and kept in the user's cache folder under a name
-    made of manifest, rows and condition. Another detector, or a rerun after an interruption, reads them from there.
+    The crops are made once, in parallel over media on all CPU cores, and kept in the cache
+    (:mod:`dfbench.manifest.crop_cache`). Another detector, or a rerun after an interruption, reads them from there.
 
     Args:
         manifest: the manifest.
@@ -130,16 +132,19 @@ def degraded_dataset(
     indices = np.flatnonzero(samples.has_crop).astype(np.int64)
     chosen = samples.take(indices)
 
-    def make() -> Iterator[bytes]:
-        media = (list(rows) for _, rows in groupby(_geometry(manifest, chosen), key=lambda row: row["media_id"]))
+    def make(missing: npt.NDArray[np.int64]) -> Iterator[bytes]:
+        rows_to_cut = _geometry(manifest, chosen.take(missing))
+        media = (list(rows) for _, rows in groupby(rows_to_cut, key=lambda row: row["media_id"]))
         pool = joblib.Parallel(n_jobs=joblib.cpu_count(), batch_size=1, return_as="generator")
         with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
             for images in pool(joblib.delayed(degrader.encoded)(rows) for rows in media):
                 yield from images
                 advance(len(images))
 
-    what = f"crops {size} {degrader.condition.name} {VERSION} {_versions()}"
-    return CropDataset(chosen, indices, size, cached(manifest, chosen.rows, what, make))
+    versions = f"{VERSION} {_versions()}"
+    folder = str(manifest.path.absolute())
+    info = EntryInfo(folder, manifest.info.hash, degrader.condition.name, size, "png", versions)
+    return CropDataset(chosen, indices, size, cached(info, chosen.rows, make))
 
 
 def _versions() -> str:

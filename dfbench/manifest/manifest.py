@@ -81,11 +81,10 @@ class Manifest(ManifestTable):
         return select_samples(self, loaded, split)
 
     def crops(self, which: Samples | Iterable[str], size: int) -> Iterator[npt.NDArray[np.uint8]]:
-        """Iterate over decoded crops; one row group is in memory at a time.
+        """Iterate over decoded crops, each of which is read where it lies in its shard.
 
         Args:
-            which: samples with status ok (see :meth:`Samples.ok`), or sample ids. In the manifest's order every row
-                group is read once; in another order it may be read again.
+            which: samples with status ok (see :meth:`Samples.ok`), or sample ids.
             size: crop size in pixels.
 
         Yields:
@@ -100,25 +99,28 @@ class Manifest(ManifestTable):
         self.check_size(size)
         return iterate_crops(self, which, size)
 
-    def torch_dataset(self, samples: Samples, size: int, memory_limit: int = 2 << 30) -> CropDataset:
+    def torch_dataset(self, samples: Samples, size: int, *, decoded: bool = False) -> CropDataset:
         """Return a map-style dataset for ``torch.utils.data.DataLoader`` over the samples with status ok.
+
+        Crops are read from the shards when they are wanted; nothing is held in memory or copied.
 
         Args:
             samples: from :meth:`samples`.
             size: crop size in pixels.
-            memory_limit: bytes of encoded crops to hold in memory; above it they are memory-mapped from the cache.
+            decoded: read the crops from the store of decoded crops in the cache (3 * size * size bytes each), to which
+                missing ones are added first; for many passes over the same crops.
 
         Returns:
             Items are (uint8 tensor (3, size, size), RGB; index of the row in ``samples.table``).
 
         Raises:
             UsageError: the manifest has no crops of that size.
-            SetupError: the cache cannot be written.
+            SetupError: the cache cannot be written, or its disk has too little space.
         """
         from dfbench.manifest.torch_dataset import make_dataset
 
         self.check_size(size)
-        return make_dataset(self, samples, size, memory_limit)
+        return make_dataset(self, samples, size, decoded)
 
     def verify(self) -> list[Problem]:
         """Check hashes, counts, identifiers and every crop; an empty list means that no problem was found."""

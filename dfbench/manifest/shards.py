@@ -139,16 +139,16 @@ def read_shard(path: Path, columns: Sequence[str]) -> pa.Table:
         raise _unreadable(path, error) from error
 
 
-def read_group(path: Path, number: int, column: str) -> pa.Array:
-    """Read one column of one row group of a shard file.
+def read_group(shard: pq.ParquetFile, number: int, column: str, name: str) -> pa.Array:
+    """Read one column of one row group of an open shard; ``name`` is what the message calls it.
 
     Raises:
-        DataError: it cannot be read as Parquet.
+        DataError: it cannot be read.
     """
     try:
-        return open_shard(path).read_row_group(number, columns=[column]).column(0).combine_chunks()
+        return shard.read_row_group(number, columns=[column]).column(0).combine_chunks()
     except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from error
+        raise DataError(f"{name} cannot be read: {error}", "see: dfbench verify") from error
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

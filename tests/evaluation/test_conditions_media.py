@@ -109,7 +109,7 @@ def test_crops_that_were_cut_again_are_kept(
     places: tuple[str, Path], manifest: Manifest, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run(places, manifest.path, tmp_path / "a", conditions=CONDITIONS[:1], roots={"ff++": tree})
-    kept = list((tmp_path / "cache" / "dfbench" / "crops").glob("*.bin"))
+    kept = list((tmp_path / "cache" / "dfbench" / "crops").glob("*/*.bin"))
     assert len(kept) == 1
 
     def no_more(*arguments: object) -> None:

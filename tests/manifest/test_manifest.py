@@ -136,30 +136,31 @@ def test_crops_that_do_not_exist(manifest):
         manifest.crops(samples.ok(), 224)
 
 
-def test_crops_hold_one_row_group_at_a_time(manifest, monkeypatch):
-    import pyarrow.parquet as pq
+def test_crops_are_read_one_by_one(manifest, monkeypatch):
+    from dfbench.manifest.shard_source import LocalFiles
 
-    reads: list[int] = []
-    original = pq.ParquetFile.read_row_group
+    read: list[int] = []
+    original = LocalFiles.read
 
-    def spy(self, number, **options):
-        reads.append(number)
-        return original(self, number, **options)
+    def spy(self, file, start, length):
+        read.append(length)
+        return original(self, file, start, length)
 
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", spy)
+    monkeypatch.setattr(LocalFiles, "read", spy)
     crops = manifest.crops(manifest.samples("mini", "test").ok(), 64)
     next(crops)
-    assert len(reads) == 1
+    assert sum(length > 1000 for length in read) == 1, "one crop; the rest are headers and lengths"
     assert len(list(crops)) == 96 - 2 - 1
-    assert len(reads) == 1
+    assert sum(length > 1000 for length in read) == 96 - 2
 
 
-@pytest.mark.parametrize("limit", [1 << 30, 1000])
-def test_torch_dataset(manifest, image_of, tmp_path, monkeypatch, limit):
+@pytest.mark.parametrize("decoded", [False, True])
+def test_torch_dataset(manifest, image_of, tmp_path, monkeypatch, decoded):
     torch = pytest.importorskip("torch")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("dfbench.manifest.crop_cache.cache_home", lambda: tmp_path)
     samples = manifest.samples("mini", "val")
-    data = manifest.torch_dataset(samples, 64, memory_limit=limit)
+    data = manifest.torch_dataset(samples, 64, decoded=decoded)
+    assert bool(list(tmp_path.rglob("*.bin"))) == decoded, "a copy on the disk only where it is asked for"
     assert len(data) == len(samples) - 1
     ids = samples.table["sample_id"].to_pylist()
     loader = torch.utils.data.DataLoader(data, batch_size=16)
