@@ -122,7 +122,7 @@ def resolve_training(
     roots: Mapping[str, str | Path] | None = None,
     device: str = "auto",
     method: str = "supervised",
-    workers: int = 0,
+    workers: int | None = None,
     precision: str = "fp32",
     devices: int = 1,
     save_every: float = 300.0,
@@ -196,7 +196,7 @@ def train(*args: Any, **options: Any) -> Path:  # noqa: D417
         roots: data set -> root of its media, for conditions that act before cropping; default: the configuration.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         method: how a batch becomes a loss; a name of ``dfbench list training-methods``.
-        workers: processes that read images.
+        workers: processes that read images; default: none on a CPU, one per CPU core for a GPU.
         precision: ``fp32``, ``bf16``, or ``fp16`` on a GPU.
         devices: number of devices, starting with ``device``; they share every batch. Lightning starts the running
             program again for each but the first, so call it from a script or the command line.
@@ -233,11 +233,12 @@ def resolve_evaluation(
     roots: Mapping[str, str | Path] | None = None,
     device: str = "auto",
     batch_size: int = 64,
-    workers: int = 0,
+    workers: int | None = None,
     precision: str = "fp32",
     allow_crop_mismatch: bool = False,
     allow_mini_weights: bool = False,
     overwrite: bool = False,
+    compiled: bool = False,
     quiet: bool = False,
 ) -> EvaluationWorkflow:
     """Check the arguments of :func:`evaluate` and plan its work, writing nothing.
@@ -293,7 +294,7 @@ def resolve_evaluation(
         batch_size=batch_size,
         allow_crop_mismatch=allow_crop_mismatch,
         allow_mini_weights=allow_mini_weights,
-        compute=compute,
+        compute=replace(compute, compiled=compiled),
         files={PROTOCOL_FILE: folder.text} if folder is not None else {},
     )
     if path is not None:
@@ -314,8 +315,8 @@ def evaluate(*args: Any, **options: Any) -> Run:  # noqa: D417
     """Score the test samples of a protocol, or a labelled folder, and compute the metrics.
 
     For the protocol ``mini`` the embedded data set is generated and prepared, and a registered detector without
-    weights is trained, where this has not been done yet. An interrupted run of several conditions continues with the
-    missing ones when the same call is made again.
+    weights is trained, where this has not been done yet. An interrupted or killed run continues where it was when the
+    same call is made again.
 
     Args:
         model: a registered name, ``path/to/file.py:attr``, ``package.module:attr``, or an ``nn.Module`` instance, class
@@ -334,11 +335,12 @@ def evaluate(*args: Any, **options: Any) -> Run:  # noqa: D417
         roots: data set -> root of its media, for conditions that act before cropping; default: the configuration.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
         batch_size: images per step; it does not change a score beyond rounding.
-        workers: processes that read images.
+        workers: processes that read images; default: none on a CPU, one per CPU core for a GPU.
         precision: ``fp32``, ``bf16``, or ``fp16`` on a GPU.
         allow_crop_mismatch: accept weights that were trained on other crops.
         allow_mini_weights: accept weights that were trained on invented faces.
         overwrite: replace another run in ``out``.
+        compiled: compile the network with ``torch.compile``; scores may differ in the last digits.
         quiet: no progress bar.
 
     Returns:

@@ -58,6 +58,7 @@ Examples:
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Crops per step.")
 @click.option("--allow-crop-mismatch", is_flag=True, help="Accept weights trained on other crops; tables mark them.")
 @click.option("--allow-mini-weights", is_flag=True, help="Accept weights trained on invented faces.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the network: for many images on a GPU.")
 @compute_options
 def evaluate(
     model: str,
@@ -75,7 +76,7 @@ def evaluate(
 
     Without --protocol the protocol is mini: its data are generated and the detector is trained first where that has
     not been done yet, and both are kept. Prints the table; the last line is the path of result.json. Rerun an
-    interrupted run to resume it: the scores of finished conditions are kept.
+    interrupted or killed run to resume it: the scores are kept but for those of the last few batches.
     """
     from dfbench.models.registry import get_spec
     from dfbench.workflow import resolve_evaluation

@@ -72,7 +72,9 @@ def compute_options(function: F) -> F:
             "--precision", default="fp32", show_default=True, metavar="P", help="fp32, bf16, or fp16 on a GPU."
         ),
         click.option(
-            "--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that read crops."
+            "--workers",
+            type=click.IntRange(min=0),
+            help="Processes that read crops.  [default: none on a CPU, one per CPU core for a GPU]",
         ),
         click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:N]."),
     ):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from dfbench.config import runs_home
@@ -14,7 +15,7 @@ from dfbench.degrade import Condition
 from dfbench.errors import UsageError
 from dfbench.evaluation.dataset import RoleData, manifest_ref
 from dfbench.evaluation.detector import NO_WEIGHTS, LoadedDetector, load_detector
-from dfbench.evaluation.partial_results import ConditionScores, partial_key
+from dfbench.evaluation.partial_results import ConditionScores, LogitParts, partial_key
 from dfbench.evaluation.plan import EvaluationPlan
 from dfbench.evaluation.run import Run
 from dfbench.evaluation.run_metrics import in_detail, run_baselines, run_metrics, run_robustness
@@ -37,7 +38,8 @@ UNSELECTED = {"split": "none", "note": "the weights come with the user's own mod
 def run_evaluation(plan: EvaluationPlan) -> Run:
     """Score the test samples, compute the metrics and write the run folder.
 
-    An interrupted run of several conditions continues with the missing ones when the same plan is executed again.
+    An interrupted or killed run continues where it was when the same plan is executed again: finished conditions are
+    kept, and of an unfinished one all but the last few batches.
 
     Args:
         plan: with its manifests prepared, and weights unless the detector brings its own.
@@ -48,10 +50,11 @@ def run_evaluation(plan: EvaluationPlan) -> Run:
     Raises:
         UsageError: the folder holds another run.
         ModelError: the weights do not fit, or the logits are not finite.
-        SetupError: the device is not available, or a file cannot be written; what is finished is kept.
+        SetupError: the device is not available, the network cannot be compiled, or a file cannot be written; what is
+            finished is kept.
     """
     from dfbench.evaluation.examples import examples_table
-    from dfbench.evaluation.inference import move_to_device
+    from dfbench.evaluation.inference import compile_network, move_to_device
     from dfbench.models.device import device_label, resolve_device
 
     check_output_folder(plan.out or runs_home(), "--out DIR")
@@ -70,8 +73,11 @@ def run_evaluation(plan: EvaluationPlan) -> Run:
     run_id = plan.run_id(detector.sha256)
     folder = plan.folder(run_id)
     network = move_to_device(detector.network, device)
+    if plan.compute.compiled:
+        compile_network(network, device, plan.protocol.crops.size)
     kept = ConditionScores(folder, partial_key(run_id, library_versions()))
-    tables = list(kept.each(plan.conditions.conditions, _scorer(plan, data, network, device, run_id)))
+    scored = [device.type, str(plan.batch_size), *data.sample_ids]
+    tables = list(kept.each(plan.conditions.conditions, _scorer(plan, data, network, device, run_id), scored))
     scores = pa.concat_tables(tables).combine_chunks()
     result = _result(plan, data, detector, run_id, scores).model_copy(
         update={
@@ -95,27 +101,35 @@ def _samples(plan: EvaluationPlan) -> RoleData:
 
 def _scorer(
     plan: EvaluationPlan, data: RoleData, network: nn.Module, device: torch.device, run_id: str
-) -> Callable[[Condition], pa.Table]:
-    """Return a function that scores all samples under one condition."""
+) -> Callable[[Condition, LogitParts], pa.Table]:
+    """Return a function that scores all samples under one condition but for those whose logits are stored."""
+    from torch.utils.data import Subset
+
     from dfbench.evaluation.inference import score_images
+    from dfbench.evaluation.loader import worker_count
     from dfbench.evaluation.scores_table import scores_table
 
     name, compute = plan.source.name, plan.compute
     several = len(plan.conditions.conditions) > 1
 
-    def score(condition: Condition) -> pa.Table:
+    def score(condition: Condition, parts: LogitParts) -> pa.Table:
         title = f"evaluate {name}" + (f" under {condition.name}" if several else "")
         images = data.images_under(condition, hold=several, quiet=compute.quiet)
-        with progress(title, len(data.ok), "img", quiet=compute.quiet) as advance:
+        stored = parts.load()
+        done, total = len(stored), len(data.ok)
+        with progress(title, total, "img", done=done, quiet=compute.quiet) as advance:
             logits = score_images(
                 network,
-                images,
+                Subset(images, range(done, total)),
                 device,
                 batch_size=plan.batch_size,
-                workers=compute.workers,
+                workers=worker_count(compute.workers, device),
                 precision=compute.precision,
                 advance=advance,
+                keep=parts.add,
             )
+        if done:
+            logits = np.concatenate([stored, logits]) if done < total else stored
         return scores_table(data, logits, name, run_id, condition)
 
     return score

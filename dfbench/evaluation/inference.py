@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from dfbench.errors import ModelError
+from dfbench.errors import ModelError, SetupError
+from dfbench.evaluation.loader import image_loader
 from dfbench.media.images import decode_image
 from dfbench.models.device import autocast
 from dfbench.models.interface import fake_probability, logits_of
 from dfbench.progress import Advance
+
+COMPILER = "inductor"
+"""Backend of ``torch.compile``."""
+KEPT_EVERY = 20
+"""Batches between two calls of ``keep`` in :func:`score_images`."""
 
 
 class NotFiniteError(ModelError):
@@ -38,13 +43,35 @@ class CropFiles(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Return image and index."""
         image = decode_image(self.files[index])
-        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))), index
+        return torch.from_numpy(image).permute(2, 0, 1), index
 
 
 def move_to_device(model: nn.Module, device: torch.device) -> nn.Module:
     """Move a detector to a device, in the memory layout of its input."""
     moved: nn.Module = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
+
+
+def compile_network(network: nn.Module, device: torch.device, size: int) -> None:
+    """Compile a detector in place with ``torch.compile``; its last digits may change.
+
+    Args:
+        network: the detector, on the device.
+        device: where it is.
+        size: crop size in pixels, for a first batch that shows whether it can be compiled.
+
+    Raises:
+        SetupError: it cannot be compiled: no compiler on this machine, or code that PyTorch cannot translate.
+    """
+    try:
+        network.compile(backend=COMPILER)
+        with torch.inference_mode():
+            network(to_input(torch.zeros(2, 3, size, size, dtype=torch.uint8), device))
+    except Exception as error:
+        first = str(error).strip().splitlines()
+        raise SetupError(
+            f"the detector cannot be compiled: {first[0] if first else type(error).__name__}", "drop --compile"
+        ) from error
 
 
 def to_input(images: Tensor, device: torch.device) -> Tensor:
@@ -62,8 +89,11 @@ def score_images(
     workers: int = 0,
     precision: str = "fp32",
     advance: Advance | None = None,
+    keep: Callable[[NDArray[np.float32]], None] | None = None,
 ) -> NDArray[np.float32]:
     """Compute the logits of every image; the model's mode is left as it was.
+
+    The logits of a batch are fetched from the device after the next batch has been started: a GPU does not wait.
 
     Args:
         model: the detector, on the device.
@@ -73,6 +103,7 @@ def score_images(
         workers: processes that read images.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         advance: moves the progress bar.
+        keep: receives the logits (K, C) of every :data:`KEPT_EVERY` batches, in order, as soon as they are known.
 
     Returns:
         (N, C) float32, in the order of the dataset.
@@ -81,30 +112,55 @@ def score_images(
         ModelError: the logits are not (N, C).
         NotFiniteError: they are not finite; the message gives the index of the first such image.
     """
-    loader: DataLoader[Any] = DataLoader(images, batch_size=batch_size, shuffle=False, num_workers=workers)
+    loader = image_loader(images, device, workers=workers, batch_size=batch_size)
     was_training = model.training
     model.eval()
     found: list[NDArray[np.float32]] = []
+    kept = 0
     try:
         with torch.inference_mode():
-            for batch, indices in loader:
-                with autocast(device, precision):
-                    output = model(to_input(batch, device))
-                logits = logits_of(output, len(batch)).float().cpu()
-                finite = torch.isfinite(logits).all(dim=1)
-                if not bool(finite.all()):
-                    index = int(indices[int((~finite).nonzero()[0])])
-                    raise NotFiniteError(
-                        f"the detector gives logits that are not finite, first at image {index}", "train again"
-                    )
-                found.append(logits.numpy())
+            for logits, rows in _one_behind(model, loader, device, precision):
+                found.append(_checked(logits, rows))
                 if advance is not None:
-                    advance(len(batch))
+                    advance(len(rows))
+                if keep is not None and len(found) - kept == KEPT_EVERY:
+                    keep(_joined(found[kept:]))
+                    kept = len(found)
     finally:
         model.train(was_training)
-    if len({part.shape[1] for part in found}) > 1:
+    return _joined(found) if found else np.zeros((0, 1), np.float32)
+
+
+def _one_behind(
+    model: nn.Module, loader: Iterable[tuple[Tensor, list[int]]], device: torch.device, precision: str
+) -> Iterator[tuple[Tensor, list[int]]]:
+    """Yield logits and rows of each batch once the next one has been started."""
+    before: tuple[Tensor, list[int]] | None = None
+    for batch, rows in loader:
+        with autocast(device, precision):
+            output = model(to_input(batch, device))
+        logits = logits_of(output, len(batch)).float()
+        if before is not None:
+            yield before
+        before = logits, rows
+    if before is not None:
+        yield before
+
+
+def _checked(logits: Tensor, rows: Sequence[int]) -> NDArray[np.float32]:
+    on_cpu = logits.cpu()
+    finite = torch.isfinite(on_cpu).all(dim=1)
+    if not bool(finite.all()):
+        index = rows[int((~finite).nonzero()[0])]
+        raise NotFiniteError(f"the detector gives logits that are not finite, first at image {index}", "train again")
+    values: NDArray[np.float32] = on_cpu.numpy()
+    return values
+
+
+def _joined(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    if len({part.shape[1] for part in parts}) > 1:
         raise ModelError("the detector changes its number of logits from batch to batch", "return (N, classes)")
-    return np.concatenate(found) if found else np.zeros((0, 1), np.float32)
+    return np.concatenate(parts)
 
 
 def score_encoded(

@@ -30,15 +30,17 @@ class ComputeOptions:
 
     Attributes:
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        workers: processes that read images.
+        workers: processes that read images; None: chosen by the device.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         quiet: no progress bars.
+        compiled: compile the network with ``torch.compile``.
     """
 
     device: str = "auto"
-    workers: int = 0
+    workers: int | None = None
     precision: str = "fp32"
     quiet: bool = False
+    compiled: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +148,8 @@ class EvaluationPlan:
             options["code_sha256"] = file_sha256(self.source.file)
         if self.source.given is not None and self.state:
             options["module_sha256"] = module_sha256(self.source, self.state)
+        if self.compute.compiled:
+            options["compiled"] = True
         if self.given_conditions:
             options["conditions"] = list(self.given_conditions)
         if self.options:
@@ -199,7 +203,7 @@ class EvaluationPlan:
         return tuple(notes)
 
 
-def check_compute(device: str, workers: int, precision: str, quiet: bool) -> ComputeOptions:
+def check_compute(device: str, workers: int | None, precision: str, quiet: bool) -> ComputeOptions:
     """Check where and how a network is to run. Torch is imported only for an explicit GPU and for ``fp16``.
 
     Raises:
@@ -207,7 +211,7 @@ def check_compute(device: str, workers: int, precision: str, quiet: bool) -> Com
         SetupError: torch is not installed, or this machine has no such GPU.
     """
     check_device_name(device)
-    if workers < 0:
+    if workers is not None and workers < 0:
         raise UsageError(f"workers must be at least 0, not {workers}", "0 reads images in this process")
     if find_spec("torch") is None:
         raise SetupError("torch is not installed", 'pip install "deepfake-dfbench[models]"')

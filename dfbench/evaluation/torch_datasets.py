@@ -44,16 +44,16 @@ class CropsInMemory(Dataset[tuple[Tensor, int]]):
     """
 
     def __init__(self, images: ConcatenatedImages, size: int) -> None:
-        self.crops = torch.empty((len(images), 3, size, size), dtype=torch.uint8)
+        self.crops = torch.empty((len(images), size, size, 3), dtype=torch.uint8)
         for index in range(len(images)):
-            self.crops[index] = images[index][0]
+            self.crops[index] = images[index][0].permute(1, 2, 0)
 
     def __len__(self) -> int:
         return len(self.crops)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Return image and index."""
-        return self.crops[index], index
+        return self.crops[index].permute(2, 0, 1), index
 
 
 class DegradedCrops(Dataset[tuple[Tensor, int]]):
@@ -85,4 +85,4 @@ def degraded(image: Tensor, condition: degrade.Condition, sample_id: str) -> Ten
     """Return a crop, uint8 3,S,S, under a condition; see :func:`dfbench.degrade.apply`."""
     pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
     result = degrade.apply(condition, pixels, sample_id)
-    return torch.from_numpy(np.ascontiguousarray(result.transpose(2, 0, 1)))
+    return torch.from_numpy(np.ascontiguousarray(result)).permute(2, 0, 1)

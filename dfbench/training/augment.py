@@ -88,7 +88,6 @@ class DegradedAtRandom(Dataset[tuple[Tensor, int]]):
         images: items are (uint8 3,S,S, row).
         sample_ids: id of every row; it determines the draws together with epoch and seed.
         rules: degradations and their probability.
-        epoch: counted from 0.
         seed: the training's.
     """
 
@@ -97,7 +96,6 @@ class DegradedAtRandom(Dataset[tuple[Tensor, int]]):
         images: Dataset[tuple[Tensor, int]],
         sample_ids: Sequence[str],
         rules: Augmentation,
-        epoch: int,
         seed: int,
     ) -> None:
         self.images = images
@@ -105,15 +103,22 @@ class DegradedAtRandom(Dataset[tuple[Tensor, int]]):
         self.conditions = [parse(spec) for spec in rules.degradations]
         self.probability = rules.degradations_p
         self.seed = seed
-        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.sample_ids)
 
+    def in_epoch(self, rows: Sequence[int], epoch: int) -> list[int]:
+        """Return the items of some rows in an epoch, counted from 0.
+
+        The epoch is a part of the item because worker processes, which have a copy of this object, outlive epochs.
+        """
+        return [row + epoch * len(self) for row in rows]
+
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """Return image and row."""
-        image, row = self.images[index]
-        identity = f"{self.sample_ids[row]}@{self.epoch}"
+        """Return image and row of an item of :meth:`in_epoch`."""
+        epoch, place = divmod(index, len(self))
+        image, row = self.images[place]
+        identity = f"{self.sample_ids[row]}@{epoch}"
         generator = np.random.default_rng(seed_from(identity, "degradation", self.seed))
         if generator.random() >= self.probability:
             return image, row

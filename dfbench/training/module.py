@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dfbench.errors import DataError
 from dfbench.evaluation.inference import to_input
+from dfbench.evaluation.loader import image_loader
 from dfbench.models.interface import HasEpochHooks, before_augmentation, logits_of
 from dfbench.progress import Advance
 from dfbench.schema.ids import seed_from
@@ -112,6 +113,11 @@ class TrainingModule(pl.LightningModule):
         if self.average is not None and "average" in self.tensors:
             restore(self.average, self.tensors["average"])
         self.workers = workers
+        self._images = data.images
+        if recipe.augmentation.degradations:
+            self._images = DegradedAtRandom(data.images, data.sample_ids, recipe.augmentation, recipe.seed)
+        self._items: list[list[int]] = []
+        self._loader: DataLoader[Any] | None = None
         self.save_steps = save_steps
         self.save_due = save_due
         self.save = save
@@ -161,20 +167,21 @@ class TrainingModule(pl.LightningModule):
         if self.data.class_weights is not None:
             weights = self.data.class_weights[self.data.targets]
             self.batch_weights = [float(weights[batch].sum()) for batch in planned]
-        return self._loader([device_part(batch, self.global_rank, self.devices) for batch in planned])
+        # The loader holds this list: its worker processes live on over the epochs.
+        self._items[:] = self._items_of(planned)
+        if self._loader is None:
+            self._loader = self._new_loader(self._items)
+        return self._loader
 
-    def _loader(self, parts: list[list[int]]) -> DataLoader[Any]:
-        """Return a loader of batches, degraded at random if the recipe says so."""
-        images, recipe = self.data.images, self.recipe
-        if recipe.augmentation.degradations:
-            images = DegradedAtRandom(images, self.data.sample_ids, recipe.augmentation, self.epoch, recipe.seed)
-        # A separate generator: the loader must not draw from the one that dropout uses.
-        return DataLoader(
-            images,
-            batch_sampler=parts,
-            num_workers=self.workers,
-            generator=torch.Generator().manual_seed(self.recipe.seed),
-        )
+    def _items_of(self, planned: list[list[int]]) -> list[list[int]]:
+        """Return this device's part of batches as items of the images, which depend on the epoch if these are degraded."""
+        parts = [device_part(batch, self.global_rank, self.devices) for batch in planned]
+        images = self._images
+        return [images.in_epoch(part, self.epoch) for part in parts] if isinstance(images, DegradedAtRandom) else parts
+
+    def _new_loader(self, items: list[list[int]]) -> DataLoader[Any]:
+        # With a generator of its own: the loader must not draw from the one that dropout uses.
+        return image_loader(self._images, self.device, workers=self.workers, batches=items, seed=self.recipe.seed)
 
     def on_train_epoch_start(self) -> None:
         """Call the detector's hook; in a resumed epoch it was called before, and its state is kept."""
@@ -196,17 +203,17 @@ class TrainingModule(pl.LightningModule):
         set_rate(self._optimizer(), self.recipe.rate(self.epoch, step, self.steps_per_epoch * self.recipe.epochs))
         self._seed(f"batch {number}")
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, list[int]], batch_idx: int) -> Tensor:
         """Augment, forward, loss."""
         images, rows = batch
-        ids = [self.data.sample_ids[int(row)] for row in rows]
+        ids = [self.data.sample_ids[row] for row in rows]
         inputs = self._inputs(images, ids)
         weights = self.data.class_weights
         result = self.method.step(
             self.detector,
             Batch(
                 inputs,
-                self.data.targets[rows.cpu()].to(self.device),
+                self.data.targets[rows].to(self.device),
                 tuple(ids),
                 None if weights is None else weights.to(self.device),
             ),
@@ -215,7 +222,7 @@ class TrainingModule(pl.LightningModule):
         value = float(loss.detach())
         if not abs(value) < float("inf"):
             raise self._not_finite(value, output, ids, self.start.batches + batch_idx)
-        done, factor = self.running, self._factor(rows.cpu(), batch_idx, weighted=result.class_weighted)
+        done, factor = self.running, self._factor(rows, batch_idx, weighted=result.class_weighted)
         self.running = EpochProgress(
             self.start.batches + batch_idx + 1,
             done.samples + len(ids),
@@ -237,18 +244,18 @@ class TrainingModule(pl.LightningModule):
         for batch in self.planned:
             if sum(map(len, chosen)) >= self.recipe.batch_norm_samples:
                 break
-            chosen.append(device_part(batch, self.global_rank, self.devices))
+            chosen += self._items_of([batch])
         layers = trained_batch_norms(self.detector)
         self.batch_norm_samples = sum(map(len, chosen)) if layers else 0
         if not self.batch_norm_samples:
             return nullcontext()
         inputs = (
-            self._inputs(images, [self.data.sample_ids[int(row)] for row in rows])
-            for images, rows in self._loader(chosen)
+            self._inputs(images, [self.data.sample_ids[row] for row in rows])
+            for images, rows in self._new_loader(chosen)
         )
         return estimated_statistics(network, layers, inputs)
 
-    def _factor(self, rows: Tensor, batch_idx: int, *, weighted: bool) -> float:
+    def _factor(self, rows: list[int], batch_idx: int, *, weighted: bool) -> float:
         """Return the factor of the loss: DDP averages over the devices, and the result is the mean over the batch.
 
         Args:

@@ -135,7 +135,8 @@ def _shuffled_entries(pool: Indices, starts: Indices, sizes: Indices, turns: Ind
     members = np.repeat(np.arange(len(keys)), lengths)
     values = pool[np.arange(int(lengths.sum())) + np.repeat(starts[first] - begins, lengths)]
     order = np.lexsort((_hashes(values, number[first][members], seed, "partner"), members))
-    return values[order][begins[group.reshape(-1)] + turns % sizes]
+    shuffled: Indices = values[order]
+    return shuffled[begins[group.reshape(-1)] + turns % sizes]
 
 
 def _hashes(values: Indices, number: Indices | int, seed: int, purpose: str) -> NDArray[np.uint64]:

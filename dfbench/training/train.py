@@ -45,6 +45,7 @@ def run_training(plan: TrainingPlan) -> Path:
         ModelError: the detector has nothing to train, or its scores are not finite at the end.
         SetupError: a device is not available, or a file cannot be written; the stored state is kept.
     """
+    from dfbench.evaluation.loader import worker_count
     from dfbench.models.weights import save_weights
     from dfbench.training.curve import draw_curve, write_curve
     from dfbench.training.fit import fit
@@ -55,7 +56,8 @@ def run_training(plan: TrainingPlan) -> Path:
     manifests, protocol = plan.opened(), plan.protocol
     device = resolve_device(plan.compute.device)
     require_devices(device, plan.devices)
-    devices = TrainingDevices(device, plan.devices, plan.compute.precision, plan.compute.workers, plan.save_every)
+    workers = worker_count(plan.compute.workers, device, plan.devices)
+    devices = TrainingDevices(device, plan.devices, plan.compute.precision, workers, plan.save_every)
     network = (plan.built.take() if plan.built is not None else None) or initial_network(plan)
     module = module_sha256(plan.source, state_sha256(network)) if plan.source.given is not None else ""
     identity = _identity(plan, devices, module, [m.info.hash for m in manifests])
