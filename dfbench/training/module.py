@@ -174,7 +174,7 @@ class TrainingModule(pl.LightningModule):
         return self._loader
 
     def _items_of(self, planned: list[list[int]]) -> list[list[int]]:
-        """Return this device's part of batches as items of the images, which depend on the epoch if these are degraded."""
+        """Return this device's part of batches as items of the images, which depend on the epoch if degraded."""
         parts = [device_part(batch, self.global_rank, self.devices) for batch in planned]
         images = self._images
         return [images.in_epoch(part, self.epoch) for part in parts] if isinstance(images, DegradedAtRandom) else parts
