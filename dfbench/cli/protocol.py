@@ -84,6 +84,9 @@ def _lines(protocol: Protocol) -> list[str]:
         f"metrics: {', '.join(p.metrics.names)}; threshold {p.metrics.threshold:g}",
         f"samples without a score: {p.failure_policy}",
     ]
+    if p.threshold is not None:
+        chosen = ", ".join(f"{k} {v}" for k, v in p.threshold.model_dump().items() if v)
+        lines.append(f"decision on validation data: {chosen}")
     if p.caution:
         lines.append(f"caution: {p.caution}")
     lines += [f"open: {text}" for text in p.unverified]

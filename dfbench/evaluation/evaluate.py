@@ -14,6 +14,7 @@ from dfbench.config import runs_home
 from dfbench.degrade import Condition
 from dfbench.errors import UsageError
 from dfbench.evaluation.dataset import RoleData, manifest_ref
+from dfbench.evaluation.decision import decision_of
 from dfbench.evaluation.detector import NO_WEIGHTS, LoadedDetector, load_detector
 from dfbench.evaluation.partial_results import ConditionScores, LogitParts, partial_key
 from dfbench.evaluation.plan import EvaluationPlan
@@ -109,7 +110,7 @@ def _scorer(
     from dfbench.evaluation.loader import worker_count
     from dfbench.evaluation.scores_table import scores_table
 
-    name, compute = plan.source.name, plan.compute
+    name, compute, decision = plan.source.name, plan.compute, decision_of(plan.protocol, plan.card)
     several = len(plan.conditions.conditions) > 1
 
     def score(condition: Condition, parts: LogitParts) -> pa.Table:
@@ -130,7 +131,7 @@ def _scorer(
             )
         if done:
             logits = np.concatenate([stored, logits]) if done < total else stored
-        return scores_table(data, logits, name, run_id, condition)
+        return scores_table(data, logits, name, run_id, condition, temperature=decision.temperature)
 
     return score
 
@@ -138,6 +139,7 @@ def _scorer(
 def _result(plan: EvaluationPlan, data: RoleData, detector: LoadedDetector, run_id: str, scores: pa.Table) -> RunResult:
     """Return the content of ``result.json`` but for the device and the time."""
     protocol, card = plan.protocol, detector.card
+    decision = decision_of(protocol, card)
     # What is the same under every condition of a suite is computed once.
     detailed = scores.filter(in_detail(scores, plan.conditions))
     return RunResult(
@@ -160,8 +162,12 @@ def _result(plan: EvaluationPlan, data: RoleData, detector: LoadedDetector, run_
         coverage=tuple(coverage_rows(scores)),
         metrics=run_metrics(scores, protocol, plan.conditions, plan.profile, card),
         baselines=run_baselines(detailed, data, plan.conditions, plan.profile),
-        warnings=(*score_warnings(detailed), *([] if card else [NO_WEIGHTS])),
-        robustness=run_robustness(scores, protocol, plan.conditions),
+        warnings=(
+            *score_warnings(detailed),
+            *([] if card else [NO_WEIGHTS]),
+            *([decision.warning] if decision.warning else []),
+        ),
+        robustness=run_robustness(scores, protocol, plan.conditions, decision.threshold),
         unavailable=dict(plan.conditions.unavailable),
         mini="mini" in protocol.datasets() or bool(card and card.mini),
         crop_mismatch=crop_mismatch(card, plan.profile, protocol.crops.size) if card else "",

@@ -11,6 +11,7 @@ from typing import Any
 from dfbench.errors import SetupError, UsageError
 from dfbench.evaluation.conditions import ConditionPlan, source_notes
 from dfbench.evaluation.dataset import RoleData, crop_profile, role_data
+from dfbench.evaluation.decision import decision_of
 from dfbench.evaluation.detector import default_weights, module_sha256
 from dfbench.evaluation.run_store import make_run_id, run_folder
 from dfbench.faces.profile_match import serves
@@ -150,6 +151,9 @@ class EvaluationPlan:
             options["module_sha256"] = module_sha256(self.source, self.state)
         if self.compute.compiled:
             options["compiled"] = True
+        decision = decision_of(self.protocol, self.card)
+        if decision.record is not None:
+            options["decision"] = decision.record
         if self.given_conditions:
             options["conditions"] = list(self.given_conditions)
         if self.options:

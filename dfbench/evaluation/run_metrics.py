@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from dfbench.evaluation.conditions import ConditionPlan
 from dfbench.evaluation.dataset import RoleData
+from dfbench.evaluation.decision import decision_of
 from dfbench.evaluation.trivial_baselines import media_facts, trivial_baselines
 from dfbench.metrics import compute_metrics, parse_metric
 from dfbench.metrics.robustness import robustness
@@ -34,7 +35,8 @@ def run_metrics(
         protocol: the protocol.
         conditions: the conditions of the run.
         profile: crop profile of the manifests.
-        card: of the weights; its training condition and seed are recorded.
+        card: of the weights; its training condition and seed are recorded, and its threshold is used where the
+            protocol has a rule for one.
         names: metrics in place of the protocol's.
     """
     values: list[MetricValue] = []
@@ -44,7 +46,7 @@ def run_metrics(
             values += compute_metrics(
                 scores.filter(part),
                 protocol.metrics.names if names is None else names,
-                threshold=protocol.metrics.threshold,
+                threshold=decision_of(protocol, card).threshold,
                 resamples=protocol.metrics.resamples,
                 seed=protocol.metrics.seed,
                 per_manipulation=per_manipulation,
@@ -61,13 +63,15 @@ def run_metrics(
     return tuple(value.model_copy(update=facts) for value in values)
 
 
-def run_robustness(scores: pa.Table, protocol: Protocol, conditions: ConditionPlan) -> tuple[Robustness, ...]:
+def run_robustness(
+    scores: pa.Table, protocol: Protocol, conditions: ConditionPlan, threshold: float
+) -> tuple[Robustness, ...]:
     """Compute drops, means over families and worst conditions of the protocol's AUC and ACC."""
     found = robustness(
         scores,
         [name for name in protocol.metrics.names if parse_metric(name).metric in ("auc", "acc")],
         conditions.origins,
-        threshold=protocol.metrics.threshold,
+        threshold=threshold,
         resamples=protocol.metrics.resamples,
         seed=protocol.metrics.seed,
         failure_policy=protocol.failure_policy,

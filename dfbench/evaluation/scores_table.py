@@ -15,7 +15,13 @@ from dfbench.schema.scores import FROM_MANIFEST, SCORES
 
 
 def scores_table(
-    data: RoleData, logits: NDArray[np.float32], model: str, run_id: str, condition: Condition | None = None
+    data: RoleData,
+    logits: NDArray[np.float32],
+    model: str,
+    run_id: str,
+    condition: Condition | None = None,
+    *,
+    temperature: float = 1.0,
 ) -> pa.Table:
     """Return the scores of a run.
 
@@ -25,6 +31,7 @@ def scores_table(
         model: name of the detector.
         run_id: the run.
         condition: test condition; default: that of ``data``.
+        temperature: logits are divided by it; the table holds the divided ones.
 
     Returns:
         A table of :data:`dfbench.schema.scores.SCORES` with every row of ``data``; those whose status is not ok
@@ -37,6 +44,8 @@ def scores_table(
         raise DataError(
             f"{len(logits)} scores for {len(data.ok)} samples", "this is a bug of dfbench; please report it"
         )
+    if temperature != 1.0:
+        logits = (logits.astype(np.float64) / temperature).astype(np.float32)
     probability = fake_probability(torch.from_numpy(logits), data.protocol.real_numbers).numpy()
     rows = len(data.table)
     score = np.zeros(rows, np.float64)

@@ -31,6 +31,19 @@ class SelectionRecord(BaseModel):
     note: str = ""
 
 
+class DecisionRecord(BaseModel):
+    """Threshold and temperature that were chosen on validation data."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    split: Literal["val"] = "val"
+    rule: str | None = Field(description="rule of the threshold, as in the protocol; None: no threshold was chosen")
+    level: str = Field(description="scores that it was chosen on: frame, video.mean, ...")
+    threshold: float | None = Field(ge=0, le=1, description="P(fake) from which a sample counts as fake")
+    temperature: float | None = Field(gt=0, description="divisor of the logits; None: none was chosen")
+    samples: int = Field(ge=1, description="frames or videos that the threshold was chosen on")
+
+
 class ImportedFrom(BaseModel):
     """The file that imported weights come from, and how it was converted."""
 
@@ -75,6 +88,9 @@ class WeightCard(BaseModel):
     )
     seed: int | None = None
     selection: SelectionRecord
+    decision: DecisionRecord | None = Field(
+        default=None, description="threshold and temperature, where the protocol has a rule for them"
+    )
     licence: str = ""
     versions: dict[str, str] = Field(default_factory=dict)
     mini: bool = Field(description="True when trained on invented faces")
@@ -90,7 +106,8 @@ class WeightCard(BaseModel):
     @model_serializer(mode="wrap")
     def _without_empty_fields(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = plain(self)
-        return {name: v for name, v in values.items() if v or name not in ("module_sha256", "real_classes")}
+        omitted = ("module_sha256", "real_classes", "decision")
+        return {name: v for name, v in values.items() if v or name not in omitted}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dfbench.datasets.registry import get_adapter
 from dfbench.degrade import parse, read_conditions
 from dfbench.errors import DataError, UsageError
 from dfbench.io import canonical_hash
-from dfbench.protocols.tables import Crops, Metrics, ProtocolModel, Published, Selection
+from dfbench.protocols.tables import Crops, DecisionRule, Metrics, ProtocolModel, Published, Selection
 from dfbench.protocols.training_recipe import Augmentation, TrainingRecipe
 from dfbench.schema.media import Split
 from dfbench.schema.random_media import FractionalSplit, RandomSubset
@@ -131,7 +131,7 @@ PROSE = ("summary", "unverified", "caution")
 class Protocol(ProtocolModel):
     """A complete protocol. :attr:`hash` identifies its content and is printed with every result."""
 
-    optional: ClassVar[tuple[str, ...]] = ("caution", "merge", "real_classes")
+    optional: ClassVar[tuple[str, ...]] = ("caution", "merge", "real_classes", "threshold")
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+./_-]*(@[a-z0-9-]+)?$")]
     version: Annotated[int, Field(ge=1)]
@@ -153,6 +153,9 @@ class Protocol(ProtocolModel):
     conditions: Conditions = Conditions()
     training: TrainingRecipe = TrainingRecipe()
     selection: Selection = Selection()
+    threshold: DecisionRule | None = Field(
+        default=None, description="rule for threshold and temperature; empty: the threshold of metrics"
+    )
     metrics: Metrics = Metrics()
     failure_policy: FailurePolicy = "exclude"
     published: Published = Published()
@@ -284,5 +287,8 @@ def _real_names(dataset: str) -> tuple[str, ...]:
     return names
 
 
-PARTS = (Protocol, DataPart, Sampling, Crops, Conditions, Augmentation, TrainingRecipe, Selection, Metrics, Published)
+PARTS = (
+    *(Protocol, DataPart, Sampling, Crops, Conditions, Augmentation, TrainingRecipe, Selection, DecisionRule, Metrics),
+    Published,
+)
 """The tables of a protocol file."""

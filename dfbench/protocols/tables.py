@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -11,6 +12,7 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
+    model_validator,
 )
 
 
@@ -53,6 +55,38 @@ class Selection(ProtocolModel):
 
     split: Literal["val", "none"] = "val"
     metric: str = "auc.video.mean"
+
+
+FPR_RULE = re.compile(r"fpr=(0?\.\d+)")
+"""Rule of a threshold with a largest false positive rate."""
+
+
+class DecisionRule(ProtocolModel):
+    """Decision threshold and temperature that a training chooses on validation data, in place of a fixed threshold.
+
+    They are kept in the card of the weights. Evaluations by a protocol with the same rule use them.
+    """
+
+    split: Literal["val"] = Field(default="val", description="data that they are chosen on; no other split loads")
+    rule: str | None = Field(
+        default=None,
+        description="max-bacc: the largest balanced accuracy; eer: equal error rates; fpr=X: at most this fraction of "
+        "reals counted as fake; omitted: the threshold of [metrics]",
+    )
+    level: Literal["frame", "video.mean", "video.mean-logit", "video.max", "video.median"] = Field(
+        default="video.mean", description="scores that the threshold is chosen on"
+    )
+    temperature: bool = Field(
+        default=False, description="whether logits are divided by a temperature before P(fake) is computed"
+    )
+
+    @model_validator(mode="after")
+    def _something_is_chosen(self) -> DecisionRule:
+        if self.rule is None and not self.temperature:
+            raise ValueError("give a rule, or temperature = true")
+        if self.rule is not None and self.rule not in ("max-bacc", "eer") and not FPR_RULE.fullmatch(self.rule):
+            raise ValueError(f"unknown rule {self.rule!r}: write 'max-bacc', 'eer' or 'fpr=0.01'")
+        return self
 
 
 def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -23,7 +23,12 @@ SCORES = TableContract(
         Column("run_id", pa.string(), "run that made the row"),
         Column("status", pa.string(), "ok, or why there is no score"),
         Column("score", pa.float64(), "P(fake) in [0,1]; null unless the status is ok", nullable=True),
-        Column("logits", pa.list_(pa.float32()), "raw outputs of the model's (fused) head", nullable=True),
+        Column(
+            "logits",
+            pa.list_(pa.float32()),
+            "outputs of the model's (fused) head, divided by the temperature if the protocol has one",
+            nullable=True,
+        ),
     ),
     key=("sample_id", "condition", "model"),
 )

@@ -87,19 +87,20 @@ def training_roles(protocol: Protocol) -> tuple[str, ...]:
     """Return the roles whose samples a training reads.
 
     Raises:
-        UsageError: the protocol has no training data, or selects on validation data that it does not have.
+        UsageError: the protocol has no training data, or needs validation data that it does not have: to select the
+            weights, or to choose a threshold or temperature.
     """
     if not protocol.datasets("train"):
         raise UsageError(
             f"protocol {protocol.name!r} has no training data: it only evaluates",
             "evaluate weights with it: dfbench evaluate --weights FILE; or add a data part with role = 'train'",
         )
-    if protocol.selection.split == "none":
+    if protocol.selection.split == "none" and protocol.threshold is None:
         return ("train",)
     if not protocol.datasets("val"):
         raise UsageError(
             f"protocol {protocol.name!r} selects on validation data and has none",
-            "add a data part with role = 'val', or set selection.split = 'none'",
+            "add a data part with role = 'val', or set selection.split = 'none' and drop [threshold]",
         )
     return ("train", "val")
 

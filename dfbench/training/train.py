@@ -10,7 +10,7 @@ from dfbench.evaluation.dataset import manifest_ref
 from dfbench.evaluation.detector import module_sha256
 from dfbench.io import canonical_hash, check_output_file, file_sha256
 from dfbench.models.build import build_seeded, state_sha256
-from dfbench.models.card import SelectionRecord, WeightCard
+from dfbench.models.card import DecisionRecord, SelectionRecord, WeightCard
 from dfbench.models.device import resolve_device
 from dfbench.protocols.protocol import Protocol
 from dfbench.protocols.reference import protocol_ref
@@ -20,6 +20,7 @@ from dfbench.training.recipe import overridden
 from dfbench.versions import library_versions
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from dfbench.training.lightning import TrainingDevices
@@ -66,6 +67,8 @@ def run_training(plan: TrainingPlan) -> Path:
     state = fit(network, plan.data, protocol, plan.recipe, folder, devices, method=method, quiet=plan.compute.quiet)
     folder.load_best(network)
     card = _card(plan, devices, state, module, _count_logits(network, protocol))
+    if protocol.threshold is not None:
+        card = card.model_copy(update={"decision": _decision(plan, network, device)})
     title = f"{plan.source.name} on {protocol.name}"
     write_curve(plan.out.with_suffix(".curve.csv"), state.curve)
     draw_curve(plan.out.with_suffix(".curve.svg"), state.curve, state.best, title)
@@ -120,6 +123,16 @@ def _recipe_as_run(plan: TrainingPlan, devices: TrainingDevices, state: Training
     # The first steps were made with the learning rates of a shorter training.
     longer = {"epochs_before_resume": list(state.shorter)} if plan.recipe.rate_depends_on_length else {}
     return recipe | (longer if state.shorter else {})
+
+
+def _decision(plan: TrainingPlan, network: nn.Module, device: torch.device) -> DecisionRecord:
+    """Choose threshold and temperature for the selected weights on the validation data."""
+    from dfbench.evaluation.decision import choose_decision
+    from dfbench.evaluation.inference import move_to_device, score_images
+
+    data = plan.data["val"]
+    logits = score_images(move_to_device(network, device), data.images, device, workers=plan.compute.workers)
+    return choose_decision(data, logits)
 
 
 def _identity(

@@ -60,7 +60,12 @@ def test_the_hash_is_of_the_content_not_of_the_spelling() -> None:
 def full() -> Protocol:
     """A protocol whose every field that is left out while it has its default would enter the content."""
     return Protocol.model_validate(
-        raw(training={"augmentation": {"degradations": ["jpeg:q=60"]}}, unverified=["u"], caution="c")
+        raw(
+            training={"augmentation": {"degradations": ["jpeg:q=60"]}},
+            threshold={"rule": "eer"},
+            unverified=["u"],
+            caution="c",
+        )
     )
 
 
