@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dfbench.evaluation.dataset import manifest_ref
+from dfbench.evaluation.dataset import RoleData, manifest_ref
 from dfbench.evaluation.detector import module_sha256
 from dfbench.io import canonical_hash, check_output_file, file_sha256
 from dfbench.models.build import build_seeded, state_sha256
@@ -20,7 +20,6 @@ from dfbench.training.recipe import overridden
 from dfbench.versions import library_versions
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
     from dfbench.training.lightning import TrainingDevices
@@ -68,7 +67,7 @@ def run_training(plan: TrainingPlan) -> Path:
     folder.load_best(network)
     card = _card(plan, devices, state, module, _count_logits(network, protocol))
     if protocol.threshold is not None:
-        card = card.model_copy(update={"decision": _decision(plan, network, device)})
+        card = card.model_copy(update={"decision": _decision(plan.data["val"], network, devices)})
     title = f"{plan.source.name} on {protocol.name}"
     write_curve(plan.out.with_suffix(".curve.csv"), state.curve)
     draw_curve(plan.out.with_suffix(".curve.svg"), state.curve, state.best, title)
@@ -125,14 +124,13 @@ def _recipe_as_run(plan: TrainingPlan, devices: TrainingDevices, state: Training
     return recipe | (longer if state.shorter else {})
 
 
-def _decision(plan: TrainingPlan, network: nn.Module, device: torch.device) -> DecisionRecord:
+def _decision(data: RoleData, network: nn.Module, devices: TrainingDevices) -> DecisionRecord:
     """Choose threshold and temperature for the selected weights on the validation data."""
     from dfbench.evaluation.decision import choose_decision
     from dfbench.evaluation.inference import move_to_device, score_images
 
-    data = plan.data["val"]
-    logits = score_images(move_to_device(network, device), data.images, device, workers=plan.compute.workers)
-    return choose_decision(data, logits)
+    network = move_to_device(network, devices.device)
+    return choose_decision(data, score_images(network, data.images, devices.device, workers=devices.workers))
 
 
 def _identity(
