@@ -33,9 +33,10 @@ from dfbench.metrics.intervals import (
     paired_difference,
 )
 from dfbench.metrics.names import MetricName, describe_metrics, list_metrics, metric_names, parse_metric
-from dfbench.metrics.paired_tests import MetricDifference, holm, mcnemar, paired_differences
+from dfbench.metrics.p_values import holm, mcnemar
+from dfbench.metrics.paired_tests import MetricDifference, paired_differences
 from dfbench.metrics.score_summaries import coverage_rows, score_warnings, video_table
-from dfbench.metrics.seeds import SeedSummary, combine_seeds
+from dfbench.metrics.seeds import SeedDifference, SeedSummary, combine_seeds, seed_difference
 
 __all__ = [
     "AGGREGATIONS",
@@ -50,6 +51,7 @@ __all__ = [
     "PairedDifference",
     "Reliability",
     "RocCurve",
+    "SeedDifference",
     "SeedSummary",
     "Videos",
     "accuracy",
@@ -88,6 +90,7 @@ __all__ = [
     "reliability",
     "roc_curve",
     "score_warnings",
+    "seed_difference",
     "ties_at",
     "tpr_at_fpr",
     "video_table",

@@ -24,7 +24,7 @@ from dfbench.metrics.bootstrap import (
 )
 from dfbench.metrics.definitions import MetricDefinition, metric_definition
 from dfbench.metrics.names import list_metrics
-from dfbench.metrics.paired_tests import bootstrap_p
+from dfbench.metrics.p_values import bootstrap_p
 from dfbench.metrics.samples import MetricSamples
 from dfbench.metrics.validation import Labels, check, check_threshold
 

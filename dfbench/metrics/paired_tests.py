@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from dfbench.deprecation import renamed_keywords
 from dfbench.errors import DataError, UndefinedMetric
@@ -17,7 +16,7 @@ from dfbench.metrics.bootstrap import NO_RESAMPLES, no_interval_reason, percenti
 from dfbench.metrics.compute import MetricRules, MetricSlice
 from dfbench.metrics.delong import delong_test
 from dfbench.metrics.names import MetricName, parse_metric
-from dfbench.metrics.roc import Values
+from dfbench.metrics.p_values import bootstrap_p, family_draws, holm, mcnemar, resolution_of, tail_p
 from dfbench.metrics.samples import MetricSamples
 from dfbench.metrics.score_rows import checked_rows, slices
 from dfbench.schema.ids import seed_from
@@ -42,12 +41,15 @@ class MetricDifference:
         value: first minus second.
         low: lower end of the 95 % interval of the difference.
         high: upper end of the interval.
-        p: two-sided p-value of the paired bootstrap over scene groups.
-        holm: ``p`` with Holm's correction over all tests.
+        p: two-sided p-value of the paired bootstrap over scene groups, at least ``resolution``.
+        resolution: the smallest p that the resamples can show, 2 / (B + 1).
+        tail: where ``p`` is at the resolution, that of :func:`dfbench.metrics.p_values.tail_p`, which is corrected
+            instead.
+        holm: ``p`` or ``tail`` with Holm's correction over the slices of the metric.
         note: why there is no difference or no interval.
         video_test: ``DeLong`` or ``McNemar``, at video level; it assumes independent videos.
         video_p: p-value of that test.
-        video_holm: ``video_p`` with Holm's correction.
+        video_holm: ``video_p`` with Holm's correction over the slices of the metric.
     """
 
     name: str
@@ -63,6 +65,8 @@ class MetricDifference:
     low: float | None = None
     high: float | None = None
     p: float | None = None
+    resolution: float | None = None
+    tail: float | None = None
     holm: float | None = None
     note: str | None = None
     video_test: str = ""
@@ -93,7 +97,8 @@ def paired_differences(
         second: another table with exactly the same samples.
         names: metric names.
         threshold: see :func:`dfbench.metrics.compute_metrics`, also for the arguments below.
-        resamples: number of bootstrap resamples.
+        resamples: number of bootstrap resamples B; 0: none. There are more where many slices need a finer p-value, see
+            :func:`dfbench.metrics.p_values.family_draws`.
         seed: bootstrap seed.
         per_manipulation: whether to compare each manipulation separately.
         failure_policy: how a sample without a score counts.
@@ -101,8 +106,9 @@ def paired_differences(
         classes: class names of a multi-class task.
 
     Returns:
-        One difference per metric and slice. Holm's correction is applied over all of them, separately for the
-        bootstrap and for the tests at video level.
+        One difference per metric and slice. The slices of one metric (data sets, subsets, conditions, manipulations)
+        are one family: Holm's correction is applied over them, separately for the bootstrap and for the tests at video
+        level.
 
     Raises:
         DataError: a table breaks its contract, or the samples differ.
@@ -112,9 +118,10 @@ def paired_differences(
     rules = MetricRules(threshold, failure_policy, face_aggregation, tuple(classes))
     ours, theirs = same_samples(checked_rows(first, classes), checked_rows(second, classes))
     if failure_policy == "exclude":
-        ours, theirs = _scored_by_both(ours, theirs)
+        ours, theirs = scored_by_all([ours, theirs])
     found: list[MetricDifference] = []
-    pairs = zip(slices(ours, per_manipulation), slices(theirs, per_manipulation), strict=True)
+    pairs = list(zip(slices(ours, per_manipulation), slices(theirs, per_manipulation), strict=True))
+    resamples = family_draws(resamples, len(pairs))
     for (key, manipulation, one), (_, _, other) in pairs:
         draw_seed = seed_from("/".join((*key, manipulation)), "bootstrap", seed)
         both = MetricSlice(one, rules, resamples, draw_seed), MetricSlice(other, rules, resamples, draw_seed)
@@ -152,12 +159,13 @@ def same_samples(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFram
     return ours, theirs
 
 
-def _scored_by_both(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    both = (ours["status"] == "ok") & (theirs["status"] == "ok")
-    return (
-        ours.assign(status=ours["status"].where(both, "not scored by both"), score=ours["score"].where(both)),
-        theirs.assign(status=theirs["status"].where(both, "not scored by both"), score=theirs["score"].where(both)),
-    )
+def scored_by_all(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Withdraw from all tables the samples that lack a score in one of them; rows must be in the same order."""
+    every = np.logical_and.reduce([rows["status"] == "ok" for rows in tables])
+    return [
+        rows.assign(status=rows["status"].where(every, "not scored by all"), score=rows["score"].where(every))
+        for rows in tables
+    ]
 
 
 def _difference(
@@ -177,7 +185,9 @@ def _difference(
     drawn = one.resampled(name) - other.resampled(name)
     drawn = drawn[~np.isnan(drawn)]
     interval = percentile_interval(drawn)
-    return replace(found, low=interval.low, high=interval.high, p=bootstrap_p(drawn), note=interval.note)
+    p, least = bootstrap_p(drawn), resolution_of(len(drawn))
+    tail = tail_p(first - second, drawn, found.n_clusters) if p <= least else None
+    return replace(found, low=interval.low, high=interval.high, p=p, resolution=least, tail=tail, note=interval.note)
 
 
 def _video_test(name: MetricName, a: MetricSamples, b: MetricSamples, threshold: float) -> tuple[str, float | None]:
@@ -198,65 +208,18 @@ def _correct(name: MetricName, samples: MetricSamples, threshold: float) -> NDAr
 
 
 def _corrected(found: list[MetricDifference]) -> list[MetricDifference]:
-    by_bootstrap = _holm([d.p for d in found])
-    by_video = _holm([d.video_p for d in found])
-    return [replace(d, holm=p, video_holm=v) for d, p, v in zip(found, by_bootstrap, by_video, strict=True)]
+    by_bootstrap: dict[int, float] = {}
+    by_video: dict[int, float] = {}
+    for name in dict.fromkeys(d.name for d in found):
+        family = [n for n, d in enumerate(found) if d.name == name]
+        by_bootstrap |= _holm({n: p for n in family if (p := _finest(found[n])) is not None})
+        by_video |= _holm({n: p for n in family if (p := found[n].video_p) is not None})
+    return [replace(d, holm=by_bootstrap.get(n), video_holm=by_video.get(n)) for n, d in enumerate(found)]
 
 
-def _holm(p_values: Sequence[float | None]) -> list[float | None]:
-    corrected = iter(holm([p for p in p_values if p is not None]))
-    return [None if p is None else next(corrected) for p in p_values]
+def _finest(found: MetricDifference) -> float | None:
+    return found.p if found.tail is None else found.tail
 
 
-def bootstrap_p(differences: Values) -> float:
-    """Compute the two-sided p-value of no difference from the differences of paired resamples.
-
-    Twice the smaller fraction of resamples on one side of zero, those at zero counting on both sides; the estimate
-    itself counts as one more resample, so that p is never 0 (Davison and Hinkley 1997, chapter 4).
-
-    >>> bootstrap_p(np.array([0.1] * 99))
-    0.02
-    >>> bootstrap_p(np.zeros(99))
-    1.0
-    """
-    count = len(differences) + 1
-    side = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0)) + 1
-    return float(min(1.0, 2 * side / count))
-
-
-def mcnemar(first_right: ArrayLike, second_right: ArrayLike) -> float:
-    """Compute the p-value of the exact two-sided McNemar test on independent samples.
-
-    Args:
-        first_right: (N,) whether the first detector is correct on each sample.
-        second_right: (N,) whether the second detector is correct.
-
-    Raises:
-        DataError: the lengths differ.
-
-    >>> mcnemar([1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0])
-    0.0625
-    """
-    a, b = np.asarray(first_right, bool), np.asarray(second_right, bool)
-    if a.shape != b.shape or a.ndim != 1:
-        raise DataError(f"first_right and second_right have different shapes: {a.shape} and {b.shape}")
-    only_a, only_b = int(np.sum(a & ~b)), int(np.sum(b & ~a))
-    n, fewer = only_a + only_b, min(only_a, only_b)
-    tail = sum(math.comb(n, k) for k in range(fewer + 1))
-    return min(1.0, float(2 * tail / 2**n))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Apply Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979), keeping the order.
-
-    Comparing each corrected value with 0.05 keeps the probability of any false positive among them below 5 %.
-
-    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
-    [0.03, 0.06, 0.06]
-    """
-    corrected = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = highest
-    return corrected
+def _holm(p_values: Mapping[int, float]) -> dict[int, float]:
+    return dict(zip(p_values, holm(list(p_values.values())), strict=True))

@@ -1,4 +1,4 @@
-"""Mean and standard deviation over runs of one detector with different training seeds."""
+"""Runs of detectors with different training seeds: mean and standard deviation, and tests of averaged differences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
 from dfbench.errors import DataError
+from dfbench.metrics.bootstrap import no_interval_reason
+from dfbench.metrics.compute import MetricRules, MetricSlice
+from dfbench.metrics.names import parse_metric
+from dfbench.metrics.p_values import t_test
+from dfbench.metrics.paired_tests import same_samples, scored_by_all
+from dfbench.metrics.roc import Values
+from dfbench.metrics.score_rows import checked_rows, slices
+from dfbench.schema.ids import seed_from
 from dfbench.schema.result import MetricValue
 
 
@@ -42,6 +54,29 @@ class SeedSummary:
     n: int
 
 
+@dataclass(frozen=True)
+class SeedDifference:
+    """The difference of a metric between two detectors, each the mean over its training seeds, on the same samples.
+
+    Attributes:
+        value: first minus second.
+        cluster_error: standard error due to the choice of samples: the standard deviation of the averaged difference
+            over bootstrap resamples of scene groups.
+        seed_error: standard error due to training: the variances over the seeds, divided by their numbers. Where one
+            detector has a single run, its variance is assumed to be that of the other; 0 where both have.
+        df: degrees of freedom of the sum of both variances (Welch, Biometrika 34, 1947).
+        p: two-sided p-value of no difference, by a t test with both errors.
+        runs: numbers of runs of the first and the second detector.
+    """
+
+    value: float
+    cluster_error: float
+    seed_error: float
+    df: float
+    p: float
+    runs: tuple[int, int]
+
+
 def combine_seeds(runs: Sequence[Sequence[MetricValue]]) -> list[SeedSummary]:
     """Combine the metrics of runs that differ only in the training seed.
 
@@ -68,6 +103,82 @@ def combine_seeds(runs: Sequence[Sequence[MetricValue]]) -> list[SeedSummary]:
             odd = min(table.keys() ^ tables[0].keys())
             raise DataError(f"the runs have different metrics, the first is {' '.join(map(str, odd))}")
     return [_combine([table[key] for table in tables], tuple(seeds)) for key in tables[0]]
+
+
+def seed_difference(
+    first: Sequence[pa.Table],
+    second: Sequence[pa.Table],
+    name: str,
+    *,
+    manipulation: str = "all",
+    threshold: float = 0.5,
+    resamples: int = 2000,
+    seed: int = 0,
+    failure_policy: str = "exclude",
+    face_aggregation: str | None = None,
+    classes: Sequence[str] = (),
+) -> SeedDifference:
+    """Test whether two detectors differ, each averaged over its training seeds.
+
+    Args:
+        first: tables of :data:`dfbench.schema.scores.SCORES`, one per training seed of the first detector, of one data
+            set, subset and condition.
+        second: those of the second detector, with exactly the same samples.
+        name: metric name.
+        manipulation: ``all``, or one method against the reals.
+        threshold: see :func:`dfbench.metrics.compute_metrics`, also for the arguments below.
+        resamples: number of bootstrap resamples.
+        seed: bootstrap seed.
+        failure_policy: how a sample without a score counts; ``exclude`` excludes what one run cannot score for all.
+        face_aggregation: how several faces of a frame become one.
+        classes: class names of a multi-class task.
+
+    Raises:
+        DataError: a table breaks its contract, the samples differ or are of several slices, or there are too few scene
+            groups.
+        UndefinedMetric: the metric is undefined on these samples.
+        UsageError: an unknown name.
+    """
+    parsed, rules = parse_metric(name), MetricRules(threshold, failure_policy, face_aggregation, tuple(classes))
+    rows = [checked_rows(table, classes) for table in (*first, *second)]
+    rows = [same_samples(rows[0], other)[1] for other in rows]
+    rows = scored_by_all(rows) if failure_policy == "exclude" else rows
+    parts = [_slice_of(table, manipulation, rules, resamples, seed) for table in rows]
+    samples = parts[0].samples(parsed)
+    reason = no_interval_reason(samples.labels, samples.groups, parsed.definition.both)
+    if reason:
+        raise DataError(f"there is no test: {reason}")
+    values = np.array([part.value(parsed) for part in parts])
+    drawn = np.stack([part.resampled(parsed) for part in parts])
+    count = len(first)
+    differences = drawn[:count].mean(axis=0) - drawn[count:].mean(axis=0)
+    cluster = float(np.nanstd(differences, ddof=1))
+    groups = len(np.unique(samples.groups))
+    value = float(values[:count].mean() - values[count:].mean())
+    terms = [(cluster**2, groups - 1.0), *_seed_variances(values[:count], values[count:])]
+    variance = math.fsum(term for term, _ in terms)
+    df = variance**2 / math.fsum(term**2 / own for term, own in terms) if variance else groups - 1.0
+    p = t_test(value, math.sqrt(variance), df) if variance else float(value == 0)
+    trained = math.sqrt(math.fsum(term for term, _ in terms[1:]))
+    return SeedDifference(value, cluster, trained, df, max(p, 2.0 ** (1 - groups)), (count, len(second)))
+
+
+def _slice_of(rows: pd.DataFrame, manipulation: str, rules: MetricRules, resamples: int, seed: int) -> MetricSlice:
+    found = [(key, part) for key, name, part in slices(rows, manipulation != "all") if name == manipulation]
+    if len(found) != 1:
+        raise DataError(
+            f"{len(found)} data sets, subsets or conditions with the manipulation {manipulation!r}, not one"
+        )
+    ((key, part),) = found
+    return MetricSlice(part, rules, resamples, seed_from("/".join((*key, manipulation)), "bootstrap", seed))
+
+
+def _seed_variances(first: Values, second: Values) -> list[tuple[float, float]]:
+    """The variance of each mean over its seeds, and its degrees of freedom; nothing if neither has several."""
+    if max(len(first), len(second)) == 1:
+        return []
+    pairs = ((first, first if len(first) > 1 else second), (second, second if len(second) > 1 else first))
+    return [(float(np.var(repeated, ddof=1)) / len(own), len(repeated) - 1.0) for own, repeated in pairs]
 
 
 def _combine(values: Sequence[MetricValue], seeds: tuple[int, ...]) -> SeedSummary:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
+import families
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -122,3 +123,39 @@ def test_paired_bootstrap_of_a_true_null_hypothesis_rejects_one_in_twenty(record
     low, high = binom.interval(0.999, worlds, 0.05)
     assert low <= rejected <= high + 0.01 * worlds
     assert 0.925 <= covered / worlds <= 0.97
+
+
+def test_at_most_one_family_in_twenty_holds_a_false_finding(record: Callable[[str], None]) -> None:
+    """The six conditions of a metric are a family; the two detectors are of the same quality under each."""
+    rng = np.random.default_rng(17)
+    worlds, names = 1000, ["acc.frame", "auc.frame"]
+    false, uncorrected = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    for _ in range(worlds):
+        found = metrics.paired_differences(*families.equal_detectors(rng, 70), names)
+        for name in names:
+            own = [d for d in found if d.name == name]
+            false[name] += min(d.holm for d in own if d.holm is not None) < 0.05
+            uncorrected[name] += min(d.p for d in own if d.p is not None) < 0.05
+    shares = (f"{n} {false[n] / worlds:.1%} ({uncorrected[n] / worlds:.0%} without correction)" for n in names)
+    record(f"families of six with a significant result, of {worlds}: {', '.join(shares)}")
+    assert max(false.values()) <= 0.065 * worlds
+    assert min(uncorrected.values()) >= 0.1 * worlds
+
+
+def test_equal_detectors_of_several_seeds_differ_one_time_in_twenty(record: Callable[[str], None]) -> None:
+    """Three trainings each; a training moves the logits of fakes by a normal step."""
+    rng = np.random.default_rng(19)
+    worlds, lines = 400, []
+    for spread in (0.0, 0.2, 0.6):
+        averaged, lowest = 0, 0
+        for _ in range(worlds):
+            first, second = families.trained_detectors(rng, 60, 3, spread)
+            averaged += metrics.seed_difference(first, second, "auc.frame", resamples=500).p < 0.05
+            (single,) = metrics.paired_differences(first[0], second[0], ["auc.frame"], resamples=500)
+            lowest += single.p is not None and single.p < 0.05
+        lines.append(
+            f"spread {spread}: {averaged / worlds:.1%} of the means, {lowest / worlds:.0%} of the lowest seeds"
+        )
+        assert averaged <= binom.ppf(0.999, worlds, 0.05)
+    record(f"rejected: {'; '.join(lines)}")
+    assert lowest > 0.3 * worlds

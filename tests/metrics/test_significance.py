@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 from dfbench import metrics as m
 from dfbench.errors import DataError
-from dfbench.metrics.paired_tests import bootstrap_p
+from dfbench.metrics.p_values import bootstrap_p
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))

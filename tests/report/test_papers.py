@@ -299,6 +299,26 @@ def test_the_best_of_each_kind_is_marked(tmp_path: Path) -> None:
     assert best == [min(c for one in errors.lines if one.source == "paper" and (c := one.cells[1].value) is not None)]
 
 
+def test_the_mark_is_of_the_means_over_the_seeds(tmp_path: Path) -> None:
+    """The lowest seeds differ from each other; the means over three seeds do not."""
+    gaps = {"grnet": (3.0, 0.6, 2.4), "xception": (0.5, 3.2, 2.0), "meso4": (2.9, 0.4, 0.2), "capsule": (0.3, 0.3, 0.3)}
+    folders = [
+        write_paper_run(tmp_path / f"{model}{seed}", "grnet/hff-binary", model, gap=gap, seed=seed, scores_seed=0)
+        for model, of_seeds in gaps.items()
+        for seed, gap in enumerate(of_seeds)
+    ]
+    table = grid("grnet-5", *folders)
+    cells = {name: line(table, name).cells[0] for name in ("GRnet", "XceptionNet", "Meso-4", "Capsule")}
+    assert all(len(cell.fits) == 3 for cell in cells.values())
+    best = max(cells, key=lambda name: cells[name].value or 0)
+    assert best in ("GRnet", "XceptionNet")
+    assert [cells[name].differs for name in ("GRnet", "XceptionNet") if name != best] == [False]
+    assert cells["Meso-4"].differs is False  # by its lowest seed it is the best but one
+    text = paper_table("grnet-5", open_runs(folders))
+    assert "means over the training seeds" in text
+    assert "single run" not in text.lower()
+
+
 def test_what_differs_from_the_best_beyond_chance_is_marked(tmp_path: Path) -> None:
     """Alike but for the noise, clearly worse, and tested on other samples."""
     best = write_paper_run(tmp_path / "best", "grnet/hff-binary", gap=3.0)

@@ -271,7 +271,7 @@ def _with_best(table: PaperTable, lines: Sequence[PaperRow]) -> list[PaperRow]:
 
 
 def _with_differences(lines: Sequence[PaperRow]) -> list[PaperRow]:
-    """Test the dfbench results of each column against the best one, using the run with the lowest training seed."""
+    """Test the dfbench results of each column, averaged over their training seeds, against the best one."""
     found: dict[tuple[int, int], bool | None] = {}
     for index in range(len(lines[0].cells)):
         filled = [n for n, line in enumerate(lines) if line.cells[index].fits]
@@ -279,7 +279,7 @@ def _with_differences(lines: Sequence[PaperRow]) -> list[PaperRow]:
         if first is None:
             continue
         others = [n for n in filled if n != first]
-        fits = [lines[n].cells[index].fits[0] for n in (first, *others)]
+        fits = [lines[n].cells[index].fits for n in (first, *others)]
         for n, differs in zip(others, differing(fits[0], fits[1:]), strict=True):
             found[n, index] = differs
     return [

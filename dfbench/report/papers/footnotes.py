@@ -51,9 +51,15 @@ def _marks(grid: Grid) -> list[str]:
         lines.append("Marked as best: the best of each column, separately for published numbers and dfbench results.")
     if any(cell.differs is not None for cell in _cells(grid)):
         lines.append(
-            "†: differs significantly from the best dfbench result (paired bootstrap over scene groups on the same "
-            "samples, Holm's correction within the column, 5 %)."
+            "†: differs significantly from the best dfbench result (t test of the means over the training seeds on the "
+            "same samples, with the variances over scene groups and over seeds, Holm's correction within the column, "
+            "5 %)."
         )
+        if any(len(cell.fits) == 1 for cell in _cells(grid)):
+            lines.append(
+                "A single run has no variance over training seeds; that of the detector it is compared with is used, "
+                "or none if both are single runs."
+            )
     return lines
 
 

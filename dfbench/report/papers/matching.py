@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dfbench.errors import DataError
+from dfbench.errors import DataError, UndefinedMetric
 from dfbench.evaluation.run import Run
-from dfbench.metrics import holm, paired_differences
+from dfbench.metrics import holm, seed_difference
 from dfbench.models.options import current_options
 from dfbench.models.registry import get_spec, model_names
 from dfbench.protocols.files import load_protocol
@@ -147,10 +147,17 @@ def described(model: str, options: Mapping[str, Any]) -> str:
     return " ".join([model, *(f"{k}={v}" for k, v in sorted(options.items()))])
 
 
-def differing(best: MatchingRun, others: Sequence[MatchingRun]) -> list[bool | None]:
-    """Test whether values differ from the best one, paired on the same samples, with Holm's correction over all.
+def differing(best: Sequence[MatchingRun], others: Sequence[Sequence[MatchingRun]]) -> list[bool | None]:
+    """Test whether detectors differ from the best one on the same samples, with Holm's correction over all.
 
-    The result is None where the test is not possible: other samples or crops, or too few scene groups.
+    Args:
+        best: the runs of the best detector, one per training seed.
+        others: the runs of each other detector. The means over the seeds are compared, with the variance of the samples
+            and of the trainings, see :func:`dfbench.metrics.seed_difference`.
+
+    Returns:
+        One answer per other detector; None where the test is not possible: other samples or crops, or too few scene
+        groups.
     """
     p_values = [_p_value(best, other) for other in others]
     known = [p for p in p_values if p is not None]
@@ -158,23 +165,23 @@ def differing(best: MatchingRun, others: Sequence[MatchingRun]) -> list[bool | N
     return [None if p is None else next(corrected) < SIGNIFICANCE_LEVEL for p in p_values]
 
 
-def _p_value(best: MatchingRun, other: MatchingRun) -> float | None:
-    value, rules = best.value, best.run.result
+def _p_value(best: Sequence[MatchingRun], other: Sequence[MatchingRun]) -> float | None:
+    value, rules = best[0].value, best[0].run.result
     try:
-        check_comparable(best.run, other.run)
-        found = paired_differences(
-            _slice_of(best),
-            _slice_of(other),
-            [value.name],
+        for fit in (*best[1:], *other):
+            check_comparable(best[0].run, fit.run)
+        return seed_difference(
+            [_slice_of(fit) for fit in best],
+            [_slice_of(fit) for fit in other],
+            value.name,
+            manipulation=value.manipulation,
             threshold=declared_threshold(rules),
-            per_manipulation=value.manipulation != "all",
             failure_policy=rules.failure_policy,
             face_aggregation=rules.faces,
             classes=rules.classes,
-        )
-    except DataError:
+        ).p
+    except (DataError, UndefinedMetric):
         return None
-    return next((d.p for d in found if d.manipulation == value.manipulation), None)
 
 
 def _slice_of(fit: MatchingRun) -> pa.Table:
