@@ -13,16 +13,16 @@ from dfbench.errors import DataError
 from dfbench.metrics.roc import Values
 
 _DRAWS_PER_TEST = 400  # 20 / 0.05: twenty times as fine as the smallest level that Holm compares with
-_MOST_DRAWS = 10_000
+_MOST_DRAWS = 5_000
 
 
 def family_draws(resamples: int, tests: int) -> int:
-    """Return the number of resamples for a family of tests: 20 m / 0.05, between ``resamples`` and 10,000.
+    """Return the number of resamples for a family of tests: 20 m / 0.05, between ``resamples`` and 5,000.
 
     With B resamples no p-value is below 2 / (B + 1), and Holm's correction multiplies the smallest of m by m.
 
     >>> family_draws(2000, 1), family_draws(2000, 12), family_draws(2000, 300), family_draws(0, 12)
-    (2000, 4800, 10000, 0)
+    (2000, 4800, 5000, 0)
     """
     return max(resamples, min(tests * _DRAWS_PER_TEST, _MOST_DRAWS)) if resamples else 0
 

@@ -116,9 +116,10 @@ def _terminal(rows: Sequence[ResultRow]) -> str:
     from rich.text import Text
 
     console = Console(file=io.StringIO(), force_terminal=True, width=Console().width)
-    constant = {"level", "media"} | {
+    constant = {"level"} | {
         name for name in ("manipulation", "condition") if len({getattr(row, name) for row in rows}) == 1
     }
+    constant |= set() if any("/" in _media(row) for row in rows) else {"media"}
     heads = header(rows)
     keep = [i for i, head in enumerate(heads) if head not in constant]
     for level in dict.fromkeys(row.level for row in rows):

@@ -90,6 +90,8 @@ def test_requested_media_without_a_score_are_printed():
     for fmt in ("text", "md", "tex"):
         row = next(line for line in render(result_rows([result([lost])]), fmt).splitlines() if "majority" in line)
         assert re.findall(r"[\d./]+", row)[-3:] == ["90", "90/100", "90.0"], row
+    assert "90/100" in render(result_rows([result([lost])]), "terminal")
+    assert "media" not in render(result_rows([SMALL]), "terminal")
     (row, _) = csv.DictReader(io.StringIO(render(result_rows([result([lost])]), "csv")))
     assert (row["n_media"], row["requested_media"], row["coverage"]) == ("90", "100", "0.9")
 
