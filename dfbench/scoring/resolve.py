@@ -164,7 +164,7 @@ def _model_of(weights: Path) -> str:
 
 def _real_classes(card: WeightCard | None, names: Sequence[str]) -> tuple[int, ...]:
     classes = card.classes if card else ()
-    if card is None or card.num_classes <= 2:
+    if card is None or (card.num_classes <= 2 and not classes):
         if names:
             raise UsageError("--real-class needs a detector with several classes", "drop --real-class")
         return (0,)

@@ -7,13 +7,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 
 from dfbench.errors import DataError, ModelError, UsageError
 from dfbench.models.card import read_card
 from dfbench.models.weights import load_weights, read_state
 from dfbench.protocols.files import load_protocol
+from dfbench.scoring.resolve import resolve_detector
 from dfbench.training.fit import best_epoch
 from dfbench.training.module import TrainingModule
 from dfbench.training.store import EpochRecord
@@ -51,6 +54,24 @@ def test_writes_weights_card_and_curve_and_nothing_else(tiny: SimpleNamespace, t
     assert [row["epoch"] for row in curve] == ["1", "2"]
     assert max(float(row["value"]) for row in curve) == card.selection.value
     load_weights(weights)
+
+
+def test_the_card_names_the_real_classes_and_evaluation_and_score_use_them(
+    tiny: SimpleNamespace, tmp_path: Path
+) -> None:
+    """The class of reals is not the first of two, as it is in a binary task."""
+    text = Path(tiny.protocol).read_text("utf-8").replace("epochs = 2", "epochs = 1")
+    text = text.replace("version = 1", 'version = 1\ntask = "multiclass"\nclasses = ["Checker", "real"]')
+    protocol = tmp_path / "classes.toml"
+    protocol.write_text(text, "utf-8")
+    weights = train("meso4", protocol, [tiny.manifest], device="cpu", quiet=True, out=tmp_path / "meso4.safetensors")
+    card = read_card(weights)
+    assert (card.classes, card.real_classes) == (("Checker", "real"), ("real",))
+    assert resolve_detector("meso4", weights).real_classes == load_protocol(protocol).real_numbers == (1,)
+    done = evaluate("meso4", protocol, [tiny.manifest], weights, tmp_path / "run", device="cpu", quiet=True)
+    rows = done.scores[done.scores["status"] == "ok"]
+    logits = np.stack(rows["logits"].to_list()).astype(np.float64)
+    assert rows["score"].to_numpy() == pytest.approx(softmax(logits, axis=1)[:, 0])
 
 
 def test_same_seed_same_weights_other_seed_other_weights(tiny: SimpleNamespace, tmp_path: Path) -> None:
