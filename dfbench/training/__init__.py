@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from dfbench.training.methods import Batch as Batch
     from dfbench.training.methods import StepResult as StepResult
     from dfbench.training.methods import TrainingMethod as TrainingMethod
+    from dfbench.training.methods import TrainingStep as TrainingStep
+    from dfbench.training.optimization import supervised_step as supervised_step
     from dfbench.training.plan import TrainingPlan as TrainingPlan
     from dfbench.training.recipe import FullRecipe as FullRecipe
     from dfbench.training.recipe import RecipeValues as RecipeValues
@@ -25,10 +27,22 @@ _LAZY = {
     "RecipeValues": "dfbench.training.recipe",
     "StepResult": "dfbench.training.methods",
     "TrainingMethod": "dfbench.training.methods",
+    "TrainingStep": "dfbench.training.methods",
+    "supervised_step": "dfbench.training.optimization",
     "TrainingPlan": "dfbench.training.plan",
     "run_training": "dfbench.training.train",
 }
 
-__all__ = ["Batch", "FullRecipe", "RecipeValues", "StepResult", "TrainingMethod", "TrainingPlan", "run_training"]
+__all__ = [
+    "Batch",
+    "FullRecipe",
+    "RecipeValues",
+    "StepResult",
+    "TrainingMethod",
+    "TrainingPlan",
+    "TrainingStep",
+    "run_training",
+    "supervised_step",
+]
 
 __getattr__ = lazy_attributes(__name__, _LAZY)

@@ -67,7 +67,8 @@ class TrainingModule(pl.LightningModule):
         devices: number of devices; each takes a part of every batch.
         first_epoch: epochs already done.
         running: progress of the next, over all devices.
-        tensors: state of optimiser, average and loss scaling at that point, as :meth:`state` returned it.
+        tensors: state of optimiser, average, loss scaling and the method's steps at that point, as :meth:`state`
+            returned it.
         workers: processes that read images.
         save_steps: optimiser steps after which ``save_due`` is asked.
         save_due: whether the state within an epoch is to be stored; the answer of the first device decides.
@@ -98,7 +99,7 @@ class TrainingModule(pl.LightningModule):
         self.detector = detector
         self.data = data
         self.recipe = recipe
-        self.method = method
+        self.step = method.new_step(detector)
         self.devices = devices
         self.first_epoch = first_epoch
         self.resumed = running
@@ -112,6 +113,8 @@ class TrainingModule(pl.LightningModule):
         self.average = moving_average(detector, recipe.ema_decay) if recipe.ema_decay is not None else None
         if self.average is not None and "average" in self.tensors:
             restore(self.average, self.tensors["average"])
+        if "step" in self.tensors:
+            self.step.load_state_dict(self.tensors["step"])
         self.workers = workers
         self._images = data.images
         if recipe.augmentation.degradations:
@@ -144,12 +147,15 @@ class TrainingModule(pl.LightningModule):
         tensors: dict[str, Any] = {"optimizer": self._optimizer().state_dict()}
         if self.average is not None:
             tensors["average"] = snapshot(self.average)
-        scaling = self.trainer.precision_plugin.state_dict()
-        return tensors | ({"scaling": scaling} if scaling else {})
+        for name, state in (("scaling", self.trainer.precision_plugin.state_dict()), ("step", self.step.state_dict())):
+            if state:
+                tensors[name] = dict(state)
+        return tensors
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimiser, with its stored state if the training is resumed."""
-        optimizer = make_optimizer(self.detector, self.recipe)
+        trained = [module for module in (self.detector, self.step) if isinstance(module, nn.Module)]
+        optimizer = make_optimizer(nn.ModuleList(trained), self.recipe)
         if "optimizer" in self.tensors:
             optimizer.load_state_dict(self.tensors["optimizer"])
         return optimizer
@@ -184,16 +190,20 @@ class TrainingModule(pl.LightningModule):
         return image_loader(self._images, self.device, workers=self.workers, batches=items, seed=self.recipe.seed)
 
     def on_train_epoch_start(self) -> None:
-        """Call the detector's hook; in a resumed epoch it was called before, and its state is kept."""
+        """Call the hooks of method and detector; in a resumed epoch they were called before, and the state is kept."""
         self._seed("start")
         self.detector.train()
         # The stored progress is that of all devices: the first one continues it.
         self.running = self.start if self.global_rank == 0 else EpochProgress(self.start.batches)
+        resumed = self.start.batches > 0
+        kept = {n: t.clone() for n, t in snapshot(self.detector).items()} if resumed else {}
+        self.step.start_epoch(self.detector, self.epoch)
         if isinstance(self.detector, HasEpochHooks):
-            kept = {n: t.clone() for n, t in snapshot(self.detector).items()} if self.running.batches else None
             self.detector.start_epoch(self.epoch)
-            if kept is not None:
-                restore(self.detector, kept)
+        if resumed:
+            restore(self.detector, kept)
+            if "step" in self.tensors:
+                self.step.load_state_dict(self.tensors["step"])
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set learning rate and random state of the step."""
@@ -209,7 +219,7 @@ class TrainingModule(pl.LightningModule):
         ids = [self.data.sample_ids[row] for row in rows]
         inputs = self._inputs(images, ids)
         weights = self.data.class_weights
-        result = self.method.step(
+        result = self.step(
             self.detector,
             Batch(
                 inputs,
@@ -270,6 +280,10 @@ class TrainingModule(pl.LightningModule):
         else:
             part = len(rows) / self.sizes[batch_idx]
         return part * self.devices
+
+    def on_after_backward(self) -> None:
+        """Call the method's hook."""
+        self.step.after_backward(self.detector)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """After an optimiser step, update the average and allow the state to be stored."""

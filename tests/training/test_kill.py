@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 from dfbench.models.weights import read_state
+from dfbench.training.methods import TRAINING_METHODS
 from dfbench.training.module import TrainingModule
 from dfbench.workflow import train
 
@@ -25,7 +27,13 @@ import os, signal, sys
 from dfbench.training.module import TrainingModule
 from dfbench.workflow import train
 
-model, protocol, manifest, out, accumulate, epoch, batch = sys.argv[1:]
+model, protocol, manifest, out, accumulate, method, epoch, batch = sys.argv[1:]
+if method == "example-sam":
+    sys.path.insert(0, {package!r})
+    from dfbench.training.methods import TRAINING_METHODS
+    from dfbench_example_plugins.training_step import SAM
+
+    TRAINING_METHODS.register("example-sam", SAM)
 step = TrainingModule.training_step
 
 def training_step(self, images, number):
@@ -34,20 +42,36 @@ def training_step(self, images, number):
     return step(self, images, number)
 
 TrainingModule.training_step = training_step
-train(model, protocol, [manifest], out, device="cpu", quiet=True, save_every=0.0, accumulate=int(accumulate))
+options = dict(device="cpu", quiet=True, save_every=0.0, accumulate=int(accumulate), method=method)
+train(model, protocol, [manifest], out, **options)
 """
 
+PACKAGE = Path(__file__).resolve().parents[1] / "support" / "plugin_package"
+"""The example plug-ins of the documentation."""
 
-def kill_in_mid_epoch(data: SimpleNamespace, model: str, out: Path, accumulate: int, place: Place) -> None:
+
+@pytest.fixture
+def sam(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The training method ``example-sam``, registered in this process."""
+    monkeypatch.syspath_prepend(PACKAGE)
+    registered: dict[str, Any] = {}
+    monkeypatch.setattr(TRAINING_METHODS, "_added", registered)
+    TRAINING_METHODS.register("example-sam", import_module("dfbench_example_plugins.training_step").SAM)
+
+
+def kill_in_mid_epoch(data: SimpleNamespace, model: str, out: Path, accumulate: int, method: str, place: Place) -> None:
     """Train in a process that gets a SIGKILL at a batch of an epoch, both counted from 0."""
-    words = [model, data.protocol, data.manifest, out, accumulate, *place]
+    words = [model, data.protocol, data.manifest, out, accumulate, method, *place]
+    code = CHILD.replace("{package!r}", repr(str(PACKAGE)))
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, *map(str, words)], env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
+        [sys.executable, "-c", code, *map(str, words)], env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
     )
     assert done.returncode == -signal.SIGKILL
 
 
-def run(data: SimpleNamespace, model: str, out: Path, accumulate: int, patch: pytest.MonkeyPatch) -> list[Place]:
+def run(
+    data: SimpleNamespace, model: str, out: Path, accumulate: int, method: str, patch: pytest.MonkeyPatch
+) -> list[Place]:
     """Train here; returns the epochs and batches gone through."""
     places: list[Place] = []
     step = TrainingModule.training_step
@@ -58,7 +82,8 @@ def run(data: SimpleNamespace, model: str, out: Path, accumulate: int, patch: py
 
     with patch.context() as here:
         here.setattr(TrainingModule, "training_step", training_step)
-        train(model, data.protocol, [data.manifest], out, device="cpu", quiet=True, accumulate=accumulate)
+        common = {"device": "cpu", "quiet": True, "accumulate": accumulate, "method": method}
+        train(model, data.protocol, [data.manifest], out, **common)
     return places
 
 
@@ -72,14 +97,24 @@ patience = 2
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("sam")
 @pytest.mark.parametrize(
-    ("model", "groups", "accumulate", "killed_at", "resumed_at", "recipe"),
+    ("model", "groups", "accumulate", "method", "killed_at", "resumed_at", "recipe"),
     [
-        ("meso4", 8, 1, (1, 2), (1, 2), ""),  # dropout, running statistics, every kind of augmentation
-        ("meso4", 8, 2, (1, 3), (1, 2), EVERYTHING),  # the gradients of half a step are lost and made again
-        ("grnet", 3, 1, (1, 1), (1, 1), ""),  # stream weights and the sums they come from
+        ("meso4", 8, 1, "supervised", (1, 2), (1, 2), ""),  # dropout, running statistics, every kind of augmentation
+        (
+            "meso4",
+            8,
+            2,
+            "supervised",
+            (1, 3),
+            (1, 2),
+            EVERYTHING,
+        ),  # the gradients of half a step are lost and made again
+        ("grnet", 3, 1, "supervised", (1, 1), (1, 1), ""),  # stream weights and the sums they come from
+        ("meso4", 5, 1, "example-sam", (1, 1), (1, 1), ""),  # two passes, a state of the method's own
     ],
-    ids=["meso4", "meso4, two batches per step, schedule and average", "grnet"],
+    ids=["meso4", "meso4, two batches per step, schedule and average", "grnet", "two passes"],
 )
 def test_killed_and_resumed_equals_undisturbed(
     tiny: SimpleNamespace,
@@ -88,17 +123,18 @@ def test_killed_and_resumed_equals_undisturbed(
     model: str,
     groups: int,
     accumulate: int,
+    method: str,
     killed_at: Place,
     resumed_at: Place,
     recipe: str,
 ) -> None:
-    data = tiny.make(f"{model}{accumulate}", "folder", groups=groups)
+    data = tiny.make(f"{model}{groups}{accumulate}", "folder", groups=groups)
     text = data.protocol.read_text("utf-8")
     data.protocol.write_text(text.replace("[training]\n", f"[training]\n{recipe}"), "utf-8")
     whole, broken = tmp_path / "a" / "w.safetensors", tmp_path / "b" / "w.safetensors"
-    places = run(data, model, whole, accumulate, monkeypatch)
-    kill_in_mid_epoch(data, model, broken, accumulate, killed_at)
-    after = run(data, model, broken, accumulate, monkeypatch)
+    places = run(data, model, whole, accumulate, method, monkeypatch)
+    kill_in_mid_epoch(data, model, broken, accumulate, method, killed_at)
+    after = run(data, model, broken, accumulate, method, monkeypatch)
     assert after == places[places.index(resumed_at) :], "what was stored must not be done again"
     one, two = read_state(whole), read_state(broken)
     assert one.keys() == two.keys()
