@@ -30,6 +30,7 @@ from dfbench.models.source import BuiltNetwork, ModelLike, model_source
 from dfbench.preparation.prepare import prepare as prepare
 from dfbench.preparation.prepare import resolve_preparation as resolve_preparation
 from dfbench.protocols.protocol import Protocol
+from dfbench.training.loggers import check_loggers
 from dfbench.training.methods import DEFAULT, TRAINING_METHODS
 from dfbench.training.plan import TrainingPlan, check_devices, check_patience, training_roles, weight_file
 from dfbench.training.recipe import RecipeValues, fill_recipe
@@ -126,6 +127,7 @@ def resolve_training(
     precision: str = "fp32",
     devices: int = 1,
     save_every: float = 300.0,
+    loggers: Sequence[str] | str = (),
     options: Mapping[str, Any] | None = None,
     quiet: bool = False,
     **recipe: Unpack[RecipeValues],
@@ -164,6 +166,7 @@ def resolve_training(
         devices=devices,
         save_every=save_every,
         method=method,
+        loggers=check_loggers(loggers),
     ).with_manifests({})
     if source.is_custom:
         from dfbench.training.train import initial_network
@@ -201,6 +204,7 @@ def train(*args: Any, **options: Any) -> Path:  # noqa: D417
         devices: number of devices, starting with ``device``; they share every batch. Lightning starts the running
             program again for each but the first, so call it from a script or the command line.
         save_every: seconds between two stored states within an epoch; the state is also stored after every epoch.
+        loggers: ``csv``, ``tensorboard`` or ``wandb``, or several of them; their files are beside the weights.
         options: options of the detector.
         quiet: no progress bar.
         recipe: values that override the recipe, such as ``epochs``, ``lr`` and ``seed``: see

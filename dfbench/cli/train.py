@@ -76,6 +76,13 @@ Examples:
     metavar="SECONDS",
     help="Also store the state within an epoch.",
 )
+@click.option(
+    "--logger",
+    "loggers",
+    multiple=True,
+    type=click.Choice(["csv", "tensorboard", "wandb"]),
+    help="Log losses, learning rate and validation metric; repeat.",
+)
 @compute_options
 def train(
     model: str,

@@ -19,10 +19,12 @@ from dfbench.metrics import compute_metrics, parse_metric
 from dfbench.progress import progress
 from dfbench.protocols.protocol import Protocol
 from dfbench.training.lightning import TrainingDevices, is_first_process, run_epochs
+from dfbench.training.loggers import LogSettings
 from dfbench.training.methods import TrainingMethod
-from dfbench.training.module import TrainingData, TrainingModule
-from dfbench.training.optimization import SUPERVISED, balanced_weights
+from dfbench.training.module import TrainingModule
+from dfbench.training.optimization import SUPERVISED
 from dfbench.training.recipe import FullRecipe
+from dfbench.training.samples import training_data
 from dfbench.training.store import EpochProgress, EpochRecord, TrainingFolder, TrainingState
 
 logger = logging.getLogger("dfbench")
@@ -40,6 +42,7 @@ def fit(
     devices: TrainingDevices,
     *,
     method: TrainingMethod = SUPERVISED,
+    log: LogSettings = LogSettings(),  # noqa: B008 (frozen)
     quiet: bool,
 ) -> TrainingState:
     """Train a detector from its stored state; the best weights are left in ``folder``.
@@ -52,6 +55,7 @@ def fit(
         folder: of this training.
         devices: devices, precision and workers.
         method: how a batch becomes a loss.
+        log: loggers.
         quiet: no progress bar.
 
     Returns:
@@ -94,6 +98,12 @@ def fit(
             state.best = best_epoch(state.curve, rules)
             if state.best == len(state.curve) - 1:
                 folder.save_best(network)
+        logged = {
+            "epoch": epoch + 1,
+            "train/epoch_loss": loss,
+            **({f"val/{metric}": value} if value is not None else {}),
+        }
+        module.log_values(logged)
         state.running, state.batch_norm_samples = EpochProgress(), module.batch_norm_samples
         folder.save(state, detector, module.state())
         clock.restart()
@@ -120,7 +130,8 @@ def fit(
             on_epoch=after_epoch,
             advance=advance,
         )
-        run_epochs(module, recipe.epochs - done, devices)
+        step = done * module.steps_per_epoch + state.running.batches // recipe.accumulate
+        run_epochs(module, recipe.epochs - done, devices, log.open(step))
     return state
 
 
@@ -158,16 +169,6 @@ class EpochClock:
         """Start the next epoch; the state has been stored."""
         self._before = 0.0
         self._start = self._saved = time.monotonic()
-
-
-def training_data(part: RoleData, rules: Protocol, recipe: FullRecipe) -> TrainingData:
-    """Return the samples of the role ``train``, with class weights where the recipe states them."""
-    rows = part.ok_table
-    targets = torch.from_numpy(part.targets())
-    weights = balanced_weights(targets, rules.num_classes) if recipe.class_weights == "balanced" else None
-    return TrainingData(
-        part.images, rows["label"].to_pylist(), part.bases(), targets, rows["sample_id"].to_pylist(), weights
-    )
 
 
 def validate(model: nn.Module, data: RoleData, device: torch.device, *, batch_size: int, workers: int) -> float | None:

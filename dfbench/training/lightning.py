@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,8 @@ import torch
 from dfbench.errors import SetupError, UsageError
 
 if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
     from dfbench.training.module import TrainingModule
 
 PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
@@ -69,7 +71,7 @@ def is_first_process() -> bool:
     return int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
-def run_epochs(module: TrainingModule, epochs: int, devices: TrainingDevices) -> None:
+def run_epochs(module: TrainingModule, epochs: int, devices: TrainingDevices, loggers: Sequence[Logger] = ()) -> None:
     """Train for a number of epochs.
 
     With several devices Lightning starts this program again for each but the first; those processes exit here.
@@ -87,7 +89,7 @@ def run_epochs(module: TrainingModule, epochs: int, devices: TrainingDevices) ->
             precision=PRECISIONS[devices.precision],
             accumulate_grad_batches=module.recipe.accumulate,
             gradient_clip_val=module.recipe.clip_norm,
-            logger=False,
+            logger=list(loggers) or False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,

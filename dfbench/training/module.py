@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from dfbench.errors import DataError
 from dfbench.evaluation.inference import to_input
@@ -20,37 +19,13 @@ from dfbench.progress import Advance
 from dfbench.schema.ids import seed_from
 from dfbench.training.augment import DegradedAtRandom, augment
 from dfbench.training.averaging import averaged_network, estimated_statistics, moving_average, trained_batch_norms
+from dfbench.training.loggers import LOG_STEPS
 from dfbench.training.methods import Batch, TrainingMethod
 from dfbench.training.optimization import SUPERVISED, make_optimizer, set_rate
 from dfbench.training.recipe import FullRecipe
-from dfbench.training.sampler import batches, device_part, epoch_order
+from dfbench.training.sampler import device_part
+from dfbench.training.samples import TrainingData
 from dfbench.training.store import EpochProgress, restore, snapshot
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingData:
-    """The training samples, row by row.
-
-    Attributes:
-        images: items are (uint8 3,S,S, row).
-        labels: 0 real, 1 fake; used for sampling.
-        bases: real clip that every row is or was made from; used for sampling.
-        targets: class numbers.
-        sample_ids: ids.
-        class_weights: (C,), weights of the classes in the loss; None: equal weights.
-    """
-
-    images: Dataset[tuple[Tensor, int]]
-    labels: Sequence[int]
-    bases: Sequence[str]
-    targets: Tensor
-    sample_ids: Sequence[str]
-    class_weights: Tensor | None = None
-
-    def batches(self, recipe: FullRecipe, epoch: int, devices: int) -> list[list[int]]:
-        """Return the batches of an epoch, over all devices."""
-        order = epoch_order(self.labels, epoch, recipe.seed, recipe.sampling, recipe.samples_per_epoch, self.bases)
-        return batches(order, recipe.batch_size, smallest=2 * devices)
 
 
 class TrainingModule(pl.LightningModule):
@@ -108,6 +83,7 @@ class TrainingModule(pl.LightningModule):
         self.sizes: list[int] = []
         self.batch_weights: list[float] = []
         self.batch_norm_samples = 0
+        self.last_loss = 0.0
         self.steps_per_epoch = -(-len(data.batches(recipe, 0, devices)) // recipe.accumulate)
         self.tensors = dict(tensors or {})
         self.average = moving_average(detector, recipe.ema_decay) if recipe.ema_decay is not None else None
@@ -232,6 +208,7 @@ class TrainingModule(pl.LightningModule):
         value = float(loss.detach())
         if not abs(value) < float("inf"):
             raise self._not_finite(value, output, ids, self.start.batches + batch_idx)
+        self.last_loss = value
         done, factor = self.running, self._factor(rows, batch_idx, weighted=result.class_weighted)
         self.running = EpochProgress(
             self.start.batches + batch_idx + 1,
@@ -294,6 +271,9 @@ class TrainingModule(pl.LightningModule):
         if self.average is not None:
             self.average.update_parameters(self.detector)
         step = -(-self.running.batches // self.recipe.accumulate)
+        if step % LOG_STEPS == 0:
+            rate = self._optimizer().param_groups[0]["lr"]
+            self.log_values({"train/loss": self.last_loss, "lr": rate}, step)
         # After the last batch of an epoch nothing is stored: the state after the epoch follows.
         if last or step % self.save_steps:
             return
@@ -304,6 +284,18 @@ class TrainingModule(pl.LightningModule):
         due, progress = self._over_devices(self.global_rank == 0 and self.save_due())
         if due and self.global_rank == 0:
             self.save(progress)
+
+    def log_values(self, values: Mapping[str, float], step: int | None = None) -> None:
+        """Give values to the loggers.
+
+        Args:
+            values: by name.
+            step: optimiser steps of the epoch that are done; None: all.
+        """
+        done = self.epoch * self.steps_per_epoch + (self.steps_per_epoch if step is None else step)
+        for target in self.loggers:
+            target.log_metrics(dict(values), step=done)
+            target.save()
 
     def on_train_epoch_end(self) -> None:
         """Call the detector's hook, then select and store."""

@@ -38,6 +38,7 @@ class TrainingPlan:
         devices: number of devices that share every batch.
         save_every: seconds between two stored states within an epoch.
         method: name of the training method.
+        loggers: names of Lightning's loggers.
         data: role -> its samples; empty until all manifests exist.
         profile: crop profile of the manifests; empty until all of them exist.
     """
@@ -55,6 +56,7 @@ class TrainingPlan:
     devices: int = 1
     save_every: float = 300.0
     method: str = DEFAULT
+    loggers: tuple[str, ...] = ()
     data: Mapping[str, RoleData] = field(default_factory=dict)
     profile: str = ""
 

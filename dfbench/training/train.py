@@ -50,6 +50,7 @@ def run_training(plan: TrainingPlan) -> Path:
     from dfbench.training.curve import draw_curve, write_curve
     from dfbench.training.fit import fit
     from dfbench.training.lightning import TrainingDevices, require_devices
+    from dfbench.training.loggers import LogSettings
     from dfbench.training.store import TrainingFolder
 
     check_output_file(plan.out, "--out FILE")
@@ -63,12 +64,22 @@ def run_training(plan: TrainingPlan) -> Path:
     identity = _identity(plan, devices, module, [m.info.hash for m in manifests])
     folder = TrainingFolder(plan.out.with_name(plan.out.stem + ".training"), identity)
     method = TRAINING_METHODS.get(plan.method)
-    state = fit(network, plan.data, protocol, plan.recipe, folder, devices, method=method, quiet=plan.compute.quiet)
+    title = f"{plan.source.name} on {protocol.name}"
+    facts = {"model": plan.source.name, "protocol": protocol.name, **_recipe(plan, devices)}
+    log = LogSettings(
+        plan.loggers,
+        plan.out.with_name(plan.out.stem + ".logs"),
+        title,
+        canonical_hash([str(plan.out.resolve()), identity["detector"], identity["protocol"], plan.recipe.seed])[:16],
+        facts,
+    )
+    state = fit(
+        network, plan.data, protocol, plan.recipe, folder, devices, method=method, log=log, quiet=plan.compute.quiet
+    )
     folder.load_best(network)
     card = _card(plan, devices, state, module, _count_logits(network, protocol))
     if protocol.threshold is not None:
         card = card.model_copy(update={"decision": _decision(plan.data["val"], network, devices)})
-    title = f"{plan.source.name} on {protocol.name}"
     write_curve(plan.out.with_suffix(".curve.csv"), state.curve)
     draw_curve(plan.out.with_suffix(".curve.svg"), state.curve, state.best, title)
     save_weights(plan.out, network.cpu(), card)
@@ -115,9 +126,13 @@ def _card(
     )
 
 
+def _recipe(plan: TrainingPlan, devices: TrainingDevices) -> dict[str, Any]:
+    return plan.recipe.record() | devices.record() | TRAINING_METHODS.get(plan.method).record()
+
+
 def _recipe_as_run(plan: TrainingPlan, devices: TrainingDevices, state: TrainingState) -> dict[str, Any]:
     """Return what the card says of the recipe."""
-    recipe = plan.recipe.record() | devices.record() | TRAINING_METHODS.get(plan.method).record()
+    recipe = _recipe(plan, devices)
     recipe["batch_norm_samples"] = state.batch_norm_samples
     # The first steps were made with the learning rates of a shorter training.
     longer = {"epochs_before_resume": list(state.shorter)} if plan.recipe.rate_depends_on_length else {}
@@ -144,7 +159,7 @@ def _identity(
         "detector": canonical_hash([plan.source.name, *code, module], compact=False),
         "options": dict(plan.options),
         "protocol": plan.protocol.hash,
-        "recipe": plan.recipe.record() | devices.record() | TRAINING_METHODS.get(plan.method).record(),
+        "recipe": _recipe(plan, devices),
         "condition": plan.condition.name,
         "manifests": canonical_hash(list(manifests), compact=False),
         "libraries": library_versions(),

@@ -1,0 +1,52 @@
+"""The training samples: images, labels, targets, and the batches of an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from dfbench.evaluation.dataset import RoleData
+from dfbench.protocols.protocol import Protocol
+from dfbench.training.optimization import balanced_weights
+from dfbench.training.recipe import FullRecipe
+from dfbench.training.sampler import batches, epoch_order
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The training samples, row by row.
+
+    Attributes:
+        images: items are (uint8 3,S,S, row).
+        labels: 0 real, 1 fake; used for sampling.
+        bases: real clip that every row is or was made from; used for sampling.
+        targets: class numbers.
+        sample_ids: ids.
+        class_weights: (C,), weights of the classes in the loss; None: equal weights.
+    """
+
+    images: Dataset[tuple[Tensor, int]]
+    labels: Sequence[int]
+    bases: Sequence[str]
+    targets: Tensor
+    sample_ids: Sequence[str]
+    class_weights: Tensor | None = None
+
+    def batches(self, recipe: FullRecipe, epoch: int, devices: int) -> list[list[int]]:
+        """Return the batches of an epoch, over all devices."""
+        order = epoch_order(self.labels, epoch, recipe.seed, recipe.sampling, recipe.samples_per_epoch, self.bases)
+        return batches(order, recipe.batch_size, smallest=2 * devices)
+
+
+def training_data(part: RoleData, rules: Protocol, recipe: FullRecipe) -> TrainingData:
+    """Return the samples of the role ``train``, with class weights where the recipe states them."""
+    rows = part.ok_table
+    targets = torch.from_numpy(part.targets())
+    weights = balanced_weights(targets, rules.num_classes) if recipe.class_weights == "balanced" else None
+    return TrainingData(
+        part.images, rows["label"].to_pylist(), part.bases(), targets, rows["sample_id"].to_pylist(), weights
+    )
