@@ -131,7 +131,8 @@ def fit(
             advance=advance,
         )
         step = done * module.steps_per_epoch + state.running.batches // recipe.accumulate
-        run_epochs(module, recipe.epochs - done, devices, log.open(step))
+        with log.opened(step) as loggers:
+            run_epochs(module, recipe.epochs - done, devices, loggers)
     return state
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,9 @@ PACKAGES: dict[str, str] = {"csv": "", "tensorboard": "tensorboard", "wandb": "w
 
 LOG_STEPS = 10
 """Optimiser steps between two logged losses and learning rates."""
+
+TENSORBOARD: dict[str, Any] = {"name": "tensorboard", "version": "", "default_hp_metric": False}
+"""One folder for all parts of a training, and no placeholder of a metric."""
 
 
 def check_loggers(names: Sequence[str] | str) -> tuple[str, ...]:
@@ -54,8 +58,9 @@ class LogSettings:
     run_id: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def open(self, step: int) -> list[Logger]:
-        """Return the loggers of a training that begins or resumes at an optimiser step.
+    @contextmanager
+    def opened(self, step: int) -> Iterator[list[Logger]]:
+        """Provide the loggers of a training that begins or resumes after a number of optimiser steps.
 
         What was logged after the stored state is logged again. CSV files of an interrupted part stay in a folder of
         their own, TensorBoard hides the repeated steps, and Weights & Biases continues the run of the training.
@@ -69,7 +74,7 @@ class LogSettings:
             if name == "csv":
                 found.append(kinds.CSVLogger(self.folder, name="csv"))
             elif name == "tensorboard":
-                found.append(kinds.TensorBoardLogger(self.folder, name="tensorboard", version="", purge_step=step))
+                found.append(kinds.TensorBoardLogger(self.folder, **TENSORBOARD, purge_step=step + 1))
             else:
                 found.append(
                     kinds.WandbLogger(
@@ -78,4 +83,8 @@ class LogSettings:
                 )
         for logger in found:
             logger.log_hyperparams(dict(self.facts))
-        return found
+        try:
+            yield found
+        finally:
+            if "wandb" in self.names:  # another training of this process would continue its run
+                found[self.names.index("wandb")].experiment.finish()

@@ -56,18 +56,26 @@ def test_the_values_of_a_training_that_was_interrupted(
 
 def test_what_the_other_loggers_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[dict[str, Any]] = []
+    finished: list[str] = []
 
     class Recorder(CSVLogger):
         def __init__(self, save_dir: Path, name: str, **options: Any) -> None:
             made.append({"name": name, "save_dir": save_dir, **options})
             super().__init__(save_dir, name)
 
+        @property
+        def experiment(self) -> Any:
+            return SimpleNamespace(finish=lambda: finished.append(self.name), log_hparams=lambda facts: None)
+
     for kind in ("TensorBoardLogger", "WandbLogger"):
         monkeypatch.setattr(f"lightning.pytorch.loggers.{kind}", Recorder)
     settings = LogSettings(("tensorboard", "wandb"), tmp_path / "w.logs", "meso4 on mini", "abc", {"lr": 0.1})
-    assert len(settings.open(step=30)) == 2
+    with settings.opened(step=30) as opened:
+        assert len(opened) == 2
+        assert not finished
+    assert finished == ["meso4 on mini"], "another training of the process is another run"
     assert made == [
-        {"name": "tensorboard", "save_dir": tmp_path / "w.logs", "version": "", "purge_step": 30},
+        {"save_dir": tmp_path / "w.logs", **loggers.TENSORBOARD, "purge_step": 31},
         {
             "name": "meso4 on mini",
             "save_dir": tmp_path / "w.logs",
@@ -79,7 +87,8 @@ def test_what_the_other_loggers_are_told(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_no_loggers_no_folder(tmp_path: Path) -> None:
-    assert LogSettings(folder=tmp_path / "w.logs").open(0) == []
+    with LogSettings(folder=tmp_path / "w.logs").opened(0) as opened:
+        assert opened == []
     assert not (tmp_path / "w.logs").exists()
 
 
