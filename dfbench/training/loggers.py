@@ -67,7 +67,7 @@ class LogSettings:
         """
         from lightning.pytorch import loggers as kinds
 
-        found: list[Logger] = []
+        found: list[Any] = []
         if self.names:
             self.folder.mkdir(parents=True, exist_ok=True)
         for name in self.names:
