@@ -115,7 +115,13 @@ class Run:
         if value.value is None:
             raise UndefinedMetric(value.undefined or f"{name} has no value")
         return IntervalEstimate(
-            value.value, value.low, value.high, n=value.n, n_groups=value.n_clusters, note=value.interval_note
+            value.value,
+            value.low,
+            value.high,
+            n=value.n,
+            n_groups=value.n_clusters,
+            note=value.interval_note,
+            method=value.interval_method or "",
         )
 
     def to_json(self) -> str:

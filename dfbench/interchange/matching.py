@@ -14,7 +14,7 @@ from dfbench.interchange.score_file import refuse_rows, whole_numbers
 from dfbench.manifest.manifest import Manifest
 from dfbench.protocols.protocol import Protocol
 from dfbench.schema.ids import media_id, sample_id
-from dfbench.schema.scores import FROM_MANIFEST
+from dfbench.schema.scores import FROM_MANIFEST, IDENTITIES
 
 NO_SCORE = "no_score"
 """Status of a requested sample that is not in the file."""
@@ -110,6 +110,7 @@ def self_contained(rows: pd.DataFrame) -> pd.DataFrame:
     refuse_rows(rows, twice, "media or frames that occur more than once", hint)
     rows = rows.assign(split="test")
     rows["class"] = rows["manipulation"]
+    rows[list(IDENTITIES)] = None
     if "logit" not in rows:
         rows["logit"] = np.nan
     return rows[[*FROM_MANIFEST, "condition", "score", "logit"]]

@@ -1,4 +1,4 @@
-"""Percentile bootstrap over scene groups.
+"""Bootstrap over scene groups: draws, the metric on every draw, and percentile intervals of paired differences.
 
 Frames of one clip are not independent, and neither are a clip and the fakes made from it; resampling frames gives
 intervals that are far too narrow. Whole scene groups are drawn with replacement instead, at frame and at video level.
@@ -29,6 +29,7 @@ MIN_GROUPS = 20
 MIN_GROUPS_OF_A_CLASS = 5
 _CHUNK = 1 << 18  # samples weighted at once, so that the working arrays fit into the CPU cache
 
+PERCENTILE = "percentile"
 NO_RESAMPLES = "no resamples were requested"
 
 Draws = NDArray[np.int32]
@@ -36,17 +37,19 @@ Draws = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Interval:
-    """A percentile interval, or the reason why there is none.
+    """An interval, or the reason why there is none.
 
     Attributes:
-        low: lower percentile of the resamples, the 2.5th for 95 %.
-        high: upper percentile, the 97.5th for 95 %.
+        low: lower end.
+        high: upper end.
         note: why there is no interval, or what limits it; None otherwise.
+        method: how it was computed; empty where there is none.
     """
 
     low: float | None
     high: float | None
     note: str | None = None
+    method: str = ""
 
 
 def no_interval_reason(labels: Labels, groups: NDArray[np.intp], both: bool) -> str | None:
@@ -152,7 +155,8 @@ def estimate(
     media = samples.n_media - samples.n_real_media if definition.real_positive else samples.n_real_media
     if media < definition.least_media:
         which = "fake" if definition.real_positive else "real"
-        raise UndefinedMetric(f"{media} {which} media; {definition.title} needs at least {definition.least_media}")
+        needed = f"{definition.title} needs at least {definition.least_media}"
+        raise UndefinedMetric(f"not resolvable: {media} {which} media; {needed}")
     once = np.ones((1, int(samples.groups.max()) + 1), np.int32)
     return float(resample(definition, samples, once, threshold, classes)[0])
 
@@ -255,7 +259,7 @@ def percentile_interval(values: Values, level: float = LEVEL) -> Interval:
     note = None
     if low == high:
         note = "every resample gives the same value: the interval has no width and understates the uncertainty"
-    return Interval(float(low), float(high), note)
+    return Interval(float(low), float(high), note, PERCENTILE)
 
 
 def _chunks(total: int, width: int) -> Iterator[slice]:

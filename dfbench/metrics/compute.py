@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from dfbench.deprecation import renamed_keywords
 from dfbench.errors import UndefinedMetric, unknown_name
@@ -17,11 +18,10 @@ from dfbench.metrics.bootstrap import (
     Interval,
     draw_groups,
     estimate,
-    no_interval_reason,
-    percentile_interval,
     resample,
 )
 from dfbench.metrics.confusion import BINARY
+from dfbench.metrics.metric_intervals import metric_interval
 from dfbench.metrics.names import MetricName, parse_metric
 from dfbench.metrics.roc import Values
 from dfbench.metrics.samples import (
@@ -34,7 +34,7 @@ from dfbench.metrics.samples import (
     samples_of,
 )
 from dfbench.metrics.score_rows import SliceKey, checked_rows, slices
-from dfbench.metrics.validation import check_threshold
+from dfbench.metrics.validation import Labels, check_threshold
 from dfbench.schema.ids import seed_from
 from dfbench.schema.result import MetricValue
 
@@ -62,7 +62,8 @@ def compute_metrics(
         names: metric names, see :func:`dfbench.metrics.names.parse_metric`.
         threshold: decision threshold; ``score >= threshold`` is fake. ``vote`` applies it to frames, and 0.5 to the
             fraction of votes of a video.
-        resamples: number of bootstrap resamples over scene groups; 0: no intervals.
+        resamples: number of bootstrap resamples over scene groups, for intervals of metrics other than the AUC;
+            0: no intervals.
         seed: bootstrap seed; draws depend only on it and on the name of the slice, so that two detectors on the same
             samples get the same draws.
         per_manipulation: whether to compute each manipulation separately.
@@ -190,7 +191,8 @@ class MetricSlice:
             "n": len(samples.labels),
             "n_media": samples.n_media,
             "n_positive": int(np.sum(samples.labels, dtype=np.int64)),
-            "n_clusters": len(np.unique(samples.groups)),
+            "cluster": "scene_group" if samples.people is None else "people",
+            "n_clusters": len(np.unique(samples.groups)) if samples.people is None else samples.people.fewest,
             "threshold": threshold if judged else None,
             "ties": ties_at(samples.decided, decision) if judged else None,
         }
@@ -200,12 +202,13 @@ class MetricSlice:
             return fields | {"value": None, "undefined": reason.message}
         if name.column == "eer":
             fields["threshold"] = equal_error(samples.labels, samples.scores).threshold
-        interval = self._interval(name, samples)
+        interval = self._interval(name, samples, value)
         return fields | {
             "value": value,
             "low": interval.low,
             "high": interval.high,
             "interval_note": interval.note,
+            "interval_method": interval.method or None,
         }
 
     def samples(self, name: MetricName) -> MetricSamples:
@@ -226,25 +229,29 @@ class MetricSlice:
     def resampled(self, name: MetricName) -> Values:
         """Compute the metric on every resample; (B,)."""
         samples = self.samples(name)
-        draws = self._draws_for(samples)
+        draws = self._draws_for(samples.labels, samples.groups)
         return resample(name.definition, samples, draws, self._rules.decision(name), self._classes)
 
     @property
     def _classes(self) -> Sequence[str]:
         return self._rules.classes or BINARY
 
-    def _interval(self, name: MetricName, samples: MetricSamples) -> Interval:
+    def _interval(self, name: MetricName, samples: MetricSamples, value: float) -> Interval:
         if not self.resamples:
             return Interval(None, None, NO_RESAMPLES)
-        reason = no_interval_reason(samples.labels, samples.groups, name.definition.both)
-        if reason:
-            return Interval(None, None, reason)
-        return percentile_interval(self.resampled(name))
+        return metric_interval(
+            name.definition,
+            samples,
+            value,
+            self._draws_for,
+            threshold=self._rules.decision(name),
+            classes=self._classes,
+        )
 
-    def _draws_for(self, samples: MetricSamples) -> Draws:
+    def _draws_for(self, labels: Labels, units: NDArray[np.intp]) -> Draws:
         # Groups and their classes are equal at every level, unless a reference implementation groups otherwise.
-        strata = np.unique(np.stack([samples.groups, samples.labels]), axis=1)
+        strata = np.unique(np.stack([units, labels]), axis=1)
         key = tuple(strata.ravel().tolist())
         if key not in self._draws:
-            self._draws[key] = draw_groups(samples.labels, samples.groups, self.resamples, self._seed)
+            self._draws[key] = draw_groups(labels, units, self.resamples, self._seed)
         return self._draws[key]

@@ -25,6 +25,9 @@ from dfbench.registry import Registry, instance_of
 
 Ranked = Callable[[Counts, Counts], Values]
 
+FEWEST_GROUPS = 5
+"""Number of scene groups below which no metric has an interval."""
+
 
 @dataclass(frozen=True)
 class MetricDefinition:
@@ -42,8 +45,16 @@ class MetricDefinition:
         always_binary: whether it uses the real/fake decision for multi-class detectors, too.
         above: fixed threshold that a score must exceed to be fake; None: at least the declared threshold.
         of_class: the class it is restricted to, which must occur.
-        least_media: required number of media of the negative class.
+        least_media: number of media of the negative class that a value needs.
         real_positive: whether real is the positive class.
+        bounds: lowest and highest possible value. Intervals are symmetric on the logit scale between them, and on the
+            logarithmic scale where the highest is infinite.
+        least_groups: number of scene groups that an interval needs.
+        interval_media: number of media of the negative class that an interval needs.
+        no_interval: why no interval of this metric is valid; empty where there is one.
+        after_errors: ``(share, ratio) -> `` fraction of the range that is left if a share of the negatives score above
+            all positives and everything else is right, with ``ratio`` negatives for each positive; it bounds the metric
+            when no error was seen. None: the fraction is one minus the share.
     """
 
     title: str
@@ -59,6 +70,11 @@ class MetricDefinition:
     of_class: str = ""
     least_media: int = 0
     real_positive: bool = False
+    bounds: tuple[float, float] = (0.0, 1.0)
+    least_groups: int = 20
+    interval_media: int = 0
+    no_interval: str = ""
+    after_errors: Callable[[float, float], float] | None = None
 
     @property
     def at_threshold(self) -> bool:
@@ -75,13 +91,25 @@ METRICS: Registry[MetricDefinition] = Registry(
     "dfbench.metrics",
     {
         "acc": MetricDefinition(
-            "ACC", both=False, summary="fraction of correct decisions", confused=confusion.accuracy_of
+            "ACC",
+            both=False,
+            summary="fraction of correct decisions",
+            confused=confusion.accuracy_of,
+            least_groups=FEWEST_GROUPS,
         ),
         "bacc": MetricDefinition(
-            "bACC", both=True, summary="mean recall over the classes", confused=confusion.balanced_of
+            "bACC",
+            both=True,
+            summary="mean recall over the classes",
+            confused=confusion.balanced_of,
+            least_groups=FEWEST_GROUPS,
         ),
         "auc": MetricDefinition(
-            "AUC", both=True, summary="area under the ROC, ties counting one half", ranked=roc.auc_of
+            "AUC",
+            both=True,
+            summary="area under the ROC, ties counting one half",
+            ranked=roc.auc_of,
+            least_groups=FEWEST_GROUPS,
         ),
         "eer": MetricDefinition(
             "EER",
@@ -89,8 +117,15 @@ METRICS: Registry[MetricDefinition] = Registry(
             summary="error rate where false positive and false negative rates are equal",
             higher_is_better=False,
             ranked=roc.eer_of,
+            least_groups=FEWEST_GROUPS,
         ),
-        "ap": MetricDefinition("AP", both=True, summary="average precision, fake being positive", ranked=roc.ap_of),
+        "ap": MetricDefinition(
+            "AP",
+            both=True,
+            summary="average precision, fake being positive",
+            ranked=roc.ap_of,
+            after_errors=roc.ap_after_errors,
+        ),
         "logloss": MetricDefinition(
             "log-loss x100",
             both=False,
@@ -98,6 +133,7 @@ METRICS: Registry[MetricDefinition] = Registry(
             higher_is_better=False,
             columns=calibration.log_loss_columns,
             summed=calibration.mean_of,
+            bounds=(0.0, math.inf),
         ),
         "brier": MetricDefinition(
             "Brier",
@@ -114,9 +150,14 @@ METRICS: Registry[MetricDefinition] = Registry(
             higher_is_better=False,
             columns=calibration.ece_columns,
             summed=calibration.ece_of,
+            no_interval="its estimate is too high on few samples, and so are resampled ones",
         ),
         "macro-f1": MetricDefinition(
-            "macro F1", both=True, summary="mean F1 over the classes", confused=confusion.macro_f1_of
+            "macro F1",
+            both=True,
+            summary="mean F1 over the classes",
+            confused=confusion.macro_f1_of,
+            least_groups=FEWEST_GROUPS,
         ),
         "acc.collapsed": MetricDefinition(
             "ACC real/fake",
@@ -124,6 +165,7 @@ METRICS: Registry[MetricDefinition] = Registry(
             summary="accuracy of the real/fake decision of a multi-class detector",
             confused=confusion.accuracy_of,
             always_binary=True,
+            least_groups=FEWEST_GROUPS,
         ),
     },
     check=instance_of(MetricDefinition),
@@ -132,13 +174,19 @@ METRICS: Registry[MetricDefinition] = Registry(
 """Metrics without a parameter; :func:`metric_definition` resolves those with one as well."""
 
 
+def _media_for_interval(limit: float) -> int:
+    """Media of the negative class of which ten are expected above a threshold with this false positive rate."""
+    return math.ceil(10 / limit - 1e-9)
+
+
 def _tpr_at(limit: float) -> MetricDefinition:
     return MetricDefinition(
         f"TPR@FPR={limit:g}",
         both=True,
         summary="highest true positive rate at a false positive rate of at most RATE",
         ranked=partial(roc.tpr_at, limit=limit),
-        least_media=math.ceil(10 / limit - 1e-9),
+        least_media=math.ceil(1 / limit - 1e-9),
+        interval_media=_media_for_interval(limit),
     )
 
 
@@ -148,6 +196,9 @@ def _partial_auc(limit: float) -> MetricDefinition:
         both=True,
         summary="area under the ROC up to a false positive rate of RATE",
         ranked=partial(roc.partial_auc_of, limit=limit),
+        bounds=(0.0, limit),
+        interval_media=_media_for_interval(limit),
+        after_errors=partial(roc.partial_auc_after_errors, limit=limit),
     )
 
 
@@ -157,6 +208,9 @@ def _mcclish(limit: float) -> MetricDefinition:
         both=True,
         summary="the same area rescaled to 0.5 for chance, 1 for a perfect detector",
         ranked=partial(roc.mcclish_of, limit=limit),
+        bounds=((1 - limit) / (2 - limit), 1.0),
+        interval_media=_media_for_interval(limit),
+        after_errors=partial(roc.partial_auc_after_errors, limit=limit),
     )
 
 
@@ -177,8 +231,9 @@ def metric_definition(metric: str) -> MetricDefinition:
         KeyError: unknown metric.
         SetupError: the package that provides it is broken.
 
-    >>> metric_definition("tpr@fpr=0.01").least_media
-    1000
+    >>> found = metric_definition("tpr@fpr=0.01")
+    >>> found.least_media, found.interval_media
+    (100, 1000)
     """
     family, equals, parameter = metric.partition("=")
     if family in FAMILIES:
@@ -188,7 +243,12 @@ def metric_definition(metric: str) -> MetricDefinition:
             raise UsageError(f"metric {metric!r} has no class", f"for example {RECALL}=fake.frame")
         recall = partial(confusion.recall_of, name=parameter)
         return MetricDefinition(
-            f"recall {parameter}", both=False, summary="recall of the class NAME", confused=recall, of_class=parameter
+            f"recall {parameter}",
+            both=False,
+            summary="recall of the class NAME",
+            confused=recall,
+            of_class=parameter,
+            least_groups=FEWEST_GROUPS,
         )
     if metric not in METRICS:
         raise KeyError(metric)

@@ -1,7 +1,9 @@
 """DeLong's variance of an AUC and test of two correlated AUCs (DeLong, DeLong, Clarke-Pearson, Biometrics 44, 1988).
 
-Samples are assumed to be independent, so use it with one score per video, never with frames. Placement values come from
-mid-ranks in O(n log n) (Sun and Xu, IEEE Signal Processing Letters 21, 2014).
+:func:`delong` and :func:`delong_test` assume independent samples: use them with one score per video, never with frames.
+:func:`auc_influence` is the part that holds for any samples. Its sums over groups of dependent samples give the
+variance for clustered data (Obuchowski, Biometrics 53, 1997), see :mod:`dfbench.metrics.t_intervals`. Placement values
+come from mid-ranks in O(n log n) (Sun and Xu, IEEE Signal Processing Letters 21, 2014).
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from dfbench.errors import DataError, UndefinedMetric
 from dfbench.metrics.validation import Labels, Scores, check, require_both
@@ -97,17 +98,63 @@ def delong_test(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> Delon
     return DelongTest(difference, error, z, math.erfc(abs(z) / math.sqrt(2)))
 
 
+def auc_influence(labels: Labels, scores: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute the AUC and the influence of every sample on it.
+
+    Args:
+        labels: (N,) 0 real, 1 fake; both occur.
+        scores: (..., N) P(fake), one or many sets of scores of the same samples.
+
+    Returns:
+        The AUC (...,), and (..., N) deviations of the placement values, divided by the number of samples of the class:
+        ``(V10 - AUC) / m`` of a fake, ``(V01 - AUC) / n`` of a real. They sum to zero.
+    """
+    below = _placement_values(labels, scores)
+    fake = labels == 1
+    value = np.asarray(below[..., fake].mean(axis=-1))
+    return value, (below - value[..., None]) / np.where(fake, fake.sum(), (~fake).sum())
+
+
+def _placement_values(labels: Labels, scores: Scores) -> NDArray[np.float64]:
+    """(..., N): of a fake the fraction of reals below it, of a real the fraction of fakes above it; ties: one half."""
+    order = np.argsort(scores, axis=-1)
+    ordered = np.take_along_axis(scores, order, axis=-1)
+    fake = np.asarray(labels[order], np.int64)
+    changes = ordered[..., 1:] != ordered[..., :-1]
+    fakes = _twice_below(fake, changes)
+    ranks = np.arange(scores.shape[-1])
+    every = 2 * ranks + 1 if changes.all() else _twice_below(np.ones_like(fake), changes)
+    m, n = int(labels.sum(dtype=np.int64)), int((labels == 0).sum())
+    values = np.empty(scores.shape)
+    placed = np.where(fake == 1, (every - fakes) / (2 * n), 1 - fakes / (2 * m))
+    np.put_along_axis(values, order, placed, axis=-1)
+    return values
+
+
+def _twice_below(counted: NDArray[np.int64], changes: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(..., N) twice the counted samples below each sample in ascending order, plus those tied with it."""
+    upto = np.cumsum(counted, axis=-1)
+    before = upto - counted
+    if changes.all():
+        return before + upto
+    last = counted.shape[-1] - 1
+    ranks = np.broadcast_to(np.arange(last + 1), counted.shape)
+    ends = np.ones((*counted.shape[:-1], 1), bool)
+    starts = np.maximum.accumulate(np.where(np.concatenate((ends, changes), axis=-1), ranks, 0), axis=-1)
+    stops = np.where(np.concatenate((changes, ends), axis=-1), ranks, last)[..., ::-1]
+    stops = np.minimum.accumulate(stops, axis=-1)[..., ::-1]
+    return np.take_along_axis(before, starts, axis=-1) + np.take_along_axis(upto, stops, axis=-1)
+
+
 def _placements(labels: Labels, scores: Scores) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
     """AUC; per fake the fraction of reals below it, per real the fraction of fakes above it (ties: one half)."""
     require_both(labels)
-    fakes, reals = scores[labels == 1], scores[labels == 0]
-    m, n = len(fakes), len(reals)
+    m, n = int(np.sum(labels == 1)), int(np.sum(labels == 0))
     if min(m, n) < 2:
         raise UndefinedMetric(f"{m} fake and {n} real samples; the variance needs two of each")
-    ranks = rankdata(np.concatenate((fakes, reals)))
-    below = (ranks[:m] - rankdata(fakes)) / n
-    above = 1 - (ranks[m:] - rankdata(reals)) / m
-    return float(below.mean()), below, above
+    values = _placement_values(labels, scores)
+    below = values[labels == 1]
+    return float(below.mean()), below, values[labels == 0]
 
 
 def _variance(fakes: NDArray[np.float64], reals: NDArray[np.float64]) -> float:

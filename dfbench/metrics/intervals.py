@@ -1,7 +1,7 @@
 """Confidence intervals and paired differences on plain arrays.
 
-The functions use the bootstrap of :mod:`dfbench.metrics.bootstrap`: for the same samples, groups and seed they return
-the numbers of :func:`dfbench.metrics.compute_metrics` and :func:`dfbench.metrics.paired_differences`.
+The functions use the methods of :mod:`dfbench.metrics.metric_intervals`: for the same samples, groups and seed they
+return the numbers of :func:`dfbench.metrics.compute_metrics` and :func:`dfbench.metrics.paired_differences`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from dfbench.metrics.bootstrap import (
     resample,
 )
 from dfbench.metrics.definitions import MetricDefinition, metric_definition
+from dfbench.metrics.metric_intervals import metric_interval
 from dfbench.metrics.names import list_metrics
 from dfbench.metrics.p_values import bootstrap_p
 from dfbench.metrics.samples import MetricSamples
@@ -44,6 +45,7 @@ class IntervalEstimate:
         n: number of samples: frames or videos.
         n_groups: number of independent groups the samples belong to.
         note: why there is no interval, or what limits it; None where there is nothing to say.
+        method: ``clustered-delong``, ``bootstrap-t`` or ``one-sided``; empty where there is no interval.
 
     >>> print(IntervalEstimate(0.7612, 0.7021, 0.8153, n=700, n_groups=140))
     0.761 [0.702, 0.815]
@@ -57,6 +59,7 @@ class IntervalEstimate:
     n: int
     n_groups: int
     note: str | None = None
+    method: str = ""
 
     def __float__(self) -> float:
         return self.value
@@ -117,7 +120,10 @@ def bootstrap_interval(
     seed: int = 0,
     threshold: float = 0.5,
 ) -> IntervalEstimate:
-    """Compute a metric with its percentile bootstrap interval over groups.
+    """Compute a metric with its confidence interval over groups.
+
+    The AUC gets the clustered DeLong interval, every other metric one from a bootstrap of whole groups with a t
+    quantile, and a metric at the end of its range a one-sided bound. The page on metrics has their measured coverage.
 
     Args:
         metric: a metric without level, see :func:`dfbench.metrics.list_metrics`: ``auc``, ``tpr@fpr=0.01``.
@@ -126,36 +132,40 @@ def bootstrap_interval(
         groups: (N,) names or numbers of the groups drawn as a whole, for example the scene group or the video of each
             frame; None: every sample is a group of its own.
         confidence: coverage of the interval, between 0 and 1.
-        resamples: number of bootstrap resamples; 0: no interval.
+        resamples: number of bootstrap resamples, which the AUC does not use; 0: no interval.
         seed: bootstrap seed.
         threshold: decision threshold of metrics that use decisions.
 
     Returns:
-        The estimate. Its ends are None, and ``note`` gives the reason, with fewer than 20 groups, or fewer than 5 of
-        a class where the metric needs both classes.
+        The estimate. Its ends are None, and ``note`` gives the reason, with too few groups for an interval that covers,
+        fewer than 5 groups of a class that the metric needs, or no variation between groups.
 
     Raises:
         UsageError: an unknown metric, or an argument out of range.
         DataError: lengths that differ, labels other than 0 and 1, scores that are NaN or outside [0,1].
-        UndefinedMetric: the metric is undefined on these samples; ``tpr@fpr=X`` needs ``10 / X`` reals.
+        UndefinedMetric: the metric is undefined on these samples; ``tpr@fpr=X`` needs ``1 / X`` reals.
 
     >>> rng = np.random.default_rng(0)
     >>> labels = np.tile([0, 1], 200)
     >>> scores = np.clip(0.4 * labels + rng.uniform(0, 0.6, 400), 0, 1)
     >>> print(bootstrap_interval("auc", labels, scores, groups=np.arange(400) // 4))
-    0.931 [0.906, 0.952]
+    0.931 [0.901, 0.952]
     """
     definition = _definition_of(metric)
     samples = _samples(labels, scores, groups)
     threshold = check_threshold(threshold)
     confidence = _check_confidence(confidence)
+    _check_resamples(resamples)
     value = estimate(definition, samples, threshold)
     n, n_groups = len(samples.labels), int(samples.groups.max()) + 1
-    draws = _draws_or_reason(definition, samples, resamples, seed)
-    if isinstance(draws, str):
-        return IntervalEstimate(value, None, None, n, n_groups, draws)
-    interval = percentile_interval(resample(definition, samples, draws, threshold), confidence)
-    return IntervalEstimate(value, interval.low, interval.high, n, n_groups, interval.note)
+    if not resamples:
+        return IntervalEstimate(value, None, None, n, n_groups, NO_RESAMPLES)
+
+    def draw(labels: Labels, units: NDArray[np.intp]) -> Draws:
+        return draw_groups(labels, units, resamples, seed)
+
+    found = metric_interval(definition, samples, value, draw, threshold=threshold, level=confidence)
+    return IntervalEstimate(value, found.low, found.high, n, n_groups, found.note, found.method)
 
 
 def auc_interval(
@@ -167,10 +177,12 @@ def auc_interval(
     resamples: int = 2000,
     seed: int = 0,
 ) -> IntervalEstimate:
-    """Compute the AUC with its percentile bootstrap interval; see :func:`bootstrap_interval` for the arguments.
+    """Compute the AUC with its clustered DeLong interval; see :func:`bootstrap_interval` for the arguments.
+
+    No resamples are drawn: ``resamples`` and ``seed`` change nothing, except that 0 resamples give no interval.
 
     >>> print(auc_interval([0, 1] * 30, [0.1, 0.9] * 29 + [0.9, 0.1]))
-    0.967 [0.917, 1.000]
+    0.967 [0.839, 0.994]
     """
     return bootstrap_interval("auc", labels, scores, groups, confidence=confidence, resamples=resamples, seed=seed)
 
@@ -262,9 +274,13 @@ def _check_confidence(confidence: float) -> float:
     return confidence
 
 
-def _draws_or_reason(definition: MetricDefinition, samples: MetricSamples, resamples: int, seed: int) -> Draws | str:
-    """Bootstrap draws, or the reason why there is no interval."""
+def _check_resamples(resamples: int) -> None:
     if resamples < 0:
         raise UsageError(f"resamples must not be negative, but is {resamples!r}", "0 computes no interval")
+
+
+def _draws_or_reason(definition: MetricDefinition, samples: MetricSamples, resamples: int, seed: int) -> Draws | str:
+    """Bootstrap draws, or the reason why there is no interval."""
+    _check_resamples(resamples)
     reason = no_interval_reason(samples.labels, samples.groups, definition.both) if resamples else NO_RESAMPLES
     return reason or draw_groups(samples.labels, samples.groups, resamples, seed)

@@ -7,6 +7,7 @@ give bit-identical values.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +98,20 @@ def ap_of(tp: Counts, fp: Counts) -> Values:
     return np.asarray(np.sum(np.diff(tp, axis=1) * (tp[:, 1:] / called), axis=1) / tp[:, -1], np.float64)
 
 
+def ap_after_errors(share: float, ratio: float) -> float:
+    """Average precision if a share of the negatives score above all positives, and the others below them.
+
+    Args:
+        share: fraction of the negatives.
+        ratio: number of negatives for each positive.
+
+    >>> round(ap_after_errors(0.1, 1.0), 3)
+    0.76
+    """
+    above = share * ratio
+    return 1 - above * math.log1p(1 / above)
+
+
 def tpr_at(tp: Counts, fp: Counts, limit: float) -> Values:
     """Highest TPR of a vertex whose FPR is at most ``limit``, without interpolation; (B,)."""
     reached = np.where(fp / fp[:, -1:] <= limit, tp, 0)
@@ -111,6 +126,15 @@ def partial_auc_of(tp: Counts, fp: Counts, limit: float) -> Values:
     share = np.divide(inside, length, out=np.zeros_like(length), where=length > 0)
     end = y[:, :-1] + share * np.diff(y, axis=1)
     return np.asarray(np.sum(inside * (y[:, :-1] + end) / 2, axis=1), np.float64)
+
+
+def partial_auc_after_errors(share: float, ratio: float, limit: float) -> float:
+    """Partial area, as a fraction of ``limit``, if a share of the negatives score above all positives.
+
+    >>> round(partial_auc_after_errors(0.025, 1.0, 0.1), 3)
+    0.75
+    """
+    return max(0.0, 1 - share / limit)
 
 
 def mcclish_of(tp: Counts, fp: Counts, limit: float) -> Values:

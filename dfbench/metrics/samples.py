@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from dfbench.errors import DataError
 from dfbench.metrics.aggregation import Videos, aggregate
 from dfbench.metrics.exact_means import exact_means
+from dfbench.metrics.people import People, people_of, recur_unnamed
 from dfbench.metrics.validation import Labels, Scores, check_threshold
+from dfbench.schema.scores import IDENTITIES
 
 FailurePolicy = Literal["exclude", "as-real", "as-fake", "as-chance"]
 FAILURE_POLICIES: tuple[FailurePolicy, ...] = get_args(FailurePolicy)
@@ -53,6 +55,8 @@ class MetricSamples:
         classes: true and predicted classes of a multi-class task.
         chance: (N,) whether a sample has no score and counts as a guess in decisions, with the same share for every
             class; None: no sample does.
+        people: people of each sample, where they recur in several scene groups.
+        people_unknown: whether people recur in several scene groups of this data set without being named.
     """
 
     labels: Labels
@@ -62,11 +66,19 @@ class MetricSamples:
     n_real_media: int
     classes: ClassCalls | None = None
     chance: NDArray[np.bool_] | None = None
+    people: People | None = None
+    people_unknown: bool = False
 
     @property
     def decided(self) -> Scores:
         """The scores that are compared with a threshold: all but those of guesses."""
         return self.scores if self.chance is None else self.scores[~self.chance]
+
+    def negatives_per_positive(self, real_positive: bool = False) -> float:
+        """Return the number of negative samples for each positive one; positive is fake, or real."""
+        fakes = int(self.labels.sum(dtype=np.int64))
+        reals = len(self.labels) - fakes
+        return fakes / reals if real_positive else reals / fakes
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:
@@ -149,20 +161,26 @@ def samples_of(
     """
     _, groups = np.unique(rows["scene_group"].to_numpy(str), return_inverse=True)
     guessed = rows[_GUESSED].to_numpy(bool) if _GUESSED in rows else np.zeros(len(rows), bool)
+    people = None
+    if set(IDENTITIES) <= set(rows.columns):
+        identities = (rows[name].to_numpy(object) for name in IDENTITIES)
+        people = people_of(rows["label"].to_numpy(np.int8), groups, *identities)
+    unnamed = people is None and len(rows) > 0 and recur_unnamed(*rows[["dataset", "subset"]].iloc[0])
     if level == "frame" or not len(rows):
         labels, media = rows["label"].to_numpy(np.int8), rows["media_id"].to_numpy(str)
         reals = len(np.unique(media[labels == 0]))
         calls = _frame_calls(rows, classes) if classes else None
         scores = rows["score"].to_numpy(np.float64)
         chance = guessed if guessed.any() else None
-        return MetricSamples(labels, scores, groups, len(np.unique(media)), reals, calls, chance)
+        return MetricSamples(labels, scores, groups, len(np.unique(media)), reals, calls, chance, people, unnamed)
     videos = videos_of(rows, aggregation, threshold)
     calls = _video_calls(rows, classes, aggregation, guessed) if classes else None
     reals = int(np.sum(videos.labels == 0))
     chance = None
     if guessed.any():
         chance = rows.assign(**{_GUESSED: guessed}).groupby("media_id", sort=True)[_GUESSED].all().to_numpy(bool)
-    return MetricSamples(videos.labels, videos.scores, groups[videos.first], len(videos.labels), reals, calls, chance)
+    people, n = None if people is None else people.of(videos.first), len(videos.labels)
+    return MetricSamples(videos.labels, videos.scores, groups[videos.first], n, reals, calls, chance, people, unnamed)
 
 
 def videos_of(rows: pd.DataFrame, aggregation: str, threshold: float) -> Videos:

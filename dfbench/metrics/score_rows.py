@@ -13,7 +13,7 @@ from scipy.special import softmax
 from dfbench.errors import DataError
 from dfbench.metrics.samples import probability_columns
 from dfbench.metrics.validation import check_scores
-from dfbench.schema.scores import SCORES
+from dfbench.schema.scores import IDENTITIES, SCORES
 
 SLICE = ["dataset", "subset", "condition"]
 ALL = "all"
@@ -42,7 +42,8 @@ def checked_rows(scores: pa.Table, classes: Sequence[str] = ()) -> pd.DataFrame:
             differs from the number of classes.
     """
     SCORES.check(scores)
-    rows: pd.DataFrame = scores.select(_COLUMNS).to_pandas()
+    present = [name for name in IDENTITIES if name in scores.column_names]
+    rows: pd.DataFrame = scores.select([*_COLUMNS, *present]).to_pandas()
     for column in ("model", "run_id"):
         if rows[column].nunique() > 1:
             found = ", ".join(sorted(rows[column].unique())[:3])

@@ -128,7 +128,7 @@ def _reasons(rows: Sequence[ResultRow]) -> list[str]:
             if value.undefined:
                 found.setdefault(f"No value: {value.undefined}", []).append(where)
             elif value.interval_note:
-                text = "No interval" if value.low is None else "Zero-width interval"
+                text = "No interval" if value.low is None else "Interval"
                 found.setdefault(f"{text}: {value.interval_note}", []).append(where)
     lines: list[str] = []
     for reason, slices in found.items():

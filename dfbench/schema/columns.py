@@ -22,6 +22,7 @@ class Column:
         nullable: whether nulls are allowed.
         length: number of values in every list of a list column; None: any. It is checked here and is not a part of
             the Arrow type: before version 26, Arrow could not read null lists of a fixed size from Parquet.
+        optional: whether a table may lack the column, because older versions did not write it.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Column:
     doc: str
     nullable: bool = False
     length: int | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,13 @@ class TableContract:
         """
         location = f" in {where}" if where else ""
         names = set(table.column_names)
-        missing = [c.name for c in self.columns if c.name not in names]
+        missing = [c.name for c in self.columns if c.name not in names and not c.optional]
         if missing:
             raise DataError(
                 f"the {self.name} table{location} lacks the columns {', '.join(missing)}",
                 "it was written by another version of dfbench or by another program",
             )
-        for column in self.columns:
+        for column in (c for c in self.columns if c.name in names):
             field = table.schema.field(column.name)
             if field.type != column.type:
                 raise DataError(

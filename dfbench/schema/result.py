@@ -40,14 +40,22 @@ class MetricValue(_ResultModel):
     coverage_fake: float | None = Field(default=None, description="coverage of the fakes; null if there are none")
     undefined: str | None = Field(default=None, description="why value is null")
     interval_note: str | None = Field(default=None, description="why there is no interval, or its limitation")
+    interval_method: str | None = Field(
+        default=None, description="method of the interval: clustered-delong, bootstrap-t or one-sided"
+    )
     profile: str = Field(description="crop profile")
     size: int = Field(description="crop size in pixels")
     threshold: float | None = Field(default=None, description="decision threshold (acc) or operating point (eer)")
     ties: int | None = Field(default=None, description="scores exactly at the threshold")
     seed: int | None = Field(default=None, description="training seed")
     train_condition: str = Field(default="clean", description="condition of the training crops")
-    cluster: str = Field(default="scene_group", description="unit that intervals treat as independent")
-    n_clusters: int = Field(default=0, ge=0, description="number of these units")
+    cluster: str = Field(
+        default="scene_group",
+        description="unit that intervals treat as independent: scene_group; people: two-way, target and source person",
+    )
+    n_clusters: int = Field(
+        default=0, ge=0, description="number of these units; of target or of source people, whichever is smaller"
+    )
 
 
 class Baseline(_ResultModel):

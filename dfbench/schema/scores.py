@@ -6,6 +6,9 @@ import pyarrow as pa
 
 from dfbench.schema.columns import Column, TableContract
 
+IDENTITIES = ("identity_target", "identity_source")
+"""Columns with the people of a clip; null where the data set does not name them."""
+
 SCORES = TableContract(
     "scores",
     (
@@ -29,6 +32,20 @@ SCORES = TableContract(
             "outputs of the model's (fused) head, divided by the temperature if the protocol has one",
             nullable=True,
         ),
+        Column(
+            "identity_target",
+            pa.string(),
+            "person or clip that provides the scene; files of older versions lack it",
+            nullable=True,
+            optional=True,
+        ),
+        Column(
+            "identity_source",
+            pa.string(),
+            "person or clip that provides identity or expression; files of older versions lack it",
+            nullable=True,
+            optional=True,
+        ),
     ),
     key=("sample_id", "condition", "model"),
 )
@@ -46,6 +63,7 @@ FROM_MANIFEST = (
     "label",
     "class",
     "status",
+    *IDENTITIES,
 )
 """Columns that a score copies from its row in the manifest."""
 

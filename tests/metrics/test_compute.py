@@ -135,12 +135,19 @@ def test_nothing_scored_is_undefined():
     assert {(v.value, v.undefined, v.coverage, v.n) for v in values} == {(None, "no scored samples", 0.0, 0)}
 
 
-def test_fewer_than_twenty_groups_have_no_interval():
-    few = run_folders.scores_table(pairs=19, frames=1)
-    value = pick(compute_metrics(few, ["auc.frame"], resamples=20), "auc.frame")
-    assert value.value is not None
-    assert (value.low, value.high) == (None, None)
-    assert value.interval_note == "19 scene groups; at least 20 are needed"
+@pytest.mark.parametrize(("metric", "groups", "least"), [("auc", 4, 5), ("acc", 4, 5), ("ap", 19, 20)])
+def test_an_interval_needs_the_groups_with_which_it_covers(metric, groups, least):
+    few, enough = (
+        pick(
+            compute_metrics(run_folders.scores_table(pairs=n, frames=1), [f"{metric}.frame"], resamples=50),
+            f"{metric}.frame",
+        )
+        for n in (groups, least)
+    )
+    assert few.value is not None
+    assert (few.low, few.high, few.interval_method) == (None, None, None)
+    assert few.interval_note == f"{groups} scene groups; at least {least} are needed"
+    assert enough.low < enough.value < enough.high
 
 
 def test_thresholds_stand_beside_the_values():
@@ -163,12 +170,10 @@ def test_votes_are_judged_by_half_of_them():
 
 def test_draws_do_not_depend_on_the_detector():
     other = edit(SCORES_TABLE, model=lambda r: "other", run_id=lambda r: "other")
-    assert compute_metrics(other, ["auc.frame"], resamples=50) == compute_metrics(
-        SCORES_TABLE, ["auc.frame"], resamples=50
-    )
-    assert compute_metrics(other, ["auc.frame"], resamples=50, seed=1) != compute_metrics(
-        SCORES_TABLE, ["auc.frame"], resamples=50
-    )
+    names = ["auc.frame", "eer.frame"]
+    assert compute_metrics(other, names, resamples=50) == compute_metrics(SCORES_TABLE, names, resamples=50)
+    other_seed = compute_metrics(other, ["eer.frame"], resamples=50, seed=1)
+    assert other_seed != compute_metrics(SCORES_TABLE, ["eer.frame"], resamples=50)
 
 
 @pytest.mark.parametrize(

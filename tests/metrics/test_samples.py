@@ -246,19 +246,32 @@ def test_several_faces_without_a_rule_are_refused():
 
 
 def test_tpr_at_a_low_fpr_needs_enough_real_media():
-    """Ten false alarms at the rate asked for; at frame level it is real videos that count, not their frames."""
+    """One false alarm at the rate for a value, ten for an interval; at frame level real videos count, not frames."""
     rows = []
     for number in range(220):
         name = ("real", "Face2Face")[number % 2]
         media = media_id("hff", "all", name, f"v{number:03d}")
         rows += [row(media, f, 0, name, score=((number * 37 + f) % 101) / 100) for f in range(10)]
     table = pa.Table.from_pylist(rows, schema=SCORES.schema())
-    frame, video, rare = values(table, "tpr@fpr=0.1.frame", "tpr@fpr=0.1.video.mean", "tpr@fpr=0.01.frame")
-    assert frame.value is not None
-    assert video.value is not None
-    assert rare.undefined == "110 real media; TPR@FPR=0.01 needs at least 1000"
-    turned = values(table, "tpr@fpr=0.05.frame~real-positive")
-    assert turned.undefined == "110 fake media; TPR@FPR=0.05 needs at least 200"
+    frame, video, rare = values(
+        table, "tpr@fpr=0.1.frame", "tpr@fpr=0.1.video.mean", "tpr@fpr=0.01.frame", resamples=100
+    )
+    assert frame.low < frame.value < frame.high
+    assert video.low < video.value < video.high
+    assert (rare.low, rare.high, rare.undefined) == (None, None, None)
+    assert rare.value is not None
+    assert rare.interval_note == "too few negatives: 110 real media; at least 1000 are needed"
+    below, turned, unresolved = values(
+        table,
+        "tpr@fpr=0.005.frame",
+        "tpr@fpr=0.05.frame~real-positive",
+        "tpr@fpr=0.005.frame~real-positive",
+        resamples=100,
+    )
+    assert below.value is None
+    assert below.undefined == "not resolvable: 110 real media; TPR@FPR=0.005 needs at least 200"
+    assert turned.interval_note == "too few negatives: 110 fake media; at least 200 are needed"
+    assert unresolved.undefined == "not resolvable: 110 fake media; TPR@FPR=0.005 needs at least 200"
 
 
 def test_video_metrics_count_videos():

@@ -106,7 +106,7 @@ def _runs(grid: Grid) -> list[str]:
                     covered = f"{100 * fit.value.coverage:.1f} % of the {what} have a score"
                     lines[f"{line.name}: run {fit.run.result.run_id}: {covered}."] = None
                 if fit.value.interval_note:
-                    text = "No interval" if fit.value.low is None else "Zero-width interval"
+                    text = "No interval" if fit.value.low is None else "Interval"
                     lines[f"{text}: {fit.value.interval_note}."] = None
     return list(lines)
 
