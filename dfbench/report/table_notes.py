@@ -35,6 +35,7 @@ _RULES: tuple[tuple[str, Callable[[ResultRow], str]], ...] = (
     ("protocol", lambda row: row.protocol),
     ("threshold", lambda row: "" if row.threshold is None else f"fake from {row.threshold:g} on"),
 )
+_UNITS = {"scene_group": "scene groups"}
 # An empty value: the rule does not apply to the row, for example a threshold to an AUC.
 _PER_ROW = {"level", "test condition"}
 
@@ -47,8 +48,8 @@ def rules(rows: Sequence[ResultRow]) -> list[tuple[str, str]]:
     """
     ours = [row for row in rows if not row.baseline]
     found = [(name, _listed(list(dict.fromkeys(filter(None, map(read, ours)))) or ["none"])) for name, read in _RULES]
-    units = ", ".join(dict.fromkeys(row.cluster.replace("_", " ") for row in ours))
-    return [*found, ("intervals", f"95 %, bootstrap over {units}s")]
+    units = ", ".join(dict.fromkeys(_UNITS.get(row.cluster, row.cluster) for row in ours))
+    return [*found, ("intervals", f"95 %, over {units}")]
 
 
 def _listed(values: Sequence[str]) -> str:

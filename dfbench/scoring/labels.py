@@ -164,7 +164,7 @@ def metric_lines(metrics: LabelledMetrics) -> list[str]:
         lines.append(f"{metric.name.upper()} {metric.value:.3f}{interval} (per file, n={metrics.n}{note})")
     lines.append(
         f"ACC counts a file as fake from a score of {metrics.threshold:g} on, a threshold that is not calibrated; "
-        f"always answering the more frequent class gives {metrics.majority:.3f}. Intervals: 95 %, bootstrap over "
+        f"always answering the more frequent class gives {metrics.majority:.3f}. Intervals: 95 %, over "
         f"{metrics.n_groups} groups."
     )
     return lines

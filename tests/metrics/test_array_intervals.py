@@ -42,11 +42,11 @@ def test_intervals_of_arrays_are_those_of_the_table(metric):
 @pytest.mark.parametrize("metric", ["auc", "acc", "eer"])
 def test_differences_of_arrays_are_those_of_the_tables(metric):
     first, second = (t.filter(np.array(t["subset"]) == "c40") for t in (TABLE, OTHER))
-    (expected,) = m.paired_differences(first, second, [f"{metric}.frame"], resamples=300, failure_policy="as-fake")
+    (expected,) = m.paired_differences(first, second, [f"{metric}.frame"], resamples=500, failure_policy="as-fake")
     a, b = (t.to_pandas().sort_values(["sample_id"]).fillna({"score": 1.0}) for t in (first, second))
     found = m.paired_difference(
         metric, a["label"], a["score"], b["score"], a["scene_group"],
-        resamples=300, seed=seed_from("mini/c40/clean/all", "bootstrap", 0),
+        resamples=500, seed=seed_from("mini/c40/clean/all", "bootstrap", 0),
     )  # fmt: skip
     assert (found.first, found.second, found.value) == (expected.first, expected.second, expected.value)
     assert (found.low, found.high, found.p) == (expected.low, expected.high, expected.p)

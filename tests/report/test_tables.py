@@ -48,7 +48,7 @@ def test_text_is_exact():
         "level: video.mean; test condition: clean; crop profile: native; crop size: 128 px; face geometry: unknown; "
         "training: unknown; training condition: clean; "
         "training seed: 7; selection: auc.video.mean on val; samples without a score: excluded; protocol: none; "
-        "threshold: fake from 0.5 on; intervals: 95 %, bootstrap over scene groups.\n"
+        "threshold: fake from 0.5 on; intervals: 95 %, over scene groups.\n"
     )
 
 
@@ -69,7 +69,7 @@ def test_latex_is_exact():
         "gr\\_net|x & ff++/c23 & all & clean & video.mean & 81.2 {\\scriptsize [78.0--85.0]} & "
         "90.0 {\\scriptsize [87.5--92.5]} & 700 & 700 & 99.5 \\\\\n" in text
     )
-    assert "intervals: 95 \\%, bootstrap over scene groups" in text
+    assert "intervals: 95 \\%, over scene groups" in text
     for command in ("toprule", "midrule", "bottomrule"):
         assert f"\\{command}" in text
     assert text.count("{") == text.count("}")
