@@ -129,6 +129,7 @@ def resolve_training(
     save_every: float = 300.0,
     loggers: Sequence[str] | str = (),
     options: Mapping[str, Any] | None = None,
+    decoded: bool = False,
     quiet: bool = False,
     **recipe: Unpack[RecipeValues],
 ) -> TrainingWorkflow:
@@ -162,7 +163,7 @@ def resolve_training(
         condition=under,
         options=chosen,
         roots=check_roots(roots, rules.datasets()),
-        compute=compute,
+        compute=replace(compute, decoded=decoded),
         devices=devices,
         save_every=save_every,
         method=method,
@@ -206,6 +207,7 @@ def train(*args: Any, **options: Any) -> Path:  # noqa: D417
         save_every: seconds between two stored states within an epoch; the state is also stored after every epoch.
         loggers: ``csv``, ``tensorboard`` or ``wandb``, or several of them; their files are beside the weights.
         options: options of the detector.
+        decoded: decode every crop once, into the cache (3 bytes a pixel), for many epochs; pixels stay the same.
         quiet: no progress bar.
         recipe: values that override the recipe, such as ``epochs``, ``lr`` and ``seed``: see
             :class:`dfbench.training.RecipeValues`.

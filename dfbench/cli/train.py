@@ -83,6 +83,7 @@ Examples:
     type=click.Choice(["csv", "tensorboard", "wandb"]),
     help="Log losses, learning rate and validation metric; repeat.",
 )
+@click.option("--decoded", is_flag=True, help="Decode crops once, into the cache: for many epochs on a GPU.")
 @compute_options
 def train(
     model: str,

@@ -148,6 +148,7 @@ class RoleData:
         parts: manifest and rows of each data set.
         condition: condition of :attr:`images`.
         roots: data set -> root of its media, for conditions that act before cropping.
+        decoded: read stored crops from the store of decoded crops in the cache.
     """
 
     role: str
@@ -155,12 +156,13 @@ class RoleData:
     parts: tuple[tuple[Manifest, Samples], ...]
     condition: Condition = CLEAN_CONDITION
     roots: Mapping[str, str | Path] = field(default_factory=dict)
+    decoded: bool = False
 
     @cached_property
     def table(self) -> pa.Table:
         """Every row, in the order of manifests and shards; without crops. Classes are merged as the protocol says."""
         wanted = [*FROM_MANIFEST, "base_media_id"]
-        rows = pa.concat_tables([s.table.select(wanted) for _, s in self.parts]).combine_chunks()
+        rows = pa.concat_tables([s.select(wanted) for _, s in self.parts]).combine_chunks()
         merge = self.protocol.merge
         if not merge:
             return rows
@@ -175,7 +177,7 @@ class RoleData:
     @cached_property
     def ok_table(self) -> pa.Table:
         """The rows that have a crop; item ``i`` of :attr:`images` is row ``i``."""
-        return self.table.take(self.ok)
+        return self.table if len(self.ok) == len(self.table) else self.table.take(self.ok)
 
     @cached_property
     def images(self) -> Dataset[tuple[Any, int]]:
@@ -187,7 +189,8 @@ class RoleData:
         """:attr:`images` as stored in the manifests."""
         from dfbench.evaluation.torch_datasets import ConcatenatedImages
 
-        return ConcatenatedImages([m.torch_dataset(s.ok(), self.protocol.crops.size) for m, s in self.parts])
+        size = self.protocol.crops.size
+        return ConcatenatedImages([m.torch_dataset(s.ok(), size, decoded=self.decoded) for m, s in self.parts])
 
     @cached_property
     def held_images(self) -> Dataset[tuple[Any, int]]:
@@ -275,6 +278,8 @@ def role_data(
     role: str,
     condition: Condition = CLEAN_CONDITION,
     roots: Mapping[str, str | Path] | None = None,
+    *,
+    decoded: bool = False,
 ) -> RoleData:
     """Select the samples of a role; see :class:`RoleData`.
 
@@ -287,4 +292,4 @@ def role_data(
         raise DataError(
             f"protocol {protocol.name!r} has no {role} samples in the given manifests", "see: dfbench inspect"
         )
-    return RoleData(role, protocol, parts, condition, roots or {})
+    return RoleData(role, protocol, parts, condition, roots or {}, decoded)

@@ -35,6 +35,7 @@ class ComputeOptions:
         precision: ``fp32``, ``bf16`` or ``fp16``.
         quiet: no progress bars.
         compiled: compile the network with ``torch.compile``.
+        decoded: read crops from the store of decoded crops in the cache.
     """
 
     device: str = "auto"
@@ -42,6 +43,7 @@ class ComputeOptions:
     precision: str = "fp32"
     quiet: bool = False
     compiled: bool = False
+    decoded: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,7 +39,7 @@ def media_facts(data: RoleData) -> pd.DataFrame:
 
     Sizes are those of the source, before any crop. There is no bitrate, since the manifest has no file sizes.
     """
-    rows = pd.concat([samples.table.select(_KEPT).to_pandas() for _, samples in data.parts], ignore_index=True)
+    rows = pd.concat([samples.select(_KEPT).to_pandas() for _, samples in data.parts], ignore_index=True)
     suffix = rows["media_path"].map(lambda path: PurePosixPath(path).suffix.lower())
     later = (rows["frame_index"] > 0) & (rows["time_s"] > 0)
     facts = {

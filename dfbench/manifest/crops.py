@@ -157,7 +157,7 @@ def rows_of(manifest: ManifestTable, which: Samples | Iterable[str]) -> npt.NDAr
         DataError: an id is unknown, or its status is not ok.
     """
     if isinstance(which, Samples):
-        _require_ok(which.table)
+        _require_ok(which.select(["sample_id", "status"]))
         return which.rows
     ids = list(which)
     table = manifest.table(["sample_id", "status"])

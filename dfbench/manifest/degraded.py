@@ -156,8 +156,8 @@ def _versions() -> str:
 
 
 def _geometry(manifest: ManifestTable, samples: Samples) -> Iterator[_Row]:
-    extras = [c for c in ("dense", "patch_box") if c in samples.table.column_names]
-    table = samples.table.select([*GEOMETRY_COLUMNS, *extras])
+    extras = [c for c in ("dense", "patch_box") if c in manifest.columns]
+    table = samples.select([*GEOMETRY_COLUMNS, *extras])
     if "patch" not in manifest.info.extras:
         yield from table.to_pylist()
         return

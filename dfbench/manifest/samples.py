@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +35,7 @@ class Samples:
         role: the protocol's split: train, val or test.
         profile: crop profile of the manifest: the protocol's, or its approximate form, which ends in ``~``.
         size: crop size of the protocol in pixels.
-        table: all columns except crops, masks and patches.
+        manifest: the manifest.
         rows: int64 (n,), index of every row in the manifest, counted over all shards.
     """
 
@@ -42,7 +43,7 @@ class Samples:
     role: str
     profile: str
     size: int
-    table: pa.Table
+    manifest: ManifestTable
     rows: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -53,15 +54,33 @@ class Samples:
         """Return one line: data set, split, number of samples and of those with a crop."""
         return f"Samples(dataset={self.dataset!r}, split={self.role!r}, rows={len(self)}, ok={self.has_crop.sum()})"
 
+    @cached_property
+    def table(self) -> pa.Table:
+        """All columns except crops, masks and patches, read when they are first used (about 1 kB a row)."""
+        return self._read(None)
+
+    def select(self, columns: Sequence[str]) -> pa.Table:
+        """Return some columns of :attr:`table` without reading the others."""
+        return self.table.select(list(columns)) if "table" in self.__dict__ else self._read(columns)
+
+    def _read(self, columns: Sequence[str] | None) -> pa.Table:
+        rows, places = np.unique(self.rows, return_inverse=True)
+        read = self.manifest.take(rows, columns)
+        return read if np.array_equal(rows, self.rows) else read.take(places.reshape(-1))
+
+    @cached_property
+    def _status(self) -> pa.Table:
+        return self.select(["label", "status"])
+
     @property
     def labels(self) -> npt.NDArray[np.int8]:
         """int8 (n,): 0 real, 1 fake."""
-        return np.asarray(self.table["label"].to_numpy(), np.int8)
+        return np.asarray(self._status["label"].to_numpy(), np.int8)
 
     @property
     def has_crop(self) -> npt.NDArray[np.bool_]:
         """Bool (n,): whether the status is ok."""
-        return np.asarray(pc.equal(self.table["status"], "ok").to_numpy(), np.bool_)
+        return np.asarray(pc.equal(self._status["status"], "ok").to_numpy(), np.bool_)
 
     def ok(self) -> Samples:
         """Return the samples that have a crop."""
@@ -70,7 +89,11 @@ class Samples:
     def take(self, indices: npt.NDArray[np.int64]) -> Samples:
         """Return some of the samples, by their indices in :attr:`table`."""
         indices = np.asarray(indices, np.int64)
-        return Samples(self.dataset, self.role, self.profile, self.size, self.table.take(indices), self.rows[indices])
+        rows = self.rows[indices]
+        chosen = Samples(self.dataset, self.role, self.profile, self.size, self.manifest, rows)
+        for name in {"table", "_status"} & self.__dict__.keys():  # what has been read is not read again
+            chosen.__dict__[name] = self.__dict__[name].take(indices)
+        return chosen
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the table as a data frame."""
@@ -103,7 +126,7 @@ def select_samples(manifest: ManifestTable, protocol: Protocol, role: str) -> Sa
             "change start, stop or seed of share in the protocol, or prepare more media",
         )
     rows = np.flatnonzero(selected)
-    return Samples(dataset, role, manifest.info.profile, protocol.crops.size, manifest.take(rows), rows)
+    return Samples(dataset, role, manifest.info.profile, protocol.crops.size, manifest, rows)
 
 
 def _check_serves(manifest: ManifestTable, protocol: Protocol, parts: Sequence[DataPart]) -> None:

@@ -71,7 +71,10 @@ class TrainingPlan:
         if len(present) < len(manifests):
             return replace(self, manifests=manifests)
         roles = training_roles(self.protocol)
-        data = {role: role_data(self.protocol, present, role, self.condition, self.roots) for role in roles}
+        decoded = self.compute.decoded
+        data = {
+            role: role_data(self.protocol, present, role, self.condition, self.roots, decoded=decoded) for role in roles
+        }
         for part in data.values():
             part.degraders(self.condition)
         return replace(self, manifests=manifests, data=data, profile=crop_profile(self.protocol, present))

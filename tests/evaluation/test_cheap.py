@@ -160,7 +160,7 @@ def test_facts_come_from_the_manifest():
         ("c#0.0", "x/c.png", None, None, None, -1, None),
     ]
     names = ("sample_id", "media_path", "width", "height", "frame_count", "frame_index", "time_s")
-    part = SimpleNamespace(table=pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows]))
+    part = SimpleNamespace(select=pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows]).select)
     found = media_facts(SimpleNamespace(parts=((None, part),)))
     assert found.loc["a#0.0", "size"] == 640 * 480
     assert np.isnan(found.loc["c#0.0", "size"])

@@ -138,7 +138,9 @@ def test_augmented_training_is_resumed_exactly(
         run(augmented, tiny.manifest, tmp_path / "b", epochs=2)
     monkeypatch.undo()
     assert_same(undisturbed, run(augmented, tiny.manifest, tmp_path / "b", epochs=2))
-    assert_same(undisturbed, run(augmented, tiny.manifest, tmp_path / "c", epochs=2, workers=2))
+    monkeypatch.setattr("dfbench.manifest.crop_cache.cache_home", lambda: tmp_path / "cache")
+    assert_same(undisturbed, run(augmented, tiny.manifest, tmp_path / "c", epochs=2, workers=2, decoded=True))
+    assert len(list((tmp_path / "cache").rglob("*.bin"))) == 2, "training and validation crops, in one entry"
 
 
 @pytest.mark.parametrize(
