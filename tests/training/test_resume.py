@@ -8,8 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.plugins.precision import MixedPrecision
 
 from dfbench.models.card import read_card
 from dfbench.models.weights import read_state
@@ -64,6 +66,28 @@ def test_more_epochs_on_resume_equal_a_longer_training(
     assert all(torch.equal(tensor, two[name]) for name, tensor in one.items())
     assert read_card(out).recipe == read_card(whole).recipe
     assert not caplog.records
+
+
+def test_the_loss_scaling_of_float16_is_resumed(
+    tiny: SimpleNamespace, tmp_path: Path, places: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a CPU, where dfbench and Lightning refuse float16, with a scale that grows every third step."""
+    scalers: list[torch.amp.GradScaler] = []
+
+    def trainer(precision: str, **options: Any) -> pl.Trainer:
+        assert precision == "16-mixed"
+        scalers.append(torch.amp.GradScaler("cpu", init_scale=256.0, growth_interval=3))
+        return pl.Trainer(plugins=MixedPrecision("16-mixed", "cpu", scalers[-1]), **options)
+
+    monkeypatch.setattr("dfbench.training.lightning.pl", SimpleNamespace(Trainer=trainer))
+    monkeypatch.setattr("dfbench.evaluation.plan.check_precision", lambda *_: None)
+    whole, out = (tmp_path / name / "w.safetensors" for name in "ab")
+    run(tiny, whole, precision="fp16")
+    interrupted(tiny, out, places, precision="fp16")
+    run(tiny, out, precision="fp16")
+    one, two = read_state(whole), read_state(out)
+    assert all(torch.equal(tensor, two[name]) for name, tensor in one.items())
+    assert [scaler.get_scale() for scaler in scalers] == [1024.0] * 3, "256 grows at the third and sixth of eight steps"
 
 
 def test_the_card_tells_of_a_schedule_that_was_stretched(
