@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lightning.pytorch as pl
@@ -26,6 +27,17 @@ from dfbench.training.recipe import FullRecipe
 from dfbench.training.sampler import device_part
 from dfbench.training.samples import TrainingData
 from dfbench.training.store import EpochProgress, restore, snapshot
+
+
+@dataclass(frozen=True, eq=False)
+class _UnreadLoss:
+    """The loss of a batch as a tensor on the device, with what its entry in the progress and an error need."""
+
+    loss: Tensor
+    output: Any
+    ids: tuple[str, ...]
+    batch_idx: int
+    factor: float
 
 
 class TrainingModule(pl.LightningModule):
@@ -84,6 +96,7 @@ class TrainingModule(pl.LightningModule):
         self.batch_weights: list[float] = []
         self.batch_norm_samples = 0
         self.last_loss = 0.0
+        self._unread: list[_UnreadLoss] = []
         self.steps_per_epoch = -(-len(data.batches(recipe, 0, devices)) // recipe.accumulate)
         self.tensors = dict(tensors or {})
         self.average = moving_average(detector, recipe.ema_decay) if recipe.ema_decay is not None else None
@@ -204,20 +217,33 @@ class TrainingModule(pl.LightningModule):
                 None if weights is None else weights.to(self.device),
             ),
         )
-        loss, output = result.loss, result.output
-        value = float(loss.detach())
-        if not abs(value) < float("inf"):
-            raise self._not_finite(value, output, ids, self.start.batches + batch_idx)
-        self.last_loss = value
-        done, factor = self.running, self._factor(rows, batch_idx, weighted=result.class_weighted)
-        self.running = EpochProgress(
-            self.start.batches + batch_idx + 1,
-            done.samples + len(ids),
-            done.loss_sum + value * factor * self.sizes[batch_idx] / self.devices,
-        )
+        loss, done = result.loss, self.running
+        factor = self._factor(rows, batch_idx, weighted=result.class_weighted)
+        self.running = replace(done, batches=self.start.batches + batch_idx + 1, samples=done.samples + len(ids))
+        self._unread.append(_UnreadLoss(loss.detach(), result.output, tuple(ids), batch_idx, factor))
+        self._read_losses(leave=self._losses_behind())
         note = f"epoch {self.epoch + 1}/{self.recipe.epochs} loss {self.running.loss_sum / self.running.samples:.3f}"
         self.advance(len(ids), note=note)
         return loss * factor
+
+    def _losses_behind(self) -> int:
+        """Return the number of losses that may stay unread: a GPU gets the next batch before one is waited for."""
+        return 1 if self.device.type == "cuda" else 0
+
+    def _read_losses(self, leave: int = 0) -> None:
+        """Add losses to the progress of the epoch, all but the last ``leave``; reading one waits for the device.
+
+        Raises:
+            DataError: one is not finite.
+        """
+        while len(self._unread) > leave:
+            unread = self._unread.pop(0)
+            value = float(unread.loss)
+            if not abs(value) < float("inf"):
+                raise self._not_finite(value, unread.output, unread.ids, self.start.batches + unread.batch_idx)
+            self.last_loss = value
+            share = value * unread.factor * self.sizes[unread.batch_idx] / self.devices
+            self.running = replace(self.running, loss_sum=self.running.loss_sum + share)
 
     def _inputs(self, images: Tensor, ids: Sequence[str]) -> Tensor:
         """Return the augmented input of the detector, channels last."""
@@ -271,7 +297,8 @@ class TrainingModule(pl.LightningModule):
         if self.average is not None:
             self.average.update_parameters(self.detector)
         step = -(-self.running.batches // self.recipe.accumulate)
-        if step % LOG_STEPS == 0:
+        if self.loggers and step % LOG_STEPS == 0:
+            self._read_losses()
             rate = self._optimizer().param_groups[0]["lr"]
             self.log_values({"train/loss": self.last_loss, "lr": rate}, step)
         # After the last batch of an epoch nothing is stored: the state after the epoch follows.
@@ -279,6 +306,7 @@ class TrainingModule(pl.LightningModule):
             return
         if self.devices == 1:
             if self.save_due():
+                self._read_losses()
                 self.save(self.running)
             return
         due, progress = self._over_devices(self.global_rank == 0 and self.save_due())
@@ -307,6 +335,7 @@ class TrainingModule(pl.LightningModule):
 
     def _over_devices(self, flag: bool = False) -> tuple[bool, EpochProgress]:
         """Return whether any device has the flag, and the progress of the epoch over all devices."""
+        self._read_losses()
         if self.devices == 1:
             return flag, self.running
         here = torch.tensor([flag, self.running.samples, self.running.loss_sum], dtype=torch.float64)

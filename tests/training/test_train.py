@@ -188,6 +188,23 @@ def test_a_loss_that_is_no_number_names_the_samples(tiny: SimpleNamespace, tmp_p
     assert not (tmp_path / "w.safetensors").exists()
 
 
+def test_losses_that_are_read_later_change_nothing(
+    tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU, where reading the loss of a batch waits until the next one has been started."""
+    options = {"seed": 3, "save_every": 0.0}
+    now = run(tiny, tmp_path / "now", **options)
+    file = tmp_path / "nan_net.py"
+    file.write_text(NAN_NET, "utf-8")
+    monkeypatch.setattr(TrainingModule, "_losses_behind", lambda self: 2)
+    later = run(tiny, tmp_path / "later", **options)
+    assert_same(now, later)
+    curves = [list(csv.DictReader(path.with_suffix(".curve.csv").open())) for path in (now, later)]
+    assert [row["train_loss"] for row in curves[0]] == [row["train_loss"] for row in curves[1]]
+    with pytest.raises(DataError, match="training loss is nan in epoch 1, batch 1;"):
+        run(tiny, tmp_path, f"{file}:Net", out=tmp_path / "w.safetensors")
+
+
 WRONG = """
 import torch
 from torch import nn
