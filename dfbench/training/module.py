@@ -24,8 +24,7 @@ from dfbench.training.loggers import LOG_STEPS
 from dfbench.training.methods import Batch, TrainingMethod
 from dfbench.training.optimization import SUPERVISED, make_optimizer, set_rate
 from dfbench.training.recipe import FullRecipe
-from dfbench.training.sampler import device_part
-from dfbench.training.samples import TrainingData
+from dfbench.training.samples import TrainingData, device_part
 from dfbench.training.store import EpochProgress, restore, snapshot
 
 

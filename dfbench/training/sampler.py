@@ -161,20 +161,3 @@ def _rounds(indices: Indices, start: int, count: int, seed: int, name: str) -> I
         found.append(generator.permutation(indices))
     offset = start - (start // size) * size
     return np.concatenate(found)[offset : offset + count]
-
-
-def batches(order: Indices, size: int, smallest: int = 2) -> list[list[int]]:
-    """Cut an order into batches; a last one below ``smallest`` joins the previous (batch norm needs two per device)."""
-    cut = [order[i : i + size].tolist() for i in range(0, len(order), size)]
-    if len(cut) > 1 and len(cut[-1]) < smallest:
-        cut[-2:] = [cut[-2] + cut[-1]]
-    return cut
-
-
-def device_part(batch: list[int], rank: int, devices: int) -> list[int]:
-    """Return a device's part of a batch: consecutive samples; sizes differ by one at most.
-
-    >>> [device_part([1, 2, 3, 4, 5, 6], rank, 2) for rank in range(2)]
-    [[1, 2, 3], [4, 5, 6]]
-    """
-    return [int(row) for row in np.array_split(batch, devices)[rank]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -13,7 +14,7 @@ from dfbench.evaluation.dataset import RoleData
 from dfbench.protocols.protocol import Protocol
 from dfbench.training.optimization import balanced_weights
 from dfbench.training.recipe import FullRecipe
-from dfbench.training.sampler import batches, epoch_order
+from dfbench.training.sampler import Indices, epoch_order
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,3 +51,20 @@ def training_data(part: RoleData, rules: Protocol, recipe: FullRecipe) -> Traini
     return TrainingData(
         part.images, rows["label"].to_pylist(), part.bases(), targets, rows["sample_id"].to_pylist(), weights
     )
+
+
+def batches(order: Indices, size: int, smallest: int = 2) -> list[list[int]]:
+    """Cut an order into batches; a last one below ``smallest`` joins the previous (batch norm needs two per device)."""
+    cut = [order[i : i + size].tolist() for i in range(0, len(order), size)]
+    if len(cut) > 1 and len(cut[-1]) < smallest:
+        cut[-2:] = [cut[-2] + cut[-1]]
+    return cut
+
+
+def device_part(batch: list[int], rank: int, devices: int) -> list[int]:
+    """Return a device's part of a batch: consecutive samples; sizes differ by one at most.
+
+    >>> [device_part([1, 2, 3, 4, 5, 6], rank, 2) for rank in range(2)]
+    [[1, 2, 3], [4, 5, 6]]
+    """
+    return [int(row) for row in np.array_split(batch, devices)[rank]]

@@ -469,9 +469,9 @@ def test_training_keeps_finished_epochs(
     load = TrainingFolder.load
 
     def remember(self: TrainingFolder, model: Any) -> Any:
-        state = load(self, model)
-        loaded.append(len(state[0].curve))
-        return state
+        stored = load(self, model)
+        loaded.append(len(stored.state.curve))
+        return stored
 
     monkeypatch.setattr(TrainingFolder, "load", remember)
     assert train() == out

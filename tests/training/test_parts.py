@@ -19,7 +19,8 @@ from dfbench.protocols.training_recipe import Augmentation, TrainingRecipe
 from dfbench.training.augment import augment, draw, homography
 from dfbench.training.optimization import balanced_weights, make_optimizer, set_rate, weighted_loss
 from dfbench.training.recipe import fill_recipe
-from dfbench.training.sampler import batches, device_part, epoch_order
+from dfbench.training.sampler import epoch_order
+from dfbench.training.samples import batches, device_part
 
 PAIRED = [6, 10, 1, 4, 13, 17, 12, 15, 0, 3, 7, 8, 0, 5, 6, 9, 12, 16]
 """The order of three clips with two real and four fake frames each, seed 1."""
