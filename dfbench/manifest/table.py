@@ -84,13 +84,13 @@ class ManifestTable:
             columns: names of columns; default: all except crops, masks and patches.
         """
         pieces = [self.shard_table(0, columns).slice(0, 0)]
-        start = 0
+        starts = np.cumsum([0, *(shard.rows for shard in self.info.shards)])
+        bounds = np.searchsorted(rows, starts)
         for number, shard in enumerate(self.info.shards):
-            in_shard = rows[(rows >= start) & (rows < start + shard.rows)] - start
+            in_shard = rows[bounds[number] : bounds[number + 1]] - starts[number]
             if len(in_shard):
                 table = self.shard_table(number, columns)
                 pieces.append(table if len(in_shard) == shard.rows else table.take(in_shard))
-            start += shard.rows
         chunked = pa.concat_tables(pieces)
         pieces.clear()
         names, joined = chunked.column_names, []
