@@ -23,7 +23,7 @@ import click
     type=click.IntRange(min=0),
     default=2000,
     show_default=True,
-    help="Resamples of the paired bootstrap, at least.",
+    help="Resamples, for metrics other than the AUC.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Bootstrap seed.")
 @click.option("--format", "fmt", default="text", show_default=True, metavar="F", help="Output format: text, md or csv.")

@@ -18,12 +18,10 @@ from dfbench.metrics.bootstrap import (
     Interval,
     draw_groups,
     estimate,
-    resample,
 )
 from dfbench.metrics.confusion import BINARY
 from dfbench.metrics.metric_intervals import metric_interval
 from dfbench.metrics.names import MetricName, parse_metric
-from dfbench.metrics.roc import Values
 from dfbench.metrics.samples import (
     FACE_AGGREGATIONS,
     FAILURE_POLICIES,
@@ -224,16 +222,11 @@ class MetricSlice:
         Raises:
             UndefinedMetric: it is undefined on this slice.
         """
-        return estimate(name.definition, self.samples(name), self._rules.decision(name), self._classes)
-
-    def resampled(self, name: MetricName) -> Values:
-        """Compute the metric on every resample; (B,)."""
-        samples = self.samples(name)
-        draws = self._draws_for(samples.labels, samples.groups)
-        return resample(name.definition, samples, draws, self._rules.decision(name), self._classes)
+        return estimate(name.definition, self.samples(name), self._rules.decision(name), self.classes)
 
     @property
-    def _classes(self) -> Sequence[str]:
+    def classes(self) -> Sequence[str]:
+        """Class names of the task."""
         return self._rules.classes or BINARY
 
     def _interval(self, name: MetricName, samples: MetricSamples, value: float) -> Interval:
@@ -243,12 +236,13 @@ class MetricSlice:
             name.definition,
             samples,
             value,
-            self._draws_for,
+            self.draw,
             threshold=self._rules.decision(name),
-            classes=self._classes,
+            classes=self.classes,
         )
 
-    def _draws_for(self, labels: Labels, units: NDArray[np.intp]) -> Draws:
+    def draw(self, labels: Labels, units: NDArray[np.intp]) -> Draws:
+        """Return how often each unit is drawn in each resample, see :func:`dfbench.metrics.bootstrap.draw_groups`."""
         # Groups and their classes are equal at every level, unless a reference implementation groups otherwise.
         strata = np.unique(np.stack([units, labels]), axis=1)
         key = tuple(strata.ravel().tolist())

@@ -18,14 +18,11 @@ from dfbench.metrics.bootstrap import (
     Draws,
     draw_groups,
     estimate,
-    no_interval_reason,
-    percentile_interval,
-    resample,
 )
 from dfbench.metrics.definitions import MetricDefinition, metric_definition
+from dfbench.metrics.difference_tests import assess_difference, difference_spread, no_test_reason
 from dfbench.metrics.metric_intervals import metric_interval
 from dfbench.metrics.names import list_metrics
-from dfbench.metrics.p_values import bootstrap_p
 from dfbench.metrics.samples import MetricSamples
 from dfbench.metrics.validation import Labels, check, check_threshold
 
@@ -84,7 +81,7 @@ class PairedDifference:
         value: first minus second.
         low: lower end of the interval of the difference; None where there is none.
         high: upper end; None where there is none.
-        p: two-sided p-value of the paired bootstrap; None where there is no interval.
+        p: two-sided p-value of the paired t test; None where there is no interval.
         n: number of samples.
         n_groups: number of independent groups.
         note: why there is no interval, or what limits it; None where there is nothing to say.
@@ -199,7 +196,7 @@ def paired_difference(
     seed: int = 0,
     threshold: float = 0.5,
 ) -> PairedDifference:
-    """Compare two detectors on the same samples by the paired bootstrap over groups.
+    """Compare two detectors on the same samples by the paired t test over groups.
 
     Args:
         metric: a metric without level, see :func:`dfbench.metrics.list_metrics`.
@@ -208,7 +205,8 @@ def paired_difference(
         scores_b: (N,) P(fake) of the second detector.
         groups: as in :func:`bootstrap_interval`, also for the arguments below.
         confidence: coverage of the interval of the difference.
-        resamples: number of bootstrap resamples, each the same for both detectors; 0: no interval.
+        resamples: number of bootstrap resamples, each the same for both detectors, for metrics other than the AUC;
+            0: no interval.
         seed: bootstrap seed.
         threshold: decision threshold of metrics that use decisions.
 
@@ -221,7 +219,7 @@ def paired_difference(
     >>> labels = [0, 1] * 40
     >>> good, poor = [0.1, 0.9] * 40, [0.1, 0.9, 0.9, 0.1] * 20
     >>> print(paired_difference("acc", labels, good, poor))
-    +0.500 [+0.400, +0.613]
+    +0.500 [+0.390, +0.610]
     """
     definition = _definition_of(metric)
     first, second = _samples(labels, scores_a, groups), _samples(labels, scores_b, groups)
@@ -230,14 +228,17 @@ def paired_difference(
     values = [estimate(definition, samples, threshold) for samples in (first, second)]
     n, n_groups = len(first.labels), int(first.groups.max()) + 1
     plain = PairedDifference(values[0], values[1], values[0] - values[1], None, None, None, n, n_groups)
-    draws = _draws_or_reason(definition, first, resamples, seed)
-    if isinstance(draws, str):
-        return replace(plain, note=draws)
-    resampled = [resample(definition, samples, draws, threshold) for samples in (first, second)]
-    differences = resampled[0] - resampled[1]
-    differences = differences[~np.isnan(differences)]
-    interval = percentile_interval(differences, confidence)
-    return replace(plain, low=interval.low, high=interval.high, p=bootstrap_p(differences), note=interval.note)
+    _check_resamples(resamples)
+    reason = no_test_reason(definition, first) if resamples else NO_RESAMPLES
+    if reason:
+        return replace(plain, note=reason)
+
+    def draw(labels: Labels, units: NDArray[np.intp]) -> Draws:
+        return draw_groups(labels, units, resamples, seed)
+
+    spread = difference_spread(definition, [first], [second], draw, threshold)
+    tested = assess_difference(values[0] - values[1], spread, n_groups, definition.bounds, confidence)
+    return replace(plain, low=tested.low, high=tested.high, p=tested.p)
 
 
 def _definition_of(metric: str) -> MetricDefinition:
@@ -277,10 +278,3 @@ def _check_confidence(confidence: float) -> float:
 def _check_resamples(resamples: int) -> None:
     if resamples < 0:
         raise UsageError(f"resamples must not be negative, but is {resamples!r}", "0 computes no interval")
-
-
-def _draws_or_reason(definition: MetricDefinition, samples: MetricSamples, resamples: int, seed: int) -> Draws | str:
-    """Bootstrap draws, or the reason why there is no interval."""
-    _check_resamples(resamples)
-    reason = no_interval_reason(samples.labels, samples.groups, definition.both) if resamples else NO_RESAMPLES
-    return reason or draw_groups(samples.labels, samples.groups, resamples, seed)

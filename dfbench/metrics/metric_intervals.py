@@ -104,7 +104,7 @@ def metric_interval(
     def over(units: NDArray[np.intp]) -> Spread:
         return spread_of(definition, samples, units, draw, threshold, classes, least)
 
-    spread = over(samples.groups) if samples.people is None else _two_way(samples, over)
+    spread = over(samples.groups) if samples.people is None else two_way(samples, over)
     if spread.variance < SMALLEST:
         return Interval(None, None, _NO_VARIANCE)
     ends = t_interval(np.array(value), np.array(spread.variance), np.array(spread.df), definition.bounds, level)
@@ -211,7 +211,8 @@ def resampled_spread(values: Values, draws: Draws, least: float = LEAST_DF) -> S
     return Spread(variance * n_units / (n_units - 1), float(df))
 
 
-def _two_way(samples: MetricSamples, over: Callable[[NDArray[np.intp]], Spread]) -> Spread:
+def two_way(samples: MetricSamples, over: Callable[[NDArray[np.intp]], Spread]) -> Spread:
+    """Combine the spreads over target people, source people and their pairs; ``samples.people`` must be known."""
     people = samples.people
     assert people is not None
     targets, sources, pairs = (over(units) for units in (people.targets, people.sources, people.pairs))

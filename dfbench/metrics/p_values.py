@@ -1,4 +1,4 @@
-"""P-values of differences between detectors: bootstrap and its tail, t test, McNemar, and Holm's correction."""
+"""P-values of differences between detectors: t test, McNemar's test, and Holm's correction."""
 
 from __future__ import annotations
 
@@ -10,79 +10,27 @@ from numpy.typing import ArrayLike
 from scipy.special import stdtr
 
 from dfbench.errors import DataError
-from dfbench.metrics.roc import Values
-
-_DRAWS_PER_TEST = 400  # 20 / 0.05: twenty times as fine as the smallest level that Holm compares with
-_MOST_DRAWS = 5_000
 
 
-def family_draws(resamples: int, tests: int) -> int:
-    """Return the number of resamples for a family of tests: 20 m / 0.05, between ``resamples`` and 5,000.
+def t_test(difference: float, error: float, df: float, units: int) -> float:
+    """Compute the two-sided p-value of no difference.
 
-    With B resamples no p-value is below 2 / (B + 1), and Holm's correction multiplies the smallest of m by m.
-
-    >>> family_draws(2000, 1), family_draws(2000, 12), family_draws(2000, 300), family_draws(0, 12)
-    (2000, 4800, 5000, 0)
-    """
-    return max(resamples, min(tests * _DRAWS_PER_TEST, _MOST_DRAWS)) if resamples else 0
-
-
-def resolution_of(resamples: int) -> float:
-    """Return the smallest value of :func:`bootstrap_p`.
-
-    >>> resolution_of(1999)
-    0.001
-    """
-    return 2 / (resamples + 1)
-
-
-def tail_p(difference: float, differences: Values, groups: int) -> float:
-    """Extrapolate the p-value of no difference below the resolution of the resamples.
-
-    The standard deviation of the resampled differences is the standard error of the difference; the difference divided
-    by it follows a t distribution with G - 1 degrees of freedom. The result is not below ``2^(1 - G)``: where neither
-    detector is better, all G groups favour the same one with this probability.
+    The difference divided by its standard error follows a t distribution. The p-value is not below ``2^(1 - units)``:
+    if neither detector is better, all independent units favour the same one with this probability.
 
     Args:
-        difference: the difference itself.
-        differences: (B,) its values on the resamples.
-        groups: number of scene groups G.
+        difference: first minus second.
+        error: its standard error.
+        df: degrees of freedom of the error.
+        units: number of independent units: scene groups, or people.
 
-    Returns:
-        The p-value, at most ``resolution_of(B)``.
-
-    >>> rng = np.random.default_rng(0)
-    >>> f"{tail_p(0.4, rng.normal(0.4, 0.05, 2000), 70):.0e}"
-    '2e-11'
+    >>> round(t_test(0.2, 0.1, 19, 20), 3), t_test(0.5, 0.0, 19, 20) == 2**-19, t_test(0.0, 0.0, 19, 20)
+    (0.06, True, 1.0)
     """
-    error = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
-    p = t_test(difference, error, groups - 1) if error else 0.0
-    return min(resolution_of(len(differences)), max(p, 2.0 ** (1 - groups)))
-
-
-def t_test(difference: float, error: float, df: float) -> float:
-    """Return the two-sided p-value of a difference with a standard error that has ``df`` degrees of freedom.
-
-    >>> round(t_test(0.2, 0.1, 19), 3)
-    0.06
-    """
-    return float(2 * stdtr(df, -abs(difference) / error))
-
-
-def bootstrap_p(differences: Values) -> float:
-    """Compute the two-sided p-value of no difference from the differences of paired resamples.
-
-    Twice the smaller fraction of resamples on one side of zero, those at zero counting on both sides; the estimate
-    itself counts as one more resample, so that p is never 0 (Davison and Hinkley 1997, chapter 4).
-
-    >>> bootstrap_p(np.array([0.1] * 99))
-    0.02
-    >>> bootstrap_p(np.zeros(99))
-    1.0
-    """
-    count = len(differences) + 1
-    side = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0)) + 1
-    return float(min(1.0, 2 * side / count))
+    if error == 0 and difference == 0:
+        return 1.0
+    p = float(2 * stdtr(df, -abs(difference) / error)) if error else 0.0
+    return max(p, 2.0 ** (1 - units))
 
 
 def mcnemar(first_right: ArrayLike, second_right: ArrayLike) -> float:

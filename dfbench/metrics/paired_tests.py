@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from dfbench.deprecation import renamed_keywords
 from dfbench.errors import DataError, UndefinedMetric
-from dfbench.metrics.bootstrap import NO_RESAMPLES, no_interval_reason, percentile_interval
+from dfbench.metrics.bootstrap import NO_RESAMPLES
 from dfbench.metrics.compute import MetricRules, MetricSlice
 from dfbench.metrics.delong import delong_test
+from dfbench.metrics.difference_tests import assess_difference, cluster_of, difference_spread, no_test_reason, units_of
 from dfbench.metrics.names import MetricName, parse_metric
-from dfbench.metrics.p_values import bootstrap_p, family_draws, holm, mcnemar, resolution_of, tail_p
+from dfbench.metrics.p_values import holm, mcnemar
 from dfbench.metrics.samples import MetricSamples
 from dfbench.metrics.score_rows import checked_rows, slices
 from dfbench.schema.ids import seed_from
@@ -35,17 +36,15 @@ class MetricDifference:
         manipulation: ``all``, or one method against the reals.
         condition: test condition.
         n: number of frames or videos.
-        n_clusters: number of scene groups.
+        cluster: what is independent: ``scene_group``, or ``people``.
+        n_clusters: number of these units.
         first: value of the first detector; None where it is undefined.
         second: value of the second detector.
         value: first minus second.
         low: lower end of the 95 % interval of the difference.
         high: upper end of the interval.
-        p: two-sided p-value of the paired bootstrap over scene groups, at least ``resolution``.
-        resolution: the smallest p that the resamples can show, 2 / (B + 1).
-        tail: where ``p`` is at the resolution, that of :func:`dfbench.metrics.p_values.tail_p`, which is corrected
-            instead.
-        holm: ``p`` or ``tail`` with Holm's correction over the slices of the metric.
+        p: two-sided p-value of the paired t test over scene groups, or over people where they recur.
+        holm: ``p`` with Holm's correction over the slices of the metric.
         note: why there is no difference or no interval.
         video_test: ``DeLong`` or ``McNemar``, at video level; it assumes independent videos.
         video_p: p-value of that test.
@@ -59,14 +58,13 @@ class MetricDifference:
     condition: str
     n: int
     n_clusters: int
+    cluster: str = "scene_group"
     first: float | None = None
     second: float | None = None
     value: float | None = None
     low: float | None = None
     high: float | None = None
     p: float | None = None
-    resolution: float | None = None
-    tail: float | None = None
     holm: float | None = None
     note: str | None = None
     video_test: str = ""
@@ -88,7 +86,11 @@ def paired_differences(
     face_aggregation: str | None = None,
     classes: Sequence[str] = (),
 ) -> list[MetricDifference]:
-    """Compare two detectors by every metric; each bootstrap resample is the same for both.
+    """Compare two detectors by every metric, paired: what both detectors have in common cancels out.
+
+    The variance of a difference is that of the influences of scene groups on it: for the AUC by clustered DeLong, for
+    other metrics from resamples that are the same for both detectors. Intervals and p-values are those of a t test, see
+    :mod:`dfbench.metrics.metric_intervals`.
 
     With ``exclude`` a sample without a score from either detector is excluded for both.
 
@@ -97,8 +99,7 @@ def paired_differences(
         second: another table with exactly the same samples.
         names: metric names.
         threshold: see :func:`dfbench.metrics.compute_metrics`, also for the arguments below.
-        resamples: number of bootstrap resamples B; 0: none. There are more where many slices need a finer p-value, see
-            :func:`dfbench.metrics.p_values.family_draws`.
+        resamples: number of bootstrap resamples, for metrics other than the AUC; 0: no intervals and p-values.
         seed: bootstrap seed.
         per_manipulation: whether to compare each manipulation separately.
         failure_policy: how a sample without a score counts.
@@ -107,8 +108,7 @@ def paired_differences(
 
     Returns:
         One difference per metric and slice. The slices of one metric (data sets, subsets, conditions, manipulations)
-        are one family: Holm's correction is applied over them, separately for the bootstrap and for the tests at video
-        level.
+        are one family: Holm's correction is applied over them, separately for ``p`` and for the tests at video level.
 
     Raises:
         DataError: a table breaks its contract, or the samples differ.
@@ -120,8 +120,7 @@ def paired_differences(
     if failure_policy == "exclude":
         ours, theirs = scored_by_all([ours, theirs])
     found: list[MetricDifference] = []
-    pairs = list(zip(slices(ours, per_manipulation), slices(theirs, per_manipulation), strict=True))
-    resamples = family_draws(resamples, len(pairs))
+    pairs = zip(slices(ours, per_manipulation), slices(theirs, per_manipulation), strict=True)
     for (key, manipulation, one), (_, _, other) in pairs:
         draw_seed = seed_from("/".join((*key, manipulation)), "bootstrap", seed)
         both = MetricSlice(one, rules, resamples, draw_seed), MetricSlice(other, rules, resamples, draw_seed)
@@ -172,22 +171,19 @@ def _difference(
     counted: MetricDifference, name: MetricName, one: MetricSlice, other: MetricSlice, rules: MetricRules
 ) -> MetricDifference:
     a, b = one.samples(name), other.samples(name)
-    found = replace(counted, n=len(a.labels), n_clusters=len(np.unique(a.groups)))
+    found = replace(counted, n=len(a.labels), cluster=cluster_of(a), n_clusters=units_of(a))
     try:
         first, second = one.value(name), other.value(name)
     except UndefinedMetric as error:
         return replace(found, note=error.message)
     test, video_p = _video_test(name, a, b, rules.decision(name))
     found = replace(found, first=first, second=second, value=first - second, video_test=test, video_p=video_p)
-    reason = no_interval_reason(a.labels, a.groups, name.definition.both) if one.resamples else NO_RESAMPLES
+    reason = no_test_reason(name.definition, a) if one.resamples else NO_RESAMPLES
     if reason:
         return replace(found, note=reason)
-    drawn = one.resampled(name) - other.resampled(name)
-    drawn = drawn[~np.isnan(drawn)]
-    interval = percentile_interval(drawn)
-    p, least = bootstrap_p(drawn), resolution_of(len(drawn))
-    tail = tail_p(first - second, drawn, found.n_clusters) if p <= least else None
-    return replace(found, low=interval.low, high=interval.high, p=p, resolution=least, tail=tail, note=interval.note)
+    spread = difference_spread(name.definition, [a], [b], one.draw, rules.decision(name), one.classes)
+    tested = assess_difference(first - second, spread, units_of(a), name.definition.bounds)
+    return replace(found, low=tested.low, high=tested.high, p=tested.p)
 
 
 def _video_test(name: MetricName, a: MetricSamples, b: MetricSamples, threshold: float) -> tuple[str, float | None]:
@@ -208,17 +204,13 @@ def _correct(name: MetricName, samples: MetricSamples, threshold: float) -> NDAr
 
 
 def _corrected(found: list[MetricDifference]) -> list[MetricDifference]:
-    by_bootstrap: dict[int, float] = {}
+    by_group: dict[int, float] = {}
     by_video: dict[int, float] = {}
     for name in dict.fromkeys(d.name for d in found):
         family = [n for n, d in enumerate(found) if d.name == name]
-        by_bootstrap |= _holm({n: p for n in family if (p := _finest(found[n])) is not None})
+        by_group |= _holm({n: p for n in family if (p := found[n].p) is not None})
         by_video |= _holm({n: p for n in family if (p := found[n].video_p) is not None})
-    return [replace(d, holm=by_bootstrap.get(n), video_holm=by_video.get(n)) for n, d in enumerate(found)]
-
-
-def _finest(found: MetricDifference) -> float | None:
-    return found.p if found.tail is None else found.tail
+    return [replace(d, holm=by_group.get(n), video_holm=by_video.get(n)) for n, d in enumerate(found)]
 
 
 def _holm(p_values: Mapping[int, float]) -> dict[int, float]:

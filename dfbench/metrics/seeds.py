@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 
 from dfbench.errors import DataError
-from dfbench.metrics.bootstrap import no_interval_reason
 from dfbench.metrics.compute import MetricRules, MetricSlice
+from dfbench.metrics.difference_tests import difference_spread, no_test_reason, units_of
 from dfbench.metrics.names import parse_metric
 from dfbench.metrics.p_values import t_test
 from dfbench.metrics.paired_tests import same_samples, scored_by_all
@@ -60,8 +60,8 @@ class SeedDifference:
 
     Attributes:
         value: first minus second.
-        cluster_error: standard error due to the choice of samples: the standard deviation of the averaged difference
-            over bootstrap resamples of scene groups.
+        cluster_error: standard error due to the choice of samples, of the averaged difference over scene groups, or
+            over people where they recur.
         seed_error: standard error due to training: the variances over the seeds, divided by their numbers. Where one
             detector has a single run, its variance is assumed to be that of the other; 0 where both have.
         df: degrees of freedom of the sum of both variances (Welch, Biometrika 34, 1947).
@@ -144,23 +144,21 @@ def seed_difference(
     rows = [same_samples(rows[0], other)[1] for other in rows]
     rows = scored_by_all(rows) if failure_policy == "exclude" else rows
     parts = [_slice_of(table, manipulation, rules, resamples, seed) for table in rows]
-    samples = parts[0].samples(parsed)
-    reason = no_interval_reason(samples.labels, samples.groups, parsed.definition.both)
+    samples = [part.samples(parsed) for part in parts]
+    reason = no_test_reason(parsed.definition, samples[0])
     if reason:
         raise DataError(f"there is no test: {reason}")
-    values = np.array([part.value(parsed) for part in parts])
-    drawn = np.stack([part.resampled(parsed) for part in parts])
-    count = len(first)
-    differences = drawn[:count].mean(axis=0) - drawn[count:].mean(axis=0)
-    cluster = float(np.nanstd(differences, ddof=1))
-    groups = len(np.unique(samples.groups))
+    values, count = np.array([part.value(parsed) for part in parts]), len(first)
+    spread = difference_spread(
+        parsed.definition, samples[:count], samples[count:], parts[0].draw, rules.decision(parsed), parts[0].classes
+    )
     value = float(values[:count].mean() - values[count:].mean())
-    terms = [(cluster**2, groups - 1.0), *_seed_variances(values[:count], values[count:])]
+    terms = [(spread.variance, spread.df), *_seed_variances(values[:count], values[count:])]
     variance = math.fsum(term for term, _ in terms)
-    df = variance**2 / math.fsum(term**2 / own for term, own in terms) if variance else groups - 1.0
-    p = t_test(value, math.sqrt(variance), df) if variance else float(value == 0)
+    df = variance**2 / math.fsum(term**2 / own for term, own in terms) if variance else spread.df
+    p = t_test(value, math.sqrt(variance), df, units_of(samples[0]))
     trained = math.sqrt(math.fsum(term for term, _ in terms[1:]))
-    return SeedDifference(value, cluster, trained, df, max(p, 2.0 ** (1 - groups)), (count, len(second)))
+    return SeedDifference(value, math.sqrt(spread.variance), trained, df, p, (count, len(second)))
 
 
 def _slice_of(rows: pd.DataFrame, manipulation: str, rules: MetricRules, resamples: int, seed: int) -> MetricSlice:

@@ -55,7 +55,7 @@ def compare_runs(
         first: a run folder.
         second: another run folder.
         names: metrics; default: those of both runs, except the rules of reference implementations.
-        resamples: number of resamples of the paired bootstrap, more where many slices need a finer p; 0: none.
+        resamples: number of resamples, for metrics other than the AUC; 0: no intervals and p-values.
         seed: bootstrap seed.
         per_manipulation: whether to compare each manipulation as well.
 
@@ -161,8 +161,7 @@ def _line(d: MetricDifference) -> list[str]:
     interval = "" if d.low is None or d.high is None else f" [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
     value = "-" if d.value is None else f"{100 * d.value:+.1f}{interval}"
     names = [d.name, f"{d.dataset}/{d.subset}", d.manipulation, d.condition, str(d.n)]
-    p = f"<={d.resolution:.2g}" if d.tail is not None and d.resolution is not None else _p(d.p)
-    numbers = [in_percent(d.first, dash="-"), in_percent(d.second, dash="-"), value, p, _p(d.holm)]
+    numbers = [in_percent(d.first, dash="-"), in_percent(d.second, dash="-"), value, _p(d.p), _p(d.holm)]
     return [*names, *numbers, d.video_test or "-", _p(d.video_p), _p(d.video_holm)]
 
 
@@ -186,20 +185,11 @@ def _failed(run: Run) -> set[tuple[str, str]]:
     return set(zip(rows["sample_id"].to_pylist(), rows["condition"].to_pylist(), strict=True))
 
 
-def _limit(differences: Sequence[MetricDifference]) -> list[str]:
-    if all(d.tail is None for d in differences):
-        return []
-    return [
-        "<= marks a p at the resolution limit: no resample has a difference of the other sign. Its correction uses the "
-        "tail of a t distribution with the standard deviation of the resamples."
-    ]
-
-
 def _notes(a: Run, b: Run, labels: Sequence[str], differences: Sequence[MetricDifference]) -> list[str]:
+    units = " and ".join(sorted({"people" if d.cluster == "people" else "scene groups" for d in differences}))
     found = [
         f"first: {labels[0]}; second: {labels[1]}. Percent; difference = first - second, with its 95 % interval from "
-        "the paired bootstrap over scene groups. p is two-sided; Holm is p corrected over the slices of the metric.",
-        *_limit(differences),
+        f"the paired t test over {units}. p is two-sided; Holm is p corrected over the slices of the metric.",
         "DeLong and McNemar assume independent videos; videos of one scene group are not.",
     ]
     trained = [training_of(run.result) for run in (a, b)]

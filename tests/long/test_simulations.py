@@ -110,7 +110,7 @@ def test_tests_of_a_true_null_hypothesis_reject_one_in_twenty(record: Callable[[
     assert family <= high
 
 
-def test_paired_bootstrap_of_a_true_null_hypothesis_rejects_one_in_twenty(record: Callable[[str], None]) -> None:
+def test_paired_t_test_of_a_true_null_hypothesis_rejects_one_in_twenty(record: Callable[[str], None]) -> None:
     rng = np.random.default_rng(13)
     worlds, groups, rejected, covered = 1200, 100, 0, 0
     for number in range(worlds):

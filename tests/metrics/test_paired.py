@@ -2,11 +2,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import run_folders
-from scipy.stats import t
 
 from dfbench import metrics as m
 from dfbench.errors import DataError
-from dfbench.metrics.p_values import tail_p
 from dfbench.metrics.paired_tests import paired_differences
 from dfbench.schema.scores import SCORES
 
@@ -79,30 +77,10 @@ def test_holm_over_the_slices_of_each_metric():
     assert len(found) == 2 * 5 * len(NAMES)
     for name in NAMES:
         family = [d for d in found if d.name == name]
-        assert [d.holm for d in family] == m.holm([d.p if d.tail is None else d.tail for d in family])
+        assert [d.holm for d in family] == m.holm([d.p for d in family])
         tested = [d for d in family if d.video_p is not None]
         assert [d.video_holm for d in tested] == m.holm([d.video_p for d in tested])
         assert len(tested) == (len(family) if name.startswith(("auc.video", "acc.video")) else 0)
-
-
-def test_a_family_gets_the_resamples_that_it_needs():
-    few, many = (
-        paired_differences(FIRST, noisy(FIRST, 1.0), ["acc.frame"], resamples=100, per_manipulation=every)
-        for every in (False, True)
-    )
-    assert [d.resolution for d in few] == [2 / 801] * 2
-    assert [d.resolution for d in many] == [2 / 4001] * 10
-    assert all((d.tail is not None) == (d.p == d.resolution) for d in many)
-
-
-def test_the_tail_continues_where_the_resamples_end():
-    """Differences of a normal distribution, so that the p-value is known."""
-    rng = np.random.default_rng(0)
-    for z, groups in ((3.8, 70), (5.0, 70), (6.0, 300)):
-        found = tail_p(z * 0.02, rng.normal(z * 0.02, 0.02, 2000), groups)
-        assert found == pytest.approx(2 * t.sf(z, groups - 1), rel=0.5)
-    assert tail_p(0.5, np.full(2000, 0.5), 20) == 2.0**-19  # all groups agree, as the faces of 20 coins
-    assert tail_p(0.1, rng.normal(0.1, 0.05, 200), 40) == 2 / 201  # never above what the resamples show
 
 
 def test_what_one_could_not_score_is_left_out_for_both():

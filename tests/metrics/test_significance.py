@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_1samp
 
 from dfbench import metrics as m
 from dfbench.errors import DataError
-from dfbench.metrics.p_values import bootstrap_p
+from dfbench.metrics.p_values import t_test
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
@@ -43,9 +43,13 @@ def test_holm_of_nothing():
     assert m.holm([]) == []
 
 
-def test_bootstrap_p_is_two_sided_and_never_zero():
-    assert bootstrap_p(np.array([0.1] * 1999)) == bootstrap_p(np.array([-0.1] * 1999)) == 2 / 2000
-    assert bootstrap_p(np.array([-1.0, 1.0] * 50)) == 1.0
+def test_t_test_by_scipy_and_its_limit():
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.3, 1, 30)
+    error = values.std(ddof=1) / np.sqrt(30)
+    assert t_test(values.mean(), error, 29, 30) == pytest.approx(ttest_1samp(values, 0).pvalue)
+    assert t_test(9.0, 0.1, 29, 30) == t_test(-9.0, 0.1, 29, 30) == 2.0**-29
+    assert (t_test(0.0, 0.0, 29, 30), t_test(0.5, 0.0, 19, 20)) == (1.0, 2.0**-19)
 
 
 def test_holm_keeps_the_chance_of_a_false_finding():

@@ -36,12 +36,9 @@ def test_two_runs(folders):
     best = found.differences[0]
     assert best.value > 0
     assert best.holm < 0.05
-    assert best.p == best.resolution == 2 / 1001
     text = render_comparison(found)
     assert "first: a; second: b" in text
     assert "DeLong" in text
-    assert "<=0.002 " in text  # of 1,000 resamples none has the other sign
-    assert "<= marks a p at the resolution limit" in text
     assert "mini: invented faces" in text
     assert "samples without a score in one of the runs" in text
     rows = list(csv.DictReader(io.StringIO(render_comparison(found, "csv"))))

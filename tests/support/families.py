@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,11 @@ CONDITIONS = ("clean", "jpeg:q=60", "jpeg:q=30", "mean:k=5", "gaussian-noise:sig
 
 
 def scores_table(
-    scores: NDArray[np.float64], model: str, seed: int = 0, conditions: Sequence[str] = CONDITIONS
+    scores: NDArray[np.float64],
+    model: str,
+    seed: int = 0,
+    conditions: Sequence[str] = CONDITIONS,
+    people: Mapping[str, list[str | None]] | None = None,
 ) -> pa.Table:
     """The table of single-frame clips: in every scene group a real and four fakes.
 
@@ -25,6 +29,7 @@ def scores_table(
         model: name of the detector.
         seed: training seed, part of the run id.
         conditions: names of the conditions.
+        people: columns with the people of each row, in the order of ``scores``.
     """
     under, _, clips = scores.shape
     condition, group, clip = (index.ravel() for index in np.indices(scores.shape))
@@ -48,10 +53,11 @@ def scores_table(
         "run_id": [f"{model}-{seed}"] * rows,
         "status": ["ok"] * rows,
         "score": scores.ravel(),
-        "logits": pa.nulls(rows, SCORES.schema().field("logits").type),
-    }
+    } | dict(people or {})
     schema = SCORES.schema()
-    return pa.table([pa.array(columns[name]).cast(schema.field(name).type) for name in schema.names], schema=schema)
+    absent = pa.nulls(rows)
+    cast = [pa.array(columns.get(name, absent)).cast(schema.field(name).type) for name in schema.names]
+    return pa.table(cast, schema=schema)
 
 
 def equal_detectors(rng: np.random.Generator, groups: int, gap: float = 1.5) -> tuple[pa.Table, pa.Table]:
