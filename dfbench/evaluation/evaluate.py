@@ -79,7 +79,7 @@ def run_evaluation(plan: EvaluationPlan) -> Run:
     kept = ConditionScores(folder, partial_key(run_id, library_versions()))
     scored = [device.type, str(plan.batch_size), *data.sample_ids]
     tables = list(kept.each(plan.conditions.conditions, _scorer(plan, data, network, device, run_id), scored))
-    scores = pa.concat_tables(tables).combine_chunks()
+    scores = pa.concat_tables(tables, promote_options="default").combine_chunks()
     result = _result(plan, data, detector, run_id, scores).model_copy(
         update={
             "device": device_label(device),

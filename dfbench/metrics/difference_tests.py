@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from dfbench.metrics.bootstrap import LEVEL, MIN_GROUPS, no_interval_reason, resample
+from dfbench.metrics.bootstrap import LEVEL, MIN_GROUPS, resample
 from dfbench.metrics.confusion import BINARY
 from dfbench.metrics.definitions import MetricDefinition
 from dfbench.metrics.delong import auc_influence
@@ -23,6 +23,7 @@ from dfbench.metrics.metric_intervals import (
     SMALLEST,
     DrawUnits,
     Spread,
+    no_difference_interval,
     resampled_spread,
     two_way,
 )
@@ -61,7 +62,7 @@ def no_test_reason(definition: MetricDefinition, samples: MetricSamples) -> str 
     """Return why differences on these samples are not tested, or None if they are."""
     if samples.people is not None and samples.people.fewest < MIN_GROUPS:
         return f"{samples.people.fewest} people; at least {MIN_GROUPS} are needed"
-    return no_interval_reason(samples.labels, samples.groups, definition.both)
+    return no_difference_interval(definition, samples)
 
 
 def difference_spread(

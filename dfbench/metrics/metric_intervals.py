@@ -21,7 +21,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.metrics.bootstrap import LEVEL, MIN_GROUPS_OF_A_CLASS, Draws, Interval, resample
+from dfbench.metrics.bootstrap import (
+    LEVEL,
+    MIN_GROUPS_OF_A_CLASS,
+    Draws,
+    Interval,
+    no_interval_reason,
+    resample,
+)
 from dfbench.metrics.confusion import BINARY
 from dfbench.metrics.definitions import MetricDefinition
 from dfbench.metrics.delong import auc_influence
@@ -118,13 +125,9 @@ def method_of(definition: MetricDefinition) -> str:
 
 def no_metric_interval(definition: MetricDefinition, samples: MetricSamples, classes: Sequence[str]) -> str | None:
     """Return why these samples give no interval of this metric, or None if they give one."""
-    if definition.no_interval:
-        return definition.no_interval
-    negative, n = (
-        ("fake", samples.n_media - samples.n_real_media) if definition.real_positive else ("real", samples.n_real_media)
-    )
-    if n < definition.interval_media:
-        return f"too few negatives: {n} {negative} media; at least {definition.interval_media} are needed"
+    reason = definition.no_interval or _too_few_negatives(definition, samples)
+    if reason:
+        return reason
     n = len(np.unique(samples.groups))
     if n < definition.least_groups:
         return f"{n} scene groups; at least {definition.least_groups} are needed"
@@ -135,6 +138,23 @@ def no_metric_interval(definition: MetricDefinition, samples: MetricSamples, cla
         if n < MIN_GROUPS_OF_A_CLASS:
             return f"{name} samples in {n} scene groups; at least {MIN_GROUPS_OF_A_CLASS} are needed"
     return None
+
+
+def no_difference_interval(definition: MetricDefinition, samples: MetricSamples) -> str | None:
+    """Return why these samples give no interval and no test of a difference of this metric, or None if they do.
+
+    A difference at a rate needs the negatives that an interval needs; differences of areas do not.
+    """
+    few = _too_few_negatives(definition, samples) if definition.least_media else None
+    return few or no_interval_reason(samples.labels, samples.groups, definition.both)
+
+
+def _too_few_negatives(definition: MetricDefinition, samples: MetricSamples) -> str | None:
+    n = samples.n_media - samples.n_real_media if definition.real_positive else samples.n_real_media
+    if n >= definition.interval_media:
+        return None
+    negative = "fake" if definition.real_positive else "real"
+    return f"too few negatives: {n} {negative} media; at least {definition.interval_media} are needed"
 
 
 def _classes_needed(

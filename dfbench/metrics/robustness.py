@@ -19,12 +19,12 @@ from dfbench.metrics.bootstrap import (
     NO_RESAMPLES,
     draw_groups,
     estimate,
-    no_interval_reason,
     percentile_interval,
     resample,
 )
 from dfbench.metrics.compute import MetricRules, samples_by_slice
 from dfbench.metrics.confusion import BINARY
+from dfbench.metrics.metric_intervals import no_difference_interval
 from dfbench.metrics.names import MetricName, parse_metric
 from dfbench.metrics.samples import MetricSamples
 from dfbench.schema.ids import seed_from
@@ -136,7 +136,7 @@ class _PairedBootstrap:
         self._classes = rules.classes or BINARY
         self.note: str | None = NO_RESAMPLES
         if resamples:
-            self.note = no_interval_reason(baseline.labels, baseline.groups, self._definition.both)
+            self.note = no_difference_interval(self._definition, baseline)
         drawing = self.note is None
         self._draws = draw_groups(baseline.labels, baseline.groups, resamples, seed) if drawing else None
 

@@ -44,10 +44,8 @@ def truth(metric: str, groups: int) -> float:
 
 
 @pytest.mark.parametrize("metric", ["auc", "acc"])
-@pytest.mark.parametrize(("groups", "lowest"), [(30, 0.91), (70, 0.93), (300, 0.935)])
-def test_bootstrap_intervals_cover_the_truth(
-    metric: str, groups: int, lowest: float, record: Callable[[str], None]
-) -> None:
+@pytest.mark.parametrize("groups", [30, 70, 300])
+def test_intervals_cover_the_truth(metric: str, groups: int, record: Callable[[str], None]) -> None:
     rng = np.random.default_rng(20260101 + groups)
     worlds, hits, single = 1500, 0, 0
     for number in range(worlds):
@@ -66,8 +64,8 @@ def test_bootstrap_intervals_cover_the_truth(
         f"{hits / worlds:.1%} of {worlds} intervals over {groups} groups cover the truth, "
         f"{single / (worlds // 3):.0%} over frames"
     )
-    assert lowest <= hits / worlds <= 0.97
-    assert single / (worlds // 3) < 0.9
+    assert 0.93 <= hits / worlds <= 0.985
+    assert single / (worlds // 3) < min(0.92, hits / worlds - 0.04)
 
 
 @pytest.mark.parametrize(("videos", "lowest"), [(40, 0.9), (200, 0.93), (1000, 0.935)])

@@ -7,7 +7,7 @@ from scipy.special import softmax
 from sklearn import metrics as sk
 
 from dfbench.errors import DataError, UsageError
-from dfbench.metrics import compute_metrics
+from dfbench.metrics import compute_metrics, paired_differences
 from dfbench.schema.ids import media_id, sample_id
 from dfbench.schema.scores import SCORES
 
@@ -271,6 +271,9 @@ def test_tpr_at_a_low_fpr_needs_enough_real_media():
     assert below.value is None
     assert below.undefined == "not resolvable: 110 real media; TPR@FPR=0.005 needs at least 200"
     assert turned.interval_note == "too few negatives: 110 fake media; at least 200 are needed"
+    (compared,) = paired_differences(table, table, ["tpr@fpr=0.01.frame"], resamples=100)
+    assert (compared.value, compared.p) == (0, None)
+    assert compared.note == rare.interval_note
     assert unresolved.undefined == "not resolvable: 110 fake media; TPR@FPR=0.005 needs at least 200"
 
 
