@@ -49,9 +49,9 @@ BATCH = 64
 LIMIT = 2 << 30  # bytes of crops that 0.1.0 held in memory
 INTRODUCTION = """# Reading crops
 
-Measured by `benchmarks/loader.py`, which says what the two ways are: *before* is dfbench 0.1.0. One process, one thread,
-on a busy machine of two cores: seconds hold for it only, ratios carry over. The rate of *now* is that of PNG decoding,
-which the store of decoded crops (`dfbench train --decoded`) avoids.
+Measured by `benchmarks/loader.py`, which says what the two ways are: *before* is dfbench 0.1.0. One process, one
+thread, on a busy machine of two cores: seconds hold for it only, ratios carry over. The rate of *now* is that of PNG
+decoding, which the store of decoded crops (`dfbench train --decoded`) avoids.
 
 """
 PROTOCOL = """
