@@ -69,7 +69,10 @@ def image_loader(
         batches: indices of the crops of each batch, in place of ``batch_size``; may be changed between iterations.
         seed: of the loader's own random generator; None: it draws one number from torch's global generator.
     """
-    options: dict[str, Any] = {"batch_size": batch_size} if batches is None else {"batch_sampler": batches}
+    options: dict[str, Any] = {"batch_sampler": batches}
+    if batches is None:
+        options = {"batch_size": batch_size}
+        workers = min(workers, -(-len(images) // batch_size))  # type: ignore[arg-type]
     if workers:
         options |= {"persistent_workers": True, "prefetch_factor": PREFETCHED}
     if seed is not None:
