@@ -34,7 +34,7 @@ V2_TEST = {CELEB: 108, YOUTUBE: 70, SYNTHESIS: 340}
 
 
 @dataclass(frozen=True)
-class People:
+class CelebName:
     """The people in the name of a clip of Celeb-real or Celeb-synthesis.
 
     Attributes:
@@ -48,19 +48,19 @@ class People:
     base: str
 
 
-def parse_name(name: str, folder: str) -> People | None:
+def parse_name(name: str, folder: str) -> CelebName | None:
     """Parse the name of a clip (without extension); return None if it names no person.
 
     >>> parse_name("id2_id37_0001", SYNTHESIS)
-    People(target='id2', source='id37', base='id2_0001')
+    CelebName(target='id2', source='id37', base='id2_0001')
     """
     match = _NAMES[folder].match(name)
     if match is None or folder == YOUTUBE:
         return None
     target = f"id{match['target']}"
     if folder == CELEB:
-        return People(target, None, name)
-    return People(target, f"id{match['source']}", f"{target}_{match['clip']}")
+        return CelebName(target, None, name)
+    return CelebName(target, f"id{match['source']}", f"{target}_{match['clip']}")
 
 
 @dataclass(frozen=True)
