@@ -27,19 +27,12 @@ def data_of(classes: tuple[str, ...]) -> SimpleNamespace:
     for number, name in enumerate(classes):
         fake = name not in PROTOCOL.reals
         media = media_id("hff", "all", name if fake else "real", f"{number:03d}")
-        values = (
-            sample_id(media, 0),
-            media,
-            "hff",
-            "all",
-            name if fake else "real",
-            "test",
-            media,
-            int(fake),
-            name,
-            "ok",
-        )
-        rows.append(dict(zip(FROM_MANIFEST, values, strict=True)))
+        known = {
+            "sample_id": sample_id(media, 0), "media_id": media, "dataset": "hff", "subset": "all",
+            "manipulation": name if fake else "real", "split": "test", "scene_group": media, "label": int(fake),
+            "class": name, "status": "ok",
+        }  # fmt: skip
+        rows.append({column: known.get(column) for column in FROM_MANIFEST})
     return SimpleNamespace(
         table=pa.Table.from_pylist(rows), ok=np.arange(len(rows)), protocol=PROTOCOL, condition=CLEAN_CONDITION,
         conditions=lambda condition: ["clean"] * len(rows),
