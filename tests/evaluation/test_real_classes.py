@@ -30,7 +30,8 @@ def data_of(classes: tuple[str, ...]) -> SimpleNamespace:
         known = {
             "sample_id": sample_id(media, 0), "media_id": media, "dataset": "hff", "subset": "all",
             "manipulation": name if fake else "real", "split": "test", "scene_group": media, "label": int(fake),
-            "class": name, "status": "ok",
+            "class": name, "status": "ok", "identity_target": f"p{number}",
+            "identity_source": f"q{number}" if fake else None,
         }  # fmt: skip
         rows.append({column: known.get(column) for column in FROM_MANIFEST})
     return SimpleNamespace(
@@ -44,7 +45,10 @@ def test_a_partial_manifest_gives_the_same_scores(absent: tuple[str, ...]) -> No
     present = tuple(name for name in PROTOCOL.classes if name not in absent)
     logits = np.random.default_rng(0).normal(size=(8, 8)).astype(np.float32)
     own = logits[[PROTOCOL.classes.index(name) for name in present]]
-    scores = scores_table(data_of(present), own, "m", "r")["score"].to_numpy()  # type: ignore[arg-type]
+    table = scores_table(data_of(present), own, "m", "r")  # type: ignore[arg-type]
+    assert table["identity_target"].to_pylist() == [f"p{number}" for number in range(len(present))]
+    assert set(table["identity_source"].to_pylist()) >= {f"q{len(present) - 1}"}
+    scores = table["score"].to_numpy()
     assert scores == pytest.approx(1 - softmax(own.astype(np.float64), axis=1)[:, :3].sum(axis=1))
 
 

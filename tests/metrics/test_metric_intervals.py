@@ -306,3 +306,22 @@ def test_the_simulation_knows_the_truth(simulation):
     assert list(truths) != []
     for name, expected in truths.items():
         assert estimate(metric_definition(name), samples) == pytest.approx(expected, abs=0.006), name
+
+
+def test_the_page_of_results_is_made_from_finished_cells(simulation, tmp_path, monkeypatch):
+    monkeypatch.setattr(simulation, "DRAWS", dict.fromkeys(simulation.DRAWS, 20))
+    whole = simulation.cells
+    monkeypatch.setattr(simulation, "cells", lambda part: whole(part)[-1:] if part != "auc" else whole(part)[:2])
+    for part in simulation.DRAWS:
+        if part != "people-metrics":
+            simulation.finish(tmp_path, part, quick=False)
+    files = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
+    simulation.finish(tmp_path, "metrics", quick=False)  # nothing is left to do
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == files
+    page = load_file("benchmarks/intervals_page.py", "intervals_page")
+    rows = page.read_rows(tmp_path)
+    assert {row["draws"] for row in rows} == {20}
+    text = page.page(rows)
+    assert "| 5 | 1 | " in text
+    assert "### AUC, people" in text
+    assert "### brier" in text
