@@ -42,7 +42,7 @@ test-fast: setup
 
 test-long: setup
 	mkdir -p benchmarks/results
-	LONG_TESTS_PAGE=benchmarks/results/long-tests.md $(BIN)/python -m pytest -m long --timeout 3600 tests/long
+	LONG_TESTS_PAGE=benchmarks/results/long-tests.md $(BIN)/python -m pytest $(PARALLEL) -m long --timeout 3600 tests/long
 
 test-lowest: $(LOWEST)/.installed
 	$(LOWEST)/bin/python -m pytest $(PARALLEL)
