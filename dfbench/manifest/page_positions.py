@@ -137,7 +137,7 @@ def _page_header(read: Read, place: int, available: int) -> tuple[dict[int, Any]
     for length in _HEADER_READS:
         try:
             return _struct(read(place, min(length, available)), 0)
-        except (IndexError, NotInPlaceError):  # it goes on behind what was read
+        except (IndexError, NotInPlaceError):  # the header is longer than what was read
             continue
         except (ValueError, RecursionError) as error:
             raise NotInPlaceError(f"a page header is not readable: {error}") from error

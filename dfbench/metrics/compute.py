@@ -189,8 +189,8 @@ class MetricSlice:
             "n": len(samples.labels),
             "n_media": samples.n_media,
             "n_positive": int(np.sum(samples.labels, dtype=np.int64)),
-            "cluster": "scene_group" if samples.people is None else "people",
-            "n_clusters": len(np.unique(samples.groups)) if samples.people is None else samples.people.fewest,
+            "cluster": samples.cluster,
+            "n_clusters": samples.n_clusters,
             "threshold": threshold if judged else None,
             "ties": ties_at(samples.decided, decision) if judged else None,
         }

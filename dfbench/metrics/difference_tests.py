@@ -23,14 +23,14 @@ from dfbench.metrics.metric_intervals import (
     SMALLEST,
     DrawUnits,
     Spread,
+    influence_spread,
     no_difference_interval,
     resampled_spread,
-    two_way,
+    spread_over_clusters,
 )
 from dfbench.metrics.p_values import t_test
 from dfbench.metrics.roc import auc_of
 from dfbench.metrics.samples import MetricSamples
-from dfbench.metrics.t_intervals import LEAST_DF, LEAST_DF_OF_PEOPLE, cluster_variance, effective_df, group_sums
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,6 @@ class AssessedDifference:
     low: float
     high: float
     p: float
-
-
-def cluster_of(samples: MetricSamples) -> str:
-    """Return what is taken as independent: ``scene_group``, or ``people`` where they recur in several."""
-    return "scene_group" if samples.people is None else "people"
-
-
-def units_of(samples: MetricSamples) -> int:
-    """Return the number of independent units."""
-    return len(np.unique(samples.groups)) if samples.people is None else samples.people.fewest
 
 
 def no_test_reason(definition: MetricDefinition, samples: MetricSamples) -> str | None:
@@ -86,17 +76,13 @@ def difference_spread(
         classes: class names of a multi-class task.
     """
     shared = first[0]
-    least = LEAST_DF if shared.people is None else LEAST_DF_OF_PEOPLE
 
-    def over(units: NDArray[np.intp]) -> Spread:
+    def over(units: NDArray[np.intp], least: float) -> Spread:
         if definition.ranked is auc_of:
             ours, theirs = (
                 np.mean([auc_influence(one.labels, one.scores)[1] for one in of], axis=0) for of in (first, second)
             )
-            sums = group_sums(ours - theirs, units)
-            squares, fourths = (np.array([np.sum(sums**power)]) for power in (2, 4))
-            df = effective_df(squares, fourths, int(units.max()), least)[0]
-            return Spread(float(cluster_variance(sums)), float(df))
+            return influence_spread(ours - theirs, units, least)
         draws = draw(shared.labels, units)
         ours, theirs = (
             np.mean([resample(definition, replace(s, groups=units), draws, threshold, classes) for s in of], axis=0)
@@ -104,7 +90,7 @@ def difference_spread(
         )
         return resampled_spread(ours - theirs, draws, least)
 
-    return over(shared.groups) if shared.people is None else two_way(shared, over)
+    return spread_over_clusters(shared, over)
 
 
 def assess_difference(

@@ -106,12 +106,10 @@ def metric_interval(
     if not lowest < value < highest:
         return Interval(None, None, f"the value is outside the range of the metric, {lowest:g} to {highest:g}")
 
-    least = LEAST_DF if samples.people is None else LEAST_DF_OF_PEOPLE
-
-    def over(units: NDArray[np.intp]) -> Spread:
+    def over(units: NDArray[np.intp], least: float) -> Spread:
         return spread_of(definition, samples, units, draw, threshold, classes, least)
 
-    spread = over(samples.groups) if samples.people is None else two_way(samples, over)
+    spread = spread_over_clusters(samples, over)
     if spread.variance < SMALLEST:
         return Interval(None, None, _NO_VARIANCE)
     ends = t_interval(np.array(value), np.array(spread.variance), np.array(spread.df), definition.bounds, level)
@@ -199,15 +197,24 @@ def spread_of(
     least: float = LEAST_DF,
 ) -> Spread:
     """Compute the spread of a metric over one kind of units, each sample belonging to one of them."""
-    most = int(units.max())
     if definition.ranked is auc_of:
-        _, influence = auc_influence(samples.labels, samples.scores)
-        sums = group_sums(influence, units)
-        df = effective_df(np.sum(sums**2, keepdims=True), np.sum(sums**4, keepdims=True), most, least)[0]
-        return Spread(float(cluster_variance(sums)), float(df))
+        return influence_spread(auc_influence(samples.labels, samples.scores)[1], units, least)
     draws = draw(samples.labels, units)
     values = resample(definition, replace(samples, groups=units), draws, threshold, classes)
     return resampled_spread(values, draws, least)
+
+
+def influence_spread(influence: Values, units: NDArray[np.intp], least: float = LEAST_DF) -> Spread:
+    """Compute the variance of a metric and its degrees of freedom from influences.
+
+    Args:
+        influence: (N,) influence of each sample.
+        units: (N,) unit that each sample belongs to, 0 to G - 1.
+        least: lower limit of the degrees of freedom.
+    """
+    sums = group_sums(influence, units)
+    df = effective_df(np.sum(sums**2, keepdims=True), np.sum(sums**4, keepdims=True), int(units.max()), least)[0]
+    return Spread(float(cluster_variance(sums)), float(df))
 
 
 def resampled_spread(values: Values, draws: Draws, least: float = LEAST_DF) -> Spread:
@@ -231,11 +238,19 @@ def resampled_spread(values: Values, draws: Draws, least: float = LEAST_DF) -> S
     return Spread(variance * n_units / (n_units - 1), float(df))
 
 
-def two_way(samples: MetricSamples, over: Callable[[NDArray[np.intp]], Spread]) -> Spread:
-    """Combine the spreads over target people, source people and their pairs; ``samples.people`` must be known."""
+def spread_over_clusters(samples: MetricSamples, over: Callable[[NDArray[np.intp], float], Spread]) -> Spread:
+    """Compute the spread over scene groups or, where people recur in several, the two-way one over people.
+
+    Args:
+        samples: of the metric.
+        over: unit of each sample and lower limit of the degrees of freedom -> spread over these units.
+    """
     people = samples.people
-    assert people is not None
-    targets, sources, pairs = (over(units) for units in (people.targets, people.sources, people.pairs))
+    if people is None:
+        return over(samples.groups, LEAST_DF)
+    targets, sources, pairs = (
+        over(units, LEAST_DF_OF_PEOPLE) for units in (people.targets, people.sources, people.pairs)
+    )
     variance = targets.variance + sources.variance - pairs.variance
     if variance <= 0:  # an estimate; the true one is positive
         variance = max(targets.variance, sources.variance)

@@ -15,7 +15,7 @@ from dfbench.errors import DataError, UndefinedMetric
 from dfbench.metrics.bootstrap import NO_RESAMPLES
 from dfbench.metrics.compute import MetricRules, MetricSlice
 from dfbench.metrics.delong import delong_test
-from dfbench.metrics.difference_tests import assess_difference, cluster_of, difference_spread, no_test_reason, units_of
+from dfbench.metrics.difference_tests import assess_difference, difference_spread, no_test_reason
 from dfbench.metrics.names import MetricName, parse_metric
 from dfbench.metrics.p_values import holm, mcnemar
 from dfbench.metrics.samples import MetricSamples
@@ -171,7 +171,7 @@ def _difference(
     counted: MetricDifference, name: MetricName, one: MetricSlice, other: MetricSlice, rules: MetricRules
 ) -> MetricDifference:
     a, b = one.samples(name), other.samples(name)
-    found = replace(counted, n=len(a.labels), cluster=cluster_of(a), n_clusters=units_of(a))
+    found = replace(counted, n=len(a.labels), cluster=a.cluster, n_clusters=a.n_clusters)
     try:
         first, second = one.value(name), other.value(name)
     except UndefinedMetric as error:
@@ -182,7 +182,7 @@ def _difference(
     if reason:
         return replace(found, note=reason)
     spread = difference_spread(name.definition, [a], [b], one.draw, rules.decision(name), one.classes)
-    tested = assess_difference(first - second, spread, units_of(a), name.definition.bounds)
+    tested = assess_difference(first - second, spread, a.n_clusters, name.definition.bounds)
     return replace(found, low=tested.low, high=tested.high, p=tested.p)
 
 

@@ -74,6 +74,16 @@ class MetricSamples:
         """The scores that are compared with a threshold: all but those of guesses."""
         return self.scores if self.chance is None else self.scores[~self.chance]
 
+    @property
+    def cluster(self) -> str:
+        """What is taken as independent: ``scene_group``, or ``people`` where they recur in several."""
+        return "scene_group" if self.people is None else "people"
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of these units; of target or of source people, whichever is smaller."""
+        return len(np.unique(self.groups)) if self.people is None else self.people.fewest
+
     def negatives_per_positive(self, real_positive: bool = False) -> float:
         """Return the number of negative samples for each positive one; positive is fake, or real."""
         fakes = int(self.labels.sum(dtype=np.int64))

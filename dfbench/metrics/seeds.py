@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dfbench.errors import DataError
 from dfbench.metrics.compute import MetricRules, MetricSlice
-from dfbench.metrics.difference_tests import difference_spread, no_test_reason, units_of
+from dfbench.metrics.difference_tests import difference_spread, no_test_reason
 from dfbench.metrics.names import parse_metric
 from dfbench.metrics.p_values import t_test
 from dfbench.metrics.paired_tests import same_samples, scored_by_all
@@ -156,7 +156,7 @@ def seed_difference(
     terms = [(spread.variance, spread.df), *_seed_variances(values[:count], values[count:])]
     variance = math.fsum(term for term, _ in terms)
     df = variance**2 / math.fsum(term**2 / own for term, own in terms) if variance else spread.df
-    p = t_test(value, math.sqrt(variance), df, units_of(samples[0]))
+    p = t_test(value, math.sqrt(variance), df, samples[0].n_clusters)
     trained = math.sqrt(math.fsum(term for term, _ in terms[1:]))
     return SeedDifference(value, math.sqrt(spread.variance), trained, df, p, (count, len(second)))
 

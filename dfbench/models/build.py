@@ -87,9 +87,8 @@ def build_model(model: ModelLike, num_classes: int = 2, image_size: int | None =
     """
     source = model_source(model)
     size = source.spec.sizes[0] if image_size is None else image_size
-    current = current_options(source.spec, options)
-    check_options(source.spec, num_classes, size, current)
-    return source.build(num_classes, size, current)
+    check_options(source.spec, num_classes, size, options)
+    return source.build(num_classes, size, current_options(source.spec, options))
 
 
 def state_sha256(network: nn.Module) -> str:
