@@ -61,7 +61,7 @@ class TrainingRecipe(ProtocolModel):
 
     optional: ClassVar[tuple[str, ...]] = (
         *("lr_decay_epochs", "lr_decay_steps", "lr_min", "class_weights"),
-        *("lr_schedule", "warmup", "clip_norm", "ema_decay", "patience", "batch_norm_samples"),
+        *("lr_schedule", "warmup", "clip_norm", "ema_decay", "patience", "batch_norm_samples", "compute"),
     )
 
     epochs: Annotated[int, Field(ge=1)] | None = None
@@ -106,7 +106,12 @@ class TrainingRecipe(ProtocolModel):
         description="balanced: real and fake equally often; paired: a real frame of its base for every fake",
     )
     samples_per_epoch: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="None: every training sample once"
+        default=None, description="None: every training sample once; with compute, the most samples of an epoch"
+    )
+    compute: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="budget in multiply-adds of one forward pass of every training sample of all epochs: an epoch has "
+        "as many samples as it pays for, so that cheap detectors are trained for more steps than costly ones",
     )
     class_weights: Literal["none", "balanced"] = Field(
         default="none", description="balanced: the loss of a class is weighted by the inverse of its number of samples"

@@ -23,7 +23,7 @@ class RecipeValues(TypedDict, total=False):
         epochs: passes over the training samples. It may be raised when an interrupted training is resumed.
         batch_size: samples per batch, over all devices.
         accumulate: batches whose gradients make one optimiser step.
-        samples_per_epoch: samples of an epoch.
+        samples_per_epoch: samples of an epoch; a protocol's budget of multiply-adds has no effect then.
         lr: learning rate.
         lr_schedule: ``constant``, ``cosine`` or ``step``.
         warmup: steps of linear warm-up of the learning rate, or below 1 their fraction of all steps.
@@ -64,6 +64,8 @@ class FullRecipe:
         batch_norm_samples: training samples on which batch-norm statistics are estimated, at most those of an epoch; 0:
             running averages.
         samples_per_epoch: None: every training sample once (balanced: twice the rarer label's number at least).
+        compute: budget in multiply-adds, from which ``samples_per_epoch`` follows when the training starts, see
+            :func:`dfbench.training.cost.within_budget`; None: there is none.
         augmentation: random changes of the training crops.
     """
 
@@ -89,6 +91,7 @@ class FullRecipe:
     batch_norm_samples: int
     sampling: str
     samples_per_epoch: int | None
+    compute: float | None
     class_weights: str
     augmentation: Augmentation
     seed: int
@@ -154,6 +157,7 @@ def fill_recipe(protocol: TrainingRecipe, detector: TrainingDefaults, **values: 
         batch_norm_samples=_first(given.get("batch_norm_samples"), protocol.batch_norm_samples, BATCH_NORM_SAMPLES),
         sampling=protocol.sampling,
         samples_per_epoch=given.get("samples_per_epoch") or protocol.samples_per_epoch or detector.samples_per_epoch,
+        compute=None if given.get("samples_per_epoch") else protocol.compute,
         class_weights=protocol.class_weights,
         augmentation=protocol.augmentation or _augmentation(detector),
         seed=_first(given.get("seed"), protocol.seed),
@@ -223,9 +227,13 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def overridden(recipe: FullRecipe, protocol: TrainingRecipe, detector: TrainingDefaults) -> dict[str, Any]:
-    """Return the values of a recipe that differ from those of protocol and detector, apart from the seed."""
+    """Return the values of a recipe that differ from those of protocol and detector, apart from the seed.
+
+    With a budget of multiply-adds the number of samples follows from it and is not such a value.
+    """
     own = asdict(fill_recipe(protocol, detector, seed=recipe.seed))
-    return {name: value for name, value in asdict(recipe).items() if value != own[name]}
+    followed = {"samples_per_epoch"} if recipe.compute is not None else set()
+    return {name: value for name, value in asdict(recipe).items() if value != own[name] and name not in followed}
 
 
 def _augmentation(detector: TrainingDefaults) -> Augmentation:

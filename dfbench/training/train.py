@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ def run_training(plan: TrainingPlan) -> Path:
     """
     from dfbench.evaluation.loader import worker_count
     from dfbench.models.weights import save_weights
+    from dfbench.training.cost import within_budget
     from dfbench.training.curve import draw_curve, write_curve
     from dfbench.training.fit import fit
     from dfbench.training.lightning import TrainingDevices, require_devices
@@ -60,6 +62,7 @@ def run_training(plan: TrainingPlan) -> Path:
     workers = worker_count(plan.compute.workers, device, plan.devices)
     devices = TrainingDevices(device, plan.devices, plan.compute.precision, workers, plan.save_every)
     network = (plan.built.take() if plan.built is not None else None) or initial_network(plan)
+    plan = replace(plan, recipe=within_budget(plan.recipe, network, protocol.crops.size))
     module = module_sha256(plan.source, state_sha256(network)) if plan.source.given is not None else ""
     identity = _identity(plan, devices, module, [m.info.hash for m in manifests])
     folder = TrainingFolder(plan.out.with_name(plan.out.stem + ".training"), identity)
