@@ -1,4 +1,4 @@
-"""Files written whole or not at all, hashes and locks: the only module that knows how.
+"""Files written whole or not at all, and hashes: the only module that knows how.
 
 A file is written under a temporary name in its own folder, flushed to the disk and renamed. Whoever looks at the final
 name sees the old file or the complete new one, whatever happens in between. Operating system errors become
@@ -14,7 +14,6 @@ import os
 import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
 # fmt: off
 __all__ = [
     "TEMPORARY", "atomic_path", "canonical_hash", "canonical_json", "check_output_file", "check_output_folder",
-    "data_sha256", "file_sha256", "is_temporary", "lock", "make_folder", "remove_temporaries", "translate_os_errors",
+    "data_sha256", "file_sha256", "is_temporary", "make_folder", "open_for_appending", "remove_temporaries",
+    "translate_os_errors",
     "write_bytes", "write_json", "write_table", "write_text",
 ]
 # fmt: on
@@ -99,6 +99,19 @@ def write_table(path: str | Path, table: pa.Table, *, compression: str = "zstd",
 
     with atomic_path(path, sync=sync) as temporary:
         pq.write_table(table, temporary, compression=compression)
+
+
+def open_for_appending(path: Path, encoding: str = "utf-8") -> IO[str]:
+    """Open a text file for reading and appending. A link is not followed: a foreign folder can hold one to any file.
+
+    Raises:
+        OSError: it cannot be opened, or is a link.
+    """
+
+    def open_no_link(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+
+    return open(path, "a+", encoding=encoding, errors="replace", opener=open_no_link)
 
 
 def is_temporary(path: str | Path) -> bool:
@@ -310,90 +323,3 @@ def canonical_hash(value: Any, *, compact: bool = True) -> str:
     True
     """
     return data_sha256(canonical_json(value, compact=compact))
-
-
-@contextmanager
-def lock(
-    path: str | Path,
-    *,
-    shared: bool = False,
-    wait_s: float = 0.0,
-    busy: str = "",
-    hint: str = "wait for it to end",
-) -> Iterator[None]:
-    """Hold a lock file, which is removed when its last holder ends.
-
-    The operating system releases the lock when the process dies, so a killed process leaves no lock behind. On a file
-    system without locks the block runs without one; the same holds for shared locks where they are not available
-    (Windows without pywin32).
-
-    Args:
-        path: the lock file; its folder is created if necessary.
-        shared: several holders of a shared lock may coexist, but none with an exclusive one.
-        wait_s: seconds to wait for the lock.
-        busy: the message while another process holds it; its process id is appended where it is known.
-        hint: the remedy in that case.
-
-    Raises:
-        SetupError: another process holds the lock, or the lock file cannot be written.
-    """
-    path = Path(path)
-    deadline = time.monotonic() + wait_s
-    with _locked_stream(path, shared, deadline, busy or f"another process uses {path.parent}", hint) as stream:
-        if not shared:
-            with suppress(OSError):  # for the message of others
-                stream.truncate(0)
-                stream.write(str(os.getpid()))
-                stream.flush()
-        try:
-            yield
-        finally:
-            if not shared or _acquire(stream, shared=False):
-                with suppress(OSError):
-                    path.unlink()
-
-
-@contextmanager
-def _locked_stream(path: Path, shared: bool, deadline: float, busy: str, hint: str) -> Iterator[IO[str]]:
-    while True:
-        with translate_os_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stream = path.open("a+", encoding="ascii")
-        with stream:
-            while not _acquire(stream, shared):
-                if time.monotonic() >= deadline:
-                    raise SetupError(busy + _holder(stream), hint)
-                time.sleep(0.05)
-            if not _is_file_of(path, stream):
-                continue  # its last holder removed it between opening and locking
-            yield stream
-            return
-
-
-def _holder(stream: IO[str]) -> str:
-    with suppress(OSError):  # Windows does not let others read a locked file
-        stream.seek(0)
-        if number := stream.read().strip():
-            return f" (process {number})"
-    return ""
-
-
-def _acquire(stream: IO[str], shared: bool) -> bool:
-    """Take the lock without waiting; ``False`` where another process holds it."""
-    import portalocker
-
-    kind = portalocker.LockFlags.SHARED if shared else portalocker.LockFlags.EXCLUSIVE
-    try:
-        portalocker.lock(stream, kind | portalocker.LockFlags.NON_BLOCKING)
-    except portalocker.exceptions.AlreadyLocked:
-        return False
-    except (portalocker.exceptions.LockException, ImportError):
-        return True  # no locks on this file system, or no shared ones on this platform
-    return True
-
-
-def _is_file_of(path: Path, stream: IO[str]) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
-    except FileNotFoundError:
-        return False

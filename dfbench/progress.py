@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from dfbench.untrusted import one_line
+
 
 class Advance(Protocol):
     """Callback that advances a progress bar; ``note`` replaces the text at its end."""
@@ -53,17 +55,17 @@ def progress(title: str, total: int, unit: str = "it", done: int = 0, quiet: boo
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[rate]}", markup=False),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=False) as bar:
-        task = bar.add_task(title, total=total, completed=done, rate="", note="")
+        task = bar.add_task(one_line(title), total=total, completed=done, rate="", note="")
 
         def advance(steps: int = 1, note: str = "") -> None:
             bar.advance(task, steps)
@@ -71,7 +73,7 @@ def progress(title: str, total: int, unit: str = "it", done: int = 0, quiet: boo
             elapsed = state.elapsed or 0.0
             rate = f"{(state.completed - done) / elapsed:.1f} {unit}/s" if elapsed > 0 else ""
             if note:
-                bar.update(task, rate=rate, note=note)
+                bar.update(task, rate=rate, note=one_line(note))
             else:
                 bar.update(task, rate=rate)
 

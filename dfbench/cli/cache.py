@@ -6,6 +6,8 @@ import time
 
 import click
 
+from dfbench.cli.show import echo, print_table
+
 
 @click.group(name="cache", epilog="Example: dfbench cache list")
 def cache_group() -> None:
@@ -19,7 +21,6 @@ def cache_group() -> None:
 @cache_group.command(name="list", epilog="Example: dfbench cache list")
 def list_entries() -> None:
     """List the entries, those used last first."""
-    from dfbench.cli.show import print_table
     from dfbench.manifest.crop_cache import cache_entries, other_sizes
 
     rows = []
@@ -30,9 +31,9 @@ def list_entries() -> None:
     if rows:
         print_table(("entry", "condition", "size", "storage", "crops", "on disk", "last used", "manifest"), rows)
     else:
-        click.echo("no crops are cached")
+        echo("no crops are cached")
     for name, size in other_sizes().items():
-        click.echo(f"other: {name}, {human_size(size)}")
+        echo(f"other: {name}, {human_size(size)}")
 
 
 @cache_group.command(epilog="Example: dfbench cache size")
@@ -42,9 +43,9 @@ def size() -> None:
     from dfbench.manifest.crop_cache import cache_entries, other_sizes
 
     crops = sum(entry.bytes for entry in cache_entries())
-    click.echo(f"crops: {human_size(crops)}")
-    click.echo(f"other: {human_size(sum(other_sizes().values()))}")
-    click.echo(str(cache_home()))
+    echo(f"crops: {human_size(crops)}")
+    echo(f"other: {human_size(sum(other_sizes().values()))}")
+    echo(str(cache_home()))
 
 
 @cache_group.command(
@@ -77,7 +78,7 @@ def clear(entries: tuple[str, ...], unused_days: float | None, everything: bool)
     for name, other in other_sizes().items() if everything else ():
         remove_other(name)
         freed += other
-    click.echo(f"{len(chosen)} entries deleted, {human_size(freed)} freed")
+    echo(f"{len(chosen)} entries deleted, {human_size(freed)} freed")
 
 
 def human_size(count: int) -> str:

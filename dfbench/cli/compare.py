@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from dfbench.cli.show import echo
+
 
 @click.command(epilog="Example: dfbench compare runs/grnet runs/meso4 --metric auc.video.mean")
 @click.argument("run_a", metavar="RUN_A", type=click.Path(path_type=Path))
@@ -44,4 +46,4 @@ def compare(
 
     check_format(fmt)
     found = compare_runs(run_a, run_b, metrics, resamples=resamples, seed=seed, per_manipulation=per_manipulation)
-    click.echo(render_comparison(found, fmt), nl=False)
+    echo(render_comparison(found, fmt), nl=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dfbench.cli.options import deprecated_alias, log_to_stderr
+from dfbench.cli.show import echo
 
 DETECTORS = ("grnet", "meso4")
 
@@ -68,4 +69,4 @@ def demo(out: Path, workers: int | None, device: str, quiet: bool) -> None:
 
 def _announce(number: int, steps: int, title: str, quiet: bool) -> None:
     if not quiet:
-        click.echo(f"[{number}/{steps}] {title}", err=True)
+        echo(f"[{number}/{steps}] {title}", err=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from dfbench.cli.show import echo
 from dfbench.errors import DfbenchError
 
 # import name -> (distribution, purpose, how to install it)
@@ -55,34 +56,34 @@ def doctor() -> None:
     from dfbench._version import __version__
 
     missing: list[str] = []
-    click.echo(f"dfbench        {__version__}")
+    echo(f"dfbench        {__version__}")
     for needed, table in ((True, _NEEDED), (False, _OPTIONAL)):
         for module, (distribution, purpose, how) in table.items():
             found = _installed(distribution) if find_spec(module) else None
             if found:
-                click.echo(f"{module:<14} {found:<14} {purpose}")
+                echo(f"{module:<14} {found:<14} {purpose}")
             else:
-                click.echo(f"{module:<14} not installed, needed for {purpose}: {how}")
+                echo(f"{module:<14} not installed, needed for {purpose}: {how}")
                 if needed:
                     missing.append(module)
     try:
         from dfbench.faces.detectors import build_face_detector
 
         detector = build_face_detector()
-        click.echo(f"face detector  {detector.name}, {detector.fingerprint}")
+        echo(f"face detector  {detector.name}, {detector.fingerprint}")
     except (DfbenchError, ImportError) as error:
         hint = error.hint if isinstance(error, DfbenchError) else ""
-        click.echo(f"face detector  not available: {error}; {hint}")
+        echo(f"face detector  not available: {error}; {hint}")
         missing.append("face detector")
     if find_spec("torch"):
         from dfbench.models.device import gpu_names
 
-        click.echo(f"GPU            {', '.join(gpu_names()) or 'none: models run on the CPU'}")
-    click.echo(f"workspace      {config.workspace().resolve()}")
+        echo(f"GPU            {', '.join(gpu_names()) or 'none: models run on the CPU'}")
+    echo(f"workspace      {config.workspace().resolve()}")
     roots = config.configured_roots()
     for name, root in roots.items():
-        click.echo(f"root {name:<9} {root}{'' if Path(root).expanduser().is_dir() else '   (not a folder)'}")
+        echo(f"root {name:<9} {root}{'' if Path(root).expanduser().is_dir() else '   (not a folder)'}")
     if not roots:
-        click.echo(f"roots          none configured; see DFBENCH_ROOTS or {config.CONFIG_NAME} in docs/prepare.md")
+        echo(f"roots          none configured; see DFBENCH_ROOTS or {config.CONFIG_NAME} in docs/prepare.md")
     if missing:
         raise click.exceptions.Exit(5)

@@ -17,6 +17,7 @@ from dfbench.cli.options import (
     parse_model_options,
     root_option,
 )
+from dfbench.cli.show import echo, echo_rendered, print_table
 
 if TYPE_CHECKING:
     from dfbench.protocols.protocol import Protocol
@@ -113,7 +114,6 @@ def show_result(folder: Path) -> None:
     """Print the table of one run, and last the path of its ``result.json``."""
     import sys
 
-    from dfbench.cli.show import print_table
     from dfbench.evaluation.run import open_runs
     from dfbench.report import render, result_rows
     from dfbench.report.robustness import (
@@ -126,10 +126,10 @@ def show_result(folder: Path) -> None:
 
     runs = open_runs([folder])
     rows = result_rows([run.result for run in runs], [run.label for run in runs])
-    click.echo(render(without_suite(rows), "terminal" if sys.stdout.isatty() else "text"))
+    echo_rendered(render(without_suite(rows), "terminal" if sys.stdout.isatty() else "text"))
     found = robustness_summaries(runs)
     if found:
         print_table(SUMMARY_HEAD, [summary_cells(one) for one in found], "Robustness, percent")
     for sentence in unavailable_notes(runs):
-        click.echo(sentence)
-    click.echo(str(folder / "result.json"))
+        echo(sentence)
+    echo(str(folder / "result.json"))

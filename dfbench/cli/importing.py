@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dfbench.cli.options import deprecated_alias
+from dfbench.cli.show import echo
 
 
 @click.group(name="import", epilog="Example: dfbench import scores theirs.csv --out runs/theirs")
@@ -90,5 +91,5 @@ def scores(
         overwrite=overwrite,
     )
     for warning in run.result.warnings:
-        click.echo(f"note: {warning}", err=True)
+        echo(f"note: {warning}", err=True)
     show_result(run.folder)

@@ -11,7 +11,7 @@ from typing import TypeVar
 import click
 
 from dfbench.cli.options import deprecated_alias
-from dfbench.cli.show import print_table
+from dfbench.cli.show import echo, print_table
 from dfbench.errors import DfbenchError
 from dfbench.registry import Registry
 
@@ -192,10 +192,10 @@ def list_group(context: click.Context) -> None:
     if context.invoked_subcommand is None:
         for number, kind in enumerate(KINDS):
             if number:
-                click.echo()
-            click.echo(f"{kind.title}  (dfbench list {kind.name})")
+                echo()
+            echo(f"{kind.title}  (dfbench list {kind.name})")
             for line in short_lines(kind.rows(), indent="  "):
-                click.echo(line)
+                echo(line)
 
 
 def short_lines(rows: Listed, indent: str = "") -> list[str]:
@@ -217,7 +217,7 @@ def short_lines(rows: Listed, indent: str = "") -> list[str]:
 def _print(kind: ListedKind, long: bool) -> None:
     if not long:
         for line in short_lines(kind.rows()):
-            click.echo(line)
+            echo(line)
         return
     header, rows = kind.long() if kind.long is not None else (("name", "summary"), kind.rows())
     print_table(header, rows, lines_between=True)
@@ -243,7 +243,7 @@ def models(long: bool, reproduction_notes: bool) -> None:
         for spec in map(get_spec, model_names()):
             for note in spec.reproduction_notes:
                 option = f" (option {note.option})" if note.option else ""
-                click.echo(f"{spec.name}: {note.what} -> {note.reading}{option}")
+                echo(f"{spec.name}: {note.what} -> {note.reading}{option}")
 
 
 for _kind in KINDS:

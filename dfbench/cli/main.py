@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from dfbench._version import __version__
+from dfbench.cli.show import echo
 from dfbench.errors import DfbenchError
 
 # command -> "module:attribute", and the help line that `dfbench --help` shows without importing the module.
@@ -92,9 +93,9 @@ def cli(debug: bool) -> None:
 
 def report_error(message: str, hint: str = "") -> None:
     """Print an error and its hint to standard error."""
-    click.echo(f"error: {message}", err=True)
+    echo(f"error: {message}", err=True)
     if hint:
-        click.echo(f"hint: {hint}", err=True)
+        echo(f"hint: {hint}", err=True)
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:
@@ -108,7 +109,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         code: Any = cli.main(words, prog_name="dfbench", standalone_mode=False)
         return int(code) if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        echo(error.format_message())
         return 2
     except click.ClickException as error:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "dfbench"

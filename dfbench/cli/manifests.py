@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dfbench.cli.options import deprecated_alias
-from dfbench.cli.show import print_table
+from dfbench.cli.show import echo, print_table
 from dfbench.errors import DataError
 
 MOST_PROBLEMS = 20
@@ -30,7 +30,7 @@ def inspect(manifest: Path, faces: Path | None, per_row: int) -> None:
     """Show what MANIFEST holds: counts by split, label, manipulation and status."""
     from dfbench.io import check_output_file
     from dfbench.manifest.manifest import open_manifest
-    from dfbench.manifest.summary import SUMMARY_COLUMNS, breakdown
+    from dfbench.manifest.summary import breakdown
     from dfbench.schema.manifest import STATUSES
 
     if faces is not None:
@@ -38,19 +38,19 @@ def inspect(manifest: Path, faces: Path | None, per_row: int) -> None:
     opened = open_manifest(manifest)
     info = opened.info
     sizes = ", ".join(map(str, info.sizes))
-    click.echo(f"{info.name}: {info.dataset}, crop profile {info.profile}, sizes {sizes}, geometry {info.geometry}")
+    echo(f"{info.name}: {info.dataset}, crop profile {info.profile}, sizes {sizes}, geometry {info.geometry}")
     if info.condition != "clean":
-        click.echo(f"condition of the crops: {info.condition}")
-    click.echo(f"decoder {info.decoder}, face detector {info.face_detector}")
-    click.echo(f"recipe {info.recipe_hash[:12]}, content {info.hash[:12]}")
-    click.echo(f"licence: {info.licence}")
-    rows = breakdown(opened.table(SUMMARY_COLUMNS))
+        echo(f"condition of the crops: {info.condition}")
+    echo(f"decoder {info.decoder}, face detector {info.face_detector}")
+    echo(f"recipe {info.recipe_hash[:12]}, content {info.hash[:12]}")
+    echo(f"licence: {info.licence}")
+    rows = breakdown(opened)
     print_table(("split", "subset", "label", "manipulation", "clips", *STATUSES), rows)
     if faces is not None:
         from dfbench.manifest.contact_sheet import write_contact_sheet
 
         write_contact_sheet(opened, faces, per_row)
-        click.echo(str(faces))
+        echo(str(faces))
 
 
 @click.command(epilog="Example: dfbench verify manifests/mini")
@@ -58,20 +58,23 @@ def inspect(manifest: Path, faces: Path | None, per_row: int) -> None:
 def verify(manifest: Path) -> None:
     """Check the hashes, counts, identifiers and every crop of MANIFEST."""
     from dfbench.manifest.info import read_info
-    from dfbench.manifest.verify import verify as check
+    from dfbench.manifest.verify import find_problems
 
-    problems = check(manifest)
-    for problem in problems[:MOST_PROBLEMS]:
-        click.echo(f"{problem.kind}: {problem.where}: {problem.message}")
-    if problems:
-        first = f"{len(problems)} problems, first: {problems[0].where}: {problems[0].message}"
+    count, first = 0, ""
+    for problem in find_problems(manifest):
+        count += 1
+        shown = f"{problem.where}: {problem.message}"
+        first = first or shown
+        if count <= MOST_PROBLEMS:
+            echo(f"{problem.kind}: {shown}")
+    if count:
         raise DataError(
-            f"{manifest} is damaged: {first}",
+            f"{manifest} is damaged: {count} problems, first: {first}",
             "delete these shards and rerun the dfbench prepare command that made them",
         )
     info = read_info(manifest)
     rows = sum(shard.rows for shard in info.shards)
-    click.echo(f"{manifest} is intact: {len(info.shards)} shards, {rows} rows, content {info.hash}")
+    echo(f"{manifest} is intact: {len(info.shards)} shards, {rows} rows, content {info.hash}")
 
 
 @click.command(
@@ -95,7 +98,7 @@ def merge(folders: tuple[Path, ...], out: str | None, quiet: bool) -> None:
     manifest = join(folders, out, quiet)
     if not quiet:
         show_summary(manifest)
-    click.echo(str(out if out is not None else folders[0]))
+    echo(str(out if out is not None else folders[0]))
 
 
 @click.command(
@@ -123,11 +126,11 @@ def recrop(
     made = run(manifest, out, profile=profile, sizes=sizes or None, workers=workers, quiet=quiet)
     if not quiet:
         info = made.info
-        click.echo(f"{info.name}: crop profile {info.profile}, sizes {', '.join(map(str, info.sizes))}")
+        echo(f"{info.name}: crop profile {info.profile}, sizes {', '.join(map(str, info.sizes))}")
         for size, rows in info.recrop["uncovered"].items():
             if rows:
-                click.echo(f"size {size}: {rows} crops extend beyond their patch, whose border is replicated there")
-    click.echo(str(made.path))
+                echo(f"size {size}: {rows} crops extend beyond their patch, whose border is replicated there")
+    echo(str(made.path))
 
 
 @click.command(
@@ -154,5 +157,5 @@ def degrade(manifest: str, condition: str, out: str, root: str | None, workers: 
 
     made = run(manifest, condition, out, root=root, workers=workers, quiet=quiet)
     if not quiet:
-        click.echo(f"{made.info.name}: {made.info.condition}, recipe {made.info.recipe_hash[:12]}")
-    click.echo(str(made.path))
+        echo(f"{made.info.name}: {made.info.condition}, recipe {made.info.recipe_hash[:12]}")
+    echo(str(made.path))

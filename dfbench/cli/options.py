@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from dfbench.cli.show import echo
 from dfbench.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,7 +58,7 @@ class DeprecatedAlias(click.Option):
             repeats = bool(getattr(target, "multiple", False))
             if target.name in rest and not repeats:
                 raise click.UsageError(f"{self.opts[0]} is the old spelling of {self.new}: give {self.new} only", ctx)
-            click.echo(f"warning: {self.opts[0]} is deprecated: use {self.new}", err=True)
+            echo(f"warning: {self.opts[0]} is deprecated: use {self.new}", err=True)
             if self.multiple:
                 value = [*rest.get(target.name, ()), *value] if repeats else value[-1]
             cast(dict[str, Any], opts)[target.name] = value
@@ -88,7 +89,7 @@ class StderrHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message; steps and notes as they are, warnings with their level."""
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-        click.echo(level + self.format(record), err=True)
+        echo(level + self.format(record), err=True)
 
 
 def log_to_stderr(quiet: bool) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import click
-
-from dfbench.cli.show import Value, print_table
+from dfbench.cli.show import Value, echo, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,9 +30,9 @@ def show_plan(plan: PreparationPlan) -> None:
     if plan.mini is not None:
         pairs = sum(plan.mini.pairs().values())
         clips = 2 * pairs * (1 + len(plan.mini.manipulations)) * len(plan.mini.subsets)
-        click.echo(f"the mini data set will be generated first: {clips} clips of invented people in {plan.root}")
+        echo(f"the mini data set will be generated first: {clips} clips of invented people in {plan.root}")
     if plan.shards is None:
-        click.echo(f"would then prepare them ({_crops(plan)}) into {plan.out}; all options are valid")
+        echo(f"would then prepare them ({_crops(plan)}) into {plan.out}; all options are valid")
         return
     print_table(INVENTORY_HEADER, inventory(plan.shards.scan))
     _print_excluded(plan.shards.scan.excluded)
@@ -69,7 +67,7 @@ def _print_estimate(plan: PreparationPlan, found: ShardPlan) -> None:
     todo = [shard for shard in shards if shard.number not in finished]
     clips, clips_todo = (sum(len(shard.media) for shard in some) for some in (shards, todo))
     if finished:
-        click.echo(f"already finished: {clips - clips_todo} of {clips} clips")
+        echo(f"already finished: {clips - clips_todo} of {clips} clips")
     frames: int | None = None
     if todo:
         costs, frames, basis = _costs(found, todo)
@@ -77,12 +75,12 @@ def _print_estimate(plan: PreparationPlan, found: ShardPlan) -> None:
         rows_todo = sum(planned_rows(recipe, shard, frames) for shard in todo)
         rest = estimate(recipe, clips_todo, rows_todo, workers, costs, detected_rows(recipe, todo, frames))
         disk = estimate(recipe, clips, sum(planned_rows(recipe, s, frames) for s in shards), workers, costs).bytes
-        click.echo(
+        echo(
             f"estimate: {duration(rest.seconds)} with {workers} workers ({rest.clips_per_second:.2f} clips/s), "
             f"{volume(disk)} of disk space, {basis}"
         )
     rows = sum(planned_rows(recipe, shard, frames) for shard in shards)
-    click.echo(
+    echo(
         f"would prepare {clips} clips of {plan.root} ({recipe.sampling.option}, {_bound(found)} {rows} rows, "
         f"{_crops(plan)}) into {len(shards)} shards{'' if part is None else f' ({part})'}"
     )
@@ -95,7 +93,7 @@ def _costs(found: ShardPlan, todo: Sequence[Shard]) -> tuple[ClipCosts, int | No
 
     probe = probe_clip(found, todo)
     if probe.costs is None:
-        click.echo(f"warning: {probe.media_id} could not be opened for the estimate: {probe.problem}")
+        echo(f"warning: {probe.media_id} could not be opened for the estimate: {probe.problem}")
         return assumed_costs(found.recipe), None, "for clips of 1280x720 pixels and 300 frames (none was measured)"
     return (
         probe.costs,
@@ -130,14 +128,12 @@ def show_summary(manifest: Manifest) -> None:
     print_table(("split", "label", *STATUSES), rows, f"{info.dataset}: rows by status")
     for status in statuses(_failed(manifest, SUMMARY_COLUMNS), MOST_EXAMPLES) if info.shards else ():
         if status.status != "ok":
-            click.echo(f"{status.status}: {status.rows} rows of {status.media} clips, for example")
+            echo(f"{status.status}: {status.rows} rows of {status.media} clips, for example")
             for sample, reason in status.examples:
-                click.echo(f"  {sample}: {reason}")
+                echo(f"  {sample}: {reason}")
     _print_sampling(info)
     if total(info.missing):
-        click.echo(
-            f"not in the tree: {total(info.missing)} of {total(info.expected)} expected clips (see manifest.json)"
-        )
+        echo(f"not in the tree: {total(info.missing)} of {total(info.expected)} expected clips (see manifest.json)")
     _print_excluded(info.left_out)
     _print_warnings(info.warnings)
 
@@ -156,10 +152,10 @@ def _print_sampling(info: ManifestInfo) -> None:
 
     for (subset, split, label, method), number in flat(info.shortfall):
         name = method if method == label else f"{label} {method}"
-        click.echo(f"shortfall: {number} frames fewer than the total of {subset} {split} {name}: clips are too short")
+        echo(f"shortfall: {number} frames fewer than the total of {subset} {split} {name}: clips are too short")
     if info.geometry == "shared":
         groups = info.geometry_groups
-        click.echo(
+        echo(
             f"geometry: {groups.get('shared', 0)} scene groups (of one compression level each) use the geometry of "
             f"their base clips, {groups.get('own', 0)} their own (a base is missing, or differs in size or framing)"
         )
@@ -168,9 +164,9 @@ def _print_sampling(info: ManifestInfo) -> None:
 def _print_excluded(excluded: Mapping[str, Sequence[str]]) -> None:
     for reason, paths in excluded.items():
         more = f" and {len(paths) - MOST_EXAMPLES} more" if len(paths) > MOST_EXAMPLES else ""
-        click.echo(f"skipped, {reason}: {', '.join(paths[:MOST_EXAMPLES])}{more}")
+        echo(f"skipped, {reason}: {', '.join(paths[:MOST_EXAMPLES])}{more}")
 
 
 def _print_warnings(warnings: Sequence[str]) -> None:
     for warning in warnings:
-        click.echo(f"warning: {warning}")
+        echo(f"warning: {warning}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dfbench.cli.options import F, deprecated_alias
+from dfbench.cli.show import echo
 from dfbench.errors import UsageError
 from dfbench.preparation.planning.options import PreparationRequest, declaration
 
@@ -78,8 +79,8 @@ def prepare(dataset: str, pairs: str | None, mini_seed: int | None, dry_run: boo
     if not plan.quiet:
         show_summary(manifest)
     if manifest.info.profile.endswith("~"):
-        click.echo(f"note: {manifest.info.profile} is approximate, see docs/media-and-faces.md, crop profiles")
-    click.echo(str(manifest.path))
+        echo(f"note: {manifest.info.profile} is approximate, see docs/media-and-faces.md, crop profiles")
+    echo(str(manifest.path))
 
 
 def _mini_settings(dataset: str, pairs: str | None, seed: int | None) -> MiniSettings | None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dfbench.cli.show import echo
+
 if TYPE_CHECKING:
     from dfbench.protocols.protocol import Protocol
 
@@ -24,10 +26,10 @@ def show(name: str) -> None:
 
     protocol = load_protocol(name)
     for line in _lines(protocol):
-        click.echo(line)
+        echo(line)
     others = [v for v in variants(name) if not protocol.name.endswith(f"@{v}")]
     if others:
-        click.echo(f"other variants: {', '.join(others)}")
+        echo(f"other variants: {', '.join(others)}")
 
 
 @protocol_group.command(epilog="Example: dfbench protocol validate my_protocol.toml")
@@ -49,9 +51,9 @@ def validate(file: str) -> None:
         check_protocol(protocol)
     for protocol in reversed(loaded):
         for line in _lines(protocol):
-            click.echo(line)
-        click.echo()
-    click.echo(f"valid: {loaded[0].name} version {loaded[0].version}, {loaded[0].hash}")
+            echo(line)
+        echo()
+    echo(f"valid: {loaded[0].name} version {loaded[0].version}, {loaded[0].hash}")
 
 
 def _lines(protocol: Protocol) -> list[str]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from dfbench.cli.show import echo, echo_rendered
+
 
 @click.command(epilog="Example: dfbench report runs/grnet runs/meso4 --out report")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
@@ -33,7 +35,7 @@ def print_and_write(runs: Sequence[Path], out: Path, title: str | None = None, *
     loaded = open_runs(runs)
     rows = result_rows([run.result for run in loaded], [run.label for run in loaded])
     overall = [row for row in without_suite(rows) if row.manipulation == "all"]
-    click.echo(render(overall, "terminal" if sys.stdout.isatty() else "text"))
+    echo_rendered(render(overall, "terminal" if sys.stdout.isatty() else "text"))
     if len(overall) < len(rows):
-        click.echo(f"By manipulation: {page.parent / 'table.txt'}")
-    click.echo(str(page))
+        echo(f"By manipulation: {page.parent / 'table.txt'}")
+    echo(str(page))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dfbench.cli.options import deprecated_alias, model_option
+from dfbench.cli.show import echo, print_table
 from dfbench.errors import DataError, DfbenchError
 
 if TYPE_CHECKING:
@@ -131,7 +132,6 @@ def score(
 
 def show(result: ScoringResult, quiet: bool) -> None:
     """Print the table, the metrics of labelled files, what a score is not, and the files written."""
-    from dfbench.cli.show import print_table
     from dfbench.scoring.labels import metric_lines
     from dfbench.scoring.results import CAUTION
     from dfbench.scoring.tables import HEAD, marks, table_rows
@@ -140,19 +140,19 @@ def show(result: ScoringResult, quiet: bool) -> None:
     if not quiet:
         weights = settings["weights"]["file"] or "from the constructor"
         crops = f"{settings['profile']} {settings['size']} px"
-        click.echo(f"{settings['model']}, weights {weights}, crops {crops}", err=True)
+        echo(f"{settings['model']}, weights {weights}, crops {crops}", err=True)
         if settings["skipped"]:
-            click.echo(f"skipped, not media according to their names: {_few(settings['skipped'])}", err=True)
+            echo(f"skipped, not media according to their names: {_few(settings['skipped'])}", err=True)
         for note in settings["label_notes"]:
-            click.echo(f"note: {note}", err=True)
+            echo(f"note: {note}", err=True)
     print_table(HEAD, table_rows(result))
-    click.echo("")
+    echo("")
     if result.metrics is not None:
         for line in metric_lines(result.metrics):
-            click.echo(line)
-        click.echo("")
+            echo(line)
+        echo("")
     for line in (*marks(result), *CAUTION, *written_lines(result.written)):
-        click.echo(line)
+        echo(line)
 
 
 def written_lines(written: Sequence[Path]) -> list[str]:

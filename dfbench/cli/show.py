@@ -1,4 +1,7 @@
-"""Tables: drawn by rich on a terminal, plain aligned text elsewhere."""
+"""Everything that the command line prints: text without control characters, and tables.
+
+Names, licences, reasons and messages of libraries come from files. No other module of the package prints.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,25 @@ from collections.abc import Sequence
 
 import click
 
+from dfbench.untrusted import one_line, terminal_text
+
 Value = str | int
+
+
+def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print text; control characters in it, which a terminal would execute, are shown as escapes.
+
+    Args:
+        text: the text; newlines and tabs stay.
+        err: on standard error.
+        nl: end with a newline.
+    """
+    click.echo(terminal_text(str(text)), err=err, nl=nl)
+
+
+def echo_rendered(text: str) -> None:
+    """Print a table that :func:`dfbench.report.render` has rendered in colour for a terminal, from cleaned cells."""
+    click.echo(text)
 
 
 def print_table(
@@ -22,16 +43,16 @@ def print_table(
         lines_between: draw lines between the rows on a terminal.
     """
     numbers = [bool(rows) and all(isinstance(row[i], int) for row in rows) for i in range(len(header))]
-    text = [[str(value) for value in row] for row in rows]
+    text = [[one_line(value) for value in row] for row in rows]
     if sys.stdout.isatty():
         _draw(header, text, numbers, title, lines_between)
         return
     widths = [max(len(line[i]) for line in [list(header), *text]) for i in range(len(header))]
     if title:
-        click.echo(title)
+        echo(title)
     for line in [list(header), *text]:
         aligned = (v.rjust(w) if n else v.ljust(w) for v, w, n in zip(line, widths, numbers, strict=True))
-        click.echo("  ".join(aligned).rstrip())
+        echo("  ".join(aligned).rstrip())
 
 
 def _draw(
@@ -39,10 +60,11 @@ def _draw(
 ) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text  # plain strings would be read as markup
 
-    table = Table(title=title or None, title_justify="left", show_lines=lines_between)
+    table = Table(title=Text(one_line(title)) if title else None, title_justify="left", show_lines=lines_between)
     for name, number in zip(header, numbers, strict=True):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if number else "left", overflow="fold")
     for line in text:
-        table.add_row(*line)
+        table.add_row(*map(Text, line))
     Console().print(table)

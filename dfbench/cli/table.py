@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dfbench.cli.show import echo
+
 if TYPE_CHECKING:
     from dfbench.evaluation.run import Run
     from dfbench.report.papers import PaperTable
@@ -47,10 +49,10 @@ def table(name: str | None, runs: tuple[Path, ...], fmt: str, out: Path | None) 
     loaded = _given(definition, runs) if runs else _of_workspace(definition)
     text = paper_table(name, loaded, fmt)
     if out is None:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
         return
     write_text(out, text)
-    click.echo(str(out))
+    echo(str(out))
 
 
 def _list_tables() -> None:
@@ -62,8 +64,8 @@ def _list_tables() -> None:
     for name in names:
         title = load_table(name).title
         line = f"{name.ljust(width)}  {title}"
-        click.echo(line if len(line) <= 100 else f"{line[:97]}...")
-    click.echo("\nPrint one: dfbench table NAME", err=True)
+        echo(line if len(line) <= 100 else f"{line[:97]}...")
+    echo("\nPrint one: dfbench table NAME", err=True)
 
 
 def _given(definition: PaperTable, folders: tuple[Path, ...]) -> list[Run]:
@@ -75,7 +77,7 @@ def _given(definition: PaperTable, folders: tuple[Path, ...]) -> list[Run]:
     for run in loaded:
         reason = why_not(definition, run)
         if reason:
-            click.echo(f"note: {run.folder} belongs in no cell of {definition.name}: {reason}", err=True)
+            echo(f"note: {run.folder} belongs in no cell of {definition.name}: {reason}", err=True)
     return loaded
 
 

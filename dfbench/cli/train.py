@@ -18,6 +18,7 @@ from dfbench.cli.options import (
     protocol_option,
     root_option,
 )
+from dfbench.cli.show import echo
 
 
 @click.command(
@@ -115,4 +116,4 @@ def train(
         quiet=quiet,
         **others,
     )
-    click.echo(str(plan.run()))
+    echo(str(plan.run()))

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from dfbench.cli.options import parse_model_options
+from dfbench.cli.show import echo, print_table
 
 _SHOWN = ("model", "options", "num_classes", "polarity", "profile", "size", "licence")
 
@@ -87,13 +88,13 @@ def import_file(
     card, origin = done.card, done.card.origin
     if origin is not None:
         stripped = f", {origin.prefix}* unwrapped" if origin.prefix else ""
-        click.echo(f"source: {origin.source} ({origin.tensors} tensors{stripped})")
-        click.echo(f"skipped, not used by the published detector: {_names(origin.left_out)}")
-        click.echo(f"not in the file, and not required: {_names(origin.filled)}")
+        echo(f"source: {origin.source} ({origin.tensors} tensors{stripped})")
+        echo(f"skipped, not used by the published detector: {_names(origin.left_out)}")
+        echo(f"not in the file, and not required: {_names(origin.filled)}")
     facts = card.model_dump(mode="json", include=set(_SHOWN))
     for name in _SHOWN:
-        click.echo(f"{name.replace('_', ' ')}: {facts[name]}")
-    click.echo(str(done.path))
+        echo(f"{name.replace('_', ' ')}: {facts[name]}")
+    echo(str(done.path))
 
 
 @weights_group.command(epilog="Example: dfbench weights show weights/mini/grnet.safetensors")
@@ -108,13 +109,12 @@ def show(file: Path, model: str | None) -> None:
     from dfbench.models.weights import load_weights
 
     _, card = load_weights(file, IntendedUse(model=model))
-    click.echo(card.model_dump_json(indent=2))
+    echo(card.model_dump_json(indent=2))
 
 
 @weights_group.command(epilog="Example: dfbench weights sources")
 def sources() -> None:
     """List the weight files of other projects that can be imported, per detector."""
-    from dfbench.cli.show import print_table
     from dfbench.models.registry import get_spec, model_names
 
     rows = [

@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from dfbench.config import cache_home
 from dfbench.errors import SetupError
-from dfbench.io import atomic_path, canonical_hash, lock, remove_temporaries, write_json
+from dfbench.io import atomic_path, canonical_hash, remove_temporaries, write_json
+from dfbench.locks import lock
 from dfbench.manifest.shard_source import LocalFiles
 
 Rows = npt.NDArray[np.int64]

@@ -16,12 +16,12 @@ from dfbench import degrade
 from dfbench.errors import DataError
 from dfbench.manifest.crop_cache import EntryInfo, cached
 from dfbench.manifest.samples import Samples
-from dfbench.manifest.shards import open_shard
+from dfbench.manifest.shards import read_shard
 from dfbench.manifest.source_media import find_media_root
 from dfbench.manifest.stored_geometry import GEOMETRY_COLUMNS, degraded_crops, needs_media
 from dfbench.manifest.table import ManifestTable
 from dfbench.manifest.torch_dataset import CropDataset
-from dfbench.media.images import decode_image, encode_png, pixel_hash
+from dfbench.media.images import decode_crop, encode_png, pixel_hash
 
 _Row = dict[str, Any]
 
@@ -58,7 +58,7 @@ class Degrader:
             return
         if self.condition.where == "crop":
             for row in rows:
-                crops = {size: decode_image(row[f"crop_{size}"]["bytes"]) for size in self.sizes}
+                crops = {size: decode_crop(_stored(row, size), size) for size in self.sizes}
                 yield {s: degrade.apply(self.condition, image, row["sample_id"]) for s, image in crops.items()}
             return
         ordered = sorted(range(len(rows)), key=lambda n: (rows[n]["frame_index"], n))
@@ -147,6 +147,14 @@ def degraded_dataset(
     return CropDataset(chosen, indices, size, cached(info, chosen.rows, make))
 
 
+def _stored(row: _Row, size: int) -> bytes:
+    crop = row[f"crop_{size}"]
+    if crop is None or crop["bytes"] is None:
+        raise DataError(f"{row['sample_id']} has no crop although its status is ok", "see: dfbench verify")
+    data: bytes = crop["bytes"]
+    return data
+
+
 def _versions() -> str:
     import av
     import cv2
@@ -169,7 +177,7 @@ def _with_patches(manifest: ManifestTable, rows: list[_Row], samples: Samples) -
     for shard in manifest.info.shards:
         in_shard = samples.rows[(samples.rows >= start) & (samples.rows < start + shard.rows)] - start
         if len(in_shard):
-            patches = open_shard(manifest.path / shard.file).read(columns=["patch"])["patch"].take(in_shard).to_pylist()
+            patches = read_shard(manifest.path / shard.file, ["patch"])["patch"].take(in_shard).to_pylist()
             of_shard = rows[done : done + len(in_shard)]
             yield from (row | {"patch": p} for row, p in zip(of_shard, patches, strict=True))
         start, done = start + shard.rows, done + len(in_shard)

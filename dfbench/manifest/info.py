@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from dfbench.errors import DataError
 from dfbench.io import data_sha256, write_json
 from dfbench.schema.manifest import MANIFEST_VERSION, ManifestInfo, ShardInfo
+from dfbench.untrusted import leads_outside, one_line, read_json
 
 MANIFEST_FILE = "manifest.json"
 PART_FILES = "part-*-of-*.json"  # in a folder that holds array-job parts of a manifest
@@ -36,21 +35,32 @@ def read_info(folder: Path) -> ManifestInfo:
                 f"when all parts are finished: dfbench merge {folder} ...",
             )
         raise DataError(f"{folder} is not a manifest: it has no {MANIFEST_FILE}", hint)
-    try:
-        raw: Any = json.loads(file.read_text("utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is not valid JSON: {error}", hint) from error
+    check_inside(file)
+    raw = read_json(file, hint)
     version = raw.get("format_version") if isinstance(raw, dict) else None
     if version != MANIFEST_VERSION:
         raise DataError(
-            f"{file} has format version {version}, this dfbench reads version {MANIFEST_VERSION}",
+            f"{file} has format version {one_line(version)[:20]}, this dfbench reads version {MANIFEST_VERSION}",
             "prepare the data set again, or use the version of dfbench that made it",
         )
     try:
         return ManifestInfo.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        raise DataError(f"{file} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}", hint) from error
+        where = ".".join(one_line(name)[:80] for name in first["loc"])
+        raise DataError(f"{file} is damaged: {where}: {first['msg']}", hint) from error
+
+
+def check_inside(file: Path) -> None:
+    """Raise if a file of a manifest is a link that leads out of its folder.
+
+    Raises:
+        DataError: it is; a manifest of a stranger could otherwise make any file of this machine its content.
+    """
+    if leads_outside(file):
+        raise DataError(
+            f"{file} is a link to a file outside its folder", "copy the file that it points to into the folder"
+        )
 
 
 def write_info(folder: Path, info: ManifestInfo) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from dfbench.errors import DataError
-from dfbench.manifest.info import MANIFEST_FILE, read_info
+from dfbench.manifest.info import MANIFEST_FILE, check_inside, read_info
 from dfbench.manifest.samples import Samples, select_samples
 from dfbench.manifest.table import ManifestTable
 
@@ -35,12 +35,15 @@ class Manifest(ManifestTable):
 
     @cached_property
     def media_count(self) -> int:
-        """Number of clips and images.
+        """Number of clips and images; no medium is in two shards.
 
         Raises:
             DataError: a shard cannot be read.
         """
-        return int(pc.count_distinct(self.table(["media_id"])["media_id"]).as_py())
+        return sum(
+            pc.count_distinct(self.shard_table(number, ["media_id"])["media_id"]).as_py()
+            for number in range(len(self.info.shards))
+        )
 
     def __repr__(self) -> str:
         """Return one line: name, data set, rows, clips, crop sizes and profile."""
@@ -137,7 +140,8 @@ def open_manifest(path: str | Path, allow_incomplete: bool = False) -> Manifest:
         allow_incomplete: open an unfinished one too; its ``info.complete`` is False and it has no shards.
 
     Raises:
-        DataError: not a manifest, another format version, not finished, or a shard file is missing.
+        DataError: not a manifest, another format version, not finished, or a shard file is missing or a link that
+            leads out of the folder.
     """
     folder = Path(path).expanduser()
     if folder.name == MANIFEST_FILE:
@@ -155,4 +159,6 @@ def open_manifest(path: str | Path, allow_incomplete: bool = False) -> Manifest:
             f"{', '.join(missing[:3])}",
             "rerun the same dfbench prepare command: it makes the missing shards",
         )
+    for shard in info.shards:
+        check_inside(folder / shard.file)
     return Manifest(folder, info)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dfbench.errors import DataError
 from dfbench.io import atomic_path
+from dfbench.manifest.info import check_inside
+from dfbench.manifest.row_checks import check_rows
 from dfbench.schema.manifest import MANIFEST, MANIFEST_VERSION, crop_columns, extra_columns
+from dfbench.untrusted import one_line
 
 ROW_GROUP = 256
 STAMP_KEY = b"dfbench"
+
+UNREADABLE = (OSError, pa.ArrowException, ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError)
+"""What pyarrow raises for a damaged file. The message of the first two alone says what is wrong."""
 
 
 class Stamp(BaseModel):
@@ -106,11 +112,11 @@ def _chunks(rows: Iterable[dict[str, Any]], size: int) -> Iterable[list[dict[str
 
 
 def read_stamp(path: Path) -> Stamp | None:
-    """Return the stamp of a shard file; None if the file is missing, damaged or not a shard."""
+    """Return the stamp of a shard file; None if the file is missing, damaged, a link to elsewhere or not a shard."""
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        metadata = open_shard(path).schema_arrow.metadata or {}
         return Stamp.model_validate_json(metadata[STAMP_KEY])
-    except (OSError, pa.ArrowException, KeyError, ValidationError):
+    except (DataError, KeyError, ValidationError):
         return None
 
 
@@ -118,25 +124,55 @@ def open_shard(path: Path) -> pq.ParquetFile:
     """Open a shard file.
 
     Raises:
-        DataError: it cannot be read as Parquet.
+        DataError: it cannot be read as Parquet, or is a link that leads out of its folder.
     """
+    check_inside(path)
+    if not path.is_file():
+        raise DataError(f"there is no shard file {path}", f"see: dfbench verify {path.parent}")
     try:
         return pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from error
+    except UNREADABLE as error:
+        raise unreadable(path, error) from error
 
 
 def read_shard(path: Path, columns: Sequence[str]) -> pa.Table:
     """Read some columns of one shard file.
 
     Raises:
-        DataError: it cannot be read as Parquet.
+        DataError: it cannot be read as Parquet, or its rows are not valid; see :mod:`dfbench.manifest.row_checks`.
     """
     try:
         # The metadata describes columns that are not read.
-        return open_shard(path).read(columns=list(columns)).replace_schema_metadata(None)
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from error
+        table = open_shard(path).read(columns=list(columns)).replace_schema_metadata(None)
+        _check(table, columns, path)
+    except UNREADABLE as error:
+        raise unreadable(path, error) from error
+    return table
+
+
+def shard_batches(path: Path, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a shard file, at most ``rows`` at a time.
+
+    Raises:
+        DataError: as :func:`read_shard`.
+    """
+    batches = open_shard(path).iter_batches(batch_size=rows, columns=list(columns))
+    while True:
+        try:
+            batch = next(batches, None)
+            if batch is None:
+                return
+            _check(batch, columns, path)
+        except UNREADABLE as error:
+            raise unreadable(path, error) from error
+        yield batch
+
+
+def _check(table: pa.Table | pa.RecordBatch, columns: Sequence[str], path: Path) -> None:
+    table.validate(full=True)  # offsets and UTF-8 of a damaged file, which Arrow trusts otherwise
+    if lacking := [name for name in columns if name not in table.schema.names]:
+        raise DataError(f"{path} lacks the columns {', '.join(lacking)}", f"see: dfbench verify {path.parent}")
+    check_rows(table, path)
 
 
 def read_group(shard: pq.ParquetFile, number: int, column: str, name: str) -> pa.Array:
@@ -146,10 +182,18 @@ def read_group(shard: pq.ParquetFile, number: int, column: str, name: str) -> pa
         DataError: it cannot be read.
     """
     try:
-        return shard.read_row_group(number, columns=[column]).column(0).combine_chunks()
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{name} cannot be read: {error}", "see: dfbench verify") from error
+        values = shard.read_row_group(number, columns=[column]).column(0).combine_chunks()
+        values.validate(full=True)
+        return values
+    except UNREADABLE as error:
+        raise DataError(f"{name} cannot be read: {reason(error)}", "see: dfbench verify") from error
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path} cannot be read: {error}", f"see: dfbench verify {path.parent}")
+def unreadable(path: Path, error: Exception) -> DataError:
+    """Return the error for a shard file that pyarrow could not read."""
+    return DataError(f"{path} cannot be read: {reason(error)}", f"see: dfbench verify {path.parent}")
+
+
+def reason(error: Exception) -> str:
+    """Return the message of an exception of pyarrow in one line of bounded length; such messages quote the file."""
+    return one_line(str(error).partition("\n")[0] or type(error).__name__)[:300]

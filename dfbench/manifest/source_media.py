@@ -10,11 +10,13 @@ from dfbench.config import configured_roots, find_root, workspace
 from dfbench.datasets.archives import ArchiveImages, list_images, load_images
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError
+from dfbench.manifest.row_checks import is_media_path
 from dfbench.manifest.table import ManifestTable
 from dfbench.media.frames import Chooser, Reading
 from dfbench.media.reader import read
 from dfbench.media.sequence import FolderImages, read_sequence
 from dfbench.schema.media import sequence_order, split_archive_path
+from dfbench.untrusted import one_line
 
 
 def find_media_root(manifest: ManifestTable, root: str | Path | None = None) -> Path:
@@ -32,7 +34,10 @@ def find_media_root(manifest: ManifestTable, root: str | Path | None = None) -> 
     if root is None and name == "mini" and name not in configured_roots() and generated.is_dir():
         root = generated
     folder = find_root(name, root)
-    first = str(manifest.shard_table(0, ["media_path"])["media_path"][0])
+    shards = (manifest.shard_table(n, ["media_path"]) for n in range(len(manifest.info.shards)))
+    first = next((str(table["media_path"][0]) for table in shards if len(table)), None)
+    if first is None:
+        raise DataError(f"the manifest {manifest.path} has no rows", "prepare the data set again")
     if not _exists(folder, first):
         folder = get_adapter(name).scan(folder).root  # a parent was given, or unpacking doubled a level
     if not _exists(folder, first):
@@ -58,8 +63,10 @@ def read_medium(root: Path, media_path: str, choose: Chooser, decoder: str) -> R
         decoder: name of the video reader.
 
     Raises:
-        DataError: it does not exist, or nothing of it decodes.
+        DataError: it does not exist, the path leads out of the root, or nothing of it decodes.
     """
+    if not is_media_path(media_path):
+        raise DataError(f"the media path {one_line(media_path)!r} leads out of {root}", "see: dfbench verify")
     inside = split_archive_path(media_path)
     if inside is not None:
         return read_sequence(_archived(root / inside[0], inside[1], choose), choose, media_path)
@@ -68,6 +75,6 @@ def read_medium(root: Path, media_path: str, choose: Chooser, decoder: str) -> R
 
 
 def _archived(archive: Path, folder: str, choose: Chooser) -> ArchiveImages:
-    names: Sequence[str] = sorted(list_images(archive, [folder])[folder], key=sequence_order)
+    names: Sequence[str] = sorted(list_images(archive, [folder]).get(folder, ()), key=sequence_order)
     wanted = [names[i] for i in sorted({0, *choose(len(names))}) if i < len(names)]
     return ArchiveImages(names, load_images(archive, {folder: wanted})[folder])

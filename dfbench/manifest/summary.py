@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dfbench.manifest.table import ManifestTable
 from dfbench.schema.manifest import STATUSES
 
 Counts = dict[str, dict[str, dict[str, int]]]
+RowKind = tuple[str, int, str]
+"""Split, label and status of a row."""
 
 # The columns that counts and examples need.
 SUMMARY_COLUMNS = ("sample_id", "media_id", "split", "label", "subset", "manipulation", "status", "reason")
@@ -31,10 +36,24 @@ def count_rows(table: pa.Table) -> Counts:
     Args:
         table: with the columns split, label, status.
     """
+    return counts_of(tally_rows(table))
+
+
+def tally_rows(table: pa.Table) -> Counter[RowKind]:
+    """Return the same numbers as a counter; those of several shards can be added.
+
+    Args:
+        table: with the columns split, label, status.
+    """
     grouped = table.group_by(["split", "label", "status"]).aggregate([([], "count_all")])
-    keys = sorted(zip(*(grouped[c].to_pylist() for c in ("split", "label", "status", "count_all")), strict=True))
+    kinds = zip(*(grouped[c].to_pylist() for c in ("split", "label", "status")), strict=True)
+    return Counter(dict(zip(kinds, grouped["count_all"].to_pylist(), strict=True)))
+
+
+def counts_of(rows: Mapping[RowKind, int]) -> Counts:
+    """Return the numbers of :func:`tally_rows` as ``manifest.json`` states them."""
     out: Counts = {}
-    for split, label, status, number in keys:
+    for (split, label, status), number in sorted(rows.items(), key=lambda item: tuple(map(str, item[0]))):
         out.setdefault(split, {}).setdefault("fake" if label else "real", {})[status] = number
     return out
 
@@ -50,19 +69,26 @@ def statuses(table: pa.Table, examples: int = 3) -> tuple[StatusSummary, ...]:
     return tuple(sorted(found, key=lambda s: (-s.rows, s.status)))
 
 
-def breakdown(table: pa.Table) -> list[tuple[str | int, ...]]:
+def breakdown(manifest: ManifestTable) -> list[tuple[str | int, ...]]:
     """Return one line per split, subset, label and manipulation: clips, then rows by status, ordered as ``STATUSES``.
 
-    Args:
-        table: with the columns of :data:`SUMMARY_COLUMNS`.
+    Shards are read one after the other, and no medium is in two.
     """
     keys = ["split", "subset", "label", "manipulation"]
-    frame = table.select([*keys, "media_id", "status"]).to_pandas()
-    lines: list[tuple[str | int, ...]] = []
-    for (split, subset, label, manipulation), rows in frame.groupby(keys, sort=True):
-        counts = rows["status"].value_counts()
-        by_status = (int(counts.get(status, 0)) for status in STATUSES)
-        lines.append(
-            (split, subset, "fake" if label else "real", manipulation, int(rows["media_id"].nunique()), *by_status)
-        )
-    return lines
+    clips: Counter[tuple[str, str, int, str]] = Counter()
+    rows: Counter[tuple[tuple[str, str, int, str], str]] = Counter()
+    for number in range(len(manifest.info.shards)):
+        table = manifest.shard_table(number, [*keys, "media_id", "status"])
+        media = table.group_by(keys).aggregate([("media_id", "count_distinct")])
+        for *key, count in zip(*(media[c].to_pylist() for c in [*keys, "media_id_count_distinct"]), strict=True):
+            clips[key[0], key[1], key[2], key[3]] += count
+        by_status = table.group_by([*keys, "status"]).aggregate([([], "count_all")])
+        for *key, status, count in zip(
+            *(by_status[c].to_pylist() for c in [*keys, "status", "count_all"]), strict=True
+        ):
+            rows[(key[0], key[1], key[2], key[3]), status] += count
+    return [
+        (split, subset, "fake" if label else "real", manipulation, clips[key], *(rows[key, s] for s in STATUSES))
+        for key in sorted(clips)
+        for split, subset, label, manipulation in [key]
+    ]

@@ -74,7 +74,14 @@ class ManifestTable:
         for name in wanted:
             if name not in self.columns:
                 raise unknown_name("column", name, self.columns)
-        return read_shard(self.path / self.info.shards[number].file, wanted)
+        shard = self.info.shards[number]
+        table = read_shard(self.path / shard.file, wanted)
+        if len(table) != shard.rows:
+            raise DataError(
+                f"{self.path / shard.file} has {len(table)} rows, expected {shard.rows} by manifest.json",
+                f"see: dfbench verify {self.path}",
+            )
+        return table
 
     def take(self, rows: npt.NDArray[np.int64], columns: Sequence[str] | None = None) -> pa.Table:
         """Return some rows; the table as a whole is never held in memory.

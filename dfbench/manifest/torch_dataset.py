@@ -12,7 +12,7 @@ from dfbench.manifest.crop_cache import EntryInfo, cached
 from dfbench.manifest.crops import stored_crops
 from dfbench.manifest.samples import Samples
 from dfbench.manifest.table import ManifestTable
-from dfbench.media.images import decode_image
+from dfbench.media.images import decode_crop
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +68,7 @@ class CropDataset:
         if self.decoded:
             image = np.frombuffer(bytearray(data), np.uint8).reshape(self.size, self.size, 3)
         else:
-            image = decode_image(data)
+            image = decode_crop(data, self.size)
         return torch.from_numpy(image).permute(2, 0, 1), int(self.indices[number])
 
 
@@ -81,7 +81,7 @@ def make_dataset(manifest: ManifestTable, samples: Samples, size: int, decoded: 
         return CropDataset(chosen, indices, size, stored)
 
     def make(missing: npt.NDArray[np.int64]) -> Iterator[bytes]:
-        return (decode_image(stored[index]).tobytes() for index in missing.tolist())
+        return (decode_crop(stored[index], size).tobytes() for index in missing.tolist())
 
     # Decoding is lossless: the pixels are those of the manifest, whatever the version of the decoder.
     info = EntryInfo(str(manifest.path.absolute()), manifest.info.hash, "clean", size, "raw", "")

@@ -1,21 +1,31 @@
-"""Check that a manifest is consistent: files, hashes, rows, identifiers, counts and the pixels of every crop."""
+"""Check a manifest: hashes, counts, identifiers, recipe and every crop.
+
+Shards are checked one after the other: memory depends on the largest shard, not on the manifest.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dfbench.errors import DataError, DfbenchError
 from dfbench.io import file_sha256
 from dfbench.manifest.info import content_hash, read_info
-from dfbench.manifest.shards import read_stamp
-from dfbench.manifest.summary import count_rows
+from dfbench.manifest.row_checks import row_problems
+from dfbench.manifest.shards import UNREADABLE, open_shard, read_stamp, reason
+from dfbench.manifest.summary import counts_of, tally_rows
 from dfbench.media.images import decode_image, pixel_hash
-from dfbench.schema.manifest import MANIFEST, STATUSES, ManifestInfo, crop_columns, extra_columns
+from dfbench.schema.ids import parse_sample_id
+from dfbench.schema.manifest import MANIFEST, ManifestInfo, crop_columns, extra_columns
 
 
 @dataclass(frozen=True)
@@ -23,8 +33,8 @@ class Problem:
     """One inconsistency.
 
     Attributes:
-        kind: short name of the check: unfinished, file, hash, rows, recipe, schema, id, status, crop, mask,
-            patch, counts.
+        kind: short name of the check: unfinished, file, hash, rows, recipe, schema, id, status, value, path, crop,
+            mask, patch, counts.
         where: file or sample.
         message: what is wrong.
     """
@@ -40,11 +50,16 @@ def verify(folder: Path) -> list[Problem]:
     Raises:
         DataError: the folder is not a manifest, or has another format version.
     """
+    return list(find_problems(folder))
+
+
+def find_problems(folder: Path) -> Iterator[Problem]:
+    """Yield the problems of :func:`verify` as they are found.
+
+    Raises:
+        DataError: the folder is not a manifest, or has another format version.
+    """
     info = read_info(folder)
-    return list(_problems(folder, info))
-
-
-def _problems(folder: Path, info: ManifestInfo) -> Iterator[Problem]:
     if not info.complete:
         yield Problem(
             "unfinished", "manifest.json", "shards are missing; rerun the same dfbench prepare command to resume"
@@ -53,29 +68,60 @@ def _problems(folder: Path, info: ManifestInfo) -> Iterator[Problem]:
     for path in sorted(folder.glob("shard-*.parquet")):
         if path.name not in listed and info.complete:
             yield Problem("file", path.name, "is not in manifest.json")
-    readable: list[pa.Table] = []
+    seen = _Seen()
     for shard in info.shards:
         path = folder / shard.file
         if not path.is_file():
             yield Problem("file", shard.file, "is missing")
             continue
-        if file_sha256(path) != shard.sha256:
-            yield Problem("hash", shard.file, "its SHA-256 differs from the one in manifest.json")
         try:
-            found = list(_shard_problems(path, shard.rows, info))
-            yield from found
-            if not any(problem.kind == "schema" for problem in found):
-                readable.append(pq.ParquetFile(path).read(columns=[c.name for c in MANIFEST.columns]))
-        except (OSError, pa.ArrowException, KeyError) as error:
-            yield Problem("file", shard.file, f"cannot be read: {error}")
-    if readable:
-        yield from _table_problems(pa.concat_tables(readable), info)
+            if file_sha256(path) != shard.sha256:
+                yield Problem("hash", shard.file, "its SHA-256 differs from the one in manifest.json")
+            yield from _shard_problems(path, shard.rows, info, seen)
+        except DataError as error:
+            yield Problem("file", shard.file, error.message)
+        except UNREADABLE as error:
+            yield Problem("file", shard.file, f"cannot be read: {reason(error)}")
+    yield from seen.problems(info)
     if info.complete and content_hash(info.shards) != info.hash:
         yield Problem("hash", "manifest.json", "its content hash differs from that of its shards")
 
 
-def _shard_problems(path: Path, rows: int, info: ManifestInfo) -> Iterator[Problem]:
-    file = pq.ParquetFile(path)
+class _Seen:
+    """What is kept of the shards that were read: counts, and eight bytes of each medium."""
+
+    def __init__(self) -> None:
+        self.shards = 0
+        self._counts: Counter[tuple[str, int, str]] = Counter()
+        self._media: list[npt.NDArray[np.uint64]] = []
+        self._files: list[str] = []
+
+    def add(self, table: pa.Table, file: str) -> None:
+        """Keep the counts and the media of a shard."""
+        self.shards += 1
+        self._counts.update(tally_rows(table))
+        names = pc.unique(table["media_id"]).to_pylist()
+        digests = [hashlib.blake2b(str(name).encode(), digest_size=8).digest() for name in names]
+        self._media.append(np.frombuffer(b"".join(digests), np.uint64))
+        self._files.append(file)
+
+    def problems(self, info: ManifestInfo) -> Iterator[Problem]:
+        """Yield what only all shards together show."""
+        if not self.shards:
+            return
+        shard_of = np.repeat(np.arange(len(self._media)), [len(media) for media in self._media])
+        media = np.concatenate(self._media)
+        order = np.argsort(media, kind="stable")
+        twice = np.flatnonzero(media[order][1:] == media[order][:-1])
+        if len(twice):
+            first, second = (self._files[shard_of[order[twice[0] + n]]] for n in (0, 1))
+            yield Problem("id", "all shards", f"{len(twice)} media are in two shards, first: {first} and {second}")
+        if info.complete and counts_of(self._counts) != info.counts:
+            yield Problem("counts", "manifest.json", "its counts differ from those of the rows")
+
+
+def _shard_problems(path: Path, rows: int, info: ManifestInfo, seen: _Seen) -> Iterator[Problem]:
+    file = open_shard(path)
     if file.metadata.num_rows != rows:
         yield Problem("rows", path.name, f"has {file.metadata.num_rows} rows, expected {rows} by manifest.json")
     expected = MANIFEST.schema((*crop_columns(info.sizes), *extra_columns(info.extras, info.sizes)))
@@ -85,8 +131,30 @@ def _shard_problems(path: Path, rows: int, info: ManifestInfo) -> Iterator[Probl
     stamp = read_stamp(path)
     if stamp is None or stamp.recipe_hash != info.recipe_hash:
         yield Problem("recipe", path.name, "was made with another recipe than the one in manifest.json")
+    table = file.read(columns=[c.name for c in MANIFEST.columns])
+    table.validate(full=True)
+    found = [Problem(kind, path.name, message) for kind, message in row_problems(table)]
+    found += _id_problems(table, path.name)
+    yield from found
+    seen.add(table, path.name)
+    del table
     for group in range(file.metadata.num_row_groups):
         yield from _crop_problems(file, group, info)
+
+
+def _id_problems(table: pa.Table, file: str) -> Iterator[Problem]:
+    try:
+        MANIFEST.check(table)
+    except DataError as error:
+        yield Problem("id", file, error.message)
+    for sample, medium in zip(table["sample_id"].to_pylist(), table["media_id"].to_pylist(), strict=True):
+        try:
+            good = parse_sample_id(sample)[0] == medium
+        except DataError:
+            good = False
+        if not good:
+            yield Problem("id", file, f"the sample id {sample!r} is not one of the medium {medium!r}")
+            return
 
 
 def _crop_problems(file: pq.ParquetFile, group: int, info: ManifestInfo) -> Iterator[Problem]:
@@ -112,11 +180,12 @@ def _crop_problems(file: pq.ParquetFile, group: int, info: ManifestInfo) -> Iter
                     yield Problem("patch", row["sample_id"], f"patch {message}")
 
 
-def _patch_problem(patch: dict[str, bytes], box: list[int] | None, sha256: str | None) -> str:
-    if box is None or sha256 is None:
-        return "has no box in the source, or no hash"
+def _patch_problem(patch: dict[str, bytes | None], box: list[int] | None, sha256: str | None) -> str:
+    data = patch["bytes"]
+    if box is None or len(box) != 4 or sha256 is None or data is None:
+        return "has no box in the source, no hash or no image"
     try:
-        image = decode_image(patch["bytes"])
+        image = decode_image(data)
     except DfbenchError as error:
         return f"does not decode: {error.message}"
     if image.shape != (box[3] - box[1], box[2] - box[0], 3):
@@ -124,27 +193,16 @@ def _patch_problem(patch: dict[str, bytes], box: list[int] | None, sha256: str |
     return "" if pixel_hash(image) == sha256 else "has pixels that do not match its hash"
 
 
-def _crop_problem(status: str, crop: dict[str, bytes] | None, sha256: str | None, size: int) -> str:
+def _crop_problem(status: str, crop: dict[str, bytes | None] | None, sha256: str | None, size: int) -> str:
     if status != "ok":
         return "exists although the status is not ok" if crop is not None or sha256 is not None else ""
-    if crop is None or crop["bytes"] is None or sha256 is None:
+    data = crop["bytes"] if crop is not None else None
+    if data is None or sha256 is None:
         return "is missing although the status is ok"
     try:
-        image = decode_image(crop["bytes"])
+        image = decode_image(data)
     except DfbenchError as error:
         return f"does not decode: {error.message}"
     if image.shape != (size, size, 3):
         return f"has shape {image.shape}"
     return "" if pixel_hash(image) == sha256 else "has pixels that do not match its hash"
-
-
-def _table_problems(table: pa.Table, info: ManifestInfo) -> Iterator[Problem]:
-    try:
-        MANIFEST.check(table)
-    except DataError as error:
-        yield Problem("id", "all shards", error.message)
-    strange = set(table["status"].to_pylist()) - set(STATUSES)
-    if strange:
-        yield Problem("status", "all shards", f"unknown statuses: {', '.join(sorted(strange))}")
-    if info.complete and count_rows(table) != info.counts:
-        yield Problem("counts", "manifest.json", "its counts differ from those of the rows")

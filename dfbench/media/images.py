@@ -72,6 +72,20 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
+def decode_crop(data: bytes, size: int) -> NDArray[np.uint8]:
+    """Return a stored crop: uint8 (size, size, 3), RGB.
+
+    Raises:
+        DataError: it does not decode, or has another size.
+    """
+    image = decode_image(data)
+    if image.shape != (size, size, 3):
+        raise DataError(
+            f"a crop has {image.shape[1]}x{image.shape[0]} pixels, expected {size}x{size}", "see: dfbench verify"
+        )
+    return image
+
+
 def encode_png(image: NDArray[np.uint8]) -> bytes:
     """Encode as PNG: zlib level 1 with the AVG filter, 1.4 times faster than level 1 alone at the same size.
 

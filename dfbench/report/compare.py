@@ -17,6 +17,7 @@ from dfbench.report.rows import training_of
 from dfbench.report.table_notes import mismatch_sentence
 from dfbench.report.tables import in_percent
 from dfbench.schema.result import RunResult
+from dfbench.untrusted import terminal_text
 
 FORMATS = ("text", "md", "csv")
 _NAMES = ["metric", "data", "manipulation", "condition", "n"]
@@ -154,7 +155,7 @@ def render_comparison(comparison: Comparison, fmt: str = "text") -> str:
         lines = markdown_lines(_HEADS, [[escape_markdown(cell) for cell in row] for row in table])
     else:
         lines = text_lines(_HEADS, table)
-    return "\n".join([*lines, "", *comparison.notes]) + "\n"
+    return terminal_text("\n".join([*lines, "", *comparison.notes]) + "\n")
 
 
 def _line(d: MetricDifference) -> list[str]:

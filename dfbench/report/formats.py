@@ -1,10 +1,12 @@
-"""Tables of strings as plain text, Markdown, LaTeX and CSV."""
+"""Tables of strings as plain text, Markdown, LaTeX and CSV; control characters are written as escapes."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Container, Iterable, Sequence
+
+from dfbench.untrusted import one_line, terminal_text
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -21,7 +23,7 @@ _LATEX = {
     ">": r"\textgreater{}",
     "†": r"\dag{}",
 }
-_MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\|`*_{}#<>~[]"} | {"\n": " "})
+_MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\|`*_{}#<>~[]"})
 
 
 def escape_latex(text: str) -> str:
@@ -30,7 +32,7 @@ def escape_latex(text: str) -> str:
     >>> escape_latex("100 % of a_b")
     '100 \\% of a\\_b'
     """
-    return "".join(_LATEX.get(c, c) for c in text).replace("\n", " ")
+    return "".join(_LATEX.get(c, c) for c in one_line(text.replace("\n", " ")))
 
 
 def escape_markdown(text: str) -> str:
@@ -39,7 +41,7 @@ def escape_markdown(text: str) -> str:
     >>> escape_markdown("a|b")
     'a\\|b'
     """
-    return text.translate(_MARKDOWN)
+    return one_line(text.replace("\n", " ")).translate(_MARKDOWN)
 
 
 def text_lines(header: Sequence[str], rows: Iterable[Sequence[str]], right: Container[int] = ()) -> list[str]:
@@ -55,7 +57,7 @@ def text_lines(header: Sequence[str], rows: Iterable[Sequence[str]], right: Cont
     ----  --
     a     10
     """
-    table = [list(header), *map(list, rows)]
+    table = [[one_line(cell) for cell in line] for line in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     table.insert(1, ["-" * width for width in widths])
     return ["  ".join(_aligned(line, widths, right)).rstrip() for line in table]
@@ -113,8 +115,12 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([["" if item is None else item for item in row] for row in rows])
+    writer.writerows([[_csv_value(item) for item in row] for row in rows])
     return stream.getvalue()
+
+
+def _csv_value(item: object) -> object:
+    return "" if item is None else terminal_text(item) if isinstance(item, str) else item
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int], right: Container[int]) -> list[str]:

@@ -20,6 +20,7 @@ from dfbench.report.formats import (
 from dfbench.report.rows import ResultRow, distinct_rows, metrics_of
 from dfbench.report.table_notes import CROP_MARK, notes
 from dfbench.schema.result import MetricValue
+from dfbench.untrusted import one_line, terminal_text
 
 DASH = "-"
 _COUNT_COLUMNS = 3  # trailing columns: n, media, coverage
@@ -74,7 +75,8 @@ def render(rows: Sequence[ResultRow], fmt: str = "text") -> str:
     """
     if fmt not in FORMATS:
         raise unknown_name("table format", fmt, FORMATS)
-    return FORMATS[fmt](distinct_rows(rows))
+    text = FORMATS[fmt](distinct_rows(rows))
+    return text if fmt == "terminal" else terminal_text(text)
 
 
 def header(rows: Sequence[ResultRow]) -> list[str]:
@@ -126,13 +128,13 @@ def _terminal(rows: Sequence[ResultRow]) -> str:
         table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0, title=level, title_justify="left")
         for i in keep:  # an interval may wrap below its number, but is not truncated
             numeric = NAME_COLUMNS <= i < len(heads) - _COUNT_COLUMNS
-            table.add_column(heads[i], overflow="fold", min_width=_INTERVAL_WIDTH if numeric else None)
+            table.add_column(Text(one_line(heads[i])), overflow="fold", min_width=_INTERVAL_WIDTH if numeric else None)
         for row in (row for row in rows if row.level == level):
             texts = cells(row, metrics_of(rows))
-            table.add_row(*(Text(texts[i], style="dim" if row.baseline else "") for i in keep))
+            table.add_row(*(Text(one_line(texts[i]), style="dim" if row.baseline else "") for i in keep))
         console.print(table)
     for line in ("Percent.", *notes(rows)):
-        console.print(Text(line, style="dim"))
+        console.print(Text(terminal_text(line), style="dim"))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from dfbench.errors import DfbenchError
 from dfbench.schema.columns import Column, TableContract
 from dfbench.schema.media import MEDIA
+from dfbench.schema.random_media import RandomSubset
+from dfbench.schema.sampling import make_rule
 
 MANIFEST_VERSION = 2
 
@@ -115,14 +118,22 @@ def extra_columns(groups: Iterable[str], sizes: tuple[int, ...]) -> tuple[Column
     return plain + (mask_columns(sizes) if "masks" in wanted else ())
 
 
+SHARD_PATTERN = r"^shard-[0-9]{5,9}\.parquet$"
+"""Names of shard files. No other name in a description becomes a path."""
+_MOST_ROWS = 2**31 - 1
+_SIZES = (1, 4096)
+
+_Word = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f/\\]*$", max_length=255)]
+
+
 class ShardInfo(BaseModel):
     """One finished shard file of a manifest."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: str = Field(description="file name: shard-00000.parquet")
-    sha256: str = Field(description="SHA-256 of the file")
-    rows: int = Field(ge=0, description="number of rows")
+    file: str = Field(pattern=SHARD_PATTERN, description="file name: shard-00000.parquet")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the file")
+    rows: int = Field(ge=0, le=_MOST_ROWS, description="number of rows")
 
 
 class ManifestInfo(BaseModel):
@@ -131,20 +142,20 @@ class ManifestInfo(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format_version: int = Field(default=MANIFEST_VERSION, description="version of this format; others are refused")
-    name: str = Field(description="name of the manifest's folder when it was made")
-    dataset: str = Field(description="command-line name of the data set")
+    name: str = Field(max_length=1024, description="name of the manifest's folder when it was made")
+    dataset: _Word = Field(description="command-line name of the data set")
     complete: bool = Field(description="false while shards are missing")
     recipe: dict[str, Any] = Field(description="everything that determines rows and pixels")
     recipe_hash: str = Field(description="SHA-256 of the canonical JSON of the recipe")
-    profile: str = Field(description="crop profile")
+    profile: _Word = Field(description="crop profile")
     sizes: tuple[int, ...] = Field(description="crop sizes in pixels")
     condition: str = Field(default="clean", description="degradation that was applied to the crops")
     extras: tuple[str, ...] = Field(default=(), description="groups of optional columns: patch, masks, dense")
     geometry: Literal["own", "shared"] = Field(
         description="own: faces detected in every clip; shared: faces of the real clip used for its fakes"
     )
-    decoder: str = Field(description="name of the video reader")
-    face_detector: str = Field(description="name of the face detector")
+    decoder: _Word = Field(description="name of the video reader")
+    face_detector: _Word = Field(description="name of the face detector")
     versions: dict[str, str] = Field(description="versions of the libraries that made the pixels")
     shards: tuple[ShardInfo, ...] = Field(default=(), description="shard files in the order of their rows")
     counts: dict[str, dict[str, dict[str, int]]] = Field(
@@ -173,3 +184,72 @@ class ManifestInfo(BaseModel):
     )
     licence: str = Field(description="licence note of the data set")
     hash: str = Field(default="", description="SHA-256 over the shard hashes, which identifies the content")
+
+    @field_validator("shards")
+    @classmethod
+    def _check_shards(cls, shards: tuple[ShardInfo, ...]) -> tuple[ShardInfo, ...]:
+        files = [shard.file for shard in shards]
+        if len(set(files)) < len(files):
+            raise ValueError("a shard is listed twice")
+        if sum(shard.rows for shard in shards) > _MOST_ROWS:
+            raise ValueError(f"the shards have more than {_MOST_ROWS} rows")
+        return shards
+
+    @field_validator("sizes")
+    @classmethod
+    def _check_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        low, high = _SIZES
+        if len(set(sizes)) < len(sizes) or not all(low <= size <= high for size in sizes):
+            raise ValueError(f"sizes must differ and lie between {low} and {high}")
+        return sizes
+
+    @field_validator("extras")
+    @classmethod
+    def _check_extras(cls, extras: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(extras)) < len(extras) or not set(extras) <= {*EXTRA_COLUMNS, "masks"}:
+            raise ValueError(f"groups of optional columns are {', '.join(EXTRA_COLUMNS)} and masks, each once")
+        return extras
+
+    @field_validator("recipe")
+    @classmethod
+    def _check_recipe(cls, recipe: dict[str, Any]) -> dict[str, Any]:
+        _check_rule(recipe.get("sampling"))
+        parts = recipe.get("parts", [])
+        if not isinstance(parts, list | tuple) or not all(isinstance(part, dict) for part in parts):
+            raise ValueError("parts must be a list of objects")
+        for part in parts:
+            _check_rule(part.get("sampling"))
+            _check_subset(part.get("take"))
+            for names in (part.get(key, []) for key in ("splits", "subsets", "manipulations")):
+                if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+                    raise ValueError("splits, subsets and manipulations must be lists of names")
+        return recipe
+
+
+def _check_rule(values: object) -> None:
+    """Raise ValueError unless values of a recipe are a sampling rule; None is valid."""
+    if values is None:
+        return
+    if not isinstance(values, Mapping):
+        raise ValueError("sampling must be an object")
+    for name, value in values.items():
+        if value is not None and not isinstance(value, str if name in ("rule", "pick") else int):
+            raise ValueError(f"sampling.{name} has the wrong type")
+    try:
+        make_rule(values)
+    except DfbenchError as error:
+        raise ValueError(f"sampling: {error.message}") from error
+
+
+def _check_subset(values: object) -> None:
+    """Raise ValueError unless values of a recipe are a random subset; None is valid."""
+    if values is None:
+        return
+    if not isinstance(values, Mapping) or not set(values) <= {"real", "fake", "seed"}:
+        raise ValueError("take must be an object with real, fake and seed")
+    if not all(isinstance(value, int) or (value is None and name != "seed") for name, value in values.items()):
+        raise ValueError("the values of take must be whole numbers")
+    try:
+        RandomSubset(**values)
+    except DfbenchError as error:
+        raise ValueError(f"take: {error.message}") from error

@@ -32,8 +32,8 @@ def write(folder: Path, values: list[bytes | None], **options: Any) -> tuple[Sha
     column = [None if value is None else {"bytes": value, "path": None} for value in values]
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     plain: dict[str, Any] = {"compression": "NONE", "use_dictionary": False, "row_group_size": 25}
-    pq.write_table(pa.table({"crop_8": pa.array(column, kind)}), folder / "shard.parquet", **plain | options)
-    return (ShardInfo(file="shard.parquet", sha256="", rows=len(values)),)
+    pq.write_table(pa.table({"crop_8": pa.array(column, kind)}), folder / "shard-00000.parquet", **plain | options)
+    return (ShardInfo(file="shard-00000.parquet", sha256="0" * 64, rows=len(values)),)
 
 
 def random_values(seed: int = 0, nulls: float = 0.2) -> list[bytes | None]:
@@ -97,8 +97,8 @@ def test_positions_are_those_of_arrow(
     values = [bytes([number % 251]) * (number % 7) if there else None for number, there in enumerate(present)]
     folder = tmp_path_factory.mktemp("p")
     write(folder, values, data_page_size=50, write_batch_size=8, row_group_size=1000)
-    data = (folder / "shard.parquet").read_bytes()
-    column = pq.ParquetFile(folder / "shard.parquet").metadata.row_group(0).column(0)
+    data = (folder / "shard-00000.parquet").read_bytes()
+    column = pq.ParquetFile(folder / "shard-00000.parquet").metadata.row_group(0).column(0)
     start = column.data_page_offset
     chunk = ColumnChunk(start, start + column.total_compressed_size, len(values), 2)
     found = value_positions(lambda place, length: data[place : place + length], chunk)
@@ -117,10 +117,10 @@ def test_packed_and_repeated_levels() -> None:
 def test_a_damaged_length_is_not_followed(tmp_path: Path) -> None:
     values: list[bytes | None] = [b"a" * 100] * ROWS
     shards = write(tmp_path, values)
-    file = tmp_path / "shard.parquet"
+    file = tmp_path / "shard-00000.parquet"
     file.write_bytes(file.read_bytes().replace(b"\x64\0\0\0aaaa", b"\x64\0\0\x7faaaa", 1))
     crops = StoredCrops(LocalFiles(tmp_path), shards, np.arange(ROWS), 8)
-    with pytest.raises(DataError, match=r"shard\.parquet cannot be read"):
+    with pytest.raises(DataError, match=r"shard-00000\.parquet cannot be read"):
         crops[0]
     assert crops[ROWS - 1] == b"a" * 100
 
@@ -135,7 +135,7 @@ def test_files_that_are_not_the_manifests(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot be read"):
         LocalFiles(tmp_path).read("none.parquet", 0, 4)
     with pytest.raises(DataError, match="ends too early"):
-        LocalFiles(tmp_path).read("shard.parquet", 0, 1 << 20)
+        LocalFiles(tmp_path).read("shard-00000.parquet", 0, 1 << 20)
 
 
 def test_a_limited_number_of_files_is_open(

@@ -12,7 +12,7 @@ from dfbench.deprecation import renamed_keywords
 from dfbench.io import check_output_folder
 from dfbench.manifest.degraded import VERSION, Degrader, make_degrader
 from dfbench.manifest.manifest import Manifest, open_manifest
-from dfbench.manifest.shards import open_shard
+from dfbench.manifest.shards import shard_batches
 from dfbench.preparation.derived.derive import Derivation, derive
 from dfbench.preparation.extraction.rows import Row
 from dfbench.preparation.planning.request import check_condition
@@ -41,7 +41,7 @@ class ShardDegrader:
         columns = (*MANIFEST.columns, *crop_columns(sizes), *extra_columns(self.extras, sizes))
         kept = [column.name for column in columns]
         read = [*kept, *(("patch", "patch_box") if self.patches else ())]
-        batches = open_shard(shard).iter_batches(batch_size=BATCH, columns=read)
+        batches = shard_batches(shard, read, BATCH)
         rows = (row for batch in batches for row in batch.to_pylist())
         for _, of_medium in groupby(rows, key=lambda row: row["media_id"]):
             for row in self.degrader.rows(list(of_medium)):

@@ -9,11 +9,11 @@ from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
 
-from dfbench.errors import DataError, UsageError
+from dfbench.errors import DataError, DfbenchError, UsageError
 from dfbench.io import canonical_hash, file_sha256
 from dfbench.manifest.info import read_info, write_info
 from dfbench.manifest.manifest import Manifest, open_manifest
-from dfbench.manifest.shards import Stamp, open_shard, read_stamp, write_shard
+from dfbench.manifest.shards import Stamp, open_shard, read_stamp, reason, write_shard
 from dfbench.preparation.execution.engine import worker_count
 from dfbench.preparation.execution.finalize import completed
 from dfbench.preparation.execution.output_folder import check_folder, clear_temporary, locked, remove_stale_shards
@@ -136,9 +136,26 @@ def _done(tasks: Sequence[ShardCopy], workers: int) -> Iterator[Path]:
 
 
 def make_shard(task: ShardCopy) -> Path:
-    """Make one shard and return its file; the bytes do not depend on the process or the order of the work."""
-    write_shard(task.target, task.make_rows(task.source), task.sizes, task.stamp, task.extras)
+    """Make one shard and return its file; the bytes do not depend on the process or the order of the work.
+
+    Raises:
+        DataError: the source shard is damaged.
+        SetupError: the file cannot be written.
+    """
+    write_shard(task.target, _checked_rows(task), task.sizes, task.stamp, task.extras)
     return task.target
+
+
+def _checked_rows(task: ShardCopy) -> Iterator[Row]:
+    try:
+        yield from task.make_rows(task.source)
+    except (DfbenchError, OSError, GeneratorExit):
+        raise
+    except Exception as error:  # geometry and images of a stranger's rows fail in any library that computes with them
+        raise DataError(
+            f"the rows of {task.source} cannot be used: {type(error).__name__}: {reason(error)}",
+            f"the shard is damaged; see: dfbench verify {task.source.parent}",
+        ) from error
 
 
 def _is_finished(task: ShardCopy) -> bool:

@@ -17,7 +17,7 @@ from dfbench.faces.profile_match import served_profile
 from dfbench.faces.profiles import CropProfile, get_profile
 from dfbench.io import check_output_folder
 from dfbench.manifest.manifest import Manifest, open_manifest
-from dfbench.manifest.shards import open_shard, read_shard
+from dfbench.manifest.shards import read_shard, shard_batches
 from dfbench.manifest.stored_geometry import face_of
 from dfbench.media.images import decode_image, encode_png, pixel_hash
 from dfbench.preparation.derived.derive import Derivation, derive
@@ -52,7 +52,7 @@ class Recropper:
         profile = get_profile(self.profile)
         carried = [column.name for column in extra_columns(self.extras, self.sizes)]
         columns = [*_PLAIN, *carried, "patch", "patch_box"]
-        for batch in open_shard(shard).iter_batches(batch_size=BATCH, columns=columns):
+        for batch in shard_batches(shard, columns, BATCH):
             for row in batch.to_pylist():
                 kept = {name: row[name] for name in (*_PLAIN, *carried)}
                 yield kept | _crops(row, profile, self.sizes) if row["status"] == "ok" else kept
@@ -124,6 +124,8 @@ def _crops(row: Row, profile: CropProfile, sizes: tuple[int, ...]) -> Row:
         raise DataError(
             f"{row['sample_id']} has no patch: it was a ready-made crop", "prepare it at the sizes you need"
         )
+    if any(row[name] is None for name in ("width", "height", "landmarks", "face_score", "patch_box")):
+        raise DataError(f"{row['sample_id']} has a patch but not its geometry", "see: dfbench verify")
     width, height = row["width"], row["height"]
     x1, y1, x2, y2 = row["patch_box"]
     patch = region(decode_image(row["patch"]["bytes"]), (x1, y1, x2, y2), width, height)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from dfbench.io import translate_os_errors
+from dfbench.io import open_for_appending, translate_os_errors
 
 LOG_COLUMNS = ("media_id", "status", "reason")
 
@@ -38,7 +38,7 @@ class EventLog:
         """
         time = (at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": time, "event": event, **fields}, ensure_ascii=False)
-        with translate_os_errors(self._path), self._path.open("a", encoding="utf-8") as stream:
+        with translate_os_errors(self._path), open_for_appending(self._path) as stream:
             stream.write(line + "\n")
 
 

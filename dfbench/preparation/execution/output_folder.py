@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dfbench.errors import DataError, SetupError, UsageError
-from dfbench.io import TEMPORARY, canonical_hash, check_output_folder, lock
+from dfbench.io import TEMPORARY, canonical_hash, check_output_folder
+from dfbench.locks import lock
 from dfbench.manifest.info import MANIFEST_FILE, read_info
 from dfbench.preparation.planning.job_array import ArrayPart, part_files, read_part
 from dfbench.preparation.planning.recipe import differences

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dfbench.errors import DataError, UsageError
 from dfbench.io import data_sha256
-from dfbench.manifest.info import PART_FILES, write_description
+from dfbench.manifest.info import PART_FILES, check_inside, write_description
 from dfbench.preparation.planning.sharding import Shard
 from dfbench.schema.manifest import ManifestInfo
+from dfbench.untrusted import read_json
 
 _OPTION = re.compile(r"^([0-9]{1,6})/([0-9]{1,6})$")
 
@@ -104,12 +104,14 @@ def read_part(file: Path) -> PartInfo:
     Raises:
         DataError: it is damaged, or of another format version.
     """
+    hint = "delete it and rerun the dfbench prepare command of that part: finished shards are kept"
+    check_inside(file)
     try:
-        return PartInfo.model_validate(json.loads(file.read_text("utf-8")))
-    except (OSError, ValueError, ValidationError) as error:
+        return PartInfo.model_validate(read_json(file, hint))
+    except (DataError, ValidationError) as error:
+        reason = error.message if isinstance(error, DataError) else error.errors()[0]["msg"]
         raise DataError(
-            f"{file} is not the description of a part that this version of dfbench reads: {type(error).__name__}",
-            "delete it and rerun the dfbench prepare command of that part: finished shards are kept",
+            f"{file} is not the description of a part that this version of dfbench reads: {reason}", hint
         ) from error
 
 

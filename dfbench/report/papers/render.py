@@ -19,6 +19,7 @@ from dfbench.report.papers.build import Grid, PaperCell, PaperRow
 from dfbench.report.papers.definition import PaperColumn
 from dfbench.report.papers.footnotes import filling, notes
 from dfbench.schema.published import PublishedNumber
+from dfbench.untrusted import terminal_text
 
 DIFFERS = "†"
 _NAMES = 2  # leading columns with names
@@ -40,7 +41,7 @@ def render_paper(grid: Grid, published: Sequence[PublishedNumber], fmt: str = "t
     """
     if fmt not in PAPER_FORMATS:
         raise unknown_name("table format", fmt, PAPER_FORMATS)
-    return PAPER_FORMATS[fmt](grid, published)
+    return terminal_text(PAPER_FORMATS[fmt](grid, published))
 
 
 def _head(grid: Grid) -> list[str]:

@@ -1,0 +1,172 @@
+"""What files of strangers contain: text for a terminal, JSON of bounded depth, regular files, relative paths.
+
+Manifests, archives, weights, score files and data sets are exchanged. Nothing in them is used unchecked as a path, a
+format string or terminal output.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import stat
+from pathlib import Path, PureWindowsPath
+from typing import IO, Any
+
+from dfbench.errors import DataError, DfbenchError
+
+__all__ = ["is_clutter", "is_relative", "leads_outside", "one_line", "open_regular", "read_json", "terminal_text"]
+
+LARGEST_JSON = 256 * 2**20
+"""Bytes of a JSON file. The largest that dfbench writes lists the skipped files of a data set: some megabytes."""
+DEEPEST_JSON = 64
+"""Levels of nested lists and objects in a JSON file."""
+
+# C0 and C1 controls without tab and newline; marks that change the direction of text or separate lines; halves of
+# surrogate pairs, which stand for bytes that are not UTF-8 and which no terminal takes.
+_CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_UNSAFE = re.compile(f"[{_CONTROLS}]")
+_UNSAFE_IN_LINE = re.compile(f"[{_CONTROLS}\t\n]")
+
+_CLUTTER = frozenset({"__macosx", ".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", ".appledouble"})
+
+
+def terminal_text(text: str) -> str:
+    r"""Return text that a terminal shows and does not execute: control characters are written as escapes.
+
+    Tabs and newlines stay. Marks that reverse the direction of text are escaped, so that a name cannot look like
+    another.
+
+    >>> terminal_text("a\x1b[31mb\r")
+    'a\\x1b[31mb\\r'
+    """
+    return _UNSAFE.sub(_escaped, text)
+
+
+def one_line(text: object) -> str:
+    r"""Return a value of a file for the middle of a message: as :func:`terminal_text`, without tabs and newlines.
+
+    >>> one_line("name\nerror: nothing")
+    'name\\nerror: nothing'
+    """
+    return _UNSAFE_IN_LINE.sub(_escaped, str(text))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
+    if "\udc80" <= character <= "\udcff":  # a byte of a file name that is not UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def is_clutter(name: str) -> bool:
+    """Whether a file or folder is one that operating systems leave behind: ``._x``, ``__MACOSX``, ``Thumbs.db``, ...
+
+    Args:
+        name: name of the file or folder, without its path.
+
+    >>> is_clutter("._0001.png"), is_clutter("__MACOSX"), is_clutter("0001.png")
+    (True, True, False)
+    """
+    return name.startswith("._") or name.casefold() in _CLUTTER
+
+
+def is_relative(path: str) -> bool:
+    r"""Whether a path is relative and does not leave the folder it is relative to, on any operating system.
+
+    >>> is_relative("a/b.mp4"), is_relative("../b.mp4"), is_relative("/b.mp4"), is_relative("C:/b.mp4")
+    (True, False, False, False)
+    >>> is_relative("a\\..\\..\\b.mp4")
+    False
+    """
+    parts = path.replace("\\", "/").split("/")
+    rooted = path.startswith(("/", "\\")) or bool(PureWindowsPath(path).drive)
+    return bool(path) and not rooted and ".." not in parts and "\0" not in path
+
+
+def leads_outside(path: Path) -> bool:
+    """Whether a path is a link to something that is not in its folder."""
+    return path.is_symlink() and not _resolved(path).is_relative_to(_resolved(path.parent))
+
+
+def _resolved(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # Path.resolve raises for links that form a cycle
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a file for reading; a named pipe, a socket or a device is never waited for.
+
+    Raises:
+        DataError: it is not a regular file, or cannot be read.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{path} cannot be read: {why}", "check the path and its permissions") from error
+    stream = os.fdopen(handle, "rb")
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        stream.close()
+        raise DataError(f"{path} is not a regular file", "pipes, sockets and devices are not read; copy the content")
+    return stream
+
+
+def read_json(path: Path, hint: str = "", error: type[DfbenchError] = DataError) -> Any:
+    """Read a JSON file whose content is not trusted.
+
+    Args:
+        path: the file.
+        hint: the remedy where it is damaged.
+        error: class of the exception.
+
+    Returns:
+        Plain values: nested at most :data:`DEEPEST_JSON` levels, numbers finite and below 2**63, no key twice.
+
+    Raises:
+        DfbenchError: of the class ``error``; it cannot be read or is not such JSON.
+    """
+    try:
+        with open_regular(path) as stream:
+            data = stream.read(LARGEST_JSON + 1)
+    except DataError as problem:
+        raise error(problem.message, problem.hint) from problem
+    except OSError as problem:
+        raise error(f"{path} cannot be read: {problem.strerror}", hint) from problem
+    if len(data) > LARGEST_JSON:
+        raise error(f"{path} is larger than {LARGEST_JSON} bytes", hint)
+    try:
+        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_unique)
+        _check_values(value)
+    except RecursionError as problem:
+        raise error(f"{path} is nested more than {DEEPEST_JSON} levels", hint) from problem
+    except ValueError as problem:  # also UnicodeDecodeError, and whole numbers of thousands of digits
+        raise error(f"{path} is not valid JSON: {problem}", hint) from problem
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(name for name in found if sum(name == other for other, _ in pairs) > 1)
+        raise ValueError(f"the key {twice!r} occurs twice")
+    return found
+
+
+def _check_values(value: Any) -> None:
+    waiting = [(value, 1)]
+    while waiting:
+        entry, depth = waiting.pop()
+        if depth > DEEPEST_JSON:
+            raise ValueError(f"nested more than {DEEPEST_JSON} levels")
+        if isinstance(entry, float) and not math.isfinite(entry):
+            raise ValueError("a number is not finite")
+        if isinstance(entry, int) and abs(entry) >= 2**63:
+            raise ValueError("a number is too large")
+        if isinstance(entry, str) and not entry.isascii():
+            entry.encode()  # UnicodeEncodeError, a ValueError, for half of a surrogate pair
+        if isinstance(entry, dict):
+            waiting += [(name, depth) for name in entry]
+            waiting += [(inner, depth + 1) for inner in entry.values()]
+        elif isinstance(entry, list):
+            waiting += [(inner, depth + 1) for inner in entry]
