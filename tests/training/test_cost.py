@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from dfbench.models.registry import get_spec
 from dfbench.models.build import build_model
+from dfbench.models.registry import get_spec
 from dfbench.protocols.training_recipe import TrainingRecipe
 from dfbench.training.cost import multiply_adds, within_budget
 from dfbench.training.recipe import fill_recipe, overridden
