@@ -143,7 +143,8 @@ class TrainingModule(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimiser, with its stored state if the training is resumed."""
         trained = [module for module in (self.detector, self.step) if isinstance(module, nn.Module)]
-        optimizer = make_optimizer(nn.ModuleList(trained), self.recipe)
+        fused = self.recipe.clip_norm is None or self.trainer.precision != "16-mixed"
+        optimizer = make_optimizer(nn.ModuleList(trained), self.recipe, fused=fused)
         if "optimizer" in self.tensors:
             optimizer.load_state_dict(self.tensors["optimizer"])
         return optimizer

@@ -18,8 +18,14 @@ FACTOR = "lr_factor"
 """Key of a parameter group: its multiple of the learning rate."""
 
 
-def make_optimizer(model: nn.Module, recipe: FullRecipe) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, recipe: FullRecipe, *, fused: bool = True) -> torch.optim.Optimizer:
     """Return the optimiser over the trained parameters; biases may have their own learning rate, as in Caffe.
+
+    Args:
+        model: its parameters that require a gradient are trained.
+        recipe: the recipe.
+        fused: use PyTorch's fused kernels, which update real parameters in one pass over memory: on a CPU about six
+            times as fast for Adam. Lightning cannot clip gradients for them in float16.
 
     Raises:
         ModelError: no parameter is trained.
@@ -35,10 +41,15 @@ def make_optimizer(model: nn.Module, recipe: FullRecipe) -> torch.optim.Optimize
         chosen = [p for p in trained if id(p) in biases]
         groups.append({"params": chosen, FACTOR: recipe.bias_lr_factor, "weight_decay": decay})
     groups = [group for group in groups if group["params"]]
+    common: dict[str, Any] = {
+        "lr": recipe.lr,
+        "weight_decay": recipe.weight_decay,
+        "fused": fused and not any(map(torch.is_complex, trained)),
+    }
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+        return torch.optim.SGD(groups, momentum=recipe.momentum, **common)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=recipe.lr, betas=recipe.betas, weight_decay=recipe.weight_decay)
+    return kind(groups, betas=recipe.betas, **common)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -82,6 +82,31 @@ def test_biases_at_a_rate_of_their_own() -> None:
     assert len(all_alike["params"]) == 6
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_fused_kernels_make_the_same_steps(name: str) -> None:
+    weights = []
+    recipe = fill_recipe(TrainingRecipe(optimizer=name, lr=0.1, weight_decay=0.01), get_spec("mislnet").recipe)
+    for fused in (True, False):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 9, 2))
+        optimizer = make_optimizer(model, recipe, fused=fused)
+        assert optimizer.defaults["fused"] is fused
+        for _ in range(5):
+            optimizer.zero_grad()
+            model(torch.rand(4, 3, 5, 5)).square().mean().backward()
+            optimizer.step()
+        weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    torch.testing.assert_close(*weights, rtol=1e-4, atol=1e-5)
+
+
+def test_complex_parameters_are_trained_without_fused_kernels() -> None:
+    model = nn.ParameterList([torch.ones(2, dtype=torch.complex64)])
+    optimizer = make_optimizer(model, PLAIN)
+    model[0].abs().sum().backward()
+    optimizer.step()
+    assert bool((model[0].real < 1).all())
+
+
 @pytest.mark.parametrize("name", ["meso4", "grnet"])
 def test_class_weights_are_those_of_a_weighted_mean(name: str) -> None:
     torch.manual_seed(0)
