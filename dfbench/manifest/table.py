@@ -14,12 +14,13 @@ import pyarrow as pa
 
 from dfbench.errors import DataError, UsageError, unknown_name
 from dfbench.manifest.shards import open_shard, read_shard
-from dfbench.schema.manifest import ManifestInfo
+from dfbench.schema.manifest import MANIFEST, ManifestInfo
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _IMAGE_COLUMNS = ("crop_", "mask_", "patch")
+_REQUIRED = frozenset(column.name for column in MANIFEST.columns)
 
 
 @dataclass(frozen=True, repr=False)
@@ -60,7 +61,7 @@ class ManifestTable:
 
         Raises:
             UsageError: a column does not exist.
-            DataError: a shard cannot be read.
+            DataError: a shard cannot be read, or lacks a column that every manifest has.
         """
         parts = [self.shard_table(number, columns) for number in range(len(self.info.shards))]
         if not parts:
@@ -71,10 +72,15 @@ class ManifestTable:
         """Return the rows of one shard; see :meth:`table`."""
         plain = [c for c in self.columns if not c.startswith(_IMAGE_COLUMNS) or c == "patch_box"]
         wanted = plain if columns is None else list(columns)
+        shard = self.info.shards[number]
         for name in wanted:
+            if name not in self.columns and name in _REQUIRED:
+                raise DataError(
+                    f"{self.path / self.info.shards[0].file} lacks the column {name!r}",
+                    f"see: dfbench verify {self.path}",
+                )
             if name not in self.columns:
                 raise unknown_name("column", name, self.columns)
-        shard = self.info.shards[number]
         table = read_shard(self.path / shard.file, wanted)
         if len(table) != shard.rows:
             raise DataError(
