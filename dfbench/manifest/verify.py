@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from dfbench.errors import DataError, DfbenchError
 from dfbench.io import file_sha256
-from dfbench.manifest.info import content_hash, read_info
+from dfbench.manifest.info import check_inside, content_hash, read_info
 from dfbench.manifest.row_checks import row_problems
 from dfbench.manifest.shards import UNREADABLE, open_shard, read_stamp, reason
 from dfbench.manifest.summary import counts_of, tally_rows
@@ -71,10 +71,11 @@ def find_problems(folder: Path) -> Iterator[Problem]:
     seen = _Seen()
     for shard in info.shards:
         path = folder / shard.file
-        if not path.is_file():
-            yield Problem("file", shard.file, "is missing")
-            continue
         try:
+            check_inside(path)
+            if not path.is_file():
+                yield Problem("file", shard.file, "is missing")
+                continue
             if file_sha256(path) != shard.sha256:
                 yield Problem("hash", shard.file, "its SHA-256 differs from the one in manifest.json")
             yield from _shard_problems(path, shard.rows, info, seen)

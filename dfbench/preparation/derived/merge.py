@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dfbench.errors import DataError, UsageError
 from dfbench.io import atomic_path, check_output_folder, file_sha256
-from dfbench.manifest.info import write_info
+from dfbench.manifest.info import check_inside, write_info
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.shards import read_stamp
 from dfbench.preparation.execution.finalize import completed
@@ -19,6 +19,7 @@ from dfbench.preparation.planning.job_array import PartInfo, part_files, read_pa
 from dfbench.preparation.planning.recipe import differences
 from dfbench.progress import progress
 from dfbench.schema.manifest import ShardInfo
+from dfbench.untrusted import leads_outside
 
 
 @dataclass(frozen=True)
@@ -164,13 +165,16 @@ def _join(parts: Sequence[_FoundPart], out: Path, quiet: bool) -> Manifest:
 
 def _bring(shard: ShardInfo, part: _FoundPart, out: Path) -> None:
     source, target = part.folder / shard.file, out / shard.file
+    check_inside(source)
     stamp = read_stamp(source)
     if stamp is None or stamp.recipe_hash != part.info.manifest.recipe_hash or file_sha256(source) != shard.sha256:
         raise DataError(
             f"{shard.file} of {part.name} is damaged: its hash is not the recorded one",
             f"delete it and rerun: {part.command()}",
         )
-    if source == target or (target.is_file() and file_sha256(target) == shard.sha256):
+    if source == target:
+        return
+    if target.is_file() and not leads_outside(target) and file_sha256(target) == shard.sha256:
         return
     with atomic_path(target) as temporary:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from dfbench.errors import DataError
 from dfbench.faces.base import DetectorChoice
 from dfbench.io import canonical_hash
 from dfbench.manifest.degraded import VERSION as DEGRADE_VERSION
@@ -156,9 +157,16 @@ class PreparationRecipe:
 
 
 def rule_in(recipe: Mapping[str, Any], subset: str, split: str, manipulation: str) -> Rule:
-    """:meth:`PreparationRecipe.rule_of` of a recipe as ``manifest.json`` stores it."""
+    """:meth:`PreparationRecipe.rule_of` of a recipe as ``manifest.json`` stores it.
+
+    Raises:
+        DataError: the recipe states no sampling rule.
+    """
+    if "sampling" not in recipe:
+        raise DataError("the recipe in manifest.json states no sampling rule", "prepare the data set again")
     for values in recipe.get("parts", ()):
-        names = MediaSelection(tuple(values["subsets"]), tuple(values["splits"]), tuple(values["manipulations"]))
+        subsets, splits, methods = (tuple(values.get(key, ())) for key in ("subsets", "splits", "manipulations"))
+        names = MediaSelection(subsets, splits, methods)
         if "sampling" in values and names.takes(subset, split, manipulation):
             return make_rule(values["sampling"])
     return make_rule(recipe["sampling"])
