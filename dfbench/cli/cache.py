@@ -6,7 +6,7 @@ import time
 
 import click
 
-from dfbench.cli.show import echo, print_table
+from dfbench.cli.show import echo, print_table, size_text
 
 
 @click.group(name="cache", epilog="Example: dfbench cache list")
@@ -27,13 +27,13 @@ def list_entries() -> None:
     for entry in cache_entries():
         info, used = entry.info, time.strftime("%Y-%m-%d", time.localtime(entry.used))
         what = (info.condition, f"{info.size} px", info.storage, info.manifest) if info else ("?", "?", "?", "?")
-        rows.append((entry.key, *what[:3], entry.crops, human_size(entry.bytes), used, what[3]))
+        rows.append((entry.key, *what[:3], entry.crops, size_text(entry.bytes), used, what[3]))
     if rows:
         print_table(("entry", "condition", "size", "storage", "crops", "on disk", "last used", "manifest"), rows)
     else:
         echo("no crops are cached")
     for name, size in other_sizes().items():
-        echo(f"other: {name}, {human_size(size)}")
+        echo(f"other: {name}, {size_text(size)}")
 
 
 @cache_group.command(epilog="Example: dfbench cache size")
@@ -43,8 +43,8 @@ def size() -> None:
     from dfbench.manifest.crop_cache import cache_entries, other_sizes
 
     crops = sum(entry.bytes for entry in cache_entries())
-    echo(f"crops: {human_size(crops)}")
-    echo(f"other: {human_size(sum(other_sizes().values()))}")
+    echo(f"crops: {size_text(crops)}")
+    echo(f"other: {size_text(sum(other_sizes().values()))}")
     echo(str(cache_home()))
 
 
@@ -78,16 +78,4 @@ def clear(entries: tuple[str, ...], unused_days: float | None, everything: bool)
     for name, other in other_sizes().items() if everything else ():
         remove_other(name)
         freed += other
-    echo(f"{len(chosen)} entries deleted, {human_size(freed)} freed")
-
-
-def human_size(count: int) -> str:
-    """Return a number of bytes for people.
-
-    >>> human_size(999), human_size(24_300_000), human_size(2_430_000_000)
-    ('999 B', '24.3 MB', '2.4 GB')
-    """
-    for unit, power in (("GB", 9), ("MB", 6), ("kB", 3)):
-        if count >= 10**power:
-            return f"{count / 10**power:.1f} {unit}"
-    return f"{count} B"
+    echo(f"{len(chosen)} entries deleted, {size_text(freed)} freed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from dfbench.cli.show import Value, echo, print_table
+from dfbench.cli.show import Value, echo, print_table, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def inventory(scan: Scan) -> list[tuple[Value, ...]]:
 
 def _print_estimate(plan: PreparationPlan, found: ShardPlan) -> None:
     from dfbench.preparation.execution.run import finished_shards
-    from dfbench.preparation.planning.estimate import detected_rows, duration, estimate, planned_rows, volume
+    from dfbench.preparation.planning.estimate import detected_rows, duration, estimate, planned_rows
 
     part, recipe = plan.array_part, plan.recipe
     shards = [shard for shard in found.shards if part is None or part.takes(shard)]
@@ -77,7 +77,7 @@ def _print_estimate(plan: PreparationPlan, found: ShardPlan) -> None:
         disk = estimate(recipe, clips, sum(planned_rows(recipe, s, frames) for s in shards), workers, costs).bytes
         echo(
             f"estimate: {duration(rest.seconds)} with {workers} workers ({rest.clips_per_second:.2f} clips/s), "
-            f"{volume(disk)} of disk space, {basis}"
+            f"{size_text(disk)} of disk space, {basis}"
         )
     rows = sum(planned_rows(recipe, shard, frames) for shard in shards)
     echo(

@@ -55,6 +55,18 @@ def print_table(
         echo("  ".join(aligned).rstrip())
 
 
+def size_text(count: int) -> str:
+    """Return a number of bytes as text, in powers of ten.
+
+    >>> size_text(999), size_text(24_300_000), size_text(2_430_000_000), size_text(3_100_000_000_000)
+    ('999 B', '24.3 MB', '2.4 GB', '3.1 TB')
+    """
+    for unit, power in (("TB", 12), ("GB", 9), ("MB", 6), ("kB", 3)):
+        if count >= 10**power:
+            return f"{count / 10**power:.1f} {unit}"
+    return f"{count} B"
+
+
 def _draw(
     header: Sequence[str], text: Sequence[Sequence[str]], numbers: Sequence[bool], title: str, lines_between: bool
 ) -> None:

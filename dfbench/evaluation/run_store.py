@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pyarrow as pa
 from dfbench.config import runs_home
 from dfbench.errors import UsageError
 from dfbench.evaluation.partial_results import PARTIAL
-from dfbench.io import canonical_hash, file_sha256, is_temporary, translate_os_errors, write_table, write_text
+from dfbench.evaluation.run import RESULT_FILE, SCORES_FILE
+from dfbench.io import atomic_path, canonical_hash, file_sha256, is_temporary, write_table, write_text
 from dfbench.protocols.protocol import Protocol
 from dfbench.resources import facts_folder
 from dfbench.schema.published import load_published, rows_where
@@ -21,7 +23,8 @@ from dfbench.schema.result import RunResult
 PROTOCOL_FILE = "protocol.toml"
 """The protocol of an evaluated folder, so that the run can be repeated."""
 
-RUN_FILES = {"scores.parquet", "examples.parquet", "result.json", PROTOCOL_FILE, PARTIAL}
+EXAMPLES_FILE = "examples.parquet"
+RUN_FILES = {SCORES_FILE, EXAMPLES_FILE, RESULT_FILE, PROTOCOL_FILE, PARTIAL}
 
 
 def make_run_id(
@@ -51,7 +54,7 @@ def free_folder(folder: Path, run_id: str, overwrite: bool) -> Path:
     """
     if overwrite or not folder.is_dir() or not any(folder.iterdir()):
         return folder
-    result = folder / "result.json"
+    result = folder / RESULT_FILE
     try:
         found = json.loads(result.read_text("utf-8")).get("run_id") if result.is_file() else None
     except (json.JSONDecodeError, UnicodeDecodeError):
@@ -70,7 +73,10 @@ def write_run(
     examples: pa.Table | None = None,
     files: Mapping[str, str] | None = None,
 ) -> RunResult:
-    """Write a run so that ``result.json`` exists only when everything else does.
+    """Write a run. An earlier run in the folder is replaced once all of the new one has been written.
+
+    All files are written under temporary names; then each replaces its predecessor, ``result.json`` last, so that it
+    exists only when everything else does. A process that is killed, or a full disk, leaves the earlier run as it was.
 
     Args:
         folder: of the run; created if necessary.
@@ -85,17 +91,24 @@ def write_run(
     Raises:
         SetupError: a file cannot be written.
     """
-    with translate_os_errors(folder):
-        (folder / "result.json").unlink(missing_ok=True)
-        for name in RUN_FILES - {PARTIAL, "result.json"} - set(files or ()):
-            (folder / name).unlink(missing_ok=True)
-    write_table(folder / "scores.parquet", scores)
-    if examples is not None:
-        write_table(folder / "examples.parquet", examples)
-    for name, text in (files or {}).items():
-        write_text(folder / name, text)
-    complete = result.model_copy(update={"scores_sha256": file_sha256(folder / "scores.parquet")})
-    write_text(folder / "result.json", complete.model_dump_json(indent=2) + "\n")
+    texts = dict(files or {})
+    tables = {SCORES_FILE: scores} | ({EXAMPLES_FILE: examples} if examples is not None else {})
+    stale = RUN_FILES - {PARTIAL, RESULT_FILE, *texts, *tables}
+    with ExitStack() as stack:  # closed from the last entry to the first
+        new = stack.enter_context(atomic_path(folder / RESULT_FILE))
+
+        def remove_stale(failure: type[BaseException] | None, *_: object) -> None:
+            for name in stale if failure is None else ():
+                (folder / name).unlink(missing_ok=True)
+
+        stack.push(remove_stale)
+        for name, text in texts.items():
+            write_text(stack.enter_context(atomic_path(folder / name)), text, sync=False)
+        written = {name: stack.enter_context(atomic_path(folder / name)) for name in tables}
+        for name, table in tables.items():
+            write_table(written[name], table, sync=False)
+        complete = result.model_copy(update={"scores_sha256": file_sha256(written[SCORES_FILE])})
+        write_text(new, complete.model_dump_json(indent=2) + "\n", sync=False)
     return complete
 
 

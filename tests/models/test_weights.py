@@ -89,6 +89,16 @@ def refuse(path: Path, *words: str, **intended: object) -> ModelError:
     return caught.value
 
 
+def accept(path: Path, **intended: object) -> None:
+    """Load weights, and compare the card and every tensor with the files."""
+    network, found = load_weights(path, IntendedUse(**intended))  # type: ignore[arg-type]
+    assert found == WeightCard.model_validate_json(card_path(path).read_text("utf-8"))
+    state, loaded = read_state(path), network.state_dict()
+    assert state.keys() == loaded.keys()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in state.items())
+    assert not network.training
+
+
 def test_missing_file_names_a_neighbour(weights: Path) -> None:
     refuse(weights.with_name("mesoo4.safetensors"), "there are no weights", "meso4.safetensors")
 
@@ -118,13 +128,13 @@ def test_another_class_count(weights: Path) -> None:
 @pytest.mark.parametrize("crops", [{"profile": "box"}, {"size": 128}])
 def test_other_crops(weights: Path, crops: dict[str, object]) -> None:
     refuse(weights, "--allow-crop-mismatch", **crops)
-    load_weights(weights, IntendedUse(allow_crop_mismatch=True, **crops))  # type: ignore[arg-type]
+    accept(weights, allow_crop_mismatch=True, **crops)
 
 
 def test_mini_weights_elsewhere(weights: Path) -> None:
     refuse(weights, "invented faces", "--allow-mini-weights", protocol="cross/v1")
-    load_weights(weights, IntendedUse(protocol="mini"))
-    load_weights(weights, IntendedUse(protocol="cross/v1", allow_mini_weights=True))
+    accept(weights, protocol="mini")
+    accept(weights, protocol="cross/v1", allow_mini_weights=True)
 
 
 def test_truncated(weights: Path) -> None:
@@ -204,4 +214,5 @@ def test_golden_score_guards_the_forward_pass(weights: Path) -> None:
     state["classifier.5.bias"] = state["classifier.5.bias"] + torch.tensor([0.0, 0.5])
     rewrite(weights, state)
     refuse(weights, "other scores")
-    load_weights(weights, golden=False)
+    network, _ = load_weights(weights, golden=False)
+    assert torch.equal(network.state_dict()["classifier.5.bias"], state["classifier.5.bias"])

@@ -179,15 +179,3 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h" if seconds < 129_600 else f"{seconds / 86_400:.1f} days"
-
-
-def volume(number: int) -> str:
-    """Bytes as text, in powers of ten.
-
-    >>> volume(900_000), volume(2_500_000_000), volume(3_100_000_000_000)
-    ('0.9 MB', '2.5 GB', '3.1 TB')
-    """
-    for unit, factor in (("TB", 1e12), ("GB", 1e9)):
-        if number >= factor:
-            return f"{number / factor:.1f} {unit}"
-    return f"{number / 1e6:.1f} MB"
