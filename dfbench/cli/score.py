@@ -134,7 +134,7 @@ def show(result: ScoringResult, quiet: bool) -> None:
     """Print the table, the metrics of labelled files, what a score is not, and the files written."""
     from dfbench.scoring.labels import metric_lines
     from dfbench.scoring.results import CAUTION
-    from dfbench.scoring.tables import HEAD, marks, table_rows
+    from dfbench.scoring.tables import marks, table_head, table_rows, threshold_lines
 
     settings = result.settings
     if not quiet:
@@ -145,13 +145,13 @@ def show(result: ScoringResult, quiet: bool) -> None:
             echo(f"skipped, not media according to their names: {_few(settings['skipped'])}", err=True)
         for note in settings["label_notes"]:
             echo(f"note: {note}", err=True)
-    print_table(HEAD, table_rows(result))
+    print_table(table_head(result), table_rows(result))
     echo("")
     if result.metrics is not None:
         for line in metric_lines(result.metrics):
             echo(line)
         echo("")
-    for line in (*marks(result), *CAUTION, *written_lines(result.written)):
+    for line in (*threshold_lines(result), *marks(result), *CAUTION, *written_lines(result.written)):
         echo(line)
 
 

@@ -157,6 +157,7 @@ def _result(plan: EvaluationPlan, data: RoleData, detector: LoadedDetector, run_
         caution=protocol.caution,
         faces=protocol.metrics.faces,
         classes=protocol.classes,
+        real_classes=protocol.reals,
         published_comparisons=published_rows(protocol),
         options=plan.run_options(),
         coverage=tuple(coverage_rows(scores)),

@@ -164,6 +164,11 @@ def _joined(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     return np.concatenate(parts)
 
 
+def tempered(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Return logits divided by a temperature; with 1.0, the logits themselves."""
+    return logits if temperature == 1.0 else (logits.astype(np.float64) / temperature).astype(np.float32)
+
+
 def score_encoded(
     model: nn.Module,
     files: Sequence[bytes],
@@ -172,6 +177,7 @@ def score_encoded(
     *,
     batch_size: int = 64,
     precision: str = "fp32",
+    temperature: float = 1.0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Score crops that are image files of one size, as :func:`score_images` does.
 
@@ -182,12 +188,14 @@ def score_encoded(
         real_classes: numbers of the classes of real faces.
         batch_size: crops per step.
         precision: ``fp32``, ``bf16`` or ``fp16``.
+        temperature: logits are divided by it.
 
     Returns:
-        P(fake), (N,) float64, and logits, (N, C) float32.
+        P(fake), (N,) float64, and the divided logits, (N, C) float32.
 
     Raises:
         ModelError: see :func:`score_images`.
     """
     logits = score_images(model, CropFiles(files), device, batch_size=batch_size, precision=precision)
+    logits = tempered(logits, temperature)
     return fake_probability(torch.from_numpy(logits), real_classes).numpy(), logits

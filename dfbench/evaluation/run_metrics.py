@@ -53,6 +53,7 @@ def run_metrics(
                 failure_policy=protocol.failure_policy,
                 face_aggregation=protocol.metrics.faces,
                 classes=protocol.classes,
+                real_classes=protocol.reals,
             )
     facts = {
         "profile": profile,
@@ -77,6 +78,7 @@ def run_robustness(
         failure_policy=protocol.failure_policy,
         face_aggregation=protocol.metrics.faces,
         classes=protocol.classes,
+        real_classes=protocol.reals,
     )
     return tuple(found)
 

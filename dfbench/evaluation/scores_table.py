@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dfbench.degrade import Condition
 from dfbench.errors import DataError
 from dfbench.evaluation.dataset import RoleData
+from dfbench.evaluation.inference import tempered
 from dfbench.models.interface import fake_probability
 from dfbench.schema.scores import FROM_MANIFEST, SCORES
 
@@ -44,8 +45,7 @@ def scores_table(
         raise DataError(
             f"{len(logits)} scores for {len(data.ok)} samples", "this is a bug of dfbench; please report it"
         )
-    if temperature != 1.0:
-        logits = (logits.astype(np.float64) / temperature).astype(np.float32)
+    logits = tempered(logits, temperature)
     probability = fake_probability(torch.from_numpy(logits), data.protocol.real_numbers).numpy()
     rows = len(data.table)
     score = np.zeros(rows, np.float64)

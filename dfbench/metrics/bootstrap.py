@@ -1,4 +1,4 @@
-"""Bootstrap over scene groups: draws, the metric on every draw, and percentile intervals of paired differences.
+"""Bootstrap over scene groups: draws, and the metric on every draw.
 
 Frames of one clip are not independent, and neither are a clip and the fakes made from it; resampling frames gives
 intervals that are far too narrow. Whole scene groups are drawn with replacement instead, at frame and at video level.
@@ -29,7 +29,6 @@ MIN_GROUPS = 20
 MIN_GROUPS_OF_A_CLASS = 5
 _CHUNK = 1 << 18  # samples weighted at once, so that the working arrays fit into the CPU cache
 
-PERCENTILE = "percentile"
 NO_RESAMPLES = "no resamples were requested"
 
 Draws = NDArray[np.int32]
@@ -246,20 +245,6 @@ def pair_wins(labels: Labels, scores: Scores, groups: NDArray[np.intp], n_groups
             below = np.searchsorted(own, fake_scores, "left") + np.searchsorted(own, fake_scores, "right")
             wins[:, group] = np.bincount(fake_groups, weights=below, minlength=n_groups)
     return wins
-
-
-def percentile_interval(values: Values, level: float = LEVEL) -> Interval:
-    """Compute the percentile interval of resampled values.
-
-    >>> round(percentile_interval(np.arange(201.0)).low, 6)
-    5.0
-    """
-    # A recall is undefined in a resample without its class.
-    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
-    note = None
-    if low == high:
-        note = "every resample gives the same value: the interval has no width and understates the uncertainty"
-    return Interval(float(low), float(high), note, PERCENTILE)
 
 
 def _chunks(total: int, width: int) -> Iterator[slice]:

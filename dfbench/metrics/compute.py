@@ -49,6 +49,7 @@ def compute_metrics(
     failure_policy: str = "exclude",
     face_aggregation: str | None = None,
     classes: Sequence[str] = (),
+    real_classes: Sequence[str] = (),
 ) -> list[MetricValue]:
     """Compute metrics of one detector's scores.
 
@@ -70,6 +71,8 @@ def compute_metrics(
         face_aggregation: how several faces of a frame become one: ``largest``, ``max``, ``mean``; None: one per frame.
         classes: class names of a multi-class task, in the order of the logits; ``acc``, ``bacc``, ``macro-f1`` and
             ``recall@class`` then use the most probable class. All other metrics use P(fake).
+        real_classes: those of ``classes`` that are of real faces, as declared by a protocol; a sample without a score
+            then counts the same whichever rows are present. Default: the classes of the reals in the table.
 
     Raises:
         DataError: the table breaks its contract: columns, several models, scores outside [0,1], a clip with two
@@ -77,7 +80,7 @@ def compute_metrics(
         UsageError: an unknown metric name, failure policy, face aggregation or class.
     """
     parsed = [parse_metric(name) for name in names]
-    rules = MetricRules(threshold, failure_policy, face_aggregation, tuple(classes))
+    rules = MetricRules(threshold, failure_policy, face_aggregation, tuple(classes), tuple(real_classes))
     values: list[MetricValue] = []
     for key, manipulation, part in slices(checked_rows(scores, classes), per_manipulation):
         current = MetricSlice(part, rules, resamples, seed_from("/".join((*key, manipulation)), "bootstrap", seed))
@@ -107,6 +110,7 @@ def samples_by_slice(
     failure_policy: str = "exclude",
     face_aggregation: str | None = None,
     classes: Sequence[str] = (),
+    real_classes: Sequence[str] = (),
 ) -> dict[SliceKey, MetricSamples]:
     """Return the samples a metric is computed on, by (data set, subset, condition), over all manipulations.
 
@@ -117,11 +121,13 @@ def samples_by_slice(
         failure_policy: as in :func:`compute_metrics`.
         face_aggregation: as in :func:`compute_metrics`.
         classes: as in :func:`compute_metrics`.
+        real_classes: as in :func:`compute_metrics`.
 
     Raises:
         DataError, UsageError: as :func:`compute_metrics`.
     """
-    parsed, rules = parse_metric(name), MetricRules(threshold, failure_policy, face_aggregation, tuple(classes))
+    parsed = parse_metric(name)
+    rules = MetricRules(threshold, failure_policy, face_aggregation, tuple(classes), tuple(real_classes))
     found = slices(checked_rows(scores, classes), per_manipulation=False)
     return {key: rules.samples(part, parsed) for key, _, part in found}
 
@@ -134,29 +140,39 @@ class MetricRules:
         failure_policy: how a sample without a score counts.
         face_aggregation: how several faces of a frame become one.
         classes: class names of a multi-class task.
+        real_classes: those of real faces; default: the classes of the reals in the rows.
 
     Raises:
-        UsageError: an unknown failure policy or face aggregation.
+        UsageError: an unknown failure policy, face aggregation or class of reals.
         DataError: the threshold is outside [0,1].
     """
 
     def __init__(
-        self, threshold: float, failure_policy: str, face_aggregation: str | None, classes: tuple[str, ...]
+        self,
+        threshold: float,
+        failure_policy: str,
+        face_aggregation: str | None,
+        classes: tuple[str, ...],
+        real_classes: tuple[str, ...] = (),
     ) -> None:
         if failure_policy not in FAILURE_POLICIES:
             raise unknown_name("failure policy", failure_policy, FAILURE_POLICIES)
         if face_aggregation is not None and face_aggregation not in FACE_AGGREGATIONS:
             raise unknown_name("face aggregation", face_aggregation, FACE_AGGREGATIONS)
+        for name in real_classes:
+            if name not in classes:
+                raise unknown_name("class of reals", name, classes)
         self.threshold = check_threshold(threshold)
         self.failure_policy = failure_policy
         self.face_aggregation = face_aggregation
         self.classes = classes
+        self.real_classes = real_classes
 
     def samples(self, rows: pd.DataFrame, name: MetricName) -> MetricSamples:
         """Return what a metric is computed on, from the rows of one slice."""
         if name.variant is not None and name.variant.samples is not None:
             return name.variant.samples(rows)
-        used = apply_policy(one_face(rows, self.face_aggregation), self.failure_policy, self.classes)
+        used = apply_policy(one_face(rows, self.face_aggregation), self.failure_policy, self.classes, self.real_classes)
         return samples_of(used, name.level, name.aggregation, self.threshold, self.classes)
 
     def decision(self, name: MetricName) -> float:

@@ -72,6 +72,10 @@ class Spread:
     df: float
 
 
+SpreadOver = Callable[[NDArray[np.intp], float], Spread]
+"""Unit of each sample and lower limit of the degrees of freedom -> the spread over these units."""
+
+
 def metric_interval(
     definition: MetricDefinition,
     samples: MetricSamples,
@@ -96,6 +100,31 @@ def metric_interval(
     Returns:
         The interval with its method, or None for both ends and the reason.
     """
+
+    def over(units: NDArray[np.intp], least: float) -> Spread:
+        return spread_of(definition, samples, units, draw, threshold, classes, least)
+
+    return interval_over(definition, samples, value, over, classes, level)
+
+
+def interval_over(
+    definition: MetricDefinition,
+    samples: MetricSamples,
+    value: float,
+    over: SpreadOver,
+    classes: Sequence[str] = BINARY,
+    level: float = LEVEL,
+) -> Interval:
+    """Compute the confidence interval of a metric, or of a mean of it over conditions, from its spread.
+
+    Args:
+        definition: the metric.
+        samples: what it is computed on.
+        value: the metric or the mean.
+        over: computes the spread over one kind of units; called only where it is needed.
+        classes: class names of a multi-class task.
+        level: coverage, between 0 and 1.
+    """
     reason = no_metric_interval(definition, samples, classes)
     if reason is not None:
         return Interval(None, None, reason)
@@ -105,10 +134,6 @@ def metric_interval(
         return _one_sided(definition, samples, value, classes, level)
     if not lowest < value < highest:
         return Interval(None, None, f"the value is outside the range of the metric, {lowest:g} to {highest:g}")
-
-    def over(units: NDArray[np.intp], least: float) -> Spread:
-        return spread_of(definition, samples, units, draw, threshold, classes, least)
-
     spread = spread_over_clusters(samples, over)
     if spread.variance < SMALLEST:
         return Interval(None, None, _NO_VARIANCE)
@@ -238,12 +263,12 @@ def resampled_spread(values: Values, draws: Draws, least: float = LEAST_DF) -> S
     return Spread(variance * n_units / (n_units - 1), float(df))
 
 
-def spread_over_clusters(samples: MetricSamples, over: Callable[[NDArray[np.intp], float], Spread]) -> Spread:
+def spread_over_clusters(samples: MetricSamples, over: SpreadOver) -> Spread:
     """Compute the spread over scene groups or, where people recur in several, the two-way one over people.
 
     Args:
         samples: of the metric.
-        over: unit of each sample and lower limit of the degrees of freedom -> spread over these units.
+        over: computes the spread over one kind of units.
     """
     people = samples.people
     if people is None:

@@ -85,6 +85,7 @@ def paired_differences(
     failure_policy: str = "exclude",
     face_aggregation: str | None = None,
     classes: Sequence[str] = (),
+    real_classes: Sequence[str] = (),
 ) -> list[MetricDifference]:
     """Compare two detectors by every metric, paired: what both detectors have in common cancels out.
 
@@ -105,6 +106,7 @@ def paired_differences(
         failure_policy: how a sample without a score counts.
         face_aggregation: how several faces of a frame become one.
         classes: class names of a multi-class task.
+        real_classes: those of real faces.
 
     Returns:
         One difference per metric and slice. The slices of one metric (data sets, subsets, conditions, manipulations)
@@ -115,7 +117,7 @@ def paired_differences(
         UsageError: an unknown name.
     """
     parsed = [parse_metric(name) for name in names]
-    rules = MetricRules(threshold, failure_policy, face_aggregation, tuple(classes))
+    rules = MetricRules(threshold, failure_policy, face_aggregation, tuple(classes), tuple(real_classes))
     ours, theirs = same_samples(checked_rows(first, classes), checked_rows(second, classes))
     if failure_policy == "exclude":
         ours, theirs = scored_by_all([ours, theirs])

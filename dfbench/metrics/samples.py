@@ -134,12 +134,15 @@ def one_face(rows: pd.DataFrame, rule: str | None) -> pd.DataFrame:
     return kept
 
 
-def apply_policy(rows: pd.DataFrame, policy: str, classes: Sequence[str] = ()) -> pd.DataFrame:
+def apply_policy(
+    rows: pd.DataFrame, policy: str, classes: Sequence[str] = (), real_classes: Sequence[str] = ()
+) -> pd.DataFrame:
     """Apply a failure policy: rows without a score are excluded, or get the score of the policy.
 
-    In a multi-class task ``as-real`` distributes the probability equally over the classes of the reals in ``rows``,
-    ``as-fake`` over the other classes, ``as-chance`` over all classes. With ``as-chance``, the rows without a score are
-    marked: a score of 0.5 would be fake at a threshold of 0.5, and hence be judged as with ``as-fake``.
+    In a multi-class task ``as-real`` distributes the probability equally over ``real_classes`` (default: the classes
+    of the reals in ``rows``), ``as-fake`` over the other classes, ``as-chance`` over all classes. With ``as-chance``,
+    the rows without a score are marked: a score of 0.5 would be fake at a threshold of 0.5, and hence be judged as with
+    ``as-fake``.
     """
     failed = rows["status"] != "ok"
     if policy == "exclude":
@@ -148,7 +151,7 @@ def apply_policy(rows: pd.DataFrame, policy: str, classes: Sequence[str] = ()) -
     if policy == "as-chance":
         filled[_GUESSED] = failed
     if classes and failed.any():
-        real = set(rows.loc[rows["label"] == 0, "class"])
+        real = set(real_classes) or set(rows.loc[rows["label"] == 0, "class"])
         share = {"as-real": [n in real for n in classes], "as-fake": [n not in real for n in classes]}
         weights = np.array(share.get(policy, [True] * len(classes)), np.float64)
         weights /= max(weights.sum(), 1)

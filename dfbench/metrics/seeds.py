@@ -117,6 +117,7 @@ def seed_difference(
     failure_policy: str = "exclude",
     face_aggregation: str | None = None,
     classes: Sequence[str] = (),
+    real_classes: Sequence[str] = (),
 ) -> SeedDifference:
     """Test whether two detectors differ, each averaged over its training seeds.
 
@@ -132,6 +133,7 @@ def seed_difference(
         failure_policy: how a sample without a score counts; ``exclude`` excludes what one run cannot score for all.
         face_aggregation: how several faces of a frame become one.
         classes: class names of a multi-class task.
+        real_classes: those of real faces.
 
     Raises:
         DataError: a table breaks its contract, the samples differ or are of several slices, or there are too few scene
@@ -139,7 +141,8 @@ def seed_difference(
         UndefinedMetric: the metric is undefined on these samples.
         UsageError: an unknown name.
     """
-    parsed, rules = parse_metric(name), MetricRules(threshold, failure_policy, face_aggregation, tuple(classes))
+    parsed = parse_metric(name)
+    rules = MetricRules(threshold, failure_policy, face_aggregation, tuple(classes), tuple(real_classes))
     rows = [checked_rows(table, classes) for table in (*first, *second)]
     rows = [same_samples(rows[0], other)[1] for other in rows]
     rows = scored_by_all(rows) if failure_policy == "exclude" else rows

@@ -82,6 +82,7 @@ def compare_runs(
         failure_policy=rules.failure_policy,
         face_aggregation=rules.faces,
         classes=rules.classes,
+        real_classes=rules.real_classes,
     )
     labels = [r.label if a.label != b.label else f"{r.label} ({r.result.run_id})" for r in (a, b)]
     return Comparison(labels[0], labels[1], tuple(differences), tuple(_notes(a, b, labels, differences)))

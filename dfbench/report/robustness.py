@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dfbench.evaluation.run import Run
 from dfbench.report.formats import csv_text
 from dfbench.report.rows import ResultRow
+from dfbench.report.table_notes import UNITS
 from dfbench.report.tables import DASH, in_percent
 from dfbench.schema.result import ConditionDrop, Robustness
 
@@ -77,11 +78,25 @@ def robustness_csv(found: Sequence[RunRobustness]) -> str:
     """Write every condition as CSV, fractions in full precision."""
     header = ["model", "dataset", "subset", "metric", "baseline", "condition", "family", "severity", "value"]
     rows = [
-        (one.label, *_slice_fields(one), *(getattr(drop, name) for name in _DROP_FIELDS))
+        (
+            *(one.label, *_slice_fields(one)),
+            *(getattr(drop, name) for name in _DROP_FIELDS),
+            *(one.found.interval_method if drop.low is not None else None, one.found.cluster, one.found.n_clusters),
+        )
         for one in found
         for drop in one.found.cells
     ]
-    return csv_text([*header, "drop", "drop_low", "drop_high"], rows)
+    return csv_text([*header, "drop", "drop_low", "drop_high", "interval_method", "cluster", "n_clusters"], rows)
+
+
+def interval_notes(found: Sequence[RunRobustness]) -> list[str]:
+    """Return the methods of the intervals and what is taken as independent, and why intervals are missing."""
+    parts = [one.found for one in found]
+    known = [part for part in parts if part.interval_method]
+    methods = ", ".join(dict.fromkeys(f"{part.interval_method} ({part.name})" for part in known))
+    units = " or ".join(dict.fromkeys(f"{part.n_clusters} {UNITS.get(part.cluster, part.cluster)}" for part in known))
+    said = [f"Intervals of 95 %: {methods}, over {units}; drops are paired."] if known else []
+    return [*said, *dict.fromkeys(part.interval_note for part in parts if part.interval_note)]
 
 
 def unavailable_notes(runs: Sequence[Run]) -> list[str]:

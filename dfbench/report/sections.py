@@ -17,6 +17,7 @@ from dfbench.report.robustness import (
     CONDITION_HEAD,
     SUMMARY_HEAD,
     drop_cells,
+    interval_notes,
     robustness_summaries,
     summary_cells,
     unavailable_notes,
@@ -105,10 +106,7 @@ def robustness_tables(runs: Sequence[Run]) -> tuple[PageTable, PageTable, list[s
     found = robustness_summaries(runs)
     means = [summary_cells(one, DASH) for one in found]
     drops = [drop_cells(one, drop, DASH) for one in found for drop in one.found.cells]
-    notes = [
-        *dict.fromkeys(one.found.interval_note for one in found if one.found.interval_note),
-        *unavailable_notes(runs),
-    ]
+    notes = [*interval_notes(found), *unavailable_notes(runs)]
     return (
         table("Mean over families, and worst condition", SUMMARY_HEAD, _ROBUSTNESS_NUMBERS, means),
         table("Drop of every condition", CONDITION_HEAD, _ROBUSTNESS_NUMBERS, drops),

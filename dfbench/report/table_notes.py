@@ -35,7 +35,8 @@ _RULES: tuple[tuple[str, Callable[[ResultRow], str]], ...] = (
     ("protocol", lambda row: row.protocol),
     ("threshold", lambda row: "" if row.threshold is None else f"fake from {row.threshold:g} on"),
 )
-_UNITS = {"scene_group": "scene groups"}
+UNITS = {"scene_group": "scene groups"}
+"""What is taken as independent, as ``cluster`` names it -> its name in text."""
 # An empty value: the rule does not apply to the row, for example a threshold to an AUC.
 _PER_ROW = {"level", "test condition"}
 
@@ -48,7 +49,7 @@ def rules(rows: Sequence[ResultRow]) -> list[tuple[str, str]]:
     """
     ours = [row for row in rows if not row.baseline]
     found = [(name, _listed(list(dict.fromkeys(filter(None, map(read, ours)))) or ["none"])) for name, read in _RULES]
-    units = ", ".join(dict.fromkeys(_UNITS.get(row.cluster, row.cluster) for row in ours))
+    units = ", ".join(dict.fromkeys(UNITS.get(row.cluster, row.cluster) for row in ours))
     return [*found, ("intervals", f"95 %, over {units}")]
 
 

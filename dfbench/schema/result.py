@@ -108,7 +108,12 @@ class Robustness(_ResultModel):
     drop_low: float | None = Field(default=None, description="lower end of its paired 95 % interval")
     drop_high: float | None = Field(default=None, description="upper end of its paired 95 % interval")
     worst: str | None = Field(default=None, description="condition with the smallest value; the first of equal ones")
-    interval_note: str | None = Field(default=None, description="why there are no intervals")
+    interval_method: str | None = Field(
+        default=None, description="how the variance of the mean and of drops was computed, as in the metrics"
+    )
+    cluster: str = Field(default="scene_group", description="what is taken as independent, as in the metrics")
+    n_clusters: int = Field(default=0, description="number of these units")
+    interval_note: str | None = Field(default=None, description="why intervals are missing, or what limits them")
 
 
 class ProtocolRef(_ResultModel):
@@ -186,6 +191,7 @@ class RunResult(_ResultModel):
         default=None, description="how the faces of a frame are aggregated; null if every frame has one row"
     )
     classes: tuple[str, ...] = Field(default=(), description="classes of a multi-class task in the order of the logits")
+    real_classes: tuple[str, ...] = Field(default=(), description="those of classes that are of real faces")
     published_comparisons: tuple[dict[str, Any], ...] = Field(
         default=(), description="published numbers that the protocol compares with"
     )

@@ -13,6 +13,7 @@ from dfbench._lazy import lazy_attributes
 if TYPE_CHECKING:
     from dfbench.scoring.labels import FileMetric as FileMetric
     from dfbench.scoring.labels import LabelledMetrics as LabelledMetrics
+    from dfbench.scoring.labels import ScoreThreshold as ScoreThreshold
     from dfbench.scoring.resolve import CropOptions as CropOptions
     from dfbench.scoring.results import CAUTION as CAUTION
     from dfbench.scoring.results import FaceScore as FaceScore
@@ -31,6 +32,7 @@ _LAZY = {
     "FileScore": "dfbench.scoring.results",
     "FrameScore": "dfbench.scoring.results",
     "LabelledMetrics": "dfbench.scoring.labels",
+    "ScoreThreshold": "dfbench.scoring.labels",
     "ScoreSummary": "dfbench.scoring.results",
     "ScoringResult": "dfbench.scoring.results",
     "TrackScore": "dfbench.scoring.results",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dfbench.datasets.registry import get_adapter
@@ -16,6 +16,27 @@ THRESHOLD = 0.5
 """A file counts as fake from this score on: the default of evaluations, not calibrated on any data."""
 
 METRICS = ("auc", "acc")
+
+
+@dataclass(frozen=True)
+class ScoreThreshold:
+    """From which score on a frame or a file counts as fake.
+
+    Attributes:
+        value: the score.
+        chosen: how it was chosen on validation data; empty: it is :data:`THRESHOLD`.
+    """
+
+    value: float = THRESHOLD
+    chosen: str = ""
+
+    def of_files(self, aggregation: str) -> ScoreThreshold:
+        """Return the threshold of the scores of files: of a fraction of votes it is 0.5, as in evaluations."""
+        return replace(self, value=THRESHOLD) if aggregation == "vote" else self
+
+
+UNCALIBRATED = ScoreThreshold()
+"""The threshold without a choice on validation data."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +97,7 @@ class LabelledMetrics:
         excluded: labelled files without a score.
         unlabelled: scored files without a label.
         threshold: a file counts as fake from this score on.
+        threshold_chosen: how it was chosen on validation data; empty: it is the default.
         majority: accuracy of a classifier that always answers the more frequent class.
         values: the metrics.
     """
@@ -90,6 +112,7 @@ class LabelledMetrics:
     threshold: float
     majority: float
     values: tuple[FileMetric, ...]
+    threshold_chosen: str = ""
 
 
 def find_labels(words: Sequence[str | Path], files: Sequence[Path]) -> FoundLabels:
@@ -118,12 +141,15 @@ def find_labels(words: Sequence[str | Path], files: Sequence[Path]) -> FoundLabe
     return FoundLabels({path: label for path, label in found.items() if label is not None}, tuple(notes))
 
 
-def compute_file_metrics(labels: Sequence[FileLabel | None], scores: Sequence[float | None]) -> LabelledMetrics | None:
+def compute_file_metrics(
+    labels: Sequence[FileLabel | None], scores: Sequence[float | None], threshold: ScoreThreshold = UNCALIBRATED
+) -> LabelledMetrics | None:
     """Compute AUC and ACC over labelled files, with bootstrap intervals over groups.
 
     Args:
         labels: (N,) labels of the files; None: unlabelled.
         scores: (N,) P(fake) of the files; None: without a score.
+        threshold: of the scores of files, for ACC.
 
     Returns:
         The metrics; None if no file with a score has a label.
@@ -143,9 +169,10 @@ def compute_file_metrics(labels: Sequence[FileLabel | None], scores: Sequence[fl
         n_groups=len(set(groups)),
         excluded=len(known) - len(pairs),
         unlabelled=sum(score is not None for label, score in zip(labels, scores, strict=True) if label is None),
-        threshold=THRESHOLD,
+        threshold=threshold.value,
+        threshold_chosen=threshold.chosen,
         majority=majority(len(pairs), n_fake),
-        values=tuple(_metric(name, truth, values, groups) for name in METRICS),
+        values=tuple(_metric(name, truth, values, groups, threshold.value) for name in METRICS),
     )
 
 
@@ -162,17 +189,20 @@ def metric_lines(metrics: LabelledMetrics) -> list[str]:
             continue
         interval = "" if metric.low is None or metric.high is None else f" [{metric.low:.3f}, {metric.high:.3f}]"
         lines.append(f"{metric.name.upper()} {metric.value:.3f}{interval} (per file, n={metrics.n}{note})")
+    origin = metrics.threshold_chosen or "a threshold that is not calibrated"
     lines.append(
-        f"ACC counts a file as fake from a score of {metrics.threshold:g} on, a threshold that is not calibrated; "
+        f"ACC counts a file as fake from a score of {metrics.threshold:g} on, {origin}; "
         f"always answering the more frequent class gives {metrics.majority:.3f}. Intervals: 95 %, over "
         f"{metrics.n_groups} groups."
     )
     return lines
 
 
-def _metric(name: str, truth: Sequence[int], values: Sequence[float], groups: Sequence[str]) -> FileMetric:
+def _metric(
+    name: str, truth: Sequence[int], values: Sequence[float], groups: Sequence[str], threshold: float
+) -> FileMetric:
     try:
-        found: IntervalEstimate = bootstrap_interval(name, truth, values, groups, threshold=THRESHOLD)
+        found: IntervalEstimate = bootstrap_interval(name, truth, values, groups, threshold=threshold)
     except UndefinedMetric as error:
         return FileMetric(name, None, None, None, str(error))
     return FileMetric(name, found.value, found.low, found.high, found.note or "")

@@ -111,7 +111,7 @@ def _draw(
         for path, file in scored:
             timeline, overlay = outputs.timelines.get(path), outputs.overlays.get(path)
             if timeline is not None:
-                write_timeline(file, timeline, result.settings["model"], notes)
+                write_timeline(file, timeline, result.settings["model"], notes, result.threshold)
                 yield timeline
             if overlay is not None:
                 write_overlay(path, file, overlay, notes, decoder, advance)

@@ -16,6 +16,7 @@ from dfbench.models.spec import ModelSpec
 from dfbench.preparation.planning.face_options import FaceTools, resolve_faces
 from dfbench.preparation.planning.options import DEFAULT_PROFILE
 from dfbench.preparation.planning.request import check_sizes
+from dfbench.scoring.labels import UNCALIBRATED, ScoreThreshold
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,21 @@ class ResolvedDetector:
     def mini(self) -> bool:
         """Whether the weights were trained on the synthetic faces of mini."""
         return self.card is not None and self.card.mini
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by: as chosen on validation data, else 1."""
+        decision = self.card.decision if self.card is not None else None
+        return decision.temperature or 1.0 if decision is not None else 1.0
+
+    @property
+    def threshold(self) -> ScoreThreshold:
+        """From which P(fake) on a sample counts as fake: as chosen on validation data, else 0.5."""
+        decision = self.card.decision if self.card is not None else None
+        if decision is None or decision.threshold is None:
+            return UNCALIBRATED
+        scores = f"{decision.samples} {decision.level} scores of the validation data"
+        return ScoreThreshold(decision.threshold, f"chosen by the rule {decision.rule} on {scores}")
 
 
 def resolve_detector(

@@ -18,7 +18,7 @@ from dfbench.metrics.aggregation import aggregate
 from dfbench.metrics.samples import one_face
 from dfbench.preparation.extraction.face_tracks import build_tracks
 from dfbench.preparation.extraction.rows import Row
-from dfbench.scoring.labels import LabelledMetrics
+from dfbench.scoring.labels import UNCALIBRATED, LabelledMetrics, ScoreThreshold
 
 CAUTION = (
     "A score is the output of one detector trained on particular data. It is not the probability that a file is "
@@ -132,6 +132,8 @@ class FileScore:
         tracks: the tracked faces.
         frames: every requested frame.
         label: 0 real, 1 fake; None: unlabelled.
+        decision: ``fake`` or ``real``, by a threshold that was chosen on validation data; None without a score, or
+            without such a threshold.
     """
 
     file: str
@@ -147,6 +149,7 @@ class FileScore:
     tracks: tuple[TrackScore, ...]
     frames: tuple[FrameScore, ...]
     label: int | None = None
+    decision: str | None = None
 
     @property
     def p_fake(self) -> float | None:
@@ -165,6 +168,7 @@ class ScoringResult:
         files: one entry per file, in the order given.
         metrics: AUC and ACC of labelled files; None without labels.
         written: the files written.
+        threshold: from which score on a frame counts as fake.
     """
 
     settings: dict[str, Any]
@@ -173,6 +177,7 @@ class ScoringResult:
     files: tuple[FileScore, ...]
     metrics: LabelledMetrics | None = None
     written: tuple[Path, ...] = ()
+    threshold: ScoreThreshold = UNCALIBRATED
 
     @property
     def scored(self) -> int:
@@ -180,7 +185,7 @@ class ScoringResult:
         return sum(file.status == "ok" for file in self.files)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a table with a row per file: path, P(fake), its spread over frames, frames, faces, status, label."""
+        """Return a table with a row per file: path, P(fake), its spread, counts, status, label and decision."""
         rows = [
             {
                 "file": file.file,
@@ -190,6 +195,7 @@ class ScoringResult:
                 "status": file.status,
                 "reason": file.reason,
                 "label": file.label,
+                "decision": file.decision,
             }
             for file in self.files
         ]
@@ -206,10 +212,12 @@ class AggregationRules:
     Attributes:
         face_aggregation: the faces of a frame: ``largest``, ``max`` or ``mean``.
         aggregation: the frames of a clip; see :func:`dfbench.metrics.aggregation.aggregate`.
+        threshold: of the scores of frames.
     """
 
     face_aggregation: str = "largest"
     aggregation: str = "mean"
+    threshold: ScoreThreshold = UNCALIBRATED
 
 
 def file_score(
@@ -238,7 +246,7 @@ def file_score(
         _frame(list(of_frame), numbers, values.get(index))
         for index, of_frame in groupby(scored, key=lambda row: int(row["frame_index"]))
     )
-    summary = summarise([frame.p_fake for frame in frames if frame.p_fake is not None], rules.aggregation)
+    summary = summarise([frame.p_fake for frame in frames if frame.p_fake is not None], rules)
     counts = Counter(frame.status for frame in frames)
     status = "ok" if counts["ok"] else counts.most_common(1)[0][0]
     first = rows[0]
@@ -253,21 +261,31 @@ def file_score(
         width=first.get("width"),
         height=first.get("height"),
         frame_count=first.get("frame_count"),
-        tracks=tuple(_tracks(frames, rules.aggregation)),
+        tracks=tuple(_tracks(frames, rules)),
         frames=frames,
         label=label,
+        decision=_decision(summary, rules),
     )
 
 
-def summarise(scores: Sequence[float], aggregation: str) -> ScoreSummary:
+def _decision(summary: ScoreSummary, rules: AggregationRules) -> str | None:
+    threshold = rules.threshold.of_files(rules.aggregation)
+    if summary.p_fake is None or not threshold.chosen:
+        return None
+    return "fake" if summary.p_fake >= threshold.value else "real"
+
+
+def summarise(scores: Sequence[float], rules: AggregationRules) -> ScoreSummary:
     """Aggregate scores by the rule that evaluations use for the frames of a video.
 
-    >>> summarise([0.5, 1.0], "mean").p_fake
+    >>> summarise([0.5, 1.0], AggregationRules()).p_fake
     0.75
     """
     if not scores:
         return ScoreSummary(0)
-    (value,) = aggregate(["file"] * len(scores), [0] * len(scores), scores, aggregation).scores
+    (value,) = aggregate(
+        ["file"] * len(scores), [0] * len(scores), scores, rules.aggregation, rules.threshold.value
+    ).scores
     sd = float(np.std(scores, ddof=1)) if len(scores) > 1 else None
     return ScoreSummary(len(scores), float(value), sd, min(scores), max(scores))
 
@@ -338,11 +356,11 @@ def _pixels(values: Sequence[float]) -> tuple[float, ...]:
     return tuple(round(float(value), 2) for value in values)
 
 
-def _tracks(frames: Sequence[FrameScore], aggregation: str) -> Iterator[TrackScore]:
+def _tracks(frames: Sequence[FrameScore], rules: AggregationRules) -> Iterator[TrackScore]:
     of_track: dict[int, list[float]] = {}
     for frame in frames:
         for face in frame.faces:
             if face.track is not None and face.p_fake is not None:
                 of_track.setdefault(face.track, []).append(face.p_fake)
     for number in sorted(of_track):
-        yield TrackScore(number, summarise(of_track[number], aggregation))
+        yield TrackScore(number, summarise(of_track[number], rules))

@@ -20,7 +20,7 @@ from dfbench.progress import progress
 from dfbench.schema.sampling import FrameSampling
 from dfbench.scoring.face_crops import CropSettings, check_face_rule, extract_all, parse_condition
 from dfbench.scoring.inputs import find_files, printable
-from dfbench.scoring.labels import FoundLabels, LabelledMetrics, compute_file_metrics, find_labels
+from dfbench.scoring.labels import compute_file_metrics, find_labels
 from dfbench.scoring.outputs import plan_outputs, write_outputs
 from dfbench.scoring.resolve import AS_TRAINED, CropOptions, ResolvedDetector, resolve_detector
 from dfbench.scoring.results import AggregationRules, FileScore, ScoringResult, file_score
@@ -73,7 +73,7 @@ def score(
         face_rule: which faces are scored: ``all``; or one per frame, ``largest`` or ``track``, as in ``prepare``.
         face_aggregation: score of a frame with several faces: that of the ``largest``, the ``max`` or the ``mean``.
         aggregation: score of a clip from those of its frames: ``mean``, ``mean-logit``, ``max``, ``median``, or
-            ``vote``, the fraction of frames with a score of 0.5 or more.
+            ``vote``, the fraction of frames with a score at or above the threshold: 0.5, or that of the card.
         condition: degradation of the crops, for example ``h264:crf=40@clip``.
         crops: crop settings and face detector that differ from the card of the weights.
         decoder: name of the video decoder.
@@ -103,7 +103,7 @@ def score(
             written.
     """
     words = [files] if isinstance(files, str | Path) else list(files)
-    rules = _check_rules(face_aggregation, aggregation)
+    _check_rules(face_aggregation, aggregation)
     sampling = _sampling(frames, every, max_frames)
     rule, degradation = check_face_rule(face_rule), parse_condition(condition)
     check_decoder(decoder)
@@ -118,6 +118,7 @@ def score(
         allow_crop_mismatch=allow_crop_mismatch,
         allow_mini_weights=allow_mini_weights,
     )
+    rules = AggregationRules(face_aggregation, aggregation, detector.threshold)
     inputs = find_files(words)
     labels = find_labels(words, inputs.files)
     outputs = plan_outputs(inputs.files, csv, json, timeline, overlay)
@@ -149,21 +150,21 @@ def score(
         mini=detector.mini,
         crop_mismatch=detector.crop_mismatch,
         files=tuple(found),
-        metrics=_metrics(labels, inputs.files, found),
+        metrics=compute_file_metrics(
+            [labels.by_file.get(path) for path in inputs.files],
+            [file.p_fake for file in found],
+            rules.threshold.of_files(aggregation),
+        ),
+        threshold=rules.threshold,
     )
     return replace(result, written=write_outputs(result, inputs.files, outputs, decoder, quiet))
 
 
-def _metrics(labels: FoundLabels, files: Sequence[Path], scores: Sequence[FileScore]) -> LabelledMetrics | None:
-    return compute_file_metrics([labels.by_file.get(path) for path in files], [file.p_fake for file in scores])
-
-
-def _check_rules(face_aggregation: str, aggregation: str) -> AggregationRules:
+def _check_rules(face_aggregation: str, aggregation: str) -> None:
     if face_aggregation not in FACE_AGGREGATIONS:
         raise unknown_name("face aggregation", face_aggregation, FACE_AGGREGATIONS)
     if aggregation not in AGGREGATIONS:
         raise unknown_name("aggregation", aggregation, AGGREGATIONS)
-    return AggregationRules(face_aggregation, aggregation)
 
 
 def _sampling(frames: int | None, every: int | None, max_frames: int | None) -> FrameSampling:
@@ -181,6 +182,8 @@ def _settings(detector: ResolvedDetector, crops: CropSettings, rules: Aggregatio
         "face_rule": crops.face_rule,
         "face_aggregation": rules.face_aggregation,
         "aggregation": rules.aggregation,
+        "threshold": {"value": rules.threshold.value, "chosen": rules.threshold.chosen},
+        "temperature": detector.temperature,
         "condition": crops.condition.name,
         "face_detector": {"name": crops.detector.name, "fingerprint": detector.faces.fingerprint},
         "decoder": crops.decoder,

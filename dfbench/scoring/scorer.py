@@ -78,6 +78,7 @@ class Scorer:
             self._detector.real_classes,
             batch_size=self._batch_size,
             precision=self._precision,
+            temperature=self._detector.temperature,
         )
 
 

@@ -22,6 +22,7 @@ CSV_COLUMNS = (
     "label",
     "file_p_fake",
     "file_status",
+    "file_decision",
     "frame",
     "time_s",
     "frame_p_fake",
@@ -39,7 +40,7 @@ CSV_COLUMNS = (
     "note",
 )
 
-HEAD = ("file", "P(fake)", "sd", "lowest", "highest", "frames", "faces", "status")
+HEAD: tuple[str, ...] = ("file", "P(fake)", "sd", "lowest", "highest", "frames", "faces", "status")
 
 
 def mismatch_note(trained: str, profile: str, size: int) -> str:
@@ -100,6 +101,7 @@ def _csv_rows(file: FileScore) -> Iterator[dict[str, Any]]:
             "label": "" if file.label is None else "fake" if file.label == FAKE else "real",
             "file_p_fake": file.summary.p_fake,
             "file_status": file.status,
+            "file_decision": file.decision,
             "frame": frame.frame,
             "time_s": frame.time_s,
             "frame_p_fake": frame.p_fake,
@@ -115,16 +117,41 @@ def _face_rows(frame: FrameScore) -> Iterator[dict[str, Any]]:
         yield row | dict(zip(("x1", "y1", "x2", "y2"), face.box, strict=False))
 
 
+def table_head(result: ScoringResult) -> tuple[str, ...]:
+    """Return the names of the columns: :data:`HEAD`, and ``decision`` if the weights have a threshold."""
+    return (*HEAD, "decision") if result.threshold.chosen else HEAD
+
+
+def threshold_lines(result: ScoringResult) -> list[str]:
+    """Return a sentence on the threshold of decisions and on the temperature, where the weights have them."""
+    threshold = result.threshold.of_files(result.settings["aggregation"])
+    lines = []
+    if threshold.chosen:
+        votes = ""
+        if threshold.value != result.threshold.value:
+            votes = f" of the votes of frames, each with a score of {result.threshold.value:g} or more"
+        lines.append(
+            f"decision: fake from {threshold.value:g}{votes} on; the threshold of the weights, {threshold.chosen}"
+        )
+    if result.settings["temperature"] != 1.0:
+        lines.append(f"logits are divided by the temperature of the weights, {result.settings['temperature']:g}")
+    return lines
+
+
 def table_rows(result: ScoringResult) -> list[tuple[str, ...]]:
-    """Return the rows under :data:`HEAD`: one per file, followed by one per track if there are several."""
+    """Return the rows under :func:`table_head`: one per file, followed by one per track if there are several."""
+    chosen = bool(result.threshold.chosen)
     rows: list[tuple[str, ...]] = []
     for file in result.files:
         frames = f"{file.summary.frames}/{file.requested}"
-        rows.append((file.file, *_numbers(file.summary), frames, str(len(file.tracks)), _status(file)))
+        decision = (file.decision or "-",) if chosen else ()
+        rows.append((file.file, *_numbers(file.summary), frames, str(len(file.tracks)), _status(file), *decision))
         if len(file.tracks) > 1:
             for track in file.tracks:
                 frames = f"{track.summary.frames}/{file.requested}"
-                rows.append((f"  face {track.track}", *_numbers(track.summary), frames, "", ""))
+                rows.append(
+                    (f"  face {track.track}", *_numbers(track.summary), frames, "", "", *([""] if chosen else []))
+                )
     return rows
 
 

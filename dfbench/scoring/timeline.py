@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from dfbench.io import atomic_path
 from dfbench.report.figures.svg import style
 from dfbench.report.table_notes import MINI_NOTE
-from dfbench.scoring.labels import THRESHOLD
+from dfbench.scoring.labels import UNCALIBRATED, ScoreThreshold
 from dfbench.scoring.results import CAUTION_SHORT, FileScore
 
 _DOTS_PER_INCH = 110
@@ -20,7 +20,9 @@ _INK = "#333333"
 _WATERMARK: dict[str, Any] = {"fontsize": 26, "color": "#bb2222", "alpha": 0.3, "rotation": 12}
 
 
-def write_timeline(file: FileScore, path: Path, model: str, marks: list[str]) -> None:
+def write_timeline(
+    file: FileScore, path: Path, model: str, marks: list[str], threshold: ScoreThreshold = UNCALIBRATED
+) -> None:
     """Write the timeline of a clip as a PNG, atomically.
 
     Args:
@@ -28,22 +30,23 @@ def write_timeline(file: FileScore, path: Path, model: str, marks: list[str]) ->
         path: the PNG file.
         model: name of the detector.
         marks: notes that must accompany the scores.
+        threshold: of the scores of frames.
 
     Raises:
         SetupError: the file cannot be written.
     """
-    figure = draw_timeline(file, model, marks)
+    figure = draw_timeline(file, model, marks, threshold)
     FigureCanvasAgg(figure)
     with atomic_path(path, sync=False) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # file names can be in any script
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
-def draw_timeline(file: FileScore, model: str, marks: list[str]) -> Figure:
+def draw_timeline(file: FileScore, model: str, marks: list[str], threshold: ScoreThreshold = UNCALIBRATED) -> Figure:
     """Draw the figure of :func:`write_timeline`.
 
-    It has a line per track, a dotted line for the score of the file, a dashed line for the threshold of 0.5, crosses
-    for frames without a score, and a watermark if the detector was trained on mini.
+    It has a line per track, a dotted line for the score of the file, a dashed line for the threshold, crosses for
+    frames without a score, and a watermark if the detector was trained on mini.
     """
     figure = Figure(figsize=(9, 3.4), dpi=_DOTS_PER_INCH, layout="constrained")
     axes = figure.add_subplot()
@@ -69,7 +72,9 @@ def draw_timeline(file: FileScore, model: str, marks: list[str]) -> Figure:
         axes.plot(lost, [0.0] * len(lost), "x", color=_INK, ms=6, clip_on=False, label=f"no score: {len(lost)}")
     if file.summary.p_fake is not None:
         axes.axhline(file.summary.p_fake, color=_INK, lw=1, ls=":", label=f"file: {file.summary.p_fake:.3f}")
-    axes.axhline(THRESHOLD, color=_INK, lw=0.8, ls="--", alpha=0.6, label=f"threshold {THRESHOLD:g} (not calibrated)")
+    origin = "of the weights" if threshold.chosen else "not calibrated"
+    label = f"threshold {threshold.value:g} ({origin})"
+    axes.axhline(threshold.value, color=_INK, lw=0.8, ls="--", alpha=0.6, label=label)
     if MINI_NOTE in marks:
         axes.text(0.5, 0.5, MINI_NOTE, transform=axes.transAxes, ha="center", va="center", **_WATERMARK)
     axes.set_ylim(-0.02, 1.02)

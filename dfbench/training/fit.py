@@ -188,6 +188,7 @@ def validate(model: nn.Module, data: RoleData, device: torch.device, *, batch_si
         failure_policy=protocol.failure_policy,
         face_aggregation=protocol.metrics.faces,
         classes=protocol.classes,
+        real_classes=protocol.reals,
     )
     known = [v.value for v in values if v.value is not None]
     return float(np.mean(known)) if known else None

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from dfbench import metrics as m
-from dfbench.metrics.bootstrap import auc_of_groups, draw_groups, no_interval_reason, percentile_interval, resample
+from dfbench.metrics.bootstrap import auc_of_groups, draw_groups, estimate, no_interval_reason, resample
 from dfbench.metrics.definitions import METRICS, metric_definition
+from dfbench.metrics.metric_intervals import metric_interval
 from dfbench.metrics.roc import auc_of, rank, vertices
 from dfbench.metrics.samples import MetricSamples
 
@@ -100,8 +101,10 @@ def test_interval_covers_the_truth_of_clustered_data():
         scores = np.where(right == (labels == 1), 0.9, 0.1)
         for single in (False, True):
             unit = np.arange(len(labels)) if single else groups
-            draws = draw_groups(labels, unit, 300, seed=trial)
-            interval = percentile_interval(resample(METRICS.get("acc"), samples(labels, scores, unit), draws))
+            acc, data = METRICS.get("acc"), samples(labels, scores, unit)
+            interval = metric_interval(
+                acc, data, estimate(acc, data), lambda y, units, trial=trial: draw_groups(y, units, 300, seed=trial)
+            )
             inside = interval.low <= truth <= interval.high
             hits, naive_hits = hits + (inside and not single), naive_hits + (inside and single)
     assert 0.88 <= hits / trials <= 0.99
@@ -115,8 +118,3 @@ def test_too_few_groups_are_refused_with_the_reason():
     labels, groups = np.array([0] * 3 + [1] * 30, np.int8), np.arange(33)
     assert "real samples in 3 scene groups" in no_interval_reason(labels, groups, both=True)
     assert no_interval_reason(labels, groups, both=False) is None
-
-
-def test_an_interval_without_width_says_so():
-    assert percentile_interval(np.ones(50)).note
-    assert percentile_interval(np.linspace(0, 1, 50)).note is None

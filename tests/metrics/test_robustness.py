@@ -1,4 +1,4 @@
-"""Drops are paired: one resample draws the same scene groups under every condition."""
+"""Robustness: values, means and drops, with the intervals of metrics and of paired differences."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dfbench.errors import DataError
-from dfbench.metrics.bootstrap import draw_groups
+from dfbench.metrics import compute_metrics, paired_differences
 from dfbench.metrics.compute import samples_by_slice
+from dfbench.metrics.delong import auc_influence
+from dfbench.metrics.difference_tests import assess_difference
+from dfbench.metrics.metric_intervals import influence_spread
 from dfbench.metrics.robustness import ConditionOrigin, robustness
-from dfbench.schema.ids import seed_from
+from dfbench.metrics.t_intervals import t_interval
 from dfbench.schema.scores import SCORES
 
 ORIGINS = {
@@ -23,6 +26,7 @@ ORIGINS = {
     "jpeg:q=30": ConditionOrigin("jpeg", 5),
     "ME5": ConditionOrigin("mean", 2),
 }
+CONDITIONS = ("clean", *ORIGINS)
 NAMES = ["acc.frame", "auc.video.mean"]
 
 
@@ -66,30 +70,73 @@ def test_values_means_and_worst() -> None:
         assert part.interval_note == "no resamples were requested"
 
 
+METHODS = dict(zip(NAMES, ["bootstrap-t", "clustered-delong"], strict=True))
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["scene groups", "people"])
 @pytest.mark.parametrize("name", NAMES)
-def test_intervals_are_those_of_differences_on_the_same_draws(name: str) -> None:
-    scores = table(JP60=0.3, ME5=0.5)
+def test_intervals_are_those_of_evaluate_and_of_paired_differences(name: str, known: bool) -> None:
+    """With one condition the mean is that condition, and the drop is the difference between two tables."""
+    clean = run_folders.scores_table(pairs=30, frames=2)
+    clean = clean.filter(pc.equal(clean["subset"], "c23"))
+    clean = with_people(clean) if known else clean
+    other = under(clean, "JP60", 0.4)
+    (found,) = robustness(pa.concat_tables([clean, other]), [name], ORIGINS, seed=5)
+    (cell,) = found.cells
+    (value,) = compute_metrics(other, [name], seed=5, per_manipulation=False)
+    as_clean = other.set_column(other.column_names.index("condition"), "condition", clean["condition"])
+    (difference,) = paired_differences(clean, as_clean, [name], seed=5)
+    # Resamples have another seed: the ends differ by their noise.
+    close = {"abs": 0 if name == "auc.video.mean" else 0.01, "rel": 1e-9}
+    assert (found.mean_low, found.mean_high) == (pytest.approx(value.low, **close), pytest.approx(value.high, **close))
+    for low, high in ((cell.low, cell.high), (found.drop_low, found.drop_high)):
+        assert (low, high) == (pytest.approx(difference.low, **close), pytest.approx(difference.high, **close))
+    assert found.interval_method == value.interval_method == METHODS[name]
+    assert found.cluster == value.cluster == ("people" if known else "scene_group")
+    assert found.n_clusters == value.n_clusters
+
+
+def with_people(scores: pa.Table) -> pa.Table:
+    """The same samples, in which twenty-one people take part in turn."""
+    groups = np.unique(scores["scene_group"].to_numpy(zero_copy_only=False), return_inverse=True)[1]
+    fake = scores["label"].to_numpy() == 1
+    people = {
+        "identity_target": [f"p{n % 21}" for n in groups],
+        "identity_source": [f"p{(n + 1 + n // 21) % 21}" if f else None for n, f in zip(groups, fake, strict=True)],
+    }
+    for column, values in people.items():
+        scores = scores.set_column(scores.column_names.index(column), column, pa.array(values, pa.string()))
+    return scores
+
+
+def test_the_mean_over_families_has_the_spread_of_the_mean() -> None:
+    scores = table(**{"JP60": 0.3, "jpeg:q=30": 0.6, "ME5": 0.5})
     scores = scores.filter(pc.equal(scores["subset"], "c23"))
-    (found,) = robustness(scores, [name], ORIGINS, resamples=60, seed=5)
-    cells = samples_by_slice(scores, name)
-    clean = cells["mini", "c23", "clean"]
-    draws = draw_groups(clean.labels, clean.groups, 60, seed_from("mini/c23", "paired bootstrap", 5))
-    drawn: dict[str, list[float]] = {}
-    for counts in draws:
-        times = counts[clean.groups]
-        for condition in ("clean", "JP60", "ME5"):
-            labels = np.repeat(clean.labels, times)
-            own = np.repeat(cells["mini", "c23", condition].scores, times)
-            value = brute_force.accuracy(labels, own, 0.5) if name == "acc.frame" else brute_force.auc(labels, own)
-            drawn.setdefault(condition, []).append(value)
-    arrays = {condition: np.array(values) for condition, values in drawn.items()}
-    for cell in found.cells:
-        ends = np.quantile(arrays["clean"] - arrays[cell.condition], [0.025, 0.975])
-        assert (cell.low, cell.high) == (pytest.approx(ends[0]), pytest.approx(ends[1]))
-    mean = (arrays["JP60"] + arrays["ME5"]) / 2
-    assert (found.mean_low, found.mean_high) == tuple(pytest.approx(v) for v in np.quantile(mean, [0.025, 0.975]))
-    ends = np.quantile(arrays["clean"] - mean, [0.025, 0.975])
-    assert (found.drop_low, found.drop_high) == tuple(pytest.approx(v) for v in ends)
+    (found,) = robustness(scores, ["auc.video.mean"], ORIGINS)
+    cells = samples_by_slice(scores, "auc.video.mean")
+    influence = {
+        c: auc_influence(cells["mini", "c23", c].labels, cells["mini", "c23", c].scores)[1] for c in CONDITIONS
+    }
+    mean = (influence["JP60"] + influence["jpeg:q=30"]) / 4 + influence["ME5"] / 2
+    groups = cells["mini", "c23", "clean"].groups
+    spread = influence_spread(mean, groups)
+    ends = t_interval(np.array(found.mean), np.array(spread.variance), np.array(spread.df), (0, 1), 0.95)
+    assert (found.mean_low, found.mean_high) == (pytest.approx(float(ends[0])), pytest.approx(float(ends[1])))
+    assert found.drop is not None
+    drop = assess_difference(found.drop, influence_spread(influence["clean"] - mean, groups), 22)
+    assert (found.drop_low, found.drop_high) == (pytest.approx(drop.low), pytest.approx(drop.high))
+
+
+def test_a_perfect_mean_has_a_one_sided_interval() -> None:
+    clean = run_folders.scores_table(pairs=22, frames=1)
+    score = np.where(clean["label"].to_numpy() == 1, 0.9, 0.1)
+    perfect = clean.set_column(clean.column_names.index("score"), "score", pa.array(score))
+    perfect = perfect.set_column(perfect.column_names.index("status"), "status", pa.array(["ok"] * len(perfect)))
+    perfect = perfect.cast(SCORES.schema())
+    for found in robustness(pa.concat_tables([perfect, under(perfect, "JP60", 0.1)]), NAMES, ORIGINS):
+        assert (found.mean, found.mean_high, found.interval_method) == (1, 1, "one-sided")
+        assert 0.8 < (found.mean_low or 0) < 1
+        assert (found.drop, found.drop_low, found.drop_high) == (0, 0, 0)
 
 
 @given(st.floats(0, 1))
@@ -125,8 +172,13 @@ def test_one_class_is_undefined_and_other_samples_are_refused() -> None:
         robustness(fewer, NAMES, ORIGINS)
 
 
-def test_few_scene_groups_give_no_interval() -> None:
+def test_few_scene_groups_give_no_interval_of_a_drop() -> None:
     clean = run_folders.scores_table(pairs=5, frames=1)
-    found = robustness(pa.concat_tables([clean, under(clean, "ME5", 0.5)]), NAMES, ORIGINS)
-    assert all("scene groups" in (part.interval_note or "") for part in found)
-    assert all(part.cells[0].low is None and part.mean_low is None and part.mean is not None for part in found)
+    other = under(clean, "ME5", 0.5)
+    for found in robustness(pa.concat_tables([clean, other]), NAMES, ORIGINS):
+        (value, *_) = compute_metrics(other.filter(pc.equal(other["subset"], found.subset)), [found.name])
+        assert found.interval_note == "5 scene groups; at least 20 are needed"
+        assert (found.cells[0].low, found.drop_low, found.cells[0].drop) == (None, None, found.drop)
+        assert found.mean == value.value
+        assert (found.mean_low is None) == (value.low is None)
+        assert found.interval_method == value.interval_method

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from scipy.special import softmax
 from sklearn import metrics as sk
@@ -102,6 +103,24 @@ def test_failures_of_several_classes_share_their_probability():
     assert values(table, "acc.frame", classes=CLASSES, failure_policy="as-real").value == (scored + 1) / 180
     assert values(table, "acc.frame", classes=CLASSES, failure_policy="as-fake").value == (scored + 1) / 180
     assert values(table, "acc.frame", classes=CLASSES).value == scored / 178
+
+
+def test_real_classes_are_those_declared_whatever_rows_are_present():
+    table = multiclass_table(failures={(1, 0), (2, 0)})  # a YouTube and a PGGAN frame
+    table = table.filter(pc.not_equal(table["class"], "CelebA"))
+    truth, called, _ = truth_and_called(table)
+    scored = sk.accuracy_score(truth, called, normalize=False)
+
+    def accuracy(policy, **declared):
+        return values(table, "acc.frame", classes=CLASSES, failure_policy=policy, **declared).value
+
+    # The first real class is CelebA, of which there is no row; the first fake one is PGGAN.
+    assert accuracy("as-real", real_classes=REAL) == scored / 144
+    assert accuracy("as-fake", real_classes=REAL) == (scored + 1) / 144
+    assert accuracy("as-real") == (scored + 1) / 144
+    assert accuracy("as-fake") == scored / 144
+    with pytest.raises(UsageError, match="class of reals"):
+        accuracy("as-real", real_classes=["Celeb"])
 
 
 def binary_table(videos=50, frames=4, *, failed_videos=(), failed_frames=(), score=None):

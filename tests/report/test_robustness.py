@@ -27,6 +27,8 @@ from dfbench.report.robustness import (
 )
 from dfbench.schema.scores import SCORES
 
+METHODS = {"acc.video.mean": "bootstrap-t", "auc.video.mean": "clustered-delong"}
+
 pytestmark = pytest.mark.slow
 
 
@@ -61,6 +63,8 @@ def test_every_cell_is_in_the_csv(suite_runs: list[Path]) -> None:
     for row in rows:
         assert float(row["drop"]) == pytest.approx(float(row["baseline"]) - float(row["value"]))
         assert row["severity"] in "12345"
+        assert row["interval_method"] == METHODS[row["metric"]]
+        assert (row["cluster"], row["n_clusters"]) == ("scene_group", "20")
 
 
 def test_curves_and_heat_maps_show_every_family(suite_runs: list[Path]) -> None:
@@ -108,6 +112,7 @@ def test_the_page_and_its_tables(suite_runs: list[Path], tmp_path: Path) -> None
     assert (tmp_path / "out" / "robustness.csv").is_file()
     section = page[page.index('<section id="robustness">') : page.index('<section id="examples">')]
     assert section.count("<svg") == 2 + 4
+    assert "clustered-delong (auc.video.mean), over 20 scene groups; drops are paired." in section
     assert f"Every condition ({2 * 2 * 2 * len(CONDITIONS)} rows)" in section
     assert "meso4 was not evaluated under av1:crf=55@clip, av1:crf=60@clip: there is no encoder." in section
     results = page[page.index('<section id="results">') : page.index('<section id="roc">')]

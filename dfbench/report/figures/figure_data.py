@@ -108,6 +108,7 @@ def _detector_scores(run: Run, rows: Sequence[ResultRow], rule: str, slices: Seq
         failure_policy=result.failure_policy,
         face_aggregation=result.faces,
         classes=result.classes,
+        real_classes=result.real_classes,
     )
     videos = video_table(
         scores, aggregation, threshold=declared, failure_policy=result.failure_policy, face_aggregation=result.faces

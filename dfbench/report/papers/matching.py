@@ -179,6 +179,7 @@ def _p_value(best: Sequence[MatchingRun], other: Sequence[MatchingRun]) -> float
             failure_policy=rules.failure_policy,
             face_aggregation=rules.faces,
             classes=rules.classes,
+            real_classes=rules.real_classes,
         ).p
     except (DataError, UndefinedMetric):
         return None
