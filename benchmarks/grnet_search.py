@@ -273,7 +273,7 @@ def main(words: Sequence[str] | None = None) -> int:
     ]
     data = (
         f"Mini data set of seed {options.mini_seed}: {options.train_pairs} training and {options.val_pairs} validation "
-        f"pairs of c23 at {protocol.crops.size} pixels, {options.frames} frames a clip for training and "
+        f"pairs of c23 at {protocol.crops.size} pixels, {options.frames} frames per clip for training and "
         f"{options.val_frames} for validation; manifest `{manifest.info.hash[:12]}`."
     )
     text = page(outcomes, stages, protocol.training, options.precision, data)

@@ -26,6 +26,7 @@ from dfbench.evaluation.run_store import PROTOCOL_FILE
 from dfbench.io import check_output_folder
 from dfbench.metrics import parse_metric
 from dfbench.models.build import check_options, state_sha256
+from dfbench.models.options import get_preset, preset_options
 from dfbench.models.source import BuiltNetwork, ModelLike, model_source
 from dfbench.preparation.prepare import prepare as prepare
 from dfbench.preparation.prepare import resolve_preparation as resolve_preparation
@@ -128,6 +129,7 @@ def resolve_training(
     devices: int = 1,
     save_every: float = 300.0,
     loggers: Sequence[str] | str = (),
+    preset: str = "",
     options: Mapping[str, Any] | None = None,
     decoded: bool = False,
     quiet: bool = False,
@@ -141,18 +143,18 @@ def resolve_training(
     Raises:
         DfbenchError: as :func:`train`.
     """
-    source, rules = model_source(model), as_protocol(protocol)
+    source, rules = model_source(model).with_preset(preset), as_protocol(protocol)
     roles = training_roles(rules)
     compute = check_compute(device, workers, precision, quiet)
     check_devices(device, devices, save_every)
-    chosen = dict(options or {})
+    chosen = preset_options(source.spec, preset, options or {})
     check_options(source.spec, rules.num_classes, rules.crops.size, chosen)
     under = training_condition(rules, condition)
     if method != DEFAULT:
         TRAINING_METHODS.get(method)
     full = fill_recipe(rules.training, source.spec.recipe, **recipe)
     check_patience(full, rules)
-    target = weight_file(out, default_weights(source.name, rules, under if condition is not None else None))
+    target = weight_file(out, default_weights(source.name, rules, under if condition is not None else None, preset))
     found = find_manifests(rules, manifests, roles)
     plan = TrainingPlan(
         source=source,
@@ -162,6 +164,7 @@ def resolve_training(
         manifests=found,
         condition=under,
         options=chosen,
+        preset=preset,
         roots=check_roots(roots, rules.datasets()),
         compute=replace(compute, decoded=decoded),
         devices=devices,
@@ -206,7 +209,8 @@ def train(*args: Any, **options: Any) -> Path:  # noqa: D417
             program again for each but the first, so call it from a script or the command line.
         save_every: seconds between two stored states within an epoch; the state is also stored after every epoch.
         loggers: ``csv``, ``tensorboard`` or ``wandb``, or several of them; their files are beside the weights.
-        options: options of the detector.
+        preset: a named choice of the detector's options and training, such as ``paper``.
+        options: options of the detector; they override those of the preset.
         decoded: decode every crop once, into the cache (3 bytes a pixel), for many epochs; pixels stay the same.
         quiet: no progress bar.
         recipe: values that override the recipe, such as ``epochs``, ``lr`` and ``seed``: see
@@ -234,6 +238,7 @@ def resolve_evaluation(
     *,
     data: str | Path | None = None,
     frames: int | None = None,
+    preset: str = "",
     options: Mapping[str, Any] | None = None,
     conditions: Sequence[str] | str = (),
     roots: Mapping[str, str | Path] | None = None,
@@ -258,6 +263,7 @@ def resolve_evaluation(
     where = as_path(out, "the run's folder") if out is not None else None
     check_output_folder(where or runs_home(), "--out DIR")
     source, given = model_source(model), as_path(weights, "a weight file") if weights is not None else None
+    get_preset(source.spec, preset)
     compute = check_compute(device, workers, precision, quiet)
     if batch_size < 1:
         raise UsageError(f"batch_size must be at least 1, not {batch_size}", "the default is 64")
@@ -274,7 +280,7 @@ def resolve_evaluation(
     chosen = dict(options or {})
     check_options(source.spec, rules.num_classes, rules.crops.size, chosen)
     media = check_roots(roots, rules.datasets("test"))
-    path = find_weights(source, rules, given)
+    path = find_weights(source, rules, given, preset)
     training: TrainingPlan | None = None
     if folder is not None:
         media.setdefault(folder.dataset, folder.root)
@@ -282,6 +288,7 @@ def resolve_evaluation(
         preparations = {folder.dataset: resolve_preparation(folder.dataset, quiet=quiet, **folder.preparation)}
     elif path is None and not source.is_custom:
         common: dict[str, Any] = {"device": device, "workers": workers, "options": chosen, "quiet": quiet}
+        common["preset"] = preset
         first = resolve_training(source, rules, manifests, roots=media, **common, **mini_options().training)
         training, found, preparations = first.training, dict(first.training.manifests), dict(first.preparations)
     else:
@@ -293,6 +300,7 @@ def resolve_evaluation(
         conditions=planned,
         manifests={name: found[name] for name in rules.datasets("test")},
         options=chosen,
+        preset=preset,
         given_conditions=added,
         roots=media,
         out=where,
@@ -334,6 +342,8 @@ def evaluate(*args: Any, **options: Any) -> Run:  # noqa: D417
         data: a folder with subfolders ``real`` and ``fake``, or with ``media.csv``, in place of a protocol: it is
             prepared with the crops that the weights were trained on and evaluated.
         frames: frames per clip of ``data``; default: 32.
+        preset: preset that the weights were trained with; default weights are found, or trained, by it, and weights
+            with other options are refused.
         options: options of the detector in place of those in the weights' card.
         conditions: degradations to evaluate under in addition to the protocol's, for example ``JP60``,
             ``h264:crf=40@clip``, or ``suite:robustness/v1``; conditions of a suite that are not available on this

@@ -15,6 +15,7 @@ from dfbench.cli.options import (
     model_options_option,
     parse_media_roots,
     parse_model_options,
+    preset_option,
     root_option,
 )
 from dfbench.cli.show import echo, echo_rendered, print_table
@@ -55,6 +56,7 @@ Examples:
 @root_option
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--overwrite", is_flag=True, help="Replace another run in --out.")
+@preset_option
 @model_options_option
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Crops per step.")
 @click.option("--allow-crop-mismatch", is_flag=True, help="Accept weights trained on other crops; tables mark them.")

@@ -89,8 +89,9 @@ def _models_long() -> LongTable:
     rows = []
     for spec in map(get_spec, model_names()):
         sizes = " ".join(map(str, spec.sizes)) + (" any" if spec.any_size else "")
-        rows.append((spec.name, sizes, spec.provenance, spec.measured, spec.paper))
-    return ("name", "sizes", "provenance", "measured", "paper"), rows
+        presets = "; ".join(f"{name}: {preset.summary}" for name, preset in spec.presets.items()) or "-"
+        rows.append((spec.name, sizes, spec.provenance, spec.measured, presets, spec.paper))
+    return ("name", "sizes", "provenance", "measured", "presets", "paper"), rows
 
 
 def _protocols_short() -> Listed:

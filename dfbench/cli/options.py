@@ -109,6 +109,12 @@ protocol_option = click.option(
 model_options_option = click.option(
     "--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the detector; repeat."
 )
+preset_option = click.option(
+    "--preset",
+    default="",
+    metavar="NAME",
+    help="Named options and training of the detector; see: dfbench list models --long.",
+)
 manifest_option = click.option(
     "--manifest",
     "manifests",

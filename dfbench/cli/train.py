@@ -15,6 +15,7 @@ from dfbench.cli.options import (
     model_options_option,
     parse_media_roots,
     parse_model_options,
+    preset_option,
     protocol_option,
     root_option,
 )
@@ -42,6 +43,7 @@ Examples:
 @click.option("--condition", metavar="C", help="Degradation of the training data in place of the protocol's: JP60.")
 @root_option
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Weight file, *.safetensors.")
+@preset_option
 @model_options_option
 @click.option("--epochs", type=click.IntRange(min=1), help="Overrides the recipe.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Overrides the recipe.")

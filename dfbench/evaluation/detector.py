@@ -40,21 +40,22 @@ class LoadedDetector:
     card: WeightCard | None
 
 
-def default_weights(model: str, protocol: Protocol, condition: Condition | None = None) -> Path:
+def default_weights(model: str, protocol: Protocol, condition: Condition | None = None, preset: str = "") -> Path:
     """Return the path where ``train`` writes the weights of a detector for a protocol.
 
     Args:
         model: name of the detector.
         protocol: the protocol.
         condition: training condition in place of the protocol's; None: the protocol's.
+        preset: preset of the detector; empty: none.
     """
-    name = model
+    name = f"{model}-{preset}" if preset else model
     if condition is not None and condition.name != parse(protocol.conditions.train).name:
         name += "-" + re.sub(r"[^A-Za-z0-9.]+", "-", condition.name)
     return weights_home() / protocol.name / f"{name}.safetensors"
 
 
-def find_weights(source: ModelSource, protocol: Protocol, given: Path | None) -> Path | None:
+def find_weights(source: ModelSource, protocol: Protocol, given: Path | None, preset: str = "") -> Path | None:
     """Return the weight file of a detector; None where there is none and none is needed.
 
     A custom detector may be evaluated with the weights from its constructor; a registered one is trained first where
@@ -63,14 +64,15 @@ def find_weights(source: ModelSource, protocol: Protocol, given: Path | None) ->
     Raises:
         ModelError: the given file does not exist, or weights of a registered detector are missing.
     """
-    train = f"train them: dfbench train --model {source.reference} --protocol {protocol.typed}"
+    chosen = f" --preset {preset}" if preset else ""
+    train = f"train them: dfbench train --model {source.reference}{chosen} --protocol {protocol.typed}"
     if given is not None:
         if not given.is_file():
             raise ModelError(f"there are no weights at {given}", train)
         return given
     if source.is_custom:
         return None
-    path = default_weights(source.name, protocol)
+    path = default_weights(source.name, protocol, preset=preset)
     if path.is_file():
         return path
     if protocol.name == "mini":
@@ -100,7 +102,7 @@ def build_for_evaluation(
     """
     if card is None:
         return build_seeded(source, "as it comes", 0, num_classes, size, options)
-    return build_seeded(source, "before loading", 0, card.num_classes, size, card_options(card, options))
+    return build_seeded(source, "before loading", 0, card.num_classes, size, card_options(source.spec, card, options))
 
 
 def load_detector(

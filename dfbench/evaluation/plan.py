@@ -58,6 +58,7 @@ class EvaluationPlan:
         weights: weight file with its card; None: those from the constructor, or not trained yet.
         card: card of the weights, checked; None likewise.
         options: options of the detector that replace those of the card.
+        preset: preset whose options the weights must have; empty: any.
         built: the network of a custom detector, built with these options.
         state: hash of the network's state where it is evaluated with the weights from its constructor; else empty.
         given_conditions: conditions added to the protocol's, as the user wrote them.
@@ -80,6 +81,7 @@ class EvaluationPlan:
     weights: Path | None = None
     card: WeightCard | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    preset: str = ""
     built: BuiltNetwork | None = None
     state: str = ""
     given_conditions: tuple[str, ...] = ()
@@ -106,6 +108,7 @@ class EvaluationPlan:
             profile=profile,
             size=self.protocol.crops.size,
             protocol=self.protocol.name,
+            preset=self.preset,
             allow_crop_mismatch=self.allow_crop_mismatch,
             allow_mini_weights=self.allow_mini_weights,
         )

@@ -7,10 +7,11 @@ from typing import Any
 
 from dfbench.models.convert.keymap import KeyMap as KeyMap
 from dfbench.models.spec import ModelSpec as ModelSpec
+from dfbench.models.spec import Preset as Preset
 from dfbench.models.spec import ReproductionNote as ReproductionNote
 from dfbench.models.spec import TrainingDefaults as TrainingDefaults
 
-__all__ = ["KeyMap", "ModelSpec", "ReproductionNote", "TrainingDefaults"]
+__all__ = ["KeyMap", "ModelSpec", "Preset", "ReproductionNote", "TrainingDefaults"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfbench.errors import ModelError, UsageError
 from dfbench.io import data_sha256
-from dfbench.models.options import check_options_of, current_options
+from dfbench.models.options import check_options_of, current_options, preset_options
 from dfbench.models.source import ModelLike, ModelSource, model_source
 from dfbench.models.spec import ModelSpec
 from dfbench.schema.ids import seed_from
@@ -62,10 +62,21 @@ def build_seeded(
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_from(source.name, purpose, seed))
-        return build_model(source, num_classes, image_size, **(options or {}))
+        return build_network(source, num_classes, image_size, options or {})
 
 
-def build_model(model: ModelLike, num_classes: int = 2, image_size: int | None = None, **options: Any) -> nn.Module:
+def build_network(
+    source: ModelSource, num_classes: int, image_size: int | None, options: Mapping[str, Any]
+) -> nn.Module:
+    """:func:`build_model` of a source, with options by name."""
+    size = source.spec.sizes[0] if image_size is None else image_size
+    check_options(source.spec, num_classes, size, options)
+    return source.build(num_classes, size, current_options(source.spec, options))
+
+
+def build_model(
+    model: ModelLike, num_classes: int = 2, image_size: int | None = None, *, preset: str = "", **options: Any
+) -> nn.Module:
     """Build a detector with random weights (from torch's global generator), in training mode.
 
     Args:
@@ -73,22 +84,25 @@ def build_model(model: ModelLike, num_classes: int = 2, image_size: int | None =
             or factory (see :func:`dfbench.models.source.model_source`). An instance is copied with its weights.
         num_classes: outputs; 1 means one logit whose sigmoid is P(fake).
         image_size: height and width of the crops in pixels; default: the first size the detector was made for.
-        options: the detector's own options; those that are not given keep their default.
+        preset: a named choice of options of a registered detector, such as ``paper``; empty: its defaults.
+        options: the detector's own options, which override those of the preset; those that neither gives keep their
+            default.
 
     Returns:
         A module; ``model(images)`` with RGB in [0,1], N,3,H,W returns an object with ``.logits`` (N, C).
 
     Raises:
-        UsageError: an unknown name or option.
+        UsageError: an unknown name, preset or option.
         ModelError: a class count or size that the detector cannot take.
 
     >>> sum(p.numel() for p in build_model("meso4", num_classes=1).parameters())
     27977
     """
     source = model_source(model)
-    size = source.spec.sizes[0] if image_size is None else image_size
-    check_options(source.spec, num_classes, size, options)
-    return source.build(num_classes, size, current_options(source.spec, options))
+    if source.is_custom and preset:
+        options["preset"] = preset  # an option of the user's own detector
+        preset = ""
+    return build_network(source, num_classes, image_size, preset_options(source.spec, preset, options))
 
 
 def state_sha256(network: nn.Module) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from dfbench.errors import ModelError
+from dfbench.models.options import get_preset, recorded_options
 from dfbench.models.registry import model_names
 from dfbench.models.source import ModelSource, model_source
 from dfbench.schema.result import ManifestRef, ProtocolRef
@@ -69,7 +70,12 @@ class WeightCard(BaseModel):
 
     format_version: int = CARD_VERSION
     model: str = Field(description="registered name; for a custom detector the name of its module and class")
-    options: dict[str, Any] = Field(default_factory=dict, description="options the detector was built with")
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="every option of the detector with its value; of an option that a card lacks, the detector's "
+        "specification states the value",
+    )
+    preset: str = Field(default="", description="preset that it was trained with; empty: none")
     num_classes: int = Field(ge=1)
     classes: tuple[str, ...] = Field(default=(), description="class names of a multi-class task in order")
     real_classes: tuple[str, ...] = Field(
@@ -106,7 +112,7 @@ class WeightCard(BaseModel):
     @model_serializer(mode="wrap")
     def _without_empty_fields(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = plain(self)
-        omitted = ("module_sha256", "real_classes", "decision")
+        omitted = ("module_sha256", "real_classes", "decision", "preset")
         return {name: v for name, v in values.items() if v or name not in omitted}
 
 
@@ -122,6 +128,7 @@ class IntendedUse:
         profile: crop profile of the data.
         size: crop size in pixels.
         protocol: name of the protocol.
+        preset: preset of the detector whose options the weights must have.
         allow_crop_mismatch: accept weights that were trained on other crops.
         allow_mini_weights: accept weights that were trained on invented faces.
     """
@@ -133,6 +140,7 @@ class IntendedUse:
     profile: str | None = None
     size: int | None = None
     protocol: str | None = None
+    preset: str = ""
     allow_crop_mismatch: bool = False
     allow_mini_weights: bool = False
 
@@ -204,6 +212,12 @@ def check_card(card: WeightCard, weights: Path, use: IntendedUse) -> None:
             if card.model in model_names()
             else "they belong to a custom detector: give its file, --model path/to/file.py:ClassName",
         )
+    other = _other_options(card, source, use.preset) if source is not None and use.preset else ""
+    if other:
+        raise ModelError(
+            f"the weights {weights} have {other}, the preset {use.preset!r} of {card.model} has other options",
+            f"train them: dfbench train --model {card.model} --preset {use.preset}; or drop --preset",
+        )
     if use.num_classes is not None and card.num_classes not in _fitting(use.num_classes):
         raise ModelError(
             f"the weights {weights} have {card.num_classes} classes, the task has {use.num_classes}",
@@ -244,6 +258,13 @@ def crop_mismatch(card: WeightCard, profile: str, size: int) -> str:
     ('dfb256 256 px', '')
     """
     return "" if (card.profile, card.size) == (profile, size) else f"{card.profile} {card.size} px"
+
+
+def _other_options(card: WeightCard, source: ModelSource, preset: str) -> str:
+    """Return the options of a card that differ from those of a preset, as text."""
+    found = recorded_options(source.spec, card.options)
+    wanted = get_preset(source.spec, preset).options
+    return ", ".join(f"{name}={found.get(name)}" for name, value in wanted.items() if found.get(name) != value)
 
 
 def _fitting(num_classes: int) -> set[int]:

@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from dfbench.errors import UsageError
-from dfbench.models.spec import ModelSpec
+from dfbench.errors import UsageError, unknown_name
+from dfbench.models.spec import ModelSpec, Preset
 
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -44,6 +44,56 @@ def current_options(spec: ModelSpec, options: Mapping[str, Any]) -> dict[str, An
 def _current(value: Any, former: Mapping[Any, Any]) -> Any:
     # Of the same type: the option value 1 is not the former value True.
     return next((new for old, new in former.items() if old == value and type(old) is type(value)), value)
+
+
+def full_options(spec: ModelSpec, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every option of a detector: as given, else its default."""
+    return dict(spec.options) | current_options(spec, given)
+
+
+def recorded_options(spec: ModelSpec, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every option of the detector that a weight card describes.
+
+    An option that the card lacks has its former default if there is one, see :attr:`ModelSpec.former_defaults`, else
+    its default.
+
+    Args:
+        spec: the detector.
+        recorded: the options in the card.
+
+    >>> spec = ModelSpec("m", "m:M", options={"norm": "batch"}, former_defaults={"norm": "imagenet"})
+    >>> recorded_options(spec, {}), recorded_options(spec, {"norm": "batch"})
+    ({'norm': 'imagenet'}, {'norm': 'batch'})
+    """
+    return dict(spec.options) | dict(spec.former_defaults) | current_options(spec, recorded)
+
+
+def get_preset(spec: ModelSpec, name: str) -> Preset:
+    """Return a preset of a detector.
+
+    Args:
+        spec: the detector.
+        name: of the preset; empty: the detector as it is by default.
+
+    Raises:
+        UsageError: it has none of that name.
+    """
+    if not name:
+        return Preset("")
+    if not spec.presets:
+        raise UsageError(f"{spec.name} has no presets", "drop --preset; single options: --option NAME=VALUE")
+    if name not in spec.presets:
+        raise unknown_name(f"preset of {spec.name}", name, spec.presets)
+    return spec.presets[name]
+
+
+def preset_options(spec: ModelSpec, preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a preset with those that are given explicitly, which override them.
+
+    Raises:
+        UsageError: the detector has no preset of that name.
+    """
+    return dict(get_preset(spec, preset).options) | dict(given)
 
 
 def check_options_of(spec: ModelSpec, options: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import copy
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from dfbench.errors import ModelError, UsageError
 from dfbench.models.interface import custom_code
+from dfbench.models.options import get_preset
 from dfbench.models.registry import add_to_path, custom_spec, get_spec
 from dfbench.models.spec import ModelSpec
 
@@ -63,6 +64,15 @@ class ModelSource:
             ModelError: importing it fails, or the attribute does not exist.
         """
         return self.given if self.given is not None else load_target(self.spec.target)
+
+    def with_preset(self, name: str) -> ModelSource:
+        """Return the source with the training recipe of a preset; its options are those that a call adds.
+
+        Raises:
+            UsageError: the detector has no preset of that name.
+        """
+        recipe = get_preset(self.spec, name).recipe
+        return self if recipe is None else replace(self, spec=replace(self.spec, recipe=recipe))
 
     def build(self, num_classes: int, image_size: int, options: dict[str, Any]) -> nn.Module:
         """Build the network; see :func:`dfbench.models.build.build_model`.

@@ -79,6 +79,21 @@ class TrainingDefaults:
 
 
 @dataclass(frozen=True)
+class Preset:
+    """A named choice of a detector's options, and of its training where that is a part of it.
+
+    Attributes:
+        summary: what it is, in one line.
+        options: option name -> value; options that are not listed keep their defaults.
+        recipe: how it is trained when a protocol does not say; None: as the detector.
+    """
+
+    summary: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    recipe: TrainingDefaults | None = None
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """One registered detector.
 
@@ -90,6 +105,10 @@ class ModelSpec:
         options: option name -> default value.
         former_values: option name -> value of an earlier version of dfbench -> today's, for old weight cards and
             commands.
+        former_defaults: option name -> the value that a weight card without the option means, where that is not
+            today's default. A card lists every option with its value; one that lacks an option was written before
+            cards did so, or before the detector had the option.
+        presets: name -> a named choice of options and training, such as the literal reading of a paper.
         sizes: crop sizes the network was made for, in pixels; the first is the default.
         any_size: whether other sizes work too.
         smallest: smallest size that works, in pixels.
@@ -111,6 +130,8 @@ class ModelSpec:
     target: str
     options: Mapping[str, Any] = field(default_factory=dict)
     former_values: Mapping[str, Mapping[Any, Any]] = field(default_factory=dict)
+    former_defaults: Mapping[str, Any] = field(default_factory=dict)
+    presets: Mapping[str, Preset] = field(default_factory=dict)
     sizes: tuple[int, ...] = (128, 224)
     any_size: bool = True
     smallest: int = 1

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from dfbench.errors import ModelError
 from dfbench.io import data_sha256, write_bytes, write_text
-from dfbench.models.build import build_model
+from dfbench.models.build import build_network
 from dfbench.models.card import IntendedUse, card_path, check_card, read_card
 from dfbench.models.card import WeightCard as WeightCard
 from dfbench.models.files import bad_file_hint, check_file, looks_like
 from dfbench.models.interface import fake_probability, logits_of
+from dfbench.models.options import current_options, recorded_options
 from dfbench.models.source import ModelSource, model_source
+from dfbench.models.spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -201,12 +203,12 @@ def restore_network(
     Raises:
         ModelError: tensors are missing or do not fit, or the golden score has changed.
     """
-    chosen = card_options(card, options)
+    chosen = card_options(source.spec, card, options)
     if network is None:
-        network = build_model(source, card.num_classes, card.size, **chosen)
+        network = build_network(source, card.num_classes, card.size, chosen)
     load_state(network, read_state(path), str(path))
     network.eval()
-    if golden and card.golden and chosen == card_options(card):
+    if golden and card.golden and chosen == card_options(source.spec, card):
         found = golden_scores(network, card.size)
         worst = max(abs(a - b) for a, b in zip(found, card.golden, strict=True))
         if not worst <= GOLDEN_TOLERANCE:
@@ -217,7 +219,13 @@ def restore_network(
     return network
 
 
-def card_options(card: WeightCard, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the options to build a detector with before its weights are loaded: never ``pretrained``."""
-    options = card.options | dict(changed or {})
+def card_options(spec: ModelSpec, card: WeightCard, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the options to build a detector with before its weights are loaded: all but ``pretrained``.
+
+    Args:
+        spec: the detector.
+        card: of its weights; what an option means that it lacks says :func:`dfbench.models.options.recorded_options`.
+        changed: options that replace those of the card.
+    """
+    options = recorded_options(spec, card.options) | current_options(spec, changed or {})
     return {name: value for name, value in options.items() if name != "pretrained"}

@@ -31,7 +31,8 @@ class TrainingPlan:
         out: the weight file.
         manifests: data set -> manifest; None until it has been prepared.
         condition: condition of training and validation data.
-        options: options of the detector.
+        options: options of the detector, those of the preset included.
+        preset: name of the preset; empty: none.
         built: the network of a custom detector with its initial weights.
         roots: data set -> root of its media, for conditions that act before cropping.
         compute: device, workers, precision.
@@ -50,6 +51,7 @@ class TrainingPlan:
     manifests: Mapping[str, Manifest | None]
     condition: Condition = CLEAN_CONDITION
     options: Mapping[str, Any] = field(default_factory=dict)
+    preset: str = ""
     built: BuiltNetwork | None = None
     roots: Mapping[str, str | Path] = field(default_factory=dict)
     compute: ComputeOptions = field(default_factory=ComputeOptions)

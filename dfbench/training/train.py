@@ -13,6 +13,7 @@ from dfbench.io import canonical_hash, check_output_file, file_sha256
 from dfbench.models.build import build_seeded, state_sha256
 from dfbench.models.card import DecisionRecord, SelectionRecord, WeightCard
 from dfbench.models.device import resolve_device
+from dfbench.models.options import full_options
 from dfbench.protocols.protocol import Protocol
 from dfbench.protocols.reference import protocol_ref
 from dfbench.training.methods import TRAINING_METHODS
@@ -103,7 +104,8 @@ def _card(
     manifests = plan.opened()
     return WeightCard(
         model=spec.name,
-        options=dict(plan.options),
+        options=full_options(spec, plan.options),
+        preset=plan.preset,
         num_classes=num_classes,
         classes=protocol.classes,
         real_classes=protocol.reals,
@@ -160,13 +162,22 @@ def _identity(
     code = [file_sha256(f) for f in files if f is not None and f.is_file()]
     return {
         "detector": canonical_hash([plan.source.name, *code, module], compact=False),
-        "options": dict(plan.options),
+        "options": _options_of_identity(plan),
         "protocol": plan.protocol.hash,
         "recipe": _recipe(plan, devices),
         "condition": plan.condition.name,
         "manifests": canonical_hash(list(manifests), compact=False),
         "libraries": library_versions(),
     }
+
+
+def _options_of_identity(plan: TrainingPlan) -> dict[str, Any]:
+    """Return the options that were given, and defaults that were others in earlier versions."""
+    spec = plan.source.spec
+    changed = {
+        name: spec.options[name] for name, former in spec.former_defaults.items() if spec.options[name] != former
+    }
+    return changed | dict(plan.options)
 
 
 def _count_logits(network: nn.Module, protocol: Protocol) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dfbench.models import ModelSpec, ReproductionNote, TrainingDefaults
+from dfbench.models import ModelSpec, Preset, ReproductionNote, TrainingDefaults
 
 _BIBTEX = """@article{guo2023grnet,
   title   = {Exposing Deepfake Face Forgeries with Guided Residuals},
@@ -11,6 +11,9 @@ _BIBTEX = """@article{guo2023grnet,
   year    = {2023},
   note    = {arXiv:2205.00753}
 }"""
+
+_LITERAL = {"residual_norm": "imagenet", "afm_scale": False, "afm_residual": False}
+"""What the paper leaves open, read to the letter: nothing is added that it does not mention. The defaults of 0.1.0."""
 
 GRNET = ModelSpec(
     name="grnet",
@@ -33,6 +36,13 @@ GRNET = ModelSpec(
         "streams": "both",
         "stream_heads": True,
         "pretrained": False,
+    },
+    former_defaults=_LITERAL,
+    presets={
+        "paper": Preset(
+            "literal reading of the paper: residual normalised like RGB, attention unscaled and without the features",
+            _LITERAL,
+        )
     },
     former_values={"residual_norm": {True: "imagenet", False: "none", "true": "imagenet", "false": "none"}},
     sizes=(128, 224),

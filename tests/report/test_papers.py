@@ -15,10 +15,11 @@ from paper_runs import write_paper_run
 from dfbench.cli.main import COMMANDS, run_command
 from dfbench.errors import DataError, UsageError
 from dfbench.evaluation.run import open_runs
+from dfbench.models import Preset
 from dfbench.models.registry import get_spec, model_names
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.reference import protocol_ref
-from dfbench.report.papers import PAPER_FORMATS, build, load_table, paper_table, table_names
+from dfbench.report.papers import PAPER_FORMATS, build, load_table, matching, paper_table, table_names
 from dfbench.report.papers.build import Grid, PaperRow, published_number
 from dfbench.report.papers.matching import why_not
 from dfbench.resources import facts_folder
@@ -264,6 +265,46 @@ def test_options_tell_the_rows_of_one_detector_apart(tmp_path: Path) -> None:
     assert "pretrained=True" in paper_table("grnet-1", open_runs([fetched]))
 
 
+def test_other_defaults_than_the_papers_get_a_row_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = get_spec("grnet")
+    changed = replace(spec, options=dict(spec.options) | {"residual_norm": "batch"})
+    monkeypatch.setattr(matching, "get_spec", lambda name: changed if name == "grnet" else get_spec(name))
+    old = write_paper_run(tmp_path / "old", "grnet/hff-binary", gap=1.0)
+    new = write_paper_run(tmp_path / "new", "grnet/hff-binary", options=dict(changed.options), gap=3.0)
+    paper = write_paper_run(
+        tmp_path / "paper", "grnet/hff-binary", options=dict(changed.options) | {"residual_norm": "imagenet"}, seed=8
+    )
+    table = grid("grnet-5", old, new, paper)
+    assert {fit.run.folder for fit in line(table, "GRnet").cells[0].fits} == {old, paper}
+    assert [fit.run.folder for fit in line(table, "grnet, default options").cells[0].fits] == [new]
+    (loaded,) = open_runs([new])
+    row = next(row for row in load_table("grnet-5").row if row.model == "grnet")
+    ours = load_table("grnet-5").ours(load_table("grnet-5").column[0], row)
+    assert ours is not None
+    reason = matching.mismatch_reason(load_table("grnet-5"), ours, row, loaded)
+    assert reason == "its detector is grnet residual_norm=batch, the row has grnet residual_norm=imagenet"
+
+
+def test_options_that_an_evaluation_replaced_count(tmp_path: Path) -> None:
+    run = write_paper_run(tmp_path / "run", "grnet/components")
+    (loaded,) = open_runs([run])
+    assert matching.options_of(loaded)["fusion"] == "afm"
+    options = loaded.result.options | {"model_options": {"fusion": "sum"}}
+    other = replace(loaded, result=loaded.result.model_copy(update={"options": options}))
+    assert matching.options_of(other)["fusion"] == "sum"
+
+
+def test_the_training_of_a_preset_tells_rows_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = get_spec("grnet")
+    code = Preset("code", spec.presets["paper"].options, replace(spec.recipe, lr=0.25))
+    changed = replace(spec, presets=dict(spec.presets) | {"code": code})
+    monkeypatch.setattr(matching, "get_spec", lambda name: changed if name == "grnet" else get_spec(name))
+    run = write_paper_run(tmp_path / "run", "grnet/hff-binary", card={"preset": "code"})
+    table = grid("grnet-5", run)
+    assert line(table, "GRnet").cells[0].value is None
+    assert line(table, "grnet code").cells[0].value is not None
+
+
 def test_weights_trained_alike_serve_the_generalisation_table(tmp_path: Path) -> None:
     folder = write_paper_run(
         tmp_path / "run", "grnet/celeb-df@c40", dataset="celeb-df-v2", trained_by="grnet/ffpp-binary@c40"
@@ -374,15 +415,18 @@ def test_a_filled_cell_names_no_command(run: Path) -> None:
     before, after = grid("grnet-5"), grid("grnet-5", run)
     number = line(before, "GRnet").cells[0].command
     assert number is not None
-    assert before.commands[number - 1].endswith("(M = xception, capsule, grnet)")
+    command = "dfbench train --model grnet --protocol grnet/hff-binary --preset paper"
+    assert before.commands[number - 1].startswith(command)
     assert line(after, "GRnet").cells[0].command is None
-    assert after.commands[number - 1].endswith("(M = xception, capsule)")
+    assert not any(text.startswith(command) for text in after.commands)
+    assert any(text.endswith("(M = xception, capsule)") for text in after.commands)
 
 
 def test_what_was_published_with_imagenet_weights_is_trained_so_or_marked(run: Path) -> None:
     for command in grid("grnet-5").commands:
-        names = re.findall(r"\(M = ([^)]*)\)", command)[0].split(", ")
-        asked = "train --model M" in command and "--option pretrained=true" in command.partition("&&")[0]
+        models = re.search(r"\(M = ([^)]*)\)", command)
+        names = models[1].split(", ") if models else [re.findall(r"--model (\S+)", command)[0]]
+        asked = "--option pretrained=true" in command.partition("&&")[0]
         assert asked == any(name in ("grnet", "capsule", "xception") for name in names)
     assert "of GRnet started from random weights; the published detector started from ImageNet weights." in paper_table(
         "grnet-5", open_runs([run])

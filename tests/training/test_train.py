@@ -14,6 +14,7 @@ from scipy.special import softmax
 
 from dfbench.errors import DataError, ModelError, UsageError
 from dfbench.models.card import read_card
+from dfbench.models.registry import get_spec
 from dfbench.models.weights import load_weights, read_state
 from dfbench.protocols.files import load_protocol
 from dfbench.scoring.resolve import resolve_detector
@@ -306,7 +307,7 @@ def test_a_divergence_after_the_last_loss_of_an_epoch(tiny: SimpleNamespace, tmp
 def test_one_output_for_a_binary_task_as_meso_was_published(tiny: SimpleNamespace, tmp_path: Path) -> None:
     weights = run(tiny, tmp_path, options={"binary_outputs": 1})
     card = read_card(weights)
-    assert (card.num_classes, card.options) == (1, {"binary_outputs": 1})
+    assert (card.num_classes, card.options) == (1, dict(get_spec("meso4").options) | {"binary_outputs": 1})
     network = load_weights(weights)[0]
     assert network(torch.rand(2, 3, tiny.size, tiny.size)).logits.shape == (2, 1)
     done = evaluate("meso4", tiny.protocol, [tiny.manifest], weights, tmp_path / "run", device="cpu", quiet=True)

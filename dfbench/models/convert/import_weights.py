@@ -15,6 +15,7 @@ from dfbench.models.card import ImportedFrom, SelectionRecord, WeightCard
 from dfbench.models.convert.checkpoint_files import read_foreign
 from dfbench.models.convert.keymap import KeyMap, State, Translated, translate
 from dfbench.models.interface import logits_of
+from dfbench.models.options import full_options
 from dfbench.models.registry import get_spec
 from dfbench.models.spec import ModelSpec
 from dfbench.versions import library_versions
@@ -103,7 +104,7 @@ def import_weights(
         raise ModelError(f"{path} holds values that are not finite in {strange[0]!r}", "its training has failed")
     card = WeightCard(
         model=spec.name,
-        options={name: value for name, value in chosen.items() if name != "pretrained"},
+        options={name: value for name, value in full_options(spec, chosen).items() if name != "pretrained"},
         num_classes=_logits(network.eval(), size),
         classes=tuple(classes) if outputs > 2 else (),
         real_classes=_real(classes if outputs > 2 else (), real_classes),

@@ -15,8 +15,8 @@ from dfbench.report.papers.matching import (
     MatchingRun,
     differing,
     matching_runs,
-    options_of,
     published_pretrained,
+    row_of,
 )
 from dfbench.schema.published import PublishedNumber, rows_where
 from dfbench.schema.result import MAJORITY
@@ -109,7 +109,8 @@ class FillCommands:
         chosen = dict(row.options)
         if published_pretrained(row.model):
             chosen.setdefault("pretrained", "true")
-        options = " ".join(f"--option {shlex.quote(f'{k}={v}')}" for k, v in chosen.items())
+        words = [f"--preset {row.preset}"] if row.preset else []
+        options = " ".join([*words, *(f"--option {shlex.quote(f'{k}={v}')}" for k, v in chosen.items())])
         models = self.models.setdefault((ours.protocol, options), [])
         if row.model not in models:
             models.append(row.model)
@@ -125,7 +126,7 @@ class FillCommands:
         train = f"dfbench train --model {model} --protocol {protocol}"
         evaluate = f"dfbench evaluate --model {model} --protocol {protocol}"
         if options:
-            named = "-".join(part for part in options.split() if part != "--option")
+            named = "-".join(part for part in options.split() if part not in ("--option", "--preset"))
             weights = f"weights/{protocol}/{model}-{named}.safetensors"
             train, evaluate = f"{train} {options} --out {weights}", f"{evaluate} --weights {weights}"
         models_note = "" if len(models) == 1 else f"   (M = {', '.join(models)})"
@@ -208,12 +209,14 @@ def _others(table: PaperTable, runs: Sequence[Run]) -> list[PaperMethod]:
     """Return rows for detectors that the paper does not have, of runs that match a cell."""
     found: dict[str, PaperMethod] = {}
     for run in runs:
-        row = PaperMethod(model=run.result.model, options=options_of(run))
+        row = row_of(run)
         listed = [r for r in table.row if r.model == row.model]
+        if listed and not row.preset and not row.options:
+            row = row.model_copy(update={"label": f"{row.model}, default options"})
         cells = [table.ours(column, row) for column in table.column]
         taken = any(matching_runs(table, o, r, [run]) for r in listed for c in table.column if (o := table.ours(c, r)))
         if not taken and any(ours is not None and matching_runs(table, ours, row, [run]) for ours in cells):
-            found.setdefault(repr((row.model, sorted(row.options.items()))), row)
+            found.setdefault(repr((row.model, row.preset, sorted(row.options.items()))), row)
     return list(found.values())
 
 

@@ -47,13 +47,15 @@ class PaperMethod(_TableModel):
     label: str = Field(default="", description="printed name; empty: the method")
     where: dict[str, str] = Field(default_factory=dict, description="distinguishes rows of one method")
     model: str = Field(default="", description="dfbench detector; empty: there is none")
-    options: dict[str, Any] = Field(default_factory=dict, description="options of the detector other than the defaults")
+    preset: str = Field(default="", description="preset of the detector; empty: its defaults")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the detector other than those")
     protocol: str = Field(default="", description="protocol that replaces those of the columns")
 
     @property
     def name(self) -> str:
         """The printed name of the row."""
-        return self.label or self.method or " ".join([self.model, *(f"{k}={v}" for k, v in self.options.items())])
+        words = [self.model, *([self.preset] if self.preset else []), *(f"{k}={v}" for k, v in self.options.items())]
+        return self.label or self.method or " ".join(words)
 
 
 class BaselineRow(_TableModel):

@@ -114,7 +114,7 @@ def _runs(grid: Grid) -> list[str]:
 def _start(name: str, run: Run) -> list[str]:
     """Return the initial weights of the training, if given or if the published detector used ImageNet weights."""
     given = options_of(run)
-    if "pretrained" in given:
+    if given.get("pretrained"):
         return [f"{name}: run {run.result.run_id} with pretrained={given['pretrained']}."]
     if published_pretrained(run.result.model):
         start = "started from random weights; the published detector started from ImageNet weights"

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from dfbench.errors import DataError, UndefinedMetric
 from dfbench.evaluation.run import Run
 from dfbench.metrics import holm, seed_difference
-from dfbench.models.options import current_options
+from dfbench.models.options import current_options, full_options, preset_options, recorded_options
 from dfbench.models.registry import get_spec, model_names
+from dfbench.models.spec import TrainingDefaults
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.reference import protocol_ref
 from dfbench.report.compare import check_comparable, declared_threshold
@@ -61,9 +62,9 @@ def mismatch_reason(table: PaperTable, ours: OwnResult, row: PaperMethod, run: R
     rules = load_protocol(ours.protocol)
     if not result.protocol.same_content(protocol_ref(rules)):
         return f"its protocol {ours.protocol} (version {result.protocol.version}) had different content"
-    if result.model != row.model or not same_options(row, options_of(run)):
-        actual, expected = described(result.model, options_of(run)), described(row.model, row.options)
-        return f"its detector is {actual}, the row has {expected}"
+    different = _different_detector(row, run)
+    if different:
+        return different
     value = number_of(run, ours)
     if value is None:
         return f"it has no {ours.metric} of {ours.dataset}/{ours.subset} under {ours.condition}"
@@ -74,19 +75,22 @@ def mismatch_reason(table: PaperTable, ours: OwnResult, row: PaperMethod, run: R
         return f"its weights were trained by {trained or 'an unknown protocol'}, not by {ours.protocol}"
     if not ProtocolRef.model_validate(card["protocol"]).same_content(protocol_ref(load_protocol(trained))):
         return f"its weights were trained by {trained} with different content"
-    usual = get_spec(row.model).recipe.batch_size if row.model in model_names() else 0
-    own_batch = load_protocol(trained).training.batch_size or usual
+    recipe = _recipe_of(row.model, row.preset)
+    if recipe != _recipe_of(row.model, card.get("preset", "")):
+        used, wanted = (f"the preset {name}" if name else "no preset" for name in (card.get("preset"), row.preset))
+        return f"its weights were trained by the recipe of {used}, the row's by that of {wanted}"
+    own_batch = load_protocol(trained).training.batch_size or (recipe.batch_size if recipe else 0)
     changed = changes_of(card, own_batch)
     if changed:
         return f"its weights were trained with {changed}, which differs from the recipe"
     if any(manifest.geometry != "own" for manifest in result.manifests):
         return "its faces were detected in the base clips (shared geometry), not in each clip"
     made = (value.train_condition, value.profile, value.size)
-    wanted = (rules.conditions.train, rules.crops.profile, rules.crops.size)
+    stated = (rules.conditions.train, rules.crops.profile, rules.crops.size)
     names = ("training condition", "crop profile", "crop size")
     return "; ".join(
         f"its {name} is {actual}, the cell's {expected}"
-        for name, actual, expected in zip(names, made, wanted, strict=True)
+        for name, actual, expected in zip(names, made, stated, strict=True)
         if actual != expected
     )
 
@@ -96,7 +100,7 @@ def why_not(table: PaperTable, run: Run) -> str:
 
     The reason is that of a cell with the protocol of the run, if there is one.
     """
-    own = PaperMethod(model=run.result.model, options=options_of(run))
+    own = row_of(run)
     rows = [*(row for row in table.row if row.model == run.result.model), own]
     cells = [(ours, row) for row in rows for column in table.column if (ours := table.ours(column, row))]
     reasons = [mismatch_reason(table, ours, row, run) for ours, row in cells]
@@ -108,21 +112,59 @@ def why_not(table: PaperTable, run: Run) -> str:
 
 
 def options_of(run: Run) -> dict[str, Any]:
-    """Return the options that were given for the detector of a run."""
-    card = run.result.weights.card if run.result.weights else {}
-    found: dict[str, Any] = card.get("options") or {}
-    return dict(found)
+    """Return the options of the detector of a run: those of the card, and those that the evaluation replaced.
+
+    Of a registered detector, these are all options; an option that an old card lacks has the value that it had then.
+    """
+    result = run.result
+    card = result.weights.card if result.weights else {}
+    recorded: dict[str, Any] = card.get("options") or {}
+    changed: dict[str, Any] = result.options.get("model_options") or {}
+    if result.model not in model_names():
+        return recorded | changed
+    spec = get_spec(result.model)
+    return recorded_options(spec, recorded) | current_options(spec, changed)
 
 
-def same_options(row: PaperMethod, given: Mapping[str, Any]) -> bool:
-    """Check whether options equal those of the row, defaults included."""
-    own, other = dict(row.options), dict(given)
-    if row.model in model_names():
-        spec = get_spec(row.model)
-        own, other = (dict(spec.options) | current_options(spec, options) for options in (own, other))
-    return {k: v for k, v in own.items() if k not in FREE_OPTIONS} == {
-        k: v for k, v in other.items() if k not in FREE_OPTIONS
-    }
+def row_of(run: Run) -> PaperMethod:
+    """Return the row of a run that belongs in none of the paper's: its detector, and the options that are not default.
+
+    A preset is named where it decides the training; else its options say all.
+    """
+    model, card = run.result.model, run.result.weights.card if run.result.weights else {}
+    preset = card.get("preset", "")
+    own = PaperMethod(model=model, preset=preset if _recipe_of(model, preset) != _recipe_of(model, "") else "")
+    usual, found = options_of_row(own), options_of(run)
+    return own.model_copy(update={"options": {k: v for k, v in found.items() if k not in usual or usual[k] != v}})
+
+
+def options_of_row(row: PaperMethod) -> dict[str, Any]:
+    """Return the options of the detector of a row; of a registered detector, these are all options."""
+    if row.model not in model_names():
+        return dict(row.options)
+    spec = get_spec(row.model)
+    return full_options(spec, preset_options(spec, row.preset, row.options))
+
+
+def _recipe_of(model: str, preset: str) -> TrainingDefaults | None:
+    """Return the training of a registered detector with a preset; that of the detector if the preset is unknown."""
+    if model not in model_names():
+        return None
+    spec = get_spec(model)
+    chosen = spec.presets.get(preset)
+    return chosen.recipe if chosen is not None and chosen.recipe is not None else spec.recipe
+
+
+def _different_detector(row: PaperMethod, run: Run) -> str:
+    """Return how the detector of a run differs from that of a row; empty if it does not."""
+    model, found, wanted = run.result.model, options_of(run), options_of_row(row)
+    names = sorted(found.keys() | wanted.keys()) if model == row.model else []
+    other = [name for name in names if name not in FREE_OPTIONS and found.get(name) != wanted.get(name)]
+    if model == row.model and not other:
+        return ""
+    actual = described(model, {name: found[name] for name in other if name in found})
+    expected = described(row.model, {name: wanted[name] for name in other if name in wanted})
+    return f"its detector is {actual}, the row has {expected}"
 
 
 def changes_of(card: Mapping[str, Any], own_batch: int) -> str:
