@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dfbench._lazy import lazy_attributes
 from dfbench._version import __version__
+from dfbench.startup import disable_telemetry
 
 if TYPE_CHECKING:
     from dfbench import degrade as degrade
@@ -55,6 +56,8 @@ _LAZY = {
 }
 
 __all__ = ["__version__", *sorted(_LAZY)]
+
+disable_telemetry()  # before the libraries are imported, in worker processes as well
 
 __getattr__ = lazy_attributes(__name__, _LAZY)
 

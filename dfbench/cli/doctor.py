@@ -10,6 +10,7 @@ import click
 
 from dfbench.cli.show import echo
 from dfbench.errors import DfbenchError
+from dfbench.startup import telemetry_state
 
 # import name -> (distribution, purpose, how to install it)
 _NEEDED = {
@@ -79,6 +80,7 @@ def doctor() -> None:
         from dfbench.models.device import gpu_names
 
         echo(f"GPU            {', '.join(gpu_names()) or 'none: models run on the CPU'}")
+    echo(f"telemetry      {telemetry_state()}")
     echo(f"workspace      {config.workspace().resolve()}")
     roots = config.configured_roots()
     for name, root in roots.items():

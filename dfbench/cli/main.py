@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,7 @@ import click
 from dfbench._version import __version__
 from dfbench.cli.show import echo
 from dfbench.errors import DfbenchError
+from dfbench.startup import StoppedBySignal, stopped_by_signals
 
 # command -> "module:attribute", and the help line that `dfbench --help` shows without importing the module.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -45,6 +47,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cache": ("dfbench.cli.cache:cache_group", "Show or empty the cache of crops and face-detector files."),
     "doctor": ("dfbench.cli.doctor:doctor", "Show what is installed, what is missing, and how to install it."),
 }
+
+
+_RESUME = "finished work is kept; rerun the same command to resume"
 
 
 class LazyGroup(click.Group):
@@ -92,10 +97,11 @@ def cli(debug: bool) -> None:
 
 
 def report_error(message: str, hint: str = "") -> None:
-    """Print an error and its hint to standard error."""
-    echo(f"error: {message}", err=True)
-    if hint:
-        echo(f"hint: {hint}", err=True)
+    """Print an error and its hint to standard error, unless it is closed, as after SIGHUP."""
+    with suppress(OSError):
+        echo(f"error: {message}", err=True)
+        if hint:
+            echo(f"hint: {hint}", err=True)
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:
@@ -106,7 +112,8 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         words = [w for w in words if w != "--debug"]
         os.environ["DFBENCH_DEBUG"] = "1"
     try:
-        code: Any = cli.main(words, prog_name="dfbench", standalone_mode=False)
+        with stopped_by_signals():
+            code: Any = cli.main(words, prog_name="dfbench", standalone_mode=False)
         return int(code) if isinstance(code, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         echo(error.format_message())
@@ -120,8 +127,12 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
             raise
         report_error(error.message, error.hint)
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        report_error("interrupted", "finished work is kept; rerun the same command to resume")
+    except (KeyboardInterrupt, click.Abort) as error:  # click raises Abort in place of KeyboardInterrupt
+        stopped = error.__cause__ if isinstance(error, click.Abort) else error
+        if isinstance(stopped, StoppedBySignal):
+            report_error(f"stopped by {stopped}", _RESUME)
+            return stopped.exit_code
+        report_error("interrupted", _RESUME)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

@@ -12,6 +12,7 @@ import click
 from dfbench.cli.options import deprecated_alias, model_option
 from dfbench.cli.show import echo, print_table
 from dfbench.errors import DataError, DfbenchError
+from dfbench.startup import StoppedBySignal
 
 if TYPE_CHECKING:
     from dfbench.scoring.results import ScoringResult
@@ -119,6 +120,8 @@ def score(
     crops = CropOptions(profile, size, face_detector, face_model, dlib_predictor)
     try:
         result = run(files, model, weights, crops=crops, quiet=quiet, **options)
+    except StoppedBySignal:
+        raise
     except KeyboardInterrupt:
         raise Interrupted("interrupted", "files already written are complete; rerun to start over") from None
     show(result, quiet)

@@ -1,26 +1,44 @@
 """Read image sequences from tar archives without trusting the archives.
 
 Nothing is unpacked to disk: an archive is listed, and its images are read as bytes. Members with an absolute path or
-``..``, and everything that is not a regular file (links, devices), are skipped and reported.
+``..``, and everything that is not a regular file (links, devices), are skipped and reported. Memory is bounded:
+archives are read up to an extended header over :data:`LARGEST_HEADER`, or until they inflate beyond
+:data:`MOST_INFLATED`.
 """
 
 from __future__ import annotations
 
-import lzma
+import bz2
+import gzip
+import os
 import tarfile
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from dfbench.datasets.label_lists import is_inside, posix
+from dfbench.datasets.label_lists import posix
 from dfbench.datasets.layout import is_image
 from dfbench.errors import DataError
+from dfbench.untrusted import is_clutter, is_relative, open_regular
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar")
 LARGEST_IMAGE = 64 * 2**20  # bytes; a face crop has some 100 kB
-_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError)
+LARGEST_HEADER = 2**20  # bytes of an extended header: names of files have some hundred
+MOST_INFLATED = 200, 2**28
+"""How much an archive may inflate to: so many times its size, or so many bytes. Images hardly inflate."""
+
+_EXTENDED = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+# Besides damage that tarfile reports: what its parsers of numbers, names and sparse maps raise.
+_DAMAGE = (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, LookupError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -40,6 +58,43 @@ class ArchiveListing:
     damage: str
 
 
+class _BoundedMember(tarfile.TarInfo):
+    """A member whose extended header, which tarfile reads whole into memory, is bounded."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _EXTENDED and self.size > LARGEST_HEADER:
+            raise tarfile.ReadError(f"an extended header has {self.size} bytes")
+        found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return found
+
+
+def _members(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Yield the members of an archive, except what operating systems leave behind, without keeping them.
+
+    Raises:
+        DataError: it is not a regular file.
+        tarfile.TarError: it is damaged, or inflates to much more than its size; also the others of ``_DAMAGE``.
+    """
+    with open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        start = stream.read(3)
+        stream.seek(0)
+        # tarfile's own streams copy what is inflated and not yet read for every header.
+        source: Any = stream
+        if start[:2] == b"\x1f\x8b":
+            source = gzip.GzipFile(fileobj=stream)
+        elif start == b"BZh":
+            source = bz2.BZ2File(stream)
+        most = max(MOST_INFLATED[0] * size, MOST_INFLATED[1])
+        with source, tarfile.open(fileobj=source, mode="r|", tarinfo=_BoundedMember) as archive:
+            while (member := archive.next()) is not None:
+                archive.members.clear()  # type: ignore[attr-defined]
+                if archive.offset > most:
+                    raise tarfile.ReadError(f"it inflates to more than {most} bytes")
+                if not any(map(is_clutter, member.name.split("/"))):
+                    yield archive, member
+
+
 def archive_stem(file_name: str) -> str | None:
     """Return the name of an archive without its extension; None if it is not the name of an archive.
 
@@ -52,11 +107,13 @@ def archive_stem(file_name: str) -> str | None:
 
 def unsafe_reason(member: tarfile.TarInfo) -> str:
     """Return why a member must not be used; empty if it is a folder or a regular file inside the archive's folder."""
+    if member.issparse():
+        return "a sparse file"
     if member.issym() or member.islnk():
         return "a link"
     if not (member.isfile() or member.isdir()):
         return "not a regular file"
-    if member.isfile() and not is_inside(posix(member.name)):
+    if member.isfile() and not is_relative(posix(member.name)):
         return "a path that leads outside"
     if member.isfile() and member.size > LARGEST_IMAGE and is_image(member.name):
         return f"larger than {LARGEST_IMAGE} bytes"
@@ -71,16 +128,17 @@ def list_archive(path: Path) -> ArchiveListing:
     sequences: Counter[str] = Counter()
     unsafe, others, damage = [], [], ""
     try:
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                reason = unsafe_reason(member)
-                name = posix(member.name)
-                if reason:
-                    unsafe.append(f"{member.name} ({reason})")
-                elif member.isfile() and is_image(name):
-                    sequences[name.rpartition("/")[0]] += 1
-                elif member.isfile():
-                    others.append(name)
+        for _, member in _members(path):
+            reason = unsafe_reason(member)
+            name = posix(member.name)
+            if reason:
+                unsafe.append(f"{member.name} ({reason})")
+            elif member.isfile() and is_image(name):
+                sequences[name.rpartition("/")[0]] += 1
+            elif member.isfile():
+                others.append(name)
+    except DataError as error:
+        damage = error.message
     except _DAMAGE as error:
         damage = str(error) or type(error).__name__
     return ArchiveListing(dict(sequences), tuple(unsafe), tuple(others), damage)
@@ -98,14 +156,13 @@ def read_sequences(path: Path, folders: Collection[str]) -> Iterator[tuple[str, 
     """
     wanted = frozenset(folders)
     try:
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                folder, _, name = posix(member.name).rpartition("/")
-                if folder not in wanted or not member.isfile() or not is_image(name) or unsafe_reason(member):
-                    continue
-                stream = archive.extractfile(member)
-                if stream is not None:
-                    yield folder, name, stream.read()
+        for archive, member in _members(path):
+            folder, _, name = posix(member.name).rpartition("/")
+            if folder not in wanted or not member.isfile() or not is_image(name) or unsafe_reason(member):
+                continue
+            stream = archive.extractfile(member)
+            if stream is not None:
+                yield folder, name, stream.read()
     except _DAMAGE as error:
         raise DataError(f"{path} cannot be read completely: {error}", "copy or download it again") from error
 

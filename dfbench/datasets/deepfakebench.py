@@ -17,10 +17,10 @@ from dfbench.datasets import celebdf, dfd, ffpp_pairs
 from dfbench.datasets.base import DataSetAdapter, Findings, some
 from dfbench.datasets.deepfakebench_json import JsonVideo, read_videos
 from dfbench.datasets.ffpp_pairs import ClipPairs, official_pairs
-from dfbench.datasets.label_lists import is_inside
 from dfbench.datasets.layout import extension, find_tree, is_image
 from dfbench.datasets.tree import descend, entries, subfolders
 from dfbench.schema.media import REAL, Media, Split
+from dfbench.untrusted import is_relative
 
 JSON_FOLDERS = ((), ("dataset_json",), ("preprocessing", "dataset_json"), ("datasets", "dataset_json"))
 IMAGE_FOLDERS = (("datasets", "rgb"), ("rgb",), ("datasets",), ())
@@ -185,7 +185,7 @@ def _folder(video: JsonVideo) -> str | None:
     (folder,) = folders
     parts = folder.strip("/").split("/")
     inside = "/".join(parts[1:] if parts[0].endswith(":") else parts)
-    return inside if is_inside(inside) else None
+    return inside if is_relative(inside) else None
 
 
 def _shown(video: JsonVideo) -> str:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from dfbench.datasets.base import NOT_A_CLIP, NOT_LISTED, SECOND_FILE, DataSetAdapter, Findings, some
-from dfbench.datasets.label_lists import is_inside, json_object, location_in, posix, read_label
+from dfbench.datasets.label_lists import json_object, location_in, posix, read_label
 from dfbench.datasets.layout import find_file, find_tree, join, may_be_media, stem, walk
 from dfbench.errors import DataError
 from dfbench.schema.media import FAKE, REAL, Media, Split
+from dfbench.untrusted import is_relative
 
 REALS = "original_videos"
 METHODS = ("method_A", "method_B")
@@ -140,7 +141,7 @@ def _entry(key: str, fields: Any) -> PreviewClip:
     path = posix(key)
     folders = {name.casefold(): name for name in (REALS, *METHODS)}
     folder = folders.get(path.split("/")[0].casefold())
-    if not is_inside(path) or folder is None or "/" not in path:
+    if not is_relative(path) or folder is None or "/" not in path:
         raise DataError(f"not a path of the data set: {key!r}", f"paths start with {REALS}/, method_A/ or method_B/")
     if not isinstance(fields, Mapping):
         raise DataError(f"{key!r} has no fields", 'the format is {"label": "fake", "set": "train", ...}')

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import cast
 
 from dfbench.datasets.base import NOT_LISTED, DataSetAdapter, Findings, some
-from dfbench.datasets.label_lists import csv_rows, is_inside, posix, read_label
+from dfbench.datasets.label_lists import csv_rows, posix, read_label
 from dfbench.datasets.layout import find_file, find_tree, is_image, join, may_be_media, split_of, stem, walk
 from dfbench.datasets.tree import child, subfolders
 from dfbench.errors import DataError
 from dfbench.schema.media import FAKE, REAL, Kind, Media, Split
+from dfbench.untrusted import is_relative
 
 CSV_NAMES = ("media.csv", "labels.csv")
 SEQUENCES = frozenset({"frames", "sequences"})
@@ -121,7 +122,7 @@ class Folder(DataSetAdapter):
             where = f"{file}, line {line}"
             unknown |= set(row) - set(COLUMNS)
             path = posix(row["path"])
-            if not is_inside(path):
+            if not is_relative(path):
                 raise DataError(f"{where}: {row['path']!r} is not a path below {findings.tree}", "give relative paths")
             if path in lines:
                 raise DataError(f"{where}: {path} is a duplicate of line {lines[path]}")

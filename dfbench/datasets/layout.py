@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dfbench.datasets.tree import child, entries, subfolders
+from dfbench.datasets.tree import child, entries, leads_in_circle, subfolders
 from dfbench.errors import DataError
+from dfbench.untrusted import is_clutter
 
 IMAGES = frozenset({"png", "jpg", "jpeg", "bmp", "webp", "tif", "tiff", "ppm", "gif"})
 CLIPS = ("mp4", "avi", "mov", "mkv", "webm", "mpg", "mpeg", "m4v", "ts", "flv", "wmv")
@@ -46,7 +47,7 @@ def is_image(file_name: str) -> bool:
 
 def may_be_media(file_name: str) -> bool:
     """Whether a name may be that of a clip or an image: all except hidden files and known other types."""
-    return not file_name.startswith(".") and file_name != "Thumbs.db" and extension(file_name) not in _OTHERS
+    return not file_name.startswith(".") and not is_clutter(file_name) and extension(file_name) not in _OTHERS
 
 
 def clips_first(listing: list[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
@@ -110,7 +111,7 @@ def find_file(folder: Path, *names: str) -> Path | None:
 def walk(folder: Path, where: str = "") -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
     """Yield every folder from ``folder`` down as (POSIX path relative to it, its files), in sorted order.
 
-    Links to folders are followed unless they lead back up.
+    Links to folders are followed unless they lead back in a circle.
 
     Args:
         folder: where to start.
@@ -119,15 +120,8 @@ def walk(folder: Path, where: str = "") -> Iterator[tuple[str, list[os.DirEntry[
     listing = entries(folder)
     yield where, [entry for entry in listing if not entry.is_dir()]
     for entry in listing:
-        if entry.is_dir() and not entry.name.startswith(".") and not _leads_up(entry):
+        if entry.is_dir() and not entry.name.startswith(".") and not leads_in_circle(entry):
             yield from walk(Path(entry.path), f"{where}/{entry.name}" if where else entry.name)
-
-
-def _leads_up(entry: os.DirEntry[str]) -> bool:
-    if not entry.is_symlink():
-        return False
-    target, here = os.path.realpath(entry.path), os.path.realpath(os.path.dirname(entry.path))
-    return here == target or here.startswith(target.rstrip(os.sep) + os.sep)
 
 
 def join(where: str, name: str) -> str:

@@ -13,6 +13,7 @@ from dfbench.errors import DataError
 from dfbench.media.frames import Chooser, Decoder, Frame, FrameCallback, FrameCollector, Reading, T, requested_frames
 from dfbench.media.images import MAGIC_BYTES, decode_image, image_format
 from dfbench.registry import Registry, instance_of
+from dfbench.untrusted import open_regular
 
 
 @overload
@@ -64,13 +65,14 @@ def check_decoder(name: str) -> None:
 
 def _head(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(MAGIC_BYTES)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist", "check the path, and that the disk is mounted") from error
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{path} cannot be read: {why}", "check that it is a file, and its permissions") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}", "check the file and its disk") from error
+    except DataError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise DataError(f"{path} does not exist", "check the path, and that the disk is mounted") from error
+        raise
     if not head:
         raise DataError(f"{path} is empty", "copy or download it again")
     return head

@@ -13,6 +13,7 @@ from dfbench.errors import DataError
 from dfbench.media.frames import Chooser, Frame, FrameCallback, FrameCollector, Reading, T, requested_frames
 from dfbench.media.images import MAGIC_BYTES, decode_image, image_format
 from dfbench.schema.media import sequence_order
+from dfbench.untrusted import is_clutter, open_regular
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"})
 
@@ -53,6 +54,7 @@ class FolderImages:
             for p in found
             if p.suffix.lower() in IMAGE_SUFFIXES
             and not p.name.startswith(".")
+            and not is_clutter(p.name)
             and p.is_file()
             and (not p.is_symlink() or p.resolve().is_relative_to(home))
         ]
@@ -62,8 +64,9 @@ class FolderImages:
         out = {}
         for name in names:
             try:
-                out[name] = (self.folder / name).read_bytes()
-            except OSError:
+                with open_regular(self.folder / name) as stream:
+                    out[name] = stream.read()
+            except (OSError, DataError):
                 continue
         return out
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from dfbench.datasets.layout import may_be_media, walk
 from dfbench.errors import DataError, UsageError
 from dfbench.media.images import MAGIC_BYTES, image_format
+from dfbench.untrusted import open_regular
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ def find_files(words: Sequence[str | Path]) -> InputFiles:
 def is_image_file(path: Path) -> bool:
     """Whether a file is a still image, according to its first bytes; False if it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return image_format(file.read(MAGIC_BYTES)) is not None
-    except OSError:
+    except (OSError, DataError):
         return False
 
 

@@ -15,6 +15,7 @@ import lightning.pytorch as pl
 import torch
 
 from dfbench.errors import SetupError, UsageError
+from dfbench.startup import StoppedBySignal
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -99,7 +100,9 @@ def run_epochs(module: TrainingModule, epochs: int, devices: TrainingDevices, lo
         handler = signal.getsignal(signal.SIGINT)
         try:
             trainer.fit(module)
-        except SystemExit as error:  # Lightning converts Ctrl-C to an exit
+        except SystemExit as error:  # Lightning converts Ctrl-C, and a signal that ends the command, to an exit
+            if isinstance(error.__context__, StoppedBySignal):
+                raise error.__context__ from None
             raise KeyboardInterrupt from error
         finally:
             if signal.getsignal(signal.SIGINT) is not handler:

@@ -60,7 +60,7 @@ def test_other_files_are_named(tmp_path, touch):
     assert scan(tmp_path).excluded == {
         "a second file of the same clip": ("real/a.png",),
         "neither below real/ nor below fake/": ("misc/a.mp4",),
-        "not the name of a clip or image": ("readme.md", "real/.DS_Store"),
+        "not the name of a clip or image": ("readme.md",),
     }
 
 

@@ -152,8 +152,10 @@ def _close(stream: IO[bytes] | None) -> None:
 
 def serve() -> None:
     """Run in the worker process: do work until the other end closes the pipe."""
-    # Ctrl-C reaches the whole process group; the process that started this one ends it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and the signals of schedulers reach the whole process group; the process that started this one ends it.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # output of libraries must not mix with the answers
     while True:

@@ -1,0 +1,100 @@
+"""Signals of schedulers and closed terminals end a command as Ctrl-C does; telemetry is off in every process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dfbench.preparation.execution.subprocess_worker import WorkerProcess
+from dfbench.startup import TELEMETRY, telemetry_state
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# A command that waits for a worker, and one more process that was forked inside it.
+WAITING = """
+import os, sys, time
+import click
+from dfbench.cli import main
+from dfbench.preparation.execution.subprocess_worker import WorkerProcess
+
+def work():
+    print("ready", file=sys.stderr, flush=True)
+    time.sleep(60)
+
+@click.command()
+def wait():
+    if os.fork() == 0:
+        time.sleep(60)
+        os._exit(0)
+    with WorkerProcess() as process:
+        process.run(work)
+
+main.COMMANDS["wait"] = (f"{__name__}:wait", "Wait.")
+if __name__ == "__main__":
+    main.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(
+    ("number", "code", "line"),
+    [
+        (signal.SIGTERM, 143, "error: stopped by SIGTERM"),
+        (signal.SIGHUP, 129, "error: stopped by SIGHUP"),
+        (signal.SIGINT, 130, "error: interrupted"),
+    ],
+)
+def test_a_signal_to_all_processes_gives_one_line(tmp_path: Path, number: int, code: int, line: str) -> None:
+    (tmp_path / "waiting.py").write_text(WAITING, "utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import waiting; waiting.main.main()", "wait"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == "ready\n"
+    os.killpg(process.pid, number)
+    rest = process.stderr.read()
+    assert process.wait(timeout=60) == code
+    if number != signal.SIGINT:  # the forked process of this test prints its own interruption
+        assert rest.split("\n", 1)[1].splitlines() == [
+            line,
+            "hint: finished work is kept; rerun the same command to resume",
+        ]
+    assert line in rest
+
+
+def environment() -> dict[str, str | None]:
+    return {name: os.environ.get(name) for name in TELEMETRY}
+
+
+def test_telemetry_is_off_in_this_process_and_in_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment() == dict(TELEMETRY)
+    assert telemetry_state().startswith("off")
+    with WorkerProcess() as process:
+        assert process.run(environment) == dict(TELEMETRY)
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    assert telemetry_state() == "set by the environment: ORT_DISABLE_TELEMETRY=0"
+
+
+def test_telemetry_is_off_before_libraries_are_imported() -> None:
+    code = (
+        "import sys, dfbench, os; assert 'onnxruntime' not in sys.modules; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    clean = {name: value for name, value in os.environ.items() if name not in TELEMETRY}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=clean | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "1 False\n"
