@@ -14,7 +14,7 @@ from dfbench.errors import ModelError, SetupError
 from dfbench.evaluation.loader import image_loader
 from dfbench.media.images import decode_image
 from dfbench.models.device import autocast
-from dfbench.models.interface import fake_probability, logits_of
+from dfbench.models.interface import fake_probability, head_logits, logits_of
 from dfbench.progress import Advance
 
 COMPILER = "inductor"
@@ -91,6 +91,7 @@ def score_images(
     precision: str = "fp32",
     advance: Advance | None = None,
     keep: Callable[[NDArray[np.float32]], None] | None = None,
+    take: Callable[[object, int], Tensor] = logits_of,
 ) -> NDArray[np.float32]:
     """Compute the logits of every image; the model's mode is left as it was.
 
@@ -105,6 +106,7 @@ def score_images(
         precision: ``fp32``, ``bf16`` or ``fp16``.
         advance: moves the progress bar.
         keep: receives the logits (K, C) of every :data:`KEPT_EVERY` batches, in order, as soon as they are known.
+        take: what is taken of the output for a number of images, (N, C); default: its logits.
 
     Returns:
         (N, C) float32, in the order of the dataset.
@@ -120,7 +122,7 @@ def score_images(
     kept = 0
     try:
         with torch.inference_mode():
-            for logits, rows in _one_behind(model, loader, device, precision):
+            for logits, rows in _one_behind(model, loader, device, precision, take):
                 found.append(_checked(logits, rows))
                 if advance is not None:
                     advance(len(rows))
@@ -132,15 +134,52 @@ def score_images(
     return _joined(found) if found else np.zeros((0, 1), np.float32)
 
 
+def score_heads(
+    model: nn.Module,
+    images: Dataset[tuple[Tensor, int]],
+    device: torch.device,
+    *,
+    batch_size: int = 64,
+    workers: int = 0,
+    precision: str = "fp32",
+) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+    """Compute the logits of every image by all heads of a detector in one pass, as :func:`score_images` does.
+
+    Returns:
+        The main logits, (N, C), and those of the further heads by name, each (N, C); see
+        :func:`dfbench.models.interface.head_logits`.
+
+    Raises:
+        ModelError: see :func:`score_images`; a logit of a further head that is not finite counts too.
+    """
+    names: list[str] = []
+
+    def joined(output: object, samples: int) -> Tensor:
+        logits = logits_of(output, samples)
+        heads = head_logits(output, logits)
+        names[:] = heads
+        return torch.cat([logits, *heads.values()], dim=1)
+
+    found = score_images(
+        model, images, device, batch_size=batch_size, workers=workers, precision=precision, take=joined
+    )
+    main, *others = (np.ascontiguousarray(part) for part in np.split(found, len(names) + 1, axis=1))
+    return main, dict(zip(names, others, strict=True))
+
+
 def _one_behind(
-    model: nn.Module, loader: Iterable[tuple[Tensor, list[int]]], device: torch.device, precision: str
+    model: nn.Module,
+    loader: Iterable[tuple[Tensor, list[int]]],
+    device: torch.device,
+    precision: str,
+    take: Callable[[object, int], Tensor],
 ) -> Iterator[tuple[Tensor, list[int]]]:
     """Yield logits and rows of each batch once the next one has been started."""
     before: tuple[Tensor, list[int]] | None = None
     for batch, rows in loader:
         with autocast(device, precision):
             output = model(to_input(batch, device))
-        logits = logits_of(output, len(batch)).float()
+        logits = take(output, len(batch)).float()
         if before is not None:
             yield before
         before = logits, rows

@@ -1,8 +1,9 @@
 """The detector interface: a torch module from RGB to an object with ``.logits``, and its optional methods.
 
 A detector is an ``nn.Module`` whose ``forward`` takes RGB images in [0,1], float, N,3,H,W, and returns an object with
-``.logits`` (N, C); other tensor attributes are extra outputs. Normalisation, residuals and colour order are computed
-inside the detector. Optional methods:
+``.logits`` (N, C); other tensor attributes are extra outputs. If it is a dataclass, its fields ``NAME_logits`` (N, C)
+are further heads, whose validation metric is recorded during training. Normalisation, residuals and colour order are
+computed inside the detector. Optional methods:
 
 * ``loss(output, targets) -> Tensor``: its training loss, a scalar; ``targets`` is int64 (N,). Default: cross-entropy,
   binary cross-entropy for one logit.
@@ -16,12 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dfbench.errors import DfbenchError, ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+HEAD = "_logits"
+"""Ends the name of an output field with the logits of a further head, such as ``rgb_logits``."""
 
 
 @contextmanager
@@ -104,6 +109,22 @@ def logits_of(output: object, samples: int, name: str = "the detector") -> Tenso
             f"the shape must be ({samples}, classes)",
         )
     return logits
+
+
+def head_logits(output: object, logits: Tensor) -> dict[str, Tensor]:
+    """Return the logits of a detector's further heads by name, without those of the main one.
+
+    They are the fields ``NAME_logits`` of an output that is a dataclass, where they have the shape of the main logits;
+    None and tensors of another shape are no heads.
+
+    Args:
+        output: what the detector returned.
+        logits: its main logits, (N, C).
+    """
+    if not is_dataclass(output):
+        return {}
+    values = {f.name.removesuffix(HEAD): getattr(output, f.name) for f in fields(output) if f.name.endswith(HEAD)}
+    return {name: value for name, value in values.items() if getattr(value, "shape", None) == logits.shape}
 
 
 def fake_probability(logits: Tensor, real_classes: Sequence[int] = (0,)) -> Tensor:

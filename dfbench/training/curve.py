@@ -11,13 +11,33 @@ from pathlib import Path
 from dfbench.io import write_text
 from dfbench.training.store import EpochRecord
 
+HEAD_COLOURS = ("#CC79A7", "#009E73", "#E69F00", "#56B4E9")
+"""Lines of further heads; colours that colour-blind readers tell apart."""
+
+
+def head_names(curve: Sequence[EpochRecord]) -> list[str]:
+    """Return the further heads of a detector, in their order."""
+    return list(dict.fromkeys(name for record in curve for name in record.heads))
+
+
+def head_column(name: str) -> str:
+    """Return the name under which the validation metric of a further head is recorded.
+
+    >>> head_column("rgb")
+    'val_rgb'
+    """
+    return f"val_{name}"
+
 
 def write_curve(path: Path, curve: Sequence[EpochRecord]) -> None:
-    """Write the learning curve as CSV, atomically."""
+    """Write the learning curve as CSV, atomically; further heads of the detector have the columns ``val_NAME``."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(EpochRecord.__dataclass_fields__), lineterminator="\n")
+    columns = [name for name in EpochRecord.__dataclass_fields__ if name != "heads"]
+    writer = csv.DictWriter(text, [*columns, *map(head_column, head_names(curve))], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(record) for record in curve)
+    for record in curve:
+        row = asdict(record)
+        writer.writerow(row | {head_column(name): value for name, value in row.pop("heads").items()})
     write_text(path, text.getvalue())
 
 
@@ -44,7 +64,15 @@ def draw_curve(path: Path, curve: Sequence[EpochRecord], best: int, title: str) 
     known = [(record.epoch, record.value) for record in curve if record.value is not None]
     if known:
         right = left.twinx()
-        right.plot([e for e, _ in known], [v for _, v in known], "s--", color="#D55E00", markersize=4)
+        right.plot(
+            [e for e, _ in known], [v for _, v in known], "s--", color="#D55E00", markersize=4, label="main head"
+        )
+        for number, name in enumerate(head_names(curve)):
+            points = [(r.epoch, v) for r in curve if (v := r.heads.get(name)) is not None]
+            colour = HEAD_COLOURS[number % len(HEAD_COLOURS)]
+            right.plot([e for e, _ in points], [v for _, v in points], ":", color=colour, label=name)
+        if head_names(curve):
+            right.legend(fontsize=8)
         right.set_ylabel(f"{curve[best].metric} on validation data", color="#D55E00")
     left.axvline(curve[best].epoch, color="0.6", linewidth=1, zorder=0)
     left.set_title(f"{title.replace('$', chr(92) + '$')}: epoch {curve[best].epoch} selected", fontsize=10)

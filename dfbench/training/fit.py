@@ -6,18 +6,21 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from dfbench.errors import DataError
 from dfbench.evaluation.dataset import RoleData
-from dfbench.evaluation.inference import NotFiniteError, score_images
+from dfbench.evaluation.inference import NotFiniteError, score_heads
 from dfbench.evaluation.scores_table import scores_table
 from dfbench.metrics import compute_metrics, parse_metric
 from dfbench.progress import progress
 from dfbench.protocols.protocol import Protocol
+from dfbench.training.curve import head_column
 from dfbench.training.lightning import TrainingDevices, is_first_process, run_epochs
 from dfbench.training.loggers import LogSettings
 from dfbench.training.methods import TrainingMethod
@@ -85,23 +88,25 @@ def fit(
     def after_epoch(epoch: int, running: EpochProgress) -> bool:
         if module.global_rank:
             return False
-        value = None
+        found = Validation(None)
         network = module.evaluated
         with module.estimated(network):
             if selects:
                 with diverged(epoch):
-                    value = validate(network, data["val"], module.device, batch_size=64, workers=devices.workers)
+                    found = validate(network, data["val"], module.device, batch_size=64, workers=devices.workers)
             metric = rules.selection.metric if selects else ""
             loss = round(running.loss_sum / max(1, running.samples), 6)
             rate = recipe.rate(epoch, epoch * module.steps_per_epoch, module.steps_per_epoch * recipe.epochs)
-            state.curve.append(EpochRecord(epoch + 1, rate, loss, metric, value, round(clock.seconds(), 3)))
+            seconds = round(clock.seconds(), 3)
+            state.curve.append(EpochRecord(epoch + 1, rate, loss, metric, found.value, seconds, dict(found.heads)))
             state.best = best_epoch(state.curve, rules)
             if state.best == len(state.curve) - 1:
                 folder.save_best(network)
         logged = {
             "epoch": epoch + 1,
             "train/epoch_loss": loss,
-            **({f"val/{metric}": value} if value is not None else {}),
+            **({f"val/{metric}": found.value} if found.value is not None else {}),
+            **{f"{head_column(name)}/{metric}": v for name, v in found.heads.items() if v is not None},
         }
         module.log_values(logged)
         state.running, state.batch_norm_samples = EpochProgress(), module.batch_norm_samples
@@ -114,6 +119,10 @@ def fit(
     before = shown * done + state.running.samples
     several = devices.devices > 1 and devices.save_every > 0
     with progress(title, total, "img", done=before, quiet=quiet or not is_first_process()) as advance:
+
+        def advance_with_validation(steps: int = 1, note: str = "") -> None:
+            advance(steps, note=f"{note}{validation_note(state.curve)}")
+
         module = TrainingModule(
             detector.to(memory_format=torch.channels_last),
             samples,
@@ -128,12 +137,24 @@ def fit(
             save_due=lambda: clock.since_saved() >= devices.save_every,
             save=save,
             on_epoch=after_epoch,
-            advance=advance,
+            advance=advance_with_validation,
         )
         step = done * module.steps_per_epoch + state.running.batches // recipe.accumulate
         with log.opened(step) as loggers:
             run_epochs(module, recipe.epochs - done, devices, loggers)
     return state
+
+
+def validation_note(curve: list[EpochRecord]) -> str:
+    """Return the last validation for the progress bar; empty where there is none.
+
+    >>> validation_note([EpochRecord(1, 0.1, 0.7, "auc.video.mean", 0.81, 2.0, {"rgb": 0.79, "residual": None})])
+    ', auc.video.mean 0.810 (rgb 0.790)'
+    """
+    if not curve or curve[-1].value is None:
+        return ""
+    heads = ", ".join(f"{name} {value:.3f}" for name, value in curve[-1].heads.items() if value is not None)
+    return f", {curve[-1].metric} {curve[-1].value:.3f}" + (f" ({heads})" if heads else "")
 
 
 @contextmanager
@@ -172,13 +193,38 @@ class EpochClock:
         self._start = self._saved = time.monotonic()
 
 
-def validate(model: nn.Module, data: RoleData, device: torch.device, *, batch_size: int, workers: int) -> float | None:
-    """Compute the protocol's selection metric on validation samples: the mean over their data sets and subsets.
+@dataclass(frozen=True)
+class Validation:
+    """The selection metric on validation samples; None where it is undefined.
 
-    Returns None where it is undefined everywhere (one class only).
+    Attributes:
+        value: of the detector's score.
+        heads: of its further heads, by name.
+    """
+
+    value: float | None
+    heads: Mapping[str, float | None] = field(default_factory=dict)
+
+
+def validate(model: nn.Module, data: RoleData, device: torch.device, *, batch_size: int, workers: int) -> Validation:
+    """Compute the protocol's selection metric on validation samples for every head, in one pass over the images."""
+    logits, heads = score_heads(model, data.images, device, batch_size=batch_size, workers=workers)
+    return Validation(
+        selection_value(data, logits), {name: selection_value(data, values) for name, values in heads.items()}
+    )
+
+
+def selection_value(data: RoleData, logits: NDArray[np.float32]) -> float | None:
+    """Compute the protocol's selection metric: the mean over the data sets and subsets of the samples.
+
+    Args:
+        data: the samples.
+        logits: (N, C), row i for item i of ``data.images``.
+
+    Returns:
+        The value; None where it is undefined everywhere (one class only).
     """
     protocol = data.protocol
-    logits = score_images(model, data.images, device, batch_size=batch_size, workers=workers)
     values = compute_metrics(
         scores_table(data, logits, "validation", "validation"),
         [protocol.selection.metric],

@@ -20,7 +20,17 @@ from dfbench.models.weights import read_state, write_state
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One line of the learning curve; ``value`` is the selection metric on validation data, None if undefined."""
+    """One line of the learning curve.
+
+    Attributes:
+        epoch: counted from 1.
+        lr: learning rate at its start.
+        train_loss: mean over its samples.
+        metric: the selection metric.
+        value: of it on validation data; None if undefined.
+        seconds: time.
+        heads: further head of the detector -> its value of the metric; they select nothing.
+    """
 
     epoch: int
     lr: float
@@ -28,6 +38,7 @@ class EpochRecord:
     metric: str
     value: float | None
     seconds: float
+    heads: dict[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -76,15 +76,23 @@ class AMTENnet(nn.Module):
         image_size: height and width in pixels; 128 was published.
         extractor: ``amten`` is AMTENnet; ``high-pass``, ``srm``, ``constrained`` and ``mte`` are the other rows of
             Table II of GRnet.
+        padding: border of the fixed filters ``high-pass`` and ``srm``: ``reflect`` or ``zeros``.
     """
 
-    def __init__(self, num_classes: int = 2, image_size: int | None = None, *, extractor: str = "amten") -> None:
+    def __init__(
+        self,
+        num_classes: int = 2,
+        image_size: int | None = None,
+        *,
+        extractor: str = "amten",
+        padding: str = "reflect",
+    ) -> None:
         super().__init__()
         size = 128 if image_size is None else image_size
         if size < SMALLEST:
             raise ModelError(f"amtennet needs images of at least {SMALLEST} pixels, got {size}", "use larger crops")
         self.image_size = size
-        self.extractor, channels = make_extractor(extractor)
+        self.extractor, channels = make_extractor(extractor, padding)
         self.classifier = TraceClassifier(channels, num_classes, size)
 
     def forward(self, images: Tensor) -> AMTENnetOutput:

@@ -15,7 +15,8 @@ _BIBTEX = """@article{guo2021fake,
 AMTENNET = ModelSpec(
     name="amtennet",
     target="reference_models.amtennet.network:AMTENnet",
-    options={"extractor": "amten"},
+    options={"extractor": "amten", "padding": "reflect"},
+    former_defaults={"padding": "zeros"},
     sizes=(128, 224, 256),
     any_size=True,
     smallest=32,
@@ -36,6 +37,11 @@ AMTENNET = ModelSpec(
         ),
         ReproductionNote(
             "Table II: which high-pass filter", "the 5x5 KV kernel / 12 on every colour channel", "extractor"
+        ),
+        ReproductionNote(
+            "Table II: border of the high-pass and SRM filters",
+            "reflected: padded with zeros, the border has 17 % (high-pass) and 77 % (SRM) of the variance",
+            "padding",
         ),
         ReproductionNote(
             "Table II: border of the constrained convolution",

@@ -23,9 +23,17 @@ class HighPassNet(nn.Module):
         num_classes: outputs; 1 gives one logit.
         image_size: height and width in pixels; the first dense layer depends on it.
         value_range: ``255`` filters images with values from 0 to 255, ``1`` from 0 to 1.
+        padding: border of the filter, ``reflect`` or ``zeros``.
     """
 
-    def __init__(self, num_classes: int = 2, image_size: int | None = None, *, value_range: str = "255") -> None:
+    def __init__(
+        self,
+        num_classes: int = 2,
+        image_size: int | None = None,
+        *,
+        value_range: str = "255",
+        padding: str = "reflect",
+    ) -> None:
         super().__init__()
         size = 128 if image_size is None else image_size
         if size < SMALLEST:
@@ -36,7 +44,7 @@ class HighPassNet(nn.Module):
             )
         self.image_size = size
         self.scale = RANGES[str(value_range)]
-        self.filter = HighPass()
+        self.filter = HighPass(padding)
         layers: list[nn.Module] = []
         for in_channels, out_channels in WIDTHS:
             layers += [nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.LeakyReLU(SLOPE), nn.MaxPool2d(2)]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import correlate
 from torch import nn
 
 from dfbench.errors import ModelError, UsageError
+from dfbench.models.build import build_model
+from dfbench.models.options import recorded_options
+from dfbench.models.registry import get_spec
 from reference_models.extractors import (
     AMTEN,
     EXTRACTORS,
@@ -56,15 +62,50 @@ def test_fixed_kernels_sum_to_nothing_and_ignore_flat_areas() -> None:
         assert not module.state_dict()
 
 
-def test_high_pass_against_plain_loops() -> None:
+@pytest.mark.parametrize(("padding", "mode"), [("reflect", "reflect"), ("zeros", "constant")])
+def test_high_pass_against_plain_loops(padding: str, mode: Literal["reflect", "constant"]) -> None:
     image = rgb(8, 1)
     kernel = srm_kernels()[0].double().numpy()
-    padded = np.pad(image[0].double().numpy(), ((0, 0), (2, 2), (2, 2)))
+    padded = np.pad(image[0].double().numpy(), ((0, 0), (2, 2), (2, 2)), mode=mode)
     expected = np.zeros((3, 8, 8))
     for y in range(8):
         for x in range(8):
             expected[:, y, x] = (padded[:, y : y + 5, x : x + 5] * kernel).sum(axis=(1, 2))
-    np.testing.assert_allclose(HighPass()(image)[0].numpy(), expected, atol=1e-2)
+    np.testing.assert_allclose(HighPass(padding)(image)[0].numpy(), expected, atol=1e-2)
+
+
+@pytest.mark.parametrize(("padding", "mode"), [("reflect", "mirror"), ("zeros", "constant")])
+@pytest.mark.parametrize("size", [3, 4, 17])
+def test_srm_against_scipy(padding: str, mode: str, size: int) -> None:
+    image = rgb(size, 1)
+    summed = image[0].double().sum(0).numpy()
+    expected = [correlate(summed, kernel.double().numpy(), mode=mode) for kernel in srm_kernels()]
+    np.testing.assert_allclose(SRM(padding)(image)[0].numpy(), np.stack(expected), atol=1e-2)
+
+
+def test_a_reflected_border_is_like_the_rest_and_a_zero_border_is_a_step() -> None:
+    flat = torch.full((1, 3, 12, 12), 200.0)
+    for reflected, zeros in ((SRM(), SRM("zeros")), (HighPass(), HighPass("zeros"))):
+        assert float(reflected(flat).abs().max()) < 1e-3
+        assert float(zeros(flat).abs().max()) > 40
+        torch.testing.assert_close(reflected(rgb())[:, :, 2:-2, 2:-2], zeros(rgb())[:, :, 2:-2, 2:-2])
+
+
+def test_an_unknown_padding_is_refused_by_every_extractor() -> None:
+    for name in EXTRACTORS:
+        with pytest.raises(UsageError, match="unknown padding 'same'"):
+            make_extractor(name, "same")
+    with pytest.raises(UsageError, match="unknown padding 'same'"):
+        build_model("highpass", padding="same")
+
+
+def test_old_weights_keep_the_zero_border() -> None:
+    for model, recorded in (("highpass", {}), ("amtennet", {"extractor": "srm"})):
+        spec = get_spec(model)
+        assert spec.options["padding"] == "reflect"
+        assert recorded_options(spec, recorded)["padding"] == "zeros"
+    assert build_model("amtennet", extractor="srm", padding="zeros").extractor.padding == "zeros"
+    assert build_model("amtennet", extractor="srm").extractor.padding == "reflect"
 
 
 def test_guided_residual_is_that_of_grnet_on_the_scale_255() -> None:

@@ -23,7 +23,7 @@ from dfbench.models.weights import read_state
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.training_recipe import TrainingRecipe
 from dfbench.training.averaging import averaged_network, moving_average
-from dfbench.training.fit import out_of_patience
+from dfbench.training.fit import Validation, out_of_patience
 from dfbench.training.recipe import FullRecipe, fill_recipe
 from dfbench.training.store import EpochRecord, TrainingState
 from dfbench.workflow import train
@@ -153,7 +153,7 @@ def test_a_training_that_does_not_improve_ends_early(
     tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = iter([0.7, 0.9, 0.8, 0.6, 1.0])
-    monkeypatch.setattr("dfbench.training.fit.validate", lambda *_, **__: next(values))
+    monkeypatch.setattr("dfbench.training.fit.validate", lambda *_, **__: Validation(next(values)))
     out = tmp_path / "w.safetensors"
     train("meso4", tiny.protocol, tiny.manifest, out, epochs=5, patience=2, device="cpu", quiet=True)
     assert len(list(csv.DictReader((tmp_path / "w.curve.csv").open()))) == 4
