@@ -1,6 +1,8 @@
-"""Specification of AMTENnet; free of torch."""
+"""Specifications of AMTENnet and of its classifier behind SRM filters; free of torch."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from dfbench.models import ModelSpec, ReproductionNote, TrainingDefaults
 
@@ -70,4 +72,22 @@ AMTENNET = ModelSpec(
         flip=0.0,
         source="the authors' Caffe solver (18,170 steps, factor 0.5 every 1000)",
     ),
+)
+
+_TABLE_II = """@article{guo2023grnet,
+  title   = {Exposing Deepfake Face Forgeries with Guided Residuals},
+  author  = {Guo, Zhiqing and Yang, Gaobo and Chen, Jiyou and Sun, Xingming},
+  journal = {IEEE Transactions on Multimedia},
+  year    = {2023},
+  note    = {arXiv:2205.00753}
+}"""
+
+AMTENNET_SRM = replace(
+    AMTENNET,
+    name="amtennet-srm",
+    options={"extractor": "srm", "padding": "reflect"},
+    former_defaults={},
+    paper="Guo, Yang, Chen and Sun, Exposing Deepfake Face Forgeries with Guided Residuals, arXiv:2205.00753, Table II "
+    "(SRM); filters: Zhou et al., Learning Rich Features for Image Manipulation Detection, CVPR 2018",
+    bibtex=_TABLE_II,
 )

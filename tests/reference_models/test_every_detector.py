@@ -28,7 +28,14 @@ SPECS: dict[str, ModelSpec] = {
     name: get_spec(name) for name in model_names() if get_spec(name).target.startswith("reference_models.")
 }
 NAMES = tuple(SPECS)
-SIZE_BOUND = ("amtennet", "highpass", "meso4", "mesoinception4", "mislnet")  # a dense layer follows the size
+SIZE_BOUND = (
+    "amtennet",
+    "amtennet-srm",
+    "highpass",
+    "meso4",
+    "mesoinception4",
+    "mislnet",
+)  # a dense layer follows the size
 VGG = 2_325_568
 COUNTS = {
     ("grnet", 128): {2: 22_356_102, 5: 22_360_719, 8: 22_365_336},
@@ -44,6 +51,7 @@ COUNTS = {
     ("amtennet", 128): {2: 2_023_050, 5: 2_023_953, 8: 2_024_856},
     ("amtennet", 224): {2: 6_631_050},
     ("amtennet", 256): {2: 8_781_450},
+    ("amtennet-srm", 128): {2: 2_020_194, 5: 2_021_097, 8: 2_022_000},
     ("xception", 299): {1: 20_809_001, 2: 20_811_050, 5: 20_817_197, 8: 20_823_344, 1000: 22_855_952},
     ("capsule", 300): {2: VGG + 1_571_070, 4: VGG + 1_571_710, 5: VGG + 1_572_030, 8: VGG + 1_572_990},
     ("efficientnet-b4", 380): {1: 17_550_409, 2: 17_552_202, 5: 17_557_581, 8: 17_562_960, 1000: 19_341_616},
@@ -114,7 +122,7 @@ def settled(name: str) -> nn.Module:
 
 
 def test_the_registry_has_grnet_its_seven_baselines_and_the_plain_classifiers() -> None:
-    baselines = {"meso4", "mesoinception4", "highpass", "mislnet", "xception", "capsule", "amtennet"}
+    baselines = {"meso4", "mesoinception4", "highpass", "mislnet", "xception", "capsule", "amtennet", "amtennet-srm"}
     assert set(NAMES) == {"grnet", "resnet18", "efficientnet-b4", "vit-b16"} | baselines
 
 
@@ -223,6 +231,7 @@ GOLDEN: dict[str, list[list[float]]] = {
     "resnet18": [[7.44297, -3.22241], [4.6812, -17.0882]],
     "meso4": [[0.782857, 0.0853757], [0.907849, -0.0603695]],
     "amtennet": [[-1927.84, -1024.21], [-2868.61, -2003.26]],
+    "amtennet-srm": [[-42.1169, -51.1803], [-396.055, -350.957]],
     "capsule": [[-0.692675, -0.693619], [-0.692702, -0.693593]],
     "efficientnet-b4": [[0.0384658, 0.00644157], [0.0403383, 0.00456941]],
     "highpass": [[-0.900135, -3.56914], [-10.8432, -28.7511]],
@@ -253,6 +262,7 @@ def test_every_detector_has_a_golden_forward_pass() -> None:
 # Crop size, most steps, optimiser and its rate. The larger networks get the smallest crops.
 LEARNING: dict[str, tuple[int, int, type[torch.optim.Optimizer], float]] = {
     "amtennet": (64, 120, torch.optim.SGD, 3e-3),
+    "amtennet-srm": (64, 120, torch.optim.Adam, 1e-3),
     "capsule": (32, 80, torch.optim.Adam, 5e-4),
     "efficientnet-b4": (32, 100, torch.optim.Adam, 3e-3),
     "grnet": (32, 60, torch.optim.Adam, 2e-3),
