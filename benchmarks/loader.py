@@ -12,8 +12,8 @@ less is free, give fewer rows). Two ways of reading take turns, each start in a 
 * before: as dfbench 0.1.0 did it, carried in this file: all crops are read at the start and copied to the cache above
   2 GiB, a loop draws the partner of every fake, images are transposed one by one.
 
-The rate is that of one process and one thread, from the file to the float input of a detector; it counts CPU time,
-which other work on the machine disturbs little. ``decoded`` is the optional store of decoded crops.
+The rate is that of one process and one thread, from the file to the float input of a detector, in CPU time.
+``decoded`` is the optional store of decoded crops; ``png`` is decoding by kornia-rs, if it is installed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ INTRODUCTION = """# Reading crops
 
 Measured by `benchmarks/loader.py`, which says what the two ways are: *before* is dfbench 0.1.0. One process, one
 thread, on a busy machine of two cores: seconds hold for it only, ratios carry over. The rate of *now* is that of PNG
-decoding, which the store of decoded crops (`dfbench train --decoded`) avoids.
+decoding ([measured](png-decoders.md)): faster with `pip install "deepfake-dfbench[png]"`, and avoided by the store of
+decoded crops (`dfbench train --decoded`), which takes twice the disk space. All times and sizes but those of the first
+batch grow in proportion to the rows.
 
 """
 PROTOCOL = """
@@ -59,14 +61,10 @@ name = "loader"
 version = 1
 source = "benchmarks/loader.py"
 summary = "synthetic crops"
-[[data]]
-role = "train"
-dataset = "folder"
-split = "train"
-[[data]]
-role = "test"
-dataset = "folder"
-split = "test"
+data = [
+  {role = "train", dataset = "folder", split = "train"},
+  {role = "test", dataset = "folder", split = "test"},
+]
 [sampling]
 frames = 32
 [crops]
@@ -92,7 +90,7 @@ def make_manifest(folder: Path, rows: int) -> None:
     rng = np.random.default_rng(0)
     files = []
     for _ in range(min(DISTINCT, rows)):
-        image = cv2.resize(rng.integers(0, 256, (12, 12, 3), np.uint8), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+        image = cv2.resize(rng.integers(0, 256, (5, 5, 3), np.uint8), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
         files.append(encode_png(np.clip(image + rng.normal(0, 0.6, image.shape), 0, 255).astype(np.uint8)))
 
     def all_rows() -> Iterator[dict[str, Any]]:
@@ -256,12 +254,14 @@ def rates(folder: Path, cache: Path, count: int, repeats: int) -> dict[str, floa
 
     from dfbench.evaluation.inference import to_input
     from dfbench.manifest.manifest import open_manifest
+    from dfbench.media import images as images_module
 
     def old_input(images: Any) -> Any:
         return (images.float() / 255.0).contiguous(memory_format=torch.channels_last)
 
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    fast = images_module.fast_png_decoder()
     manifest = open_manifest(folder)
     samples = manifest.samples(folder / "loader.toml", "train")
     some = samples.take(np.arange(0, len(samples), max(1, len(samples) // (4 * count))))
@@ -270,11 +270,13 @@ def rates(folder: Path, cache: Path, count: int, repeats: int) -> dict[str, floa
         "now": dataset(manifest, some),
         "decoded": dataset(manifest, some, decoded=True),
     }
+    arms |= {"png": arms["now"]} if fast else {}
     order = np.random.default_rng(0).permutation(len(some))[:count]
     batches = [order[i : i + BATCH].tolist() for i in range(0, len(order), BATCH)]
     found: dict[str, list[float]] = {arm: [] for arm in arms}
     for turn in range(repeats + 1):
         for arm, images in arms.items():
+            images_module.fast_png_decoder = lambda arm=arm: fast if arm == "png" else None
             begin = time.process_time()
             for batch, _ in loader(arm, images, batches):
                 old_input(batch) if arm == "before" else to_input(batch, torch.device("cpu"))
@@ -350,10 +352,11 @@ def table(figures: dict[str, Any]) -> str:
                 f"{old[name] / max(new[name], 0.01):.0f} |"
             )
     kept = f"{figures['copies_gb_before']:.2f} | {figures['copies_gb_now']:.2f}"
-    ratios = {arm: rate[arm] / rate["before"] for arm in ("now", "decoded")}
+    ratios = {arm: value / rate["before"] for arm, value in rate.items()}
     lines += [
         f"| copies on disk, GB | {kept} | |",
         f"| images per second of one core | {rate['before']:.0f} | {rate['now']:.0f} | {ratios['now']:.2f} |",
+        *[f"| the same with kornia-rs | | {value:.0f} | {ratios['png']:.2f} |" for value in [rate.get("png")] if value],
         f"| the same from the decoded store | | {rate['decoded']:.0f} | {ratios['decoded']:.2f} |",
     ]
     return "\n".join(lines) + "\n"

@@ -182,6 +182,11 @@ def resolve_training(
             f"{source.name} starts from random weights, the published detector from ImageNet weights: "
             "--option pretrained=true"
         )
+    if target.is_file() and not target.with_name(f"{target.stem}.training").is_dir():
+        notes.append(
+            f"{target} is the result of a finished training, whose state is not kept: more epochs cannot continue it; "
+            "all epochs are trained, and then it is replaced (to keep it: --out FILE)"
+        )
     return TrainingWorkflow(plan, _missing(found, rules, quiet), tuple(notes))
 
 

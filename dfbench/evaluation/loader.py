@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import joblib
 import torch
@@ -32,17 +32,31 @@ def worker_count(asked: int | None, device: torch.device, devices: int = 1) -> i
     return min(MOST_WORKERS, max(1, cores // devices - 1))
 
 
-def collate(items: Sequence[tuple[Tensor, int]]) -> tuple[Tensor, list[int]]:
+class ImageBatch(NamedTuple):
+    """Crops that a dataset has joined itself.
+
+    Attributes:
+        images: uint8 (N, 3, S, S), in the memory layout of :func:`collate`.
+        rows: the row of each.
+    """
+
+    images: Tensor
+    rows: list[int]
+
+
+def collate(items: ImageBatch | Sequence[tuple[Tensor, int]]) -> tuple[Tensor, list[int]]:
     """Join crops to a batch.
 
     Args:
-        items: crops, uint8 (3, S, S), each with its row.
+        items: crops, uint8 (3, S, S), each with its row; or a batch, which is returned as it is.
 
     Returns:
         uint8 (N, 3, S, S), whose memory is ordered N, S, S, 3 (``channels_last``), as decoders give it and as
         :func:`dfbench.evaluation.inference.to_input` wants it; and the rows, which stay plain numbers so that
         reading them does not wait for a GPU.
     """
+    if isinstance(items, ImageBatch):
+        return items.images, items.rows
     images = torch.stack([image.permute(1, 2, 0) for image, _ in items]).permute(0, 3, 1, 2)
     return images, [row for _, row in items]
 

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from dfbench import degrade
+from dfbench.evaluation.loader import ImageBatch
+from dfbench.manifest.torch_dataset import CropDataset
 
 
 class ConcatenatedImages(Dataset[tuple[Tensor, int]]):
@@ -23,6 +25,9 @@ class ConcatenatedImages(Dataset[tuple[Tensor, int]]):
     def __init__(self, parts: Sequence[Any]) -> None:
         self.parts = list(parts)
         self.ends = np.cumsum([len(part) for part in self.parts])
+        self.starts = [0, *self.ends.tolist()]
+        crops = [part for part in self.parts if isinstance(part, CropDataset)]
+        self.joined = len(crops) == len(self.parts) and len({part.size for part in crops}) == 1
 
     def __len__(self) -> int:
         return int(self.ends[-1]) if len(self.ends) else 0
@@ -33,6 +38,21 @@ class ConcatenatedImages(Dataset[tuple[Tensor, int]]):
         start = int(self.ends[part - 1]) if part else 0
         image: Tensor = self.parts[part][index - start][0]
         return image, index
+
+    def __getitems__(self, indices: Sequence[int]) -> ImageBatch | list[tuple[Tensor, int]]:
+        """Return a batch, for which every crop is decoded into its place in one array, without a copy of its own.
+
+        Loaders of PyTorch call this for a whole batch. Parts other than :class:`~dfbench.manifest.CropDataset` give
+        items, which the loader joins.
+        """
+        if not self.joined:
+            return [self[index] for index in indices]
+        size = self.parts[0].size
+        images = np.empty((len(indices), size, size, 3), np.uint8)
+        numbers = np.searchsorted(self.ends, indices, side="right").tolist()
+        for place, (index, part) in enumerate(zip(indices, numbers, strict=True)):
+            self.parts[part].read_into(images[place], index - self.starts[part])
+        return ImageBatch(torch.from_numpy(images).permute(0, 3, 1, 2), list(indices))
 
 
 class CropsInMemory(Dataset[tuple[Tensor, int]]):
@@ -54,6 +74,10 @@ class CropsInMemory(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Return image and index."""
         return self.crops[index].permute(2, 0, 1), index
+
+    def __getitems__(self, indices: Sequence[int]) -> ImageBatch:
+        """Return a batch, see :meth:`ConcatenatedImages.__getitems__`."""
+        return ImageBatch(self.crops[list(indices)].permute(0, 3, 1, 2), list(indices))
 
 
 class DegradedCrops(Dataset[tuple[Tensor, int]]):

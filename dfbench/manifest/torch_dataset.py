@@ -64,12 +64,27 @@ class CropDataset:
         if not -len(self) <= item < len(self):
             raise IndexError(item)
         number = item % len(self)
+        image = self._image(number)
+        writeable = image if image.flags.writeable else image.copy()
+        return torch.from_numpy(writeable).permute(2, 0, 1), int(self.indices[number])
+
+    def read_into(self, out: npt.NDArray[np.uint8], item: int) -> None:
+        """Read a crop into memory that exists already.
+
+        Args:
+            out: uint8 (size, size, 3), RGB, which is overwritten.
+            item: number of the crop.
+
+        Raises:
+            DataError: the crop is damaged, or of another size.
+        """
+        out[...] = self._image(item)
+
+    def _image(self, number: int) -> npt.NDArray[np.uint8]:
         data = self._images[number]
         if self.decoded:
-            image = np.frombuffer(bytearray(data), np.uint8).reshape(self.size, self.size, 3)
-        else:
-            image = decode_crop(data, self.size)
-        return torch.from_numpy(image).permute(2, 0, 1), int(self.indices[number])
+            return np.frombuffer(data, np.uint8).reshape(self.size, self.size, 3)
+        return decode_crop(data, self.size)
 
 
 def make_dataset(manifest: ManifestTable, samples: Samples, size: int, decoded: bool = False) -> CropDataset:

@@ -8,7 +8,8 @@ from dfbench.cli import doctor
 from dfbench.cli.main import run_command
 
 EXTRAS = {"dlib": "dlib", "insightface": "insightface", "decord": "decord", "dask": "dask", "distributed": "dask"} | {
-    "ray": "ray"
+    "ray": "ray",
+    "kornia_rs": "png",
 }
 
 

@@ -63,6 +63,22 @@ def test_the_steps_on_mini_are_part_of_the_plan(empty: Path) -> None:
     assert list(empty.iterdir()) == [], "resolving writes nothing"
 
 
+def test_a_finished_training_is_not_continued_and_says_so(empty: Path) -> None:
+    weights = empty / "meso4.safetensors"
+
+    def remarks(**recipe: Any) -> list[str]:
+        notes = resolve_training("meso4", out=weights, **recipe).notes
+        return [note for note in notes if str(weights) in note]
+
+    assert remarks(epochs=3) == []
+    weights.touch()
+    (note,) = remarks(epochs=3)
+    assert "whose state is not kept: more epochs cannot continue it" in note
+    assert "--out" in note
+    (empty / "meso4.training").mkdir()
+    assert remarks(epochs=3) == [], "an interrupted training over earlier weights is resumed"
+
+
 NO_TORCH = """
 import sys
 from dfbench.workflow import resolve_evaluation, resolve_preparation, resolve_training
