@@ -86,9 +86,7 @@ def test_telemetry_is_off_in_this_process_and_in_workers(monkeypatch: pytest.Mon
 
 
 def test_telemetry_is_off_before_libraries_are_imported() -> None:
-    code = (
-        "import sys, dfbench, os; assert 'onnxruntime' not in sys.modules; print(os.environ['ORT_DISABLE_TELEMETRY'])"
-    )
+    code = "import sys, dfbench, os; print(os.environ['ORT_DISABLE_TELEMETRY'], 'onnxruntime' in sys.modules)"
     clean = {name: value for name, value in os.environ.items() if name not in TELEMETRY}
     done = subprocess.run(
         [sys.executable, "-c", code],
