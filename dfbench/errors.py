@@ -9,18 +9,23 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from dfbench.text import terminal_text
+
 
 class DfbenchError(Exception):
     """Base class of all exceptions of dfbench.
 
     Args:
-        message: what is wrong, in one sentence that names the file, row or option.
+        message: what is wrong, in one sentence that names the file, row or option. Control characters in it and in the
+            hint are written as escapes.
         hint: what to do next, preferably a command; may be empty.
     """
 
     exit_code = 3
 
     def __init__(self, message: str, hint: str = "") -> None:
+        # Messages quote names and other libraries' messages, which come from files.
+        message, hint = terminal_text(message), terminal_text(hint)
         super().__init__(message)
         self.message = message
         self.hint = hint

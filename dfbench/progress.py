@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from dfbench.untrusted import one_line
+from dfbench.text import one_line
 
 
 class Advance(Protocol):

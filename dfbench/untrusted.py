@@ -1,7 +1,7 @@
-"""What files of strangers contain: text for a terminal, JSON of bounded depth, regular files, relative paths.
+"""What files of strangers contain: JSON and TOML of bounded depth, regular files, relative paths.
 
 Manifests, archives, weights, score files and data sets are exchanged. Nothing in them is used unchecked as a path, a
-format string or terminal output.
+format string or terminal output (see :mod:`dfbench.text`).
 """
 
 from __future__ import annotations
@@ -9,55 +9,22 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import stat
+import tomllib
+from collections.abc import Callable
 from pathlib import Path, PureWindowsPath
 from typing import IO, Any
 
 from dfbench.errors import DataError, DfbenchError
 
-__all__ = ["is_clutter", "is_relative", "leads_outside", "one_line", "open_regular", "read_json", "terminal_text"]
+__all__ = ["is_clutter", "is_relative", "leads_outside", "open_regular", "read_json", "read_toml"]
 
-LARGEST_JSON = 256 * 2**20
-"""Bytes of a JSON file. The largest that dfbench writes lists the skipped files of a data set: some megabytes."""
-DEEPEST_JSON = 64
-"""Levels of nested lists and objects in a JSON file."""
-
-# C0 and C1 controls without tab and newline; marks that change the direction of text or separate lines; halves of
-# surrogate pairs, which stand for bytes that are not UTF-8 and which no terminal takes.
-_CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
-_UNSAFE = re.compile(f"[{_CONTROLS}]")
-_UNSAFE_IN_LINE = re.compile(f"[{_CONTROLS}\t\n]")
+LARGEST_TEXT = 256 * 2**20
+"""Bytes of a JSON or TOML file. The largest that dfbench writes list the skipped files of a data set: megabytes."""
+DEEPEST = 64
+"""Levels of nested lists and objects in a JSON or TOML file."""
 
 _CLUTTER = frozenset({"__macosx", ".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", ".appledouble"})
-
-
-def terminal_text(text: str) -> str:
-    r"""Return text that a terminal shows and does not execute: control characters are written as escapes.
-
-    Tabs and newlines stay. Marks that reverse the direction of text are escaped, so that a name cannot look like
-    another.
-
-    >>> terminal_text("a\x1b[31mb\r")
-    'a\\x1b[31mb\\r'
-    """
-    return _UNSAFE.sub(_escaped, text)
-
-
-def one_line(text: object) -> str:
-    r"""Return a value of a file for the middle of a message: as :func:`terminal_text`, without tabs and newlines.
-
-    >>> one_line("name\nerror: nothing")
-    'name\\nerror: nothing'
-    """
-    return _UNSAFE_IN_LINE.sub(_escaped, str(text))
-
-
-def _escaped(match: re.Match[str]) -> str:
-    character = match[0]
-    if "\udc80" <= character <= "\udcff":  # a byte of a file name that is not UTF-8
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def is_clutter(name: str) -> bool:
@@ -105,11 +72,10 @@ def open_regular(path: Path) -> IO[bytes]:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{path} cannot be read: {why}", "check the path and its permissions") from error
-    stream = os.fdopen(handle, "rb")
     if not stat.S_ISREG(os.fstat(handle).st_mode):
-        stream.close()
+        os.close(handle)
         raise DataError(f"{path} is not a regular file", "pipes, sockets and devices are not read; copy the content")
-    return stream
+    return os.fdopen(handle, "rb")
 
 
 def read_json(path: Path, hint: str = "", error: type[DfbenchError] = DataError) -> Any:
@@ -121,27 +87,41 @@ def read_json(path: Path, hint: str = "", error: type[DfbenchError] = DataError)
         error: class of the exception.
 
     Returns:
-        Plain values: nested at most :data:`DEEPEST_JSON` levels, numbers finite and below 2**63, no key twice.
+        Plain values: nested at most :data:`DEEPEST` levels, numbers finite and below 2**63, no key twice.
 
     Raises:
         DfbenchError: of the class ``error``; it cannot be read or is not such JSON.
     """
+    return _parsed(path, "JSON", lambda text: json.loads(text, object_pairs_hook=_unique), hint, error)
+
+
+def read_toml(path: Path, hint: str = "", error: type[DfbenchError] = DataError) -> dict[str, Any]:
+    """Read a TOML file whose content is not trusted; see :func:`read_json`.
+
+    Raises:
+        DfbenchError: of the class ``error``; it cannot be read or is not such TOML.
+    """
+    found: dict[str, Any] = _parsed(path, "TOML", tomllib.loads, hint, error)
+    return found
+
+
+def _parsed(path: Path, kind: str, parse: Callable[[str], Any], hint: str, error: type[DfbenchError]) -> Any:
     try:
         with open_regular(path) as stream:
-            data = stream.read(LARGEST_JSON + 1)
+            data = stream.read(LARGEST_TEXT + 1)
     except DataError as problem:
         raise error(problem.message, problem.hint) from problem
     except OSError as problem:
         raise error(f"{path} cannot be read: {problem.strerror}", hint) from problem
-    if len(data) > LARGEST_JSON:
-        raise error(f"{path} is larger than {LARGEST_JSON} bytes", hint)
+    if len(data) > LARGEST_TEXT:
+        raise error(f"{path} is larger than {LARGEST_TEXT} bytes", hint)
     try:
-        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_unique)
+        value = parse(data.decode("utf-8-sig"))
         _check_values(value)
     except RecursionError as problem:
-        raise error(f"{path} is nested more than {DEEPEST_JSON} levels", hint) from problem
+        raise error(f"{path} is nested more than {DEEPEST} levels", hint) from problem
     except ValueError as problem:  # also UnicodeDecodeError, and whole numbers of thousands of digits
-        raise error(f"{path} is not valid JSON: {problem}", hint) from problem
+        raise error(f"{path} is not valid {kind}: {problem}", hint) from problem
     return value
 
 
@@ -157,8 +137,8 @@ def _check_values(value: Any) -> None:
     waiting = [(value, 1)]
     while waiting:
         entry, depth = waiting.pop()
-        if depth > DEEPEST_JSON:
-            raise ValueError(f"nested more than {DEEPEST_JSON} levels")
+        if depth > DEEPEST:
+            raise ValueError(f"nested more than {DEEPEST} levels")
         if isinstance(entry, float) and not math.isfinite(entry):
             raise ValueError("a number is not finite")
         if isinstance(entry, int) and abs(entry) >= 2**63:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-from dfbench.untrusted import one_line, terminal_text
+from dfbench.text import one_line, terminal_text
 
 Value = str | int
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,7 +91,10 @@ def _of_workspace(definition: PaperTable) -> list[Run]:
 
 
 def _protocol_of(file: Path) -> str:
+    from dfbench.errors import DataError
+    from dfbench.untrusted import read_json
+
     try:
-        return str((json.loads(file.read_text("utf-8")).get("protocol") or {}).get("name", ""))
-    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError):
+        return str((read_json(file).get("protocol") or {}).get("name", ""))
+    except (DataError, AttributeError):
         return ""

@@ -9,7 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from dfbench.errors import DataError
-from dfbench.untrusted import is_clutter, one_line
+from dfbench.text import one_line
+from dfbench.untrusted import is_clutter
 
 _logger = logging.getLogger("dfbench")
 

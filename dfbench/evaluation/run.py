@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import html
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from dfbench.io import file_sha256
 from dfbench.metrics import IntervalEstimate, coverage_rows, parse_metric
 from dfbench.schema.result import RESULT_VERSION, MetricValue, RunResult
 from dfbench.schema.scores import SCORES
+from dfbench.untrusted import read_json
 
 RESULT_FILE = "result.json"
 SCORES_FILE = "scores.parquet"
@@ -191,10 +191,7 @@ def _read_result(folder: Path) -> RunResult:
     file = folder / RESULT_FILE
     if not file.is_file():
         raise DataError(f"{folder} is not a run folder: it has no {RESULT_FILE}", "dfbench evaluate writes run folders")
-    try:
-        raw: Any = json.loads(file.read_text("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is not valid JSON: {error}", _RERUN) from error
+    raw = read_json(file, _RERUN)
     version = raw.get("format_version") if isinstance(raw, dict) else None
     if version != RESULT_VERSION:
         raise DataError(f"{file} has format version {version}; this dfbench reads version {RESULT_VERSION}", _RERUN)

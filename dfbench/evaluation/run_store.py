@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from dfbench.config import runs_home
-from dfbench.errors import UsageError
+from dfbench.errors import DataError, UsageError
 from dfbench.evaluation.partial_results import PARTIAL
 from dfbench.evaluation.run import RESULT_FILE, SCORES_FILE
 from dfbench.io import atomic_path, canonical_hash, file_sha256, is_temporary, write_table, write_text
@@ -19,6 +18,7 @@ from dfbench.protocols.protocol import Protocol
 from dfbench.resources import facts_folder
 from dfbench.schema.published import load_published, rows_where
 from dfbench.schema.result import RunResult
+from dfbench.untrusted import read_json
 
 PROTOCOL_FILE = "protocol.toml"
 """The protocol of an evaluated folder, so that the run can be repeated."""
@@ -56,9 +56,10 @@ def free_folder(folder: Path, run_id: str, overwrite: bool) -> Path:
         return folder
     result = folder / RESULT_FILE
     try:
-        found = json.loads(result.read_text("utf-8")).get("run_id") if result.is_file() else None
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        found = None
+        raw = read_json(result) if result.is_file() else None
+    except DataError:
+        raw = None
+    found = raw.get("run_id") if isinstance(raw, dict) else None
     names = {p.name for p in folder.iterdir() if not is_temporary(p)}
     if found == run_id or (found is None and names <= RUN_FILES):
         return folder

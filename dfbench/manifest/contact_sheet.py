@@ -15,7 +15,7 @@ from dfbench.manifest.crops import stored_crops
 from dfbench.manifest.manifest import Manifest
 from dfbench.manifest.table import ManifestTable
 from dfbench.media.images import decode_crop, encode_png
-from dfbench.untrusted import one_line
+from dfbench.text import one_line
 
 _MARGIN, _TITLE, _CAPTION = 6, 26, 20
 _MOST_LINES = 200

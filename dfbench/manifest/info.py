@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from dfbench.errors import DataError
 from dfbench.io import data_sha256, write_json
 from dfbench.schema.manifest import MANIFEST_VERSION, ManifestInfo, ShardInfo
-from dfbench.untrusted import leads_outside, one_line, read_json
+from dfbench.text import one_line
+from dfbench.untrusted import leads_outside, read_json
 
 MANIFEST_FILE = "manifest.json"
 PART_FILES = "part-*-of-*.json"  # in a folder that holds array-job parts of a manifest

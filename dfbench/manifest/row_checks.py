@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from dfbench.errors import DataError
 from dfbench.schema.manifest import MANIFEST, STATUSES
 from dfbench.schema.media import FAKE, REAL, SPLITS, split_archive_path
-from dfbench.untrusted import is_relative, one_line
+from dfbench.text import one_line
+from dfbench.untrusted import is_relative
 
 _LONGEST_SIDE = 2**20  # pixels of a source
 _MOST_FRAMES = 2**24  # of a clip: six days at 30 frames per second

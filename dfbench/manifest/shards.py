@@ -16,7 +16,7 @@ from dfbench.io import atomic_path
 from dfbench.manifest.info import check_inside
 from dfbench.manifest.row_checks import check_rows
 from dfbench.schema.manifest import MANIFEST, MANIFEST_VERSION, crop_columns, extra_columns
-from dfbench.untrusted import one_line
+from dfbench.text import one_line
 
 ROW_GROUP = 256
 STAMP_KEY = b"dfbench"

@@ -16,7 +16,7 @@ from dfbench.media.frames import Chooser, Reading
 from dfbench.media.reader import read
 from dfbench.media.sequence import FolderImages, read_sequence
 from dfbench.schema.media import sequence_order, split_archive_path
-from dfbench.untrusted import one_line
+from dfbench.text import one_line
 
 
 def find_media_root(manifest: ManifestTable, root: str | Path | None = None) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from dfbench.models.options import get_preset, recorded_options
 from dfbench.models.registry import model_names
 from dfbench.models.source import ModelSource, model_source
 from dfbench.schema.result import ManifestRef, ProtocolRef
+from dfbench.untrusted import read_json
 
 CARD_VERSION = 1
 POLARITY: Literal["real=0, fake=1"] = "real=0, fake=1"
@@ -169,10 +169,7 @@ def read_card(weights: Path) -> WeightCard:
             "dfbench train writes both; copy the card along with the weights. Weights of another project: "
             f"dfbench weights import {weights.name} --model M",
         )
-    try:
-        raw = json.loads(path.read_text("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"the card {path} is not valid JSON: {error}", "train again: dfbench train") from error
+    raw = read_json(path, "it is the card of some weights; train again: dfbench train", ModelError)
     if isinstance(raw, dict) and raw.get("format_version", CARD_VERSION) != CARD_VERSION:
         raise ModelError(
             f"the card {path} has format {raw['format_version']}, this dfbench reads {CARD_VERSION}",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from dfbench.errors import DataError, unknown_name
+from dfbench.untrusted import read_toml
 
 SIGN = "@"
 """Separator between the names of a protocol and of its variant: ``grnet/hff-binary@jp60``."""
@@ -31,10 +31,7 @@ def read_fields(path: Path) -> Fields:
     Raises:
         DataError: it is not TOML.
     """
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not valid TOML: {error}", "see docs/protocols.md for an example") from error
+    return read_toml(path, "see docs/protocols.md for an example")
 
 
 def variants_of(fields: Mapping[str, Any], path: Path) -> dict[str, Fields]:

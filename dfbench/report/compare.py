@@ -17,7 +17,7 @@ from dfbench.report.rows import training_of
 from dfbench.report.table_notes import mismatch_sentence
 from dfbench.report.tables import in_percent
 from dfbench.schema.result import RunResult
-from dfbench.untrusted import terminal_text
+from dfbench.text import terminal_text
 
 FORMATS = ("text", "md", "csv")
 _NAMES = ["metric", "data", "manipulation", "condition", "n"]

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Container, Iterable, Sequence
 
-from dfbench.untrusted import one_line, terminal_text
+from dfbench.text import one_line, terminal_text
 
 _LATEX = {
     "\\": r"\textbackslash{}",

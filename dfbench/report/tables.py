@@ -20,7 +20,7 @@ from dfbench.report.formats import (
 from dfbench.report.rows import ResultRow, distinct_rows, metrics_of
 from dfbench.report.table_notes import CROP_MARK, notes
 from dfbench.schema.result import MetricValue
-from dfbench.untrusted import one_line, terminal_text
+from dfbench.text import one_line, terminal_text
 
 DASH = "-"
 _COUNT_COLUMNS = 3  # trailing columns: n, media, coverage

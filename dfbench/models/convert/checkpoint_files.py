@@ -23,20 +23,8 @@ if TYPE_CHECKING:
 _WRAPPING_KEYS = ("state_dict", "model", "net", "model_state_dict")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _AGAIN = "download or copy it again"
-# Exceptions that torch's unpickler may raise on a damaged file.
-_DAMAGE = (
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    MemoryError,
-    AssertionError,
-    struct.error,
-)
+MOST_INFLATED = 200, 2**28
+"""How much an archive may inflate to: so many times its size, or so many bytes."""
 
 
 def read_foreign(path: Path) -> State:
@@ -64,10 +52,7 @@ def read_foreign(path: Path) -> State:
     if start.startswith(_HDF5):
         raise ModelError(f"{path} is an HDF5 file", "convert it first: python tools/hdf5_to_npz.py FILE.h5 FILE.npz")
     if start.startswith(b"PK"):
-        if not zipfile.is_zipfile(path):
-            raise ModelError(f"{path} is a truncated zip file", _AGAIN)
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+        names = _members(path)
         return _read_npz(path) if names and all(name.endswith(".npy") for name in names) else _read_torch(path)
     if looks_like(path) == "a pickle":
         return _read_torch(path)
@@ -76,6 +61,19 @@ def read_foreign(path: Path) -> State:
     from dfbench.models.weights import read_state
 
     return read_state(path, hint=_AGAIN)
+
+
+def _members(path: Path) -> list[str]:
+    """Return the names of the files in a zip file that does not inflate to much more than its size."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
+        raise ModelError(f"{path} is a truncated or damaged zip file: {error}", _AGAIN) from error
+    inflated = sum(file.file_size for file in files)
+    if inflated > max(MOST_INFLATED[0] * path.stat().st_size, MOST_INFLATED[1]):
+        raise ModelError(f"{path} inflates to {inflated} bytes, far more than weights do", _AGAIN)
+    return [file.filename for file in files]
 
 
 def _read_torch(path: Path) -> State:
@@ -87,7 +85,7 @@ def _read_torch(path: Path) -> State:
             content: object = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refusal(path, str(error)) from error
-    except _DAMAGE as error:
+    except Exception as error:  # torch's readers raise whatever their damaged input leads to
         first = str(error).partition("\n")[0]
         raise ModelError(f"{path} is a damaged or truncated torch.save file: {first}", _AGAIN) from error
     return _tensors(_unwrap(content), path)
@@ -138,6 +136,6 @@ def _read_npz(path: Path) -> State:
         with np.load(path, allow_pickle=False) as arrays:
             for name in arrays.files:
                 state[name] = torch.from_numpy(np.ascontiguousarray(arrays[name]))
-    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # NumPy parses headers and zip members, each with errors of its own
         raise ModelError(f"{path} is a NumPy archive that cannot be read: {error}", _AGAIN) from error
     return state

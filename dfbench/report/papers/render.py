@@ -19,7 +19,7 @@ from dfbench.report.papers.build import Grid, PaperCell, PaperRow
 from dfbench.report.papers.definition import PaperColumn
 from dfbench.report.papers.footnotes import filling, notes
 from dfbench.schema.published import PublishedNumber
-from dfbench.untrusted import terminal_text
+from dfbench.text import terminal_text
 
 DIFFERS = "†"
 _NAMES = 2  # leading columns with names

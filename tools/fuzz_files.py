@@ -1,0 +1,267 @@
+"""Valid examples of every type of file that dfbench reads, and ways to damage them; see ``tools/fuzz.py``."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+Damage = Callable[[bytes, np.random.Generator], bytes]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A valid file, or a folder in which one file is damaged.
+
+    Attributes:
+        kind: a type of files, as ``tools/fuzz.py`` names it.
+        path: the file or folder.
+        damaged: the file in the folder that is damaged; empty if ``path`` is a file.
+        packed: the file is inflated before it is damaged, and compressed again.
+    """
+
+    kind: str
+    path: Path
+    damaged: str = ""
+    packed: bool = False
+
+
+def make_examples(base: Path) -> list[Example]:
+    """Write the examples below a folder."""
+    return [
+        *media_examples(base / "media"),
+        *archive_examples(base / "archives"),
+        *manifest_examples(base / "manifests"),
+        *list_examples(base / "lists"),
+        *text_examples(base / "texts"),
+        *weight_examples(base / "weights"),
+    ]
+
+
+def drawn_image(seed: int, side: int = 48) -> np.ndarray:
+    """A smooth random image: uint8 (side, side, 3)."""
+    grid = np.random.default_rng(seed).integers(0, 256, (side // 8, side // 8, 3), np.uint8)
+    return np.kron(grid, np.ones((8, 8, 1), np.uint8))
+
+
+def media_examples(folder: Path) -> Iterator[Example]:
+    """Images and clips of the common formats."""
+    import cv2
+
+    from dfbench.media.encode import write_clip
+
+    folder.mkdir(parents=True)
+    for suffix in ("png", "jpg", "webp", "bmp", "tiff", "jp2", "ppm", "gif"):
+        done, data = cv2.imencode(f".{suffix}", drawn_image(1))
+        if done:
+            (folder / f"a.{suffix}").write_bytes(data.tobytes())
+            yield Example("media", folder / f"a.{suffix}")
+    for suffix in ("mp4", "mkv", "avi", "mov"):
+        write_clip(folder / f"a.{suffix}", [drawn_image(n) for n in range(6)], 25, 23)
+        yield Example("media", folder / f"a.{suffix}")
+
+
+def archive_examples(folder: Path) -> Iterator[Example]:
+    """Tar archives of images in the GNU and the PAX format, compressed or not."""
+    import io
+    import tarfile
+
+    from dfbench.media.images import encode_png
+
+    folder.mkdir(parents=True)
+    for number, form in enumerate((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)):
+        for suffix, mode in (("tar", "w"), ("tar.gz", "w:gz")):
+            path = folder / f"{number}.{suffix}"
+            with tarfile.open(path, mode, format=form) as archive:
+                for name in ("0/1.png", "0/2.png", f"{'n' * 120}/3.png", "é/4.png"):
+                    info = tarfile.TarInfo(name)
+                    data = encode_png(drawn_image(number, 16))
+                    info.size = len(data)
+                    archive.addfile(info, io.BytesIO(data))
+            yield Example("archives", path)
+            if suffix == "tar.gz":
+                yield Example("archives", path, packed=True)
+
+
+def manifest_examples(folder: Path) -> Iterator[Example]:
+    """A manifest of one shard, damaged in manifest.json or in the shard."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+    from evaluation.conftest import build  # the same drawn patterns that the tests evaluate
+
+    made = build(folder / "m", groups=2)
+    yield Example("manifests", made, "manifest.json")
+    yield Example("shards", made, "shard-00000.parquet")
+
+
+def list_examples(folder: Path) -> Iterator[Example]:
+    """Data sets with label files, whose media are empty files."""
+
+    def touch(*names: str) -> None:
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
+
+    touch("1-folder/a/0.mp4", "1-folder/a/1.mp4")
+    lines = "path,label,split,group\na/0.mp4,real,train,g0\na/1.mp4,fake,test,g1\n"
+    (folder / "1-folder" / "media.csv").write_text(lines, "utf-8")
+    yield Example("lists", folder / "1-folder", "media.csv")
+    touch("2-dfdc/dfdc_train_part_0/a.mp4", "2-dfdc/dfdc_train_part_0/b.mp4")
+    labels = {
+        "a.mp4": {"label": "REAL", "split": "train"},
+        "b.mp4": {"label": "FAKE", "split": "train", "original": "a.mp4"},
+    }
+    (folder / "2-dfdc" / "dfdc_train_part_0" / "metadata.json").write_text(json.dumps(labels), "utf-8")
+    yield Example("lists", folder / "2-dfdc", "dfdc_train_part_0/metadata.json")
+
+
+def text_examples(folder: Path) -> Iterator[Example]:
+    """A protocol, files of scores, and a run."""
+    import pandas as pd
+
+    from dfbench.interchange.scores import import_scores
+    from dfbench.resources import protocols_folder
+
+    folder.mkdir(parents=True)
+    for name in ("mini", "grnet/hff-multi", "robustness/v1"):
+        source = protocols_folder() / f"{name}.toml"
+        if source.is_file():
+            shutil.copyfile(source, folder / source.name)
+            yield Example("protocols", folder / source.name)
+    rows = [
+        {"media_id": f"x/all/{'real' if n % 2 else 'F'}/{n}", "label": 1 - n % 2, "score": n / 40} for n in range(40)
+    ]
+    frame = pd.DataFrame(rows)
+    frame.to_csv(folder / "s.csv", index=False)
+    frame.to_csv(folder / "s.tsv", index=False, sep="\t")
+    frame.to_parquet(folder / "s.parquet")
+    yield from (Example("scores", folder / f"s.{suffix}") for suffix in ("csv", "tsv", "parquet"))
+    import_scores(folder / "s.csv", folder / "run")
+    yield from (Example("runs", folder / "run", name) for name in ("result.json", "scores.parquet"))
+
+
+def weight_examples(folder: Path) -> Iterator[Example]:
+    """Weights of torch.save and NumPy, safetensors, and weights of a small detector with their card."""
+    import torch
+    from safetensors.torch import save_file
+
+    from dfbench.models.build import build_model
+    from dfbench.models.card import SelectionRecord, WeightCard
+    from dfbench.models.weights import save_weights
+
+    folder.mkdir(parents=True)
+    state = {"a.weight": torch.ones(4, 3), "a.bias": torch.zeros(4)}
+    torch.save({"state_dict": state, "epoch": 1}, folder / "w.pth")
+    np.savez_compressed(folder / "w.npz", **{name: value.numpy() for name, value in state.items()})
+    save_file(state, folder / "w.safetensors")
+    yield from (Example("weights", folder / f"w.{suffix}") for suffix in ("pth", "npz", "safetensors"))
+    carded = folder / "carded"
+    carded.mkdir()
+    card = WeightCard(
+        model="meso4",
+        num_classes=2,
+        profile="native",
+        size=64,
+        mini=True,
+        selection=SelectionRecord(split="val", epoch=0),
+    )
+    save_weights(carded / "w.safetensors", build_model("meso4", image_size=64), card)
+    yield from (Example("weights", carded, name) for name in ("w.json", "w.safetensors"))
+
+
+# --- damage
+
+
+def flip(data: bytes, rng: np.random.Generator) -> bytes:
+    """Change some bytes anywhere."""
+    changed = bytearray(data)
+    for place in rng.integers(0, len(data), int(2 ** rng.uniform(0, 7))):
+        changed[place] = int(rng.integers(0, 256))
+    return bytes(changed)
+
+
+def flip_ends(data: bytes, rng: np.random.Generator) -> bytes:
+    """Change bytes in the first or last kilobytes, where headers and footers are."""
+    reach = min(len(data), int(2 ** rng.uniform(4, 13)))
+    places = rng.integers(0, reach, int(rng.integers(1, 9)))
+    changed = bytearray(data)
+    for place in places if rng.random() < 0.5 else len(data) - 1 - places:
+        changed[place] = int(rng.choice([0, 1, 127, 128, 255, int(rng.integers(0, 256))]))
+    return bytes(changed)
+
+
+def truncate(data: bytes, rng: np.random.Generator) -> bytes:
+    """Keep the beginning."""
+    return data[: int(rng.integers(0, len(data)))]
+
+
+def cut(data: bytes, rng: np.random.Generator) -> bytes:
+    """Remove, repeat or blank a part."""
+    start, stop = sorted(rng.integers(0, len(data) + 1, 2).tolist())
+    middle = (b"", data[start:stop] * 2, bytes(stop - start), b"\xff" * (stop - start))[int(rng.integers(0, 4))]
+    return data[:start] + middle + data[stop:]
+
+
+TOKENS = (
+    b"null|true|-1|0|1e999|NaN|99999999999999999999|"
+    + b"9" * 5000
+    + b'|""|"../../x"|"/etc/passwd"|"\\u001b[31m"|[]|{}|'
+    b"{}|[[[[]]]]|" + b"[" * 5000 + b"|\x1b[31m|\r\n|\xff\xfe|=|,,,|\t|\0|nan|inf|caf\xe9|\xe2\x80\xae"
+).split(b"|")
+
+
+def replace_words(data: bytes, rng: np.random.Generator) -> bytes:
+    """Replace a few words of a text by values that a stranger would try."""
+    words = list(re.finditer(rb'"[^"\n]*"|[\w.+-]+|[{}\[\]=:,\n]', data))
+    if not words:
+        return data
+    for number in sorted(rng.integers(0, len(words), int(rng.integers(1, 4))).tolist(), reverse=True):
+        word = words[number]
+        data = data[: word.start()] + TOKENS[int(rng.integers(0, len(TOKENS)))] + data[word.end() :]
+    return data
+
+
+def exchange_words(data: bytes, rng: np.random.Generator) -> bytes:
+    """Replace a word of a text by another of its words, so that the text stays well formed."""
+    words = list(re.finditer(rb'"[^"\n]*"|[\w.+-]+', data))
+    if len(words) < 2:
+        return data
+    place, other = words[int(rng.integers(0, len(words)))], words[int(rng.integers(0, len(words)))]
+    return data[: place.start()] + other[0] + data[place.end() :]
+
+
+BINARY: tuple[Damage, ...] = (flip, flip_ends, flip_ends, truncate, cut)
+TEXT: tuple[Damage, ...] = (
+    exchange_words,
+    exchange_words,
+    exchange_words,
+    replace_words,
+    replace_words,
+    flip,
+    truncate,
+    cut,
+)
+
+
+def damaged_copy(example: Example, folder: Path, rng: np.random.Generator) -> Path:
+    """Write a damaged copy of an example and return its path."""
+    target = folder / example.path.name
+    if example.damaged:
+        shutil.copytree(example.path, target)
+        file = target / example.damaged
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = Path(shutil.copyfile(example.path, target))
+    data = file.read_bytes()
+    data = gzip.decompress(data) if example.packed else data
+    damages = TEXT if file.suffix in (".json", ".toml", ".csv", ".tsv") else BINARY
+    for _ in range(1 if rng.random() < 0.7 else 2):
+        data = damages[int(rng.integers(0, len(damages)))](data or b"\0", rng)
+    file.write_bytes(gzip.compress(data, 1) if example.packed else data)
+    return target
