@@ -5,15 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import pyarrow as pa
 import pytest
 from loading import load_file
 
 from dfbench.manifest.manifest import open_manifest
+from dfbench.metrics import SeedDifference
 from dfbench.protocols.files import load_protocol
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
+def pages() -> ModuleType:
+    return load_file("benchmarks/mini_detectors_page.py", "mini_detectors_page")
+
+
+@pytest.fixture(scope="module")
+def script(pages: ModuleType) -> ModuleType:
     return load_file("benchmarks/mini_detectors.py", "mini_detectors")
 
 
@@ -36,15 +43,26 @@ def test_runs_once_and_writes_the_page(script: ModuleType, tiny: SimpleNamespace
     assert "ended with" in script.run(bench, "grnett", 7)
 
 
-def test_the_page(script: ModuleType, tmp_path: Path) -> None:
-    bench = script.Bench(tmp_path, load_protocol("mini"), "mini", tmp_path, "hash", "cpu", False)
+def test_the_page(pages: ModuleType) -> None:
     lines = []
     for seed, value in ((7, 0.5), (8, 0.7)):
-        values = {f"{m} {s}": script.Value(value, 0.4, None) for m in script.METRICS for s in ("c23", "c40")}
-        values["auc c23"] = script.Value(value, 0.4, 0.8)
-        lines.append(script.Line("meso4", seed, 3, 0.61, 1.5, values))
-    text = script.page(lines, bench, {"c23": (40, 160), "c40": (40, 160)})
+        values = {f"{m} {s}": pages.Value(value, 0.4, None) for m in pages.TITLES for s in ("c23", "c40")}
+        values["auc c23"] = pages.Value(value, 0.4, 0.8)
+        lines.append(pages.Line("meso4", seed, 3, 0.61, 1.5, values))
+    setting = pages.Setting(load_protocol("mini"), 550917, "cpu", {"c23": (40, 160), "c40": (40, 160)})
+    text = pages.page(lines, setting, SeedDifference(0.0312, 0.02, 0.01, 20.0, 0.1754, (5, 5)))
     assert "no ground for ranking" in text
+    assert "mini seed 550917" in text
     assert "accuracy of 0.800" in text
-    assert "| meso4 | 0.600 (0.500-0.700) |" in text
+    assert "| meso4 | 2 | 0.600 (0.500-0.700) |" in text
     assert "| meso4 | 8 | 3 | 0.610 | 0.700 (0.400-0.800) | 0.700 (no interval) |" in text
+    assert "+0.031, standard error 0.020 over scene groups and 0.010 over trainings, p = 0.175" in text
+    assert "backbone" not in pages.page(lines, setting)
+
+
+def test_best_balanced_accuracy_is_that_of_the_best_threshold(script: ModuleType) -> None:
+    frames = [("a", 0, 0.1), ("a", 0, 0.5), ("b", 0, 0.6), ("c", 1, 0.2), ("c", 1, 0.6), ("d", 1, 0.9), ("e", 1, None)]
+    columns = {"media_id": [f[0] for f in frames], "label": [f[1] for f in frames], "score": [f[2] for f in frames]}
+    table = pa.table(columns | {"subset": ["c23"] * len(frames)})
+    # Means: a 0.3, b 0.6 real; c 0.4, d 0.9 fake. Above 0.6 or above 0.3: one of four is wrong.
+    assert script.best_balanced_accuracy(table, "c23") == 0.75
