@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -58,53 +59,100 @@ def write_clip(
         DataError: there is no frame, or a frame does not fit the first.
         SetupError: the file cannot be written.
     """
-    check_output_file(path)
+    write_clips({Path(path): crf}, frames, fps, preset=preset, keyframe_interval=keyframe_interval)
+
+
+def write_clips(
+    files: Mapping[Path, int | None],
+    frames: Iterable[NDArray[np.uint8]],
+    fps: float | Fraction,
+    *,
+    preset: str = "medium",
+    keyframe_interval: int = 250,
+) -> None:
+    """Encode the same frames to several files, each with its constant rate factor; see :func:`write_clip`.
+
+    Each frame is converted to YUV once. Every file has the bytes that :func:`write_clip` would give it; all get their
+    names when all are complete.
+
+    Args:
+        files: file -> its constant rate factor, as in :func:`write_clip`.
+        frames: as in :func:`write_clip`.
+        fps: as in :func:`write_clip`.
+        preset: x264's preset, of every file.
+        keyframe_interval: largest number of frames between two keyframes, of every file.
+
+    Raises:
+        UsageError: as for :func:`write_clip`.
+        DataError: as for :func:`write_clip`.
+        SetupError: as for :func:`write_clip`.
+    """
+    for path in files:
+        check_output_file(path)
     rate = frame_rate(fps)
-    options = _options(crf, preset, keyframe_interval)
+    options = [_options(crf, preset, keyframe_interval) for crf in files.values()]
+    names = ", ".join(str(path) for path in files)
     import av
 
-    path = Path(path)
-    with atomic_path(path, sync=False) as temporary:
+    with ExitStack() as stack:
+        temporary = [stack.enter_context(atomic_path(path, sync=False)) for path in files]
         try:
             count = _encode(temporary, frames, rate, options)
         except av.FFmpegError as error:
             if isinstance(error, OSError):
                 raise
-            raise DataError(f"{path} cannot be encoded: {error}", "check the frames and the settings") from error
+            raise DataError(f"{names} cannot be encoded: {error}", "check the frames and the settings") from error
         if count == 0:
-            raise DataError(f"no frames to write to {path}", "pass at least one frame")
+            raise DataError(f"no frames to write to {names}", "pass at least one frame")
 
 
-def _encode(path: Path, frames: Iterable[NDArray[np.uint8]], rate: Fraction, options: dict[str, str]) -> int:
-    """Encode all frames to ``path`` and return their number."""
+def _encode(
+    paths: list[Path], frames: Iterable[NDArray[np.uint8]], rate: Fraction, options: list[dict[str, str]]
+) -> int:
+    """Encode all frames to every path, with the options of each, and return their number."""
     import av
+    from av.video.reformatter import VideoReformatter
 
     count = 0
     shape: tuple[int, ...] = ()
-    # bitexact omits the library's version string and the time of day from the file.
-    with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-        stream: Any = None
+    # One converter for all frames: a frame's own reformat() would set up another for each.
+    converter: Any = VideoReformatter()
+    with ExitStack() as stack:
+        # bitexact omits the library's version string and the time of day from the file.
+        containers: list[Any] = [
+            stack.enter_context(av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}))
+            for path in paths
+        ]
+        streams: list[Any] = []
         for image in frames:
-            if stream is None:
+            if not streams:
                 shape = _checked_shape(image)
-                stream = container.add_stream("libx264", rate=rate, options=options)
-                stream.height, stream.width = shape[:2]
-                stream.pix_fmt = "yuv420p"
-                stream.thread_count = 1
-                stream.codec_context.time_base = 1 / rate
+                streams = [_stream(*pair, rate, shape) for pair in zip(containers, options, strict=True)]
             elif not isinstance(image, np.ndarray) or image.shape != shape or image.dtype != np.uint8:
                 raise DataError(
                     f"frame {count} is {_describe(image)}, the first was uint8 {shape}",
                     "all frames of a clip must have the same size and type",
                 )
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24").reformat(format="yuv420p")
-            frame.pts = count
-            frame.time_base = 1 / rate
-            container.mux(stream.encode(frame))
+            rgb = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24")
+            frame = converter.reformat(rgb, format="yuv420p", threads=1)
+            for container, stream in zip(containers, streams, strict=True):
+                frame.pts = count
+                frame.time_base = 1 / rate
+                container.mux(stream.encode(frame))
             count += 1
-        if stream is not None:
+        for container, stream in zip(containers, streams, strict=False):  # no stream without a frame
             container.mux(stream.encode(None))
     return count
+
+
+def _stream(container: Any, options: dict[str, str], rate: Fraction, shape: tuple[int, ...]) -> Any:
+    """Add a video stream of frames of a shape (height, width, 3) to a container."""
+    stream = container.add_stream("libx264", rate=rate, options=options)
+    stream.height, stream.width = shape[:2]
+    stream.pix_fmt = "yuv420p"
+    stream.thread_count = 1
+    stream.codec_context.time_base = 1 / rate
+    return stream
 
 
 def frame_rate(fps: float | Fraction) -> Fraction:

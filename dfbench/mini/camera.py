@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.mini.facemodel import FaceModel, Floats
-from dfbench.mini.settings import stream
+from dfbench.mini.settings import channel_noise, normals, stream
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def shading(model: FaceModel, light: Light) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Sensor:
-    """Camera of a clip: lens blur (sigma in pixels), fixed gain of each pixel (H, W), noise level and generator."""
+    """Camera of a clip: lens blur (sigma in pixels), fixed gain of each pixel (H, W, 3), noise level and generator."""
 
     blur: float
     pattern: Floats
@@ -58,21 +59,21 @@ class Sensor:
 
     def expose(self, image: Floats) -> NDArray[np.uint8]:
         """Return one frame (H, W, 3) uint8 with new noise; frames must come in order."""
-        blurred = cv2.GaussianBlur(image, (3, 3), self.blur) * self.pattern[..., None]
-        luma = self.rng.standard_normal(blurred.shape[:2], dtype=np.float32)[..., None]
-        colour = self.rng.standard_normal(blurred.shape, dtype=np.float32)
-        level = np.float32(self.noise) * np.sqrt(np.clip(blurred, 4, 255) / 110)
-        noisy = np.rint(blurred + level * (0.8 * luma + 0.6 * colour))
-        return np.asarray(np.clip(noisy, 0, 255), np.uint8)
+        height, width = image.shape[:2]
+        blurred = cv2.multiply(cv2.GaussianBlur(image, (3, 3), self.blur), self.pattern)
+        noise = channel_noise(self.rng, height, width, common=0.8, own=0.6)
+        level = cv2.sqrt(np.clip(blurred, 4, 255))
+        change = cv2.multiply(noise, level, scale=self.noise / math.sqrt(110))
+        return np.asarray(cv2.add(blurred, change, dtype=cv2.CV_8U), np.uint8)
 
 
 def make_sensor(name: str, seed: int, width: int, height: int) -> Sensor:
     """Return the random camera of a clip: blur .35-.6, pattern noise 1.8 %, shot noise 1.4-3.2 at grey level 110."""
     rng = stream(name, "sensor", seed)
-    pattern = 1 + 0.018 * stream(name, "pattern noise", seed).standard_normal((height, width), dtype=np.float32)
+    pattern = 1 + np.float32(0.018) * normals(stream(name, "pattern noise", seed), height, width)
     return Sensor(
         float(rng.uniform(0.35, 0.6)),
-        pattern.astype(np.float32),
+        np.asarray(cv2.cvtColor(pattern, cv2.COLOR_GRAY2RGB), np.float32),
         float(rng.uniform(1.4, 3.2)),
         stream(name, "shot noise", seed),
     )

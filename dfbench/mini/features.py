@@ -36,17 +36,16 @@ def draw_eyes(
         if min(size) < 2 * _UP:
             continue
         inside = _local(contour, left, top)
-        canvas = np.empty((size[1], size[0], 3), np.float32)
-        rows = np.arange(size[1], dtype=np.float32)[:, None]
+        rows = np.arange(size[1], dtype=np.float32)[:, None, None]
         lid_line = float(inside[: len(upper), 1].min())
         opening = max(float(inside[:, 1].max()) - lid_line, 1.0)
         shade = 0.62 + 0.38 * np.clip((rows - lid_line) / (0.55 * opening), 0, 1)
-        canvas[:] = white * shade[..., None]
+        canvas = np.repeat(white * shade, size[0], axis=1)
         at = _local(xy[[centre]] + radius * np.asarray(gaze, np.float32), left, top)[0]
         _disc(canvas, at, radius * _UP, iris * 0.55)
         _disc(canvas, at, radius * _UP * 0.86, iris)
         _disc(canvas, at, radius * _UP * 0.42, np.array([10, 9, 9], np.float32))
-        canvas *= (0.55 + 0.45 * np.clip((rows - lid_line) / (0.30 * opening), 0, 1))[..., None]
+        canvas *= 0.55 + 0.45 * np.clip((rows - lid_line) / (0.30 * opening), 0, 1)
         _disc(
             canvas, at + np.array([-0.35, -0.4], np.float32) * radius * _UP, max(radius * _UP * 0.2, 1.5), white * 1.1
         )
@@ -56,7 +55,7 @@ def draw_eyes(
         lash = np.zeros((size[1], size[0]), np.uint8)
         line = np.round(_local(upper, left, top) * 16).astype(np.int32)
         cv2.polylines(lash, [line], False, 150, max(round(0.011 * face_width * _UP), 1), cv2.LINE_AA, 4)
-        _composite(image, np.full_like(canvas, 26.0), lash, left, top)
+        _composite(image, np.float32(26), lash, left, top)
 
 
 def draw_mouth(image: Floats, xy: Floats, face_width: float, teeth: Floats) -> None:
@@ -67,8 +66,8 @@ def draw_mouth(image: Floats, xy: Floats, face_width: float, teeth: Floats) -> N
     left, top, right, bottom = window_of(contour, image.shape[1], image.shape[0])
     size = ((right - left) * _UP, (bottom - top) * _UP)
     inside = _local(contour, left, top)
-    canvas = np.empty((size[1], size[0], 3), np.float32)
-    canvas[:] = np.array([52, 22, 20], np.float32) * (teeth.mean() / 200)
+    dark = np.array([[[52, 22, 20]]], np.float32) * (teeth.mean() / 200)
+    canvas = np.repeat(np.repeat(dark, size[0], axis=1), size[1], axis=0)
     low, high = inside.min(0), inside.max(0)
     middle = (low + high) / 2
     tongue = (round(float(high[0] - low[0]) * 0.3), max(round(float(high[1] - low[1]) * 0.32), 1))
@@ -106,11 +105,16 @@ def _disc(canvas: Floats, at: Floats, radius: float, colour: Floats) -> None:
     cv2.circle(canvas, centre, round(radius * 16), tuple(map(float, colour)), -1, cv2.LINE_AA, 4)
 
 
-def _composite(image: Floats, canvas: Floats, mask: np.ndarray, left: int, top: int) -> None:
-    height, width = mask.shape[0] // _UP, mask.shape[1] // _UP
-    alpha = mask.astype(np.float32)[..., None] / 255
-    colour = cv2.resize(canvas * alpha, (width, height), interpolation=cv2.INTER_AREA)
-    share = cv2.resize(alpha[..., 0], (width, height), interpolation=cv2.INTER_AREA)[..., None]
-    window = image[top : top + height, left : left + width]
+def _composite(image: Floats, canvas: Floats | np.float32, mask: np.ndarray, left: int, top: int) -> None:
+    """Blend a canvas (H, W, 3), or a grey level, into a window of the image where its mask (H, W) is set, in place."""
+    size = (mask.shape[1] // _UP, mask.shape[0] // _UP)
+    alpha = mask * np.float32(1 / 255)
+    share = cv2.cvtColor(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB)
+    if isinstance(canvas, np.ndarray):
+        opaque = cv2.multiply(canvas, cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB))
+        colour = cv2.resize(opaque, size, interpolation=cv2.INTER_AREA)
+    else:
+        colour = canvas * share
+    window = image[top : top + size[1], left : left + size[0]]
     window *= 1 - share
     window += colour

@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +18,7 @@ from dfbench.mini.motion import FPS, Motion, make_motion
 from dfbench.mini.person import Person, make_person
 from dfbench.mini.plan import ClipPlan, plan_clip
 from dfbench.mini.publication import margin_of
-from dfbench.mini.render import make_actor, render_clip
+from dfbench.mini.render import Head, make_actor, render_clip
 from dfbench.mini.settings import PRESET, MiniSettings, stream
 from dfbench.mini.shape import Placed, Pose
 
@@ -26,13 +27,15 @@ from dfbench.mini.shape import Placed, Pose
 class Original:
     """An original as the forging methods receive it.
 
-    ``frames`` are uint8 RGB, larger than the published image by the publication's margin at each side; ``points`` are
-    the main person's points in each frame (``None`` if absent), ``second`` those of the second person.
+    ``frames`` are uint8 RGB, larger than the published image by the publication's margin at each side; ``head`` is the
+    main person's, ``points`` are the main person's points in each frame (``None`` if absent), ``second`` those of the
+    second person.
     """
 
     plan: ClipPlan
     person: Person
     light: Light
+    head: Head
     motion: Motion
     frames: tuple[NDArray[np.uint8], ...]
     points: tuple[Placed | None, ...]
@@ -69,7 +72,7 @@ def make_original(model: FaceModel, clip: str, settings: MiniSettings) -> Origin
     frames = tuple(decoded([shot.image for shot in shots], crf))
     points = tuple(shot.points[0] for shot in shots)
     second = tuple(shot.points[1] if len(shot.points) > 1 else None for shot in shots)
-    return Original(plan, person, light, motion, frames, points, second, noise_level(frames))
+    return Original(plan, person, light, actors[0].head, motion, frames, points, second, noise_level(frames))
 
 
 def decoded(frames: list[NDArray[np.uint8]], crf: int) -> list[NDArray[np.uint8]]:
@@ -85,7 +88,7 @@ def noise_level(frames: tuple[NDArray[np.uint8], ...]) -> float:
     """Return the noise of a clip in grey levels: robust, from diagonal second differences (Immerkaer 1996)."""
     levels = []
     for frame in frames[:: max(len(frames) // 3, 1)]:
-        grey: Floats = frame.astype(np.float32).mean(2)
+        grey: Floats = np.asarray(cv2.transform(frame.astype(np.float32), np.full((1, 3), 1 / 3)), np.float32)
         d = grey[:-1, :-1] - grey[1:, :-1] - grey[:-1, 1:] + grey[1:, 1:]
         levels.append(float(np.median(np.abs(d))) / 0.6745 / 2)
     return float(np.median(levels))

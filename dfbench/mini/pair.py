@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.media.encode import write_clip
+from dfbench.media.encode import write_clips
 from dfbench.mini import tree
 from dfbench.mini.facemodel import load_face_model
 from dfbench.mini.forge import forge
@@ -95,5 +95,5 @@ def publish(
     )
     images = [public.image(frame) for frame in frames]
     tree.write_truth(truth, [[None if at is None else public.points(at) for at in points] for points in people])
-    for subset, file in zip(settings.subsets, files, strict=True):
-        write_clip(file, images, FPS, CRF[subset], preset=PRESET, keyframe_interval=public.keyframes)
+    levels = {file: CRF[subset] for subset, file in zip(settings.subsets, files, strict=True)}
+    write_clips(levels, images, FPS, preset=PRESET, keyframe_interval=public.keyframes)

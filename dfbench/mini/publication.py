@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.mini.facemodel import Floats
-from dfbench.mini.settings import stream
+from dfbench.mini.settings import normals, stream
 from dfbench.mini.shape import Placed
 
 ZOOM = 0.03
@@ -53,11 +53,11 @@ class Publication:
 
     def image(self, master: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the published image (height, width, 3) uint8 of a frame of the master; frames must come in order."""
-        warped = cv2.warpAffine(
-            self.curve[master], self.matrix, self.size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
-        noise = self.noise.standard_normal(warped.shape[:2], dtype=np.float32)[..., None]
-        return np.asarray(np.clip(np.rint(warped + np.float32(self.grain) * noise), 0, 255), np.uint8)
+        exposed = cv2.LUT(master, self.curve)
+        border = cv2.BORDER_REPLICATE
+        warped = cv2.warpAffine(exposed, self.matrix, self.size, flags=cv2.INTER_CUBIC, borderMode=border)
+        noise = cv2.cvtColor(normals(self.noise, *warped.shape[:2]), cv2.COLOR_GRAY2RGB)
+        return np.asarray(cv2.addWeighted(warped, 1, noise, self.grain, 0, dtype=cv2.CV_8U), np.uint8)
 
     def points(self, placed: Placed) -> Placed:
         """Return points of the master in pixels of the published image."""

@@ -22,7 +22,11 @@ from dfbench.mini.warp import warp_map
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """A person's head in a clip's light: texture (h, w, 4) with alpha, smile change, colours of eyes and teeth."""
+    """A person's head in a clip's light.
+
+    ``texture`` (h, w, 4) is RGB and alpha in grey levels, ``smile`` (h, w, 4) its change per unit of smile; ``white``,
+    ``teeth`` and ``iris`` are the colours of eyes and teeth.
+    """
 
     person: Person
     texture: Floats
@@ -32,38 +36,34 @@ class Head:
     iris: Floats
 
 
-def light_head(model: FaceModel, person: Person, light: Light, detailed: bool = True) -> Head:
-    """Shade a person's head; without ``detailed``, it has no pores, strands and moles."""
+def light_head(model: FaceModel, person: Person, light: Light, texture: Floats | None = None) -> Head:
+    """Shade a person's head; ``texture`` (h, w, 3) RGB replaces the person's own."""
     shade = shading(model, light)
-    base = person.texture if detailed else person.smooth
+    base = person.texture if texture is None else texture
     level = np.asarray(light.tint, np.float32) * np.float32(light.level)
     alpha = person.alpha[..., None]
     return Head(
         person=person,
         texture=np.dstack([base * shade, alpha * 255]).astype(np.float32),
-        smile=(person.smile * shade).astype(np.float32),
+        smile=np.dstack([person.smile * shade, np.zeros_like(alpha)]).astype(np.float32),
         white=np.array([206, 198, 192], np.float32) * level,
         teeth=np.array([214, 205, 192], np.float32) * level,
         iris=np.asarray(person.looks.iris, np.float32) * level,
     )
 
 
-def draw_head(
-    image: Floats, model: FaceModel, head: Head, points: Placed, face: Expression, texture_smile: float | None = None
-) -> None:
+def draw_head(image: Floats, model: FaceModel, head: Head, points: Placed, face: Expression) -> None:
     """Draw a head into an RGB float32 image (H, W, 3), in place."""
     height, width = image.shape[:2]
     warp = warp_map(points.xy, points.depth, model.frame, model.triangles, width, height)
-    smile = np.float32(face.smile if texture_smile is None else texture_smile)
-    texture = head.texture.copy()
-    texture[..., :3] += smile * head.smile
-    texture = np.clip(texture, 0, 255)
-    sampled = warp.sample(texture)
+    sampled = warp.sample(np.asarray(cv2.scaleAdd(head.smile, face.smile, head.texture), np.float32))
+    np.clip(sampled, 0, 255, out=sampled)
     # The triangle map has aliased edges; the stored alpha provides a soft edge inside them.
-    alpha = sampled[..., 3:] / 255 * warp.inside[..., None]
+    alpha = sampled[..., 3:] * (warp.inside[..., None] * np.float32(1 / 255))
     window = image[warp.window]
-    window *= 1 - alpha
-    window += alpha * sampled[..., :3]
+    change = sampled[..., :3] - window
+    change *= alpha
+    window += change
     wide = float(np.linalg.norm(points.xy[454] - points.xy[234]))
     draw_mouth(image, points.xy, wide, head.teeth)
     draw_eyes(image, points.xy, wide, head.iris, head.white, face.gaze)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from statistics import NormalDist
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from dfbench import io
 from dfbench.config import mini_options
@@ -19,7 +24,7 @@ PRESET = "superfast"
 """x264's preset: fast, and without the macroblock tree, whose result can vary from run to run on some processors."""
 LARGEST = {"train": 360, "val": 70, "test": 70}
 """Number of pairs in FaceForensics++'s official splits."""
-CONTENT_VERSION = 3
+CONTENT_VERSION = 4
 """Raised whenever the same settings would give other images."""
 
 
@@ -40,10 +45,10 @@ class MiniSettings:
             is identical to its original outside the face, as in FF++, so that single statistics separate them.
     """
 
-    train_pairs: int = 12
-    val_pairs: int = 4
-    test_pairs: int = 20
-    frames: tuple[int, int] = (12, 24)
+    train_pairs: int = 32
+    val_pairs: int = 12
+    test_pairs: int = 24
+    frames: tuple[int, int] = (10, 16)
     size: tuple[int, int] = (320, 240)
     seed: int = 0
     subsets: tuple[str, ...] = ("c23", "c40")
@@ -70,7 +75,7 @@ class MiniSettings:
         if not 4 <= low <= high <= 1000:
             raise UsageError(
                 f"clip lengths must be 4 <= shortest <= longest <= 1000 frames, not {low} and {high}",
-                "for example (12, 24)",
+                "for example (10, 16)",
             )
         width, height = self.size
         if width % 2 or height % 2 or not (160 <= width <= 1920 and 120 <= height <= 1080):
@@ -119,6 +124,37 @@ def stream(name: str, purpose: str, seed: int) -> np.random.Generator:
     True
     """
     return np.random.default_rng(seed_from(f"mini/{name}", purpose, seed))
+
+
+def normals(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
+    """Return normal random numbers of a shape, float32, for the noise of images.
+
+    Inversion of 16 random bits each, about seven times as fast as ``Generator.standard_normal``; the largest magnitude
+    is 4.3.
+
+    >>> noise = normals(stream("person/7", "pores", 0), 200, 300)
+    >>> noise.shape, bool(abs(noise.mean()) < 0.01), bool(abs(noise.std() - 1) < 0.01)
+    ((200, 300), True, True)
+    """
+    count = math.prod(shape)
+    words: NDArray[np.uint64] = rng.bit_generator.random_raw(-(-count // 4))
+    numbers = words.astype("<u8", copy=False).view("<u2")[:count]
+    return _quantiles().take(numbers, mode="clip").reshape(shape)
+
+
+def channel_noise(rng: np.random.Generator, height: int, width: int, common: float, own: float) -> NDArray[np.float32]:
+    """Return noise (height, width, 3) of variance ``common**2 + own**2``, of which the channels share ``common**2``."""
+    # The symmetric mixing matrix with this covariance: own + shift on the diagonal, shift elsewhere.
+    shift = (math.sqrt(own**2 + 3 * common**2) - own) / 3
+    mixing = own * np.eye(3) + shift
+    return np.asarray(cv2.transform(normals(rng, height, width, 3), mixing), np.float32)
+
+
+@lru_cache(maxsize=1)
+def _quantiles() -> NDArray[np.float32]:
+    """Return the quantiles of the normal distribution in the middle of 65,536 equal parts of (0, 1)."""
+    upper = [NormalDist().inv_cdf((number + 0.5) / 65536) for number in range(32768, 65536)]
+    return np.array([-value for value in reversed(upper)] + upper, np.float32)
 
 
 def default_settings() -> MiniSettings:

@@ -189,10 +189,22 @@ def measure(folder: Path) -> dict[str, Any]:
     }
 
 
+def planned(measured: dict[str, Any]) -> dict[str, list[str]]:
+    """The columns of measured contents that do not come from pixels."""
+    return {name: [columns[column] for column in PLANNED] for name, columns in measured["manifests"].items()}
+
+
 def with_this_cpu(pinned: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The pinned values with the contents of manifests on this kind of CPU."""
+    """The pinned values with the contents of manifests on this kind of CPU.
+
+    Contents of other kinds are dropped if they were measured before a change of the data.
+    """
     found = contents(folder)
-    others = [known for known in pinned["contents"] if not matches(known["environment"], found["environment"])]
+    others = [
+        known
+        for known in pinned["contents"]
+        if not matches(known["environment"], found["environment"]) and planned(known) == planned(found)
+    ]
     return pinned | {"contents": [*others, found]}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dfbench.errors import DataError, UsageError
-from dfbench.media.encode import write_clip
+from dfbench.media.encode import write_clip, write_clips
 
 
 def moving(count: int, height: int = 96, width: int = 128) -> list[np.ndarray]:
@@ -41,6 +41,24 @@ def test_same_frames_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.mp4", "b.mp4"):
         write_clip(tmp_path / name, iter(moving(20)), 25, 23)
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_several_files_at_once_are_the_files_of_single_calls(tmp_path: Path) -> None:
+    levels = {tmp_path / "raw.mp4": 0, tmp_path / "c23.mp4": 23, tmp_path / "c40.mp4": 40}
+    write_clips(levels, iter(moving(20)), 25, preset="superfast", keyframe_interval=7)
+    for path, crf in levels.items():
+        write_clip(tmp_path / "alone.mp4", moving(20), 25, crf, preset="superfast", keyframe_interval=7)
+        assert path.read_bytes() == (tmp_path / "alone.mp4").read_bytes()
+
+
+def test_several_files_at_once_appear_together_or_not_at_all(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="frame 3 is"):
+        write_clips({tmp_path / "a.mp4": 23, tmp_path / "b.mp4": 40}, [*moving(3), *moving(1, width=64)], 25)
+    with pytest.raises(DataError, match="no frames"):
+        write_clips({tmp_path / "a.mp4": 23, tmp_path / "b.mp4": 40}, [], 25)
+    with pytest.raises(UsageError, match="crf"):
+        write_clips({tmp_path / "a.mp4": 23, tmp_path / "b.mp4": 52}, moving(3), 25)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_crf_zero_and_none_lose_chroma_resolution_alone(tmp_path: Path) -> None:

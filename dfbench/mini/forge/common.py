@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from dfbench.mini import facemodel as mesh
 from dfbench.mini.facemodel import FaceModel, Floats
 from dfbench.mini.original import Original
-from dfbench.mini.settings import stream
+from dfbench.mini.settings import channel_noise, stream
 from dfbench.mini.shape import Placed
 from dfbench.mini.warp import filled, window_of
 
@@ -73,10 +74,10 @@ def put(image: NDArray[np.uint8], window: Window, new: Floats, mask: Floats) -> 
     """Return a copy of the image with ``new`` (h, w, 3) blended into a window; pixels with mask 0 do not change."""
     x1, y1, x2, y2 = window
     old = image[y1:y2, x1:x2]
-    alpha = np.where(mask > 1 / 512, mask, 0)[..., None]
-    mixed = np.clip(np.rint(old + alpha * (new - old)), 0, 255).astype(np.uint8)
+    change = new - old
+    change *= np.where(mask > 1 / 512, mask, np.float32(0))[..., None]
     out = image.copy()
-    out[y1:y2, x1:x2] = np.where(alpha > 0, mixed, old)
+    out[y1:y2, x1:x2] = cv2.add(old, change, dtype=cv2.CV_8U)
     return out
 
 
@@ -84,19 +85,22 @@ def colour_transfer(new: Floats, old: Floats, mask: Floats, strength: float) -> 
     """Move mean and standard deviation of ``new`` towards ``old`` in a mask, per LAB channel (Reinhard et al. 2001)."""
     if float(mask.sum()) < 20:
         return new
-    lab_new, lab_old = _lab(new), _lab(old)
+    lab, lab_old = _lab(new), _lab(old)
     weight = mask / mask.sum()
-    mean_new, mean_old = _means(lab_new, weight), _means(lab_old, weight)
-    deviation_new = np.sqrt(_means((lab_new - mean_new) ** 2, weight)) + 0.5
-    deviation_old = np.sqrt(_means((lab_old - mean_old) ** 2, weight)) + 0.5
-    gain = np.clip(deviation_old / deviation_new, 0.6, 1.7)
-    moved = (lab_new - mean_new) * gain + mean_old
-    mixed = lab_new + np.float32(strength) * (moved - lab_new)
-    return np.asarray(cv2.cvtColor(mixed.astype(np.float32), cv2.COLOR_LAB2RGB) * 255, np.float32)
+    (mean_new, deviation_new), (mean_old, deviation_old) = _moments(lab, weight), _moments(lab_old, weight)
+    gain = np.clip((deviation_old + 0.5) / (deviation_new + 0.5), 0.6, 1.7)
+    # The mixture of the image and the moved image, (lab - mean_new) * gain + mean_old, channel by channel.
+    lab *= np.float32(1 - strength) + np.float32(strength) * gain
+    lab += np.float32(strength) * (mean_old - mean_new * gain)
+    rgb = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+    rgb *= 255
+    return np.asarray(rgb, np.float32)
 
 
 def _lab(image: Floats) -> Floats:
-    return np.asarray(cv2.cvtColor(np.clip(image, 0, 255) / np.float32(255), cv2.COLOR_RGB2LAB), np.float32)
+    scaled = np.clip(image, 0, 255)
+    scaled *= np.float32(1 / 255)
+    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB), np.float32)
 
 
 def resized(image: Floats, size: tuple[int, int], interpolation: int) -> Floats:
@@ -104,16 +108,22 @@ def resized(image: Floats, size: tuple[int, int], interpolation: int) -> Floats:
     return np.asarray(cv2.resize(image, size, interpolation=interpolation), np.float32)
 
 
-def _means(image: Floats, weight: Floats) -> Floats:
-    return np.asarray(np.tensordot(weight, image, axes=([0, 1], [0, 1])), np.float32)
+def _moments(image: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """Return weighted mean and standard deviation (3,) of each channel."""
+    flat, weights = image.reshape(-1, 3), weight.ravel()
+    mean = weights @ flat
+    deviation = flat - mean
+    deviation *= deviation
+    return mean, np.sqrt(weights @ deviation)
 
 
 def grain(shape: tuple[int, ...], level: float, rng: np.random.Generator) -> Floats:
     """Return sensor-like noise (h, w, 3), slightly coarser than a pixel, like noise after an encoder."""
-    noise = rng.standard_normal(shape[:2], dtype=np.float32)[..., None]
-    colour = rng.standard_normal((*shape[:2], 3), dtype=np.float32)
-    soft = cv2.GaussianBlur(0.9 * noise + 0.35 * colour, (3, 3), 0.55)
-    return np.asarray(soft * np.float32(level / max(float(soft.std()), 1e-6)), np.float32)
+    height, width = shape[:2]
+    # The deviation that the blur leaves: the root of the sum of the squared weights of its kernel (rows times columns).
+    level /= math.hypot(0.9, 0.35) * float((cv2.getGaussianKernel(3, 0.55) ** 2).sum())
+    noise = channel_noise(rng, height, width, common=0.9 * level, own=0.35 * level)
+    return np.asarray(cv2.GaussianBlur(noise, (3, 3), 0.55), np.float32)
 
 
 def similarity_2d(moving: Floats, fixed: Floats) -> tuple[Floats, Floats]:

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 
 from dfbench.mini import facemodel as mesh
-from dfbench.mini.camera import shading
 from dfbench.mini.facemodel import Floats
 from dfbench.mini.forge.common import (
     Forged,
@@ -21,7 +20,7 @@ from dfbench.mini.forge.common import (
     similarity_2d,
 )  # fmt: skip
 from dfbench.mini.person import to_rgb
-from dfbench.mini.render import Head, draw_head
+from dfbench.mini.render import Head, draw_head, light_head
 from dfbench.mini.shape import Placed, expressed, project
 
 NAME = "Deepfakes"
@@ -50,17 +49,7 @@ class Deepfakes:
         c[self.kept :] = 0
         gain = (person.smooth.mean((0, 1)) + 1) / (to_rgb(model.identity_texture(person.coefficients)).mean((0, 1)) + 1)
         texture = np.clip(to_rgb(model.identity_texture(c)) * gain, 0, 255)
-        shade = shading(model, self.job.target.light)
-        level = np.asarray(self.job.target.light.tint, np.float32) * np.float32(self.job.target.light.level)
-        head = Head(
-            person=person,
-            texture=np.dstack([texture * shade, person.alpha * 255]).astype(np.float32),
-            smile=(person.smile * shade).astype(np.float32),
-            white=np.array([206, 198, 192], np.float32) * level,
-            teeth=np.array([214, 205, 192], np.float32) * level,
-            iris=np.asarray(person.looks.iris, np.float32) * level,
-        )
-        return model.identity_shape(c), head
+        return model.identity_shape(c), light_head(model, person, self.job.target.light, texture)
 
     def frame(self, index: int) -> Forged:
         """Return the forged frame ``index``; the target must be visible."""

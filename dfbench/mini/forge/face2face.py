@@ -10,7 +10,6 @@ import numpy as np
 from dfbench.mini import facemodel as mesh
 from dfbench.mini.features import draw_eyes, draw_mouth
 from dfbench.mini.forge.common import Forged, Job, face_window, grain, oval_mask, put
-from dfbench.mini.render import light_head
 from dfbench.mini.shape import Expression, Placed, expressed, project
 from dfbench.mini.warp import warp_map
 
@@ -45,7 +44,7 @@ class Face2Face:
         self.strength = float(rng.uniform(0.8, 1.0))
         self.feather = float(rng.uniform(0.8, 3.0))
         self.noise = job.stream(NAME, "grain")
-        self.head = light_head(job.model, job.target.person, job.target.light)
+        self.head = job.target.head
         self.triangles = mesh_triangles(job)
 
     def expression(self, index: int) -> Expression:

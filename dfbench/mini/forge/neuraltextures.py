@@ -10,7 +10,7 @@ import numpy as np
 from dfbench.mini import facemodel as mesh
 from dfbench.mini.forge.common import Forged, Job, Window, colour_transfer, grain, part, put, resized
 from dfbench.mini.forge.face2face import moved
-from dfbench.mini.render import draw_head, light_head
+from dfbench.mini.render import draw_head
 from dfbench.mini.shape import Placed
 from dfbench.mini.warp import window_of
 
@@ -28,7 +28,7 @@ class NeuralTextures:
         self.grain = float(rng.uniform(0.0, 0.4)) * job.target.noise
         self.feather = float(rng.uniform(0.03, 0.06)) * job.target.plan.face_width
         self.noise = job.stream(NAME, "grain")
-        self.head = light_head(job.model, job.target.person, job.target.light)
+        self.head = job.target.head
 
     def frame(self, index: int) -> Forged:
         """Return the forged frame ``index``; the target must be visible."""
