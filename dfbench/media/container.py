@@ -15,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError
+from dfbench.media import limits
+from dfbench.media.heartbeat import beat
+from dfbench.media.limits import check_pixels, is_machine_fault
 
 # Playlists, subtitles and FFmpeg's "text as video" demuxers are not clips, and playlists would open other
 # files: only containers that hold the frames themselves are accepted.
@@ -72,13 +75,17 @@ def open_clip(path: Path) -> Iterator[Clip]:
     """Open a file's main video stream with a single-threaded decoder.
 
     Raises:
-        DataError: the file is not a clip, or has no video stream.
+        DataError: the file is not a clip, has no video stream, or one with more than
+            :data:`~dfbench.media.limits.MOST_PIXELS` pixels.
+        MemoryError: memory ran out.
     """
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(_nameless(path))
             container = stack.enter_context(av.open(file, options=_OPTIONS, metadata_errors="replace"))
         except (av.FFmpegError, OSError, ValueError) as error:
+            if is_machine_fault(error):
+                raise MemoryError(reason(error)) from error
             raise DataError(
                 f"{path} does not open as a clip: {reason(error)}", "check that it is a complete video file"
             ) from error
@@ -92,6 +99,11 @@ def open_clip(path: Path) -> Iterator[Clip]:
         codec = stream.codec_context
         if codec is None:
             raise DataError(f"{path} has a video stream in an unknown codec", "convert it to H.264 first")
+        try:
+            check_pixels(codec.width, codec.height)
+        except DataError as error:
+            raise DataError(f"{path}: {error.message}", error.hint) from error
+        codec.options = {"max_pixels": str(limits.MOST_PIXELS)}  # the frame size of a stream may change
         # With threads, the concealment of damage would depend on their number; workers use the cores anyway.
         codec.thread_count = 1
         codec.thread_type = "NONE"
@@ -119,6 +131,7 @@ def index_packets(path: Path) -> PacketIndex:
     with open_clip(path) as clip:
         try:
             for packet in clip.container.demux(clip.stream):
+                beat()
                 if packet.size == 0:  # the flush packet at the end
                     continue
                 packets += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import UsageError
+from dfbench.media.heartbeat import beat
+from dfbench.media.limits import BATCH_BYTES
 
 T = TypeVar("T")
 
 BATCH_FRAMES = 8
-"""Frames per call of a :data:`FrameCallback`: 50 MB at 1080p, whatever the length of a clip.
+"""Frames per call of a :data:`FrameCallback`: 50 MB at 1080p, whatever the length of a clip. Frames that are so large
+that eight exceed :data:`~dfbench.media.limits.BATCH_BYTES` are passed in smaller batches.
 
 Face detectors know nothing of the frames before a batch. A detector that reuses results within a batch loses nothing
 as long as its refresh interval divides this number.
@@ -143,12 +146,16 @@ class FrameCollector:
 
     def add(self, frame: Frame) -> None:
         """Add the next requested frame; frame numbers must rise."""
+        beat()
         if self.size is None:
             self.size = frame.image.shape[0], frame.image.shape[1]
         self.times[frame.index] = frame.time_s
         if self._callback is None:
             self._frames[frame.index] = frame
             return
+        # The limit depends on the frames alone: on every machine the same frames make a batch.
+        if self._batch and sum(f.image.nbytes for f in self._batch) + frame.image.nbytes > BATCH_BYTES:
+            self.flush()
         self._batch.append(frame)
         if len(self._batch) == BATCH_FRAMES:
             self.flush()
@@ -159,6 +166,14 @@ class FrameCollector:
             batch, self._batch = self._batch, []
             for frame, result in zip(batch, self._callback(batch), strict=True):
                 self._results[frame.index] = result
+            beat()
+
+    def discard(self, numbers: Iterable[int]) -> None:
+        """Forget frames that turned out to be damaged after they had been added."""
+        for number in numbers:
+            self.times.pop(number, None)
+            self._frames.pop(number, None)
+            self._results.pop(number, None)
 
     def clear_times(self) -> None:
         """Set all times to ``None``, for clips whose times do not rise and so are not presentation times."""

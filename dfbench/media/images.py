@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError, SetupError, unknown_name
 from dfbench.io import data_sha256
+from dfbench.media.image_header import image_size
+from dfbench.media.limits import check_pixels, is_machine_fault
 
 MAGIC_BYTES = 16
 """Number of leading bytes that :func:`image_format` needs."""
@@ -60,16 +62,28 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
         uint8 array (height, width, 3), RGB.
 
     Raises:
-        DataError: the bytes are not an image, or a damaged one.
+        DataError: the bytes are not an image, a damaged one, or one with more than
+            :data:`~dfbench.media.limits.MOST_PIXELS` pixels.
+        MemoryError: memory ran out.
     """
     if not data:
         raise DataError("the image file is empty", "copy or download it again")
+    kind = image_format(data[:MAGIC_BYTES])
+    size = image_size(kind, data) if kind is not None else None
+    if kind is not None and size is None:
+        raise DataError(f"the {kind} image is damaged: its header states no size", "copy or download it again")
+    if size is not None:
+        check_pixels(*size)
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
+        if is_machine_fault(error):
+            raise MemoryError(str(error)) from error
         raise DataError(f"the image does not decode: {error}", "the file is damaged or too large") from error
     if bgr is None:
-        kind = image_format(data[:MAGIC_BYTES])
+        if size is not None:
+            # OpenCV does not say whether the file is damaged or memory ran out: this raises MemoryError in that case.
+            np.empty((4, size[1], size[0], 3), np.uint8)
         what = f"the {kind} image is damaged" if kind else "not an image in a known format"
         raise DataError(what, "supported: JPEG, PNG, WebP, BMP, TIFF and JPEG 2000")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)

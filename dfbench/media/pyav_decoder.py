@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.media.container import Clip, PacketIndex, index_packets, open_clip, reason
+from dfbench.media.damage import DamageRecord, DecodedFrame
 from dfbench.media.frames import Chooser, Frame, FrameCallback, FrameCollector, Reading, requested_frames
+from dfbench.media.heartbeat import beat
+from dfbench.media.limits import is_machine_fault
 
 
 class _Unsafe(Exception):  # noqa: N818 - an outcome, not a fault
@@ -29,12 +32,40 @@ class _Unsafe(Exception):  # noqa: N818 - an outcome, not a fault
 
 @dataclass(frozen=True)
 class _Pass:
-    """One decoding of a whole clip: presentation time of every frame in order, and the requested frames."""
+    """One decoding of a whole clip: presentation time of every frame in order, and the requested frames.
+
+    ``damaged`` holds the reason of every requested frame that shows damage, by its number; ``failures`` holds what went
+    wrong, packet by packet.
+    """
 
     times: list[int | None]
     collected: FrameCollector
-    errors: list[str]
+    damaged: dict[int, str]
+    failures: list[str]
     fps: float | None
+
+
+class _Failures:
+    """What went wrong in one pass."""
+
+    def __init__(self, record: DamageRecord) -> None:
+        self.texts: list[str] = []
+        self._record = record
+
+    def sent(self, pts: int | None) -> None:
+        """Record the packet that is decoded next."""
+        self._record.sent(pts)
+
+    def add(self, error: BaseException) -> None:
+        """Keep the reason of an error that loses no packet."""
+        if is_machine_fault(error):
+            raise MemoryError(reason(error)) from error
+        self.texts.append(reason(error))
+
+    def lost(self, error: BaseException) -> None:
+        """Record that the last packet does not decode."""
+        self.add(error)
+        self._record.failed()
 
 
 def read_clip(path: Path, choose: Chooser, callback: FrameCallback[Any] | None = None) -> Reading[Any]:
@@ -79,6 +110,8 @@ def _indexed_frames(clip: Clip, index: PacketIndex, numbers: list[int]) -> Itera
             for pts, decoded in _decode_group(clip, by_time, key):
                 yield _frame(by_time[pts], decoded)
     except (av.FFmpegError, OSError, ValueError) as error:
+        if is_machine_fault(error):
+            raise MemoryError(reason(error)) from error
         raise _Unsafe(reason(error)) from error
 
 
@@ -107,7 +140,7 @@ def _decode_group(clip: Clip, by_time: dict[int, int], key: int | None) -> Itera
         clip.codec.skip_frame = "DEFAULT" if needed else "NONREF"
         for frame in _decode(packet):
             if frame.is_corrupt:
-                # Concealment may depend on frames that were skipped.
+                # Whether other frames refer to it is known only if all are decoded.
                 raise _Unsafe("a frame is damaged")
             # Decoders return frames in the order they are shown: times that disagree are not reliable.
             if frame.pts is None or (last is not None and frame.pts <= last):
@@ -127,35 +160,45 @@ def _read_sequential(
     """Decode every frame, count those that decode, and keep the requested ones.
 
     With a trusted index a frame that does not decode keeps its number and the count ends at the last frame that
-    does; without one, frames are numbered in the order of decoding.
+    does; without one, frames are numbered in the order of decoding. Frames that show damage are errors.
     """
     # Most clips that are read here are whole: keep what is requested then, and decode again only if they are not.
     guess = requested_frames(choose, len(index.pts), path) if len(index.pts) else []
     numbering = {int(pts): i for i, pts in enumerate(index.pts)} if index.trusted else None
-    done = _decode_all(path, numbering, guess, callback)
+    keys = index.keys.tolist()
+    done = _decode_all(path, numbering, keys, guess, callback)
     if numbering is not None and not (_increasing(done.times) and all(pts in numbering for pts in done.times)):
         numbering = None
-        done = _decode_all(path, None, guess, callback)
+        done = _decode_all(path, None, keys, guess, callback)
     count = len(done.times) if numbering is None else 1 + max(numbering[pts] for pts in done.times if pts is not None)
     numbers = requested_frames(choose, count, path)
     if set(numbers) - set(guess):
-        done = _decode_all(path, numbering, numbers, callback)
+        done = _decode_all(path, numbering, keys, numbers, callback)
     collected = done.collected
-    why = done.errors[0] if done.errors else "its packet gave no frame"
-    errors = {i: f"frame {i} does not decode: {why}" for i in numbers if i not in collected.times}
+    why = done.failures[0] if done.failures else "its packet gave no frame"
+    errors = {
+        i: f"frame {i} is damaged: {done.damaged[i]}" if i in done.damaged else f"frame {i} does not decode: {why}"
+        for i in numbers
+        if i not in collected.times
+    }
     if collected.size is None:
         collected.size = _size(path)
     return collected.reading(numbers, count, done.fps, "sequential", errors)
 
 
 def _decode_all(
-    path: Path, numbering: dict[int, int] | None, numbers: Iterable[int], callback: FrameCallback[Any] | None
+    path: Path,
+    numbering: dict[int, int] | None,
+    keys: list[int],
+    numbers: Iterable[int],
+    callback: FrameCallback[Any] | None,
 ) -> _Pass:
     """Decode the whole clip and collect the frames with the given numbers.
 
     Args:
         path: the clip.
         numbering: presentation time -> frame number; ``None`` numbers frames in the order of decoding.
+        keys: presentation times of the keyframes.
         numbers: the frames to collect.
         callback: called with these frames instead of keeping them.
 
@@ -165,26 +208,35 @@ def _decode_all(
     requested = set(numbers)
     times: list[int | None] = []
     collected = FrameCollector(callback)
-    errors: list[str] = []
+    record = DamageRecord(keys)
+    failures = _Failures(record)
     with open_clip(path) as clip:
-        for frame in _all_frames(clip, errors):
+        for frame in _all_frames(clip, failures):
             number = len(times) if numbering is None else numbering.get(frame.pts, -1)
             times.append(frame.pts)
+            record.shown(_described(frame))
             if number in requested:
                 try:
                     upright = _frame(number, frame)
                 except (av.FFmpegError, ValueError) as error:
-                    errors.append(reason(error))
+                    failures.add(error)
                 else:
                     collected.add(upright)
         fps = _fps(clip)
     if not times:
-        why = f": {errors[0]}" if errors else ""
+        why = f": {failures.texts[0]}" if failures.texts else ""
         raise DataError(f"no frame of {path} decodes{why}", "the file is damaged: copy or download it again")
     collected.flush()
+    numbered = numbering or {}
+    damaged = {numbered.get(times[n] or 0, n): why for n, why in record.damaged().items()}
+    collected.discard(damaged)
     if not _increasing(times):  # then they are not presentation times
         collected.clear_times()
-    return _Pass(times, collected, errors, fps)
+    return _Pass(times, collected, damaged, failures.texts, fps)
+
+
+def _described(frame: Any) -> DecodedFrame:
+    return DecodedFrame(frame.pts, bool(frame.key_frame), bool(frame.is_corrupt))
 
 
 def _increasing(times: list[int | None]) -> bool:
@@ -193,8 +245,8 @@ def _increasing(times: list[int | None]) -> bool:
     return len(known) == len(times) and all(before < after for before, after in pairwise(known))
 
 
-def _all_frames(clip: Clip, errors: list[str]) -> Iterator[Any]:
-    """Yield all frames in presentation order; a packet that does not decode is added to ``errors`` and skipped."""
+def _all_frames(clip: Clip, failures: _Failures) -> Iterator[Any]:
+    """Yield all frames in presentation order; a packet that does not decode is added to ``failures`` and skipped."""
     packets = clip.container.demux(clip.stream)
     while True:
         try:
@@ -202,27 +254,29 @@ def _all_frames(clip: Clip, errors: list[str]) -> Iterator[Any]:
         except StopIteration:
             return
         except (av.FFmpegError, OSError, ValueError) as error:
-            errors.append(reason(error))
+            failures.add(error)
             # Frames that the decoder still buffers would be lost with the end of the packets.
-            yield from _flush(clip, errors)
+            yield from _flush(clip, failures)
             return
+        failures.sent(packet.pts)
         try:
             decoded = _decode(packet)
         except (av.FFmpegError, OSError, ValueError) as error:
-            errors.append(reason(error))
+            failures.lost(error)
             continue
         yield from decoded
 
 
-def _flush(clip: Clip, errors: list[str]) -> list[Any]:
+def _flush(clip: Clip, failures: _Failures) -> list[Any]:
     try:
         return list(clip.codec.decode(None))
     except (av.FFmpegError, OSError, ValueError) as error:
-        errors.append(reason(error))
+        failures.add(error)
         return []
 
 
 def _decode(packet: Any) -> list[Any]:
+    beat()
     try:
         return list(packet.decode())
     except av.EOFError:  # the decoder was flushed already
@@ -245,7 +299,7 @@ def _fps(clip: Clip) -> float | None:
 def _size(path: Path) -> tuple[int, int]:
     """Return height and width of the first frame that decodes."""
     with open_clip(path) as clip:
-        for frame in _all_frames(clip, []):
+        for frame in _all_frames(clip, _Failures(DamageRecord())):
             height, width = _frame(0, frame).image.shape[:2]
             return height, width
     raise DataError(f"no frame of {path} decodes", "the file is damaged: copy or download it again")

@@ -1,0 +1,56 @@
+"""Limits of what is decoded, which are the same on every machine, and the errors that are the machine's fault."""
+
+from __future__ import annotations
+
+import errno
+
+from dfbench.errors import DataError
+
+MOST_PIXELS = 64_000_000
+"""Largest width x height of a frame or image. It is checked before anything is decoded."""
+
+BATCH_BYTES = 256 * 2**20
+"""Bytes of frames that are passed to a callback at once, at most: eight frames of 4096x2304 pixels are less."""
+
+_OUT_OF_MEMORY = (
+    "bad_alloc",
+    "bad allocation",
+    "cannot allocate memory",
+    "failed to allocate",
+    "insufficient memory",
+    "out of memory",
+    "cuda failure",
+)
+"""How libraries describe a lack of memory, or a failure of the GPU, in exceptions of their own classes."""
+
+
+def check_pixels(width: int, height: int) -> None:
+    """Raise unless a frame of this size may be decoded.
+
+    Raises:
+        DataError: it has more than :data:`MOST_PIXELS` pixels.
+    """
+    if width * height > MOST_PIXELS:
+        raise DataError(
+            f"it has {width}x{height} pixels, more than the limit of {MOST_PIXELS / 1e6:g} million",
+            "reduce its size first",
+        )
+
+
+def is_machine_fault(error: BaseException | None) -> bool:
+    """Whether an exception, or one that it was raised from, says that memory ran out.
+
+    Such an exception tells something about the machine and nothing about the file that was being read.
+
+    >>> is_machine_fault(MemoryError()), is_machine_fault(ValueError("not a clip"))
+    (True, False)
+    """
+    while error is not None:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        if isinstance(error, RuntimeError | ValueError | OSError) or type(error).__module__.startswith(("cv2", "onnx")):
+            text = str(error).lower()
+            if any(words in text for words in _OUT_OF_MEMORY):
+                return True
+        error = error.__cause__ or error.__context__
+    return False

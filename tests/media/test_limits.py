@@ -1,0 +1,144 @@
+"""Limits on pixels and memory: known from headers, the same on every machine."""
+
+from __future__ import annotations
+
+import errno
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from dfbench.errors import DataError
+from dfbench.media import limits
+from dfbench.media.frames import Frame, FrameCollector
+from dfbench.media.image_header import image_size
+from dfbench.media.images import decode_image, image_format
+from dfbench.media.limits import is_machine_fault
+from dfbench.media.reader import read
+
+PIL_Image = pytest.importorskip("PIL.Image")
+
+Make = Callable[..., Path]
+
+
+def encoded(kind: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    PIL_Image.fromarray(np.full((21, 34, 3), 90, np.uint8)).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True, "exif": b"Exif\0\0" + b"\xff\xc0" * 40}),
+        ("PNG", {}),
+        ("WEBP", {}),
+        ("WEBP", {"lossless": True}),
+        ("WEBP", {"exif": b"Exif\0\0II*\0"}),
+        ("BMP", {}),
+        ("TIFF", {}),
+        ("JPEG2000", {}),
+    ],
+)
+def test_headers_state_the_size(kind: str, options: dict[str, object]) -> None:
+    data = encoded(kind, **options)
+    known = image_format(data[:16])
+    assert known is not None
+    assert image_size(known, data) == (34, 21)
+    assert image_size(known, data[:14]) is None
+
+
+def test_fill_bytes_and_noise_before_a_marker_of_a_jpeg() -> None:
+    data = encoded("JPEG")
+    assert image_size("jpeg", data[:2] + b"\0\7\xff\xff\xff" + data[3:]) == (34, 21)
+    assert image_size("jpeg", data[:2] + b"\xff\xda" + data[2:]) is None
+
+
+def huge_png(side: int = 32_000) -> bytes:
+    """A megabyte that inflates to three gigabytes."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(1000), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def test_a_huge_image_is_refused_by_its_header() -> None:
+    with pytest.raises(DataError, match="32000x32000 pixels, more than the limit of 64 million"):
+        decode_image(huge_png())
+    with pytest.raises(DataError, match="states no size"):
+        decode_image(b"\x89PNG\r\n\x1a\n" + bytes(4))
+
+
+def test_a_huge_clip_is_refused_by_its_header(tmp_path: Path, make_clip: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_clip(tmp_path / "a.mp4", 3)
+    monkeypatch.setattr(limits, "MOST_PIXELS", 192 * 112)
+    assert read(path, range).frame_count == 3
+    monkeypatch.setattr(limits, "MOST_PIXELS", 192 * 112 - 1)
+    with pytest.raises(DataError, match=r"a\.mp4: it has 192x112 pixels"):
+        read(path, range)
+
+
+def test_large_frames_are_passed_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def callback(frames: list[Frame]) -> list[int]:
+        sizes.append(len(frames))
+        return [0] * len(frames)
+
+    def collect() -> list[int]:
+        sizes.clear()
+        collected = FrameCollector(callback)
+        for number in range(10):
+            collected.add(Frame(number, None, np.zeros((10, 10, 3), np.uint8)))
+        collected.flush()
+        return sizes.copy()
+
+    assert collect() == [8, 2]
+    monkeypatch.setattr("dfbench.media.frames.BATCH_BYTES", 900)
+    assert collect() == [3, 3, 3, 1]
+    monkeypatch.setattr("dfbench.media.frames.BATCH_BYTES", 1)
+    assert collect() == [1] * 10
+
+
+def test_errors_that_are_the_fault_of_the_machine() -> None:
+    cv2_error: Exception
+    try:
+        cv2.resize(np.zeros((0, 0), np.uint8), (1, 1))
+    except cv2.error as error:
+        cv2_error = error
+    faults = [MemoryError(), OSError(errno.ENOMEM, "Cannot allocate memory"), RuntimeError("std::bad_alloc")]
+    for fault in faults:
+        assert is_machine_fault(fault)
+        wrapped = DataError("the clip does not open")
+        wrapped.__cause__ = fault
+        assert is_machine_fault(wrapped)
+    for other in (
+        cv2_error,
+        DataError("out of memory is the name of a film"),
+        OSError(errno.ENOENT, "no such file"),
+        None,
+    ):
+        assert not is_machine_fault(other)
+
+
+def test_an_image_that_does_not_fit_into_memory_is_not_called_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded("PNG")
+    monkeypatch.setattr("dfbench.media.images.cv2.imdecode", lambda *_: None)
+    with pytest.raises(DataError, match="damaged"):
+        decode_image(data)
+
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("dfbench.media.images.np.empty", full)
+    with pytest.raises(MemoryError):
+        decode_image(data)
