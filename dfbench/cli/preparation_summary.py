@@ -58,13 +58,17 @@ def inventory(scan: Scan) -> list[tuple[Value, ...]]:
 
 
 def _print_estimate(plan: PreparationPlan, found: ShardPlan) -> None:
-    from dfbench.preparation.execution.run import finished_shards
+    from dfbench.preparation.execution.inventory import some, take_inventory
     from dfbench.preparation.planning.estimate import detected_rows, duration, estimate, planned_rows
 
     part, recipe = plan.array_part, plan.recipe
     shards = [shard for shard in found.shards if part is None or part.takes(shard)]
-    finished = {shard.number for shard in finished_shards(found, plan.out)}
-    todo = [shard for shard in shards if shard.number not in finished]
+    held = take_inventory(found, shards, plan.out, part, plan.resume.retry)
+    finished, todo = held.finished, held.todo
+    if held.missing:
+        echo(f"warning: {some(held.missing)} of finished shards are not in the tree (--allow-missing drops them)")
+    for message in held.messages():
+        echo(f"warning: {message}")
     clips, clips_todo = (sum(len(shard.media) for shard in some) for some in (shards, todo))
     if finished:
         echo(f"already finished: {clips - clips_todo} of {clips} clips")

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.media import limits
-from dfbench.media.heartbeat import beat
-from dfbench.media.limits import check_pixels, is_machine_fault
+from dfbench.media.limits import beat, check_pixels, is_machine_fault
 
 # Playlists, subtitles and FFmpeg's "text as video" demuxers are not clips, and playlists would open other
 # files: only containers that hold the frames themselves are accepted.

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import UsageError
-from dfbench.media.heartbeat import beat
-from dfbench.media.limits import BATCH_BYTES
+from dfbench.media.limits import BATCH_BYTES, beat
 
 T = TypeVar("T")
 

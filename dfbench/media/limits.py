@@ -1,8 +1,14 @@
-"""Limits of what is decoded, which are the same on every machine, and the errors that are the machine's fault."""
+"""Limits of what is decoded, which are the same on every machine, and what is the machine's fault.
+
+Pixels and bytes are limited here. Time is limited by whoever watches a worker: decoders call :func:`beat` for every
+packet and frame, so that it is known whether reading a file makes progress.
+"""
 
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from dfbench.errors import DataError
 
@@ -54,3 +60,26 @@ def is_machine_fault(error: BaseException | None) -> bool:
                 return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _ignore() -> None:
+    pass
+
+
+_listener: Callable[[], None] = _ignore
+
+
+def beat() -> None:
+    """Report progress: a packet or a frame was read."""
+    _listener()
+
+
+@contextmanager
+def listening(listener: Callable[[], None]) -> Iterator[None]:
+    """Call a function at every beat inside the block; it must be quick."""
+    global _listener
+    before, _listener = _listener, listener
+    try:
+        yield
+    finally:
+        _listener = before

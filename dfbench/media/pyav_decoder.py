@@ -22,8 +22,7 @@ from dfbench.errors import DataError
 from dfbench.media.container import Clip, PacketIndex, index_packets, open_clip, reason
 from dfbench.media.damage import DamageRecord, DecodedFrame
 from dfbench.media.frames import Chooser, Frame, FrameCallback, FrameCollector, Reading, requested_frames
-from dfbench.media.heartbeat import beat
-from dfbench.media.limits import is_machine_fault
+from dfbench.media.limits import beat, is_machine_fault
 
 
 class _Unsafe(Exception):  # noqa: N818 - an outcome, not a fault

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,10 @@ from dfbench.deprecation import renamed_keywords
 from dfbench.errors import UsageError
 from dfbench.io import check_output_folder, translate_os_errors
 from dfbench.manifest.manifest import Manifest
-from dfbench.preparation.execution.engine import check_engine, worker_count
+from dfbench.preparation.execution.engine import Workers, check_engine, check_time_limit, worker_count
+from dfbench.preparation.execution.inventory import ResumeOptions, parse_retry
 from dfbench.preparation.execution.output_folder import check_folder
-from dfbench.preparation.execution.run import Workers, run_plan
+from dfbench.preparation.execution.run import run_plan
 from dfbench.preparation.planning.job_array import ArrayPart, parse_array_part
 from dfbench.preparation.planning.options import MINI, PreparationRequest, called_with_options
 from dfbench.preparation.planning.recipe import PreparationRecipe
@@ -42,6 +43,7 @@ class PreparationPlan:
             where nothing has to be generated.
         array_part: the part of an array job to prepare; None: everything.
         quiet: no progress bars.
+        resume: what to do with what the folder holds.
     """
 
     recipe: PreparationRecipe
@@ -52,12 +54,13 @@ class PreparationPlan:
     mini: MiniSettings | None = None
     array_part: ArrayPart | None = None
     quiet: bool = False
+    resume: ResumeOptions = field(default_factory=ResumeOptions)
 
     def run(self) -> Manifest:
         """Do the work: generate the data set where necessary, then make what is not finished of the manifest.
 
         Raises:
-            DataError: the tree changed or vanished since the plan was made.
+            DataError: the tree vanished since the plan was made, or lacks media of finished shards.
             SetupError: the disk is full, a worker keeps dying, or another run is at work in the same folder.
         """
         check_output_folder(self.out, "--out DIR")
@@ -66,7 +69,7 @@ class PreparationPlan:
 
             generate(self.root, self.mini, jobs=self.workers.count, quiet=self.quiet)
         shards = self.shards or plan_shards(self.recipe, self.root)
-        return run_plan(shards, self.out, self.workers, self.quiet, self.array_part)
+        return run_plan(shards, self.out, self.workers, self.quiet, self.array_part, self.resume)
 
 
 @renamed_keywords(**OLD_KEYWORDS)
@@ -102,7 +105,8 @@ def prepare(request: PreparationRequest) -> Manifest:
 
     Raises:
         UsageError: an unknown name, an option out of range, or ``out`` holds a manifest with another recipe.
-        DataError: the tree is missing or empty, or ``out`` holds files that do not belong to a manifest.
+        DataError: the tree is missing or empty or lacks media of finished shards, or ``out`` holds files that do not
+            belong to a manifest.
         SetupError: a package is missing, the disk is full, a worker keeps dying, or another run is at work in ``out``.
     """
     return plan_preparation(request).run()
@@ -113,8 +117,10 @@ def plan_preparation(request: PreparationRequest) -> PreparationPlan:
     mini = _mini_settings(request)
     recipe = make_recipe(request, _source(mini))
     count = worker_count(request.workers)
-    workers = Workers(count, check_engine(request.engine, request.address, request.workers), request.address)
+    engine = check_engine(request.engine, request.address, request.workers)
+    workers = Workers(count, engine, request.address, check_time_limit(request.time_limit))
     part = parse_array_part(request.array) if request.array is not None else None
+    resume = ResumeOptions(request.allow_missing, parse_retry(request.retry))
     out = Path(request.out).expanduser() if request.out is not None else manifest_home(request.dataset)
     check_output_folder(out, "--out DIR")
     check_folder(out, recipe.to_json())
@@ -124,7 +130,7 @@ def plan_preparation(request: PreparationRequest) -> PreparationPlan:
         root = Path(request.root).expanduser() if request.root is not None else mini_home()
         mini = _unless_generated(root, mini)
     shards = plan_shards(recipe, root) if mini is None else None
-    return PreparationPlan(recipe, root, out, workers, shards, mini, part, request.quiet)
+    return PreparationPlan(recipe, root, out, workers, shards, mini, part, request.quiet, resume)
 
 
 def _unless_generated(root: Path, settings: MiniSettings) -> MiniSettings | None:

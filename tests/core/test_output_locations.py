@@ -418,7 +418,7 @@ def test_preparation_keeps_finished_shards(
 
     disk.fail_at("shard-*.parquet", 2)
     refused(prepare)
-    assert names(out) == ["manifest.json", "prepare-log.jsonl", "shard-00000.parquet"]
+    assert names(out) == ["manifest.json", "media-state.parquet", "prepare-log.jsonl", "shard-00000.parquet"]
     assert not json.loads((out / "manifest.json").read_text("utf-8"))["complete"]
     kept = (out / "shard-00000.parquet").stat()
     disk.free()

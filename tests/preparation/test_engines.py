@@ -20,7 +20,7 @@ from dfbench.errors import SetupError, UsageError
 from dfbench.manifest.shards import Stamp
 from dfbench.media.encode import write_clip
 from dfbench.preparation.execution import cluster, run
-from dfbench.preparation.execution.engine import check_engine, run_tasks
+from dfbench.preparation.execution.engine import Workers, check_engine, check_time_limit, run_tasks
 from dfbench.preparation.execution.retry import WorkerCrash
 from dfbench.preparation.execution.shard_progress import ShardProgress, current_clip
 from dfbench.preparation.execution.shard_worker import ShardTask
@@ -60,52 +60,136 @@ def task(out: Path, number: int, clips: int = 1) -> ShardTask:
     )
 
 
-def work_that_dies(deaths: int, number: int):
+TWO = Workers(2)
+
+
+def work_that_dies(deaths: int, number: int, by: signal.Signals = signal.SIGSEGV):
     """Work on the shard ``number`` dies so many times at every clip that it is not told to leave alone."""
 
     def work(given: ShardTask) -> ShardInfo:
-        tally = ShardProgress(given.out, given.shard.number)
+        tally = ShardProgress(given.journal, given.shard.number)
         marks = given.out / f"deaths-{given.shard.number}"
         for media in given.shard.media:
             tally.clip_begun(media.media_id)
             seen = len(marks.read_bytes()) if marks.exists() else 0
             if given.shard.number == number and media.media_id not in given.given_up and seen < deaths:
                 marks.write_bytes(b"x" * (seen + 1))
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), by)
             tally.clip_done(0)
         return ShardInfo(file=given.shard.file, sha256="0" * 64, rows=len(given.given_up))
 
     return work
 
 
-def test_a_worker_that_dies_once_is_replaced_and_nothing_is_lost(tmp_path):
-    results = run_tasks(work_that_dies(1, 2), [task(tmp_path, n) for n in range(5)], 2)
+@pytest.mark.parametrize(("by", "reason"), [(signal.SIGSEGV, ""), (signal.SIGKILL, "killed")])
+def test_a_worker_that_dies_once_is_replaced_and_nothing_is_lost(tmp_path, by, reason):
+    results = run_tasks(work_that_dies(1, 2, by), [task(tmp_path, n) for n in range(5)], TWO)
     assert {r.info.file: r.info.rows for r in results} == {f"shard-{n:05d}.parquet": 0 for n in range(5)}
     deaths = [death for r in results for death in r.crashes]
-    assert deaths == [WorkerCrash("shard-00002.parquet", "ff++/c23/real/002-0", -signal.SIGKILL)]
+    assert deaths == [WorkerCrash("shard-00002.parquet", "ff++/c23/real/002-0", -by, reason)]
 
 
 def test_a_clip_that_keeps_killing_its_worker_is_given_up(tmp_path):
-    results = run_tasks(work_that_dies(99, 3), [task(tmp_path, n, clips=2) for n in range(4)], 2)
+    results = run_tasks(work_that_dies(99, 3), [task(tmp_path, n, clips=2) for n in range(4)], TWO)
     assert {r.info.file: r.info.rows for r in results} == {f"shard-{n:05d}.parquet": 2 * (n == 3) for n in range(4)}
 
 
 def test_deaths_on_clip_after_clip_are_blamed_on_the_machine(tmp_path):
     with pytest.raises(SetupError, match=r"shard-00003\.parquet.*003-0") as error:
-        run_tasks(work_that_dies(99, 3), [task(tmp_path, n, clips=6) for n in range(4)], 2)
-    assert "memory" in error.value.hint
+        run_tasks(work_that_dies(99, 3), [task(tmp_path, n, clips=6) for n in range(4)], TWO)
+    assert "this machine" in error.value.hint
     assert error.value.exit_code == 5
 
 
+def test_a_worker_killed_again_leaves_its_shard_unfinished_and_no_clip_is_blamed(tmp_path):
+    finished = []
+    where = r"shard-00001\.parquet \(exit status -9 while it read ff\+\+/c23/real/001-0\)"
+    with pytest.raises(SetupError, match=rf"1 shards were left unfinished.*{where}") as error:
+        run_tasks(
+            work_that_dies(99, 1, signal.SIGKILL), [task(tmp_path, n) for n in range(4)], TWO,
+            lambda made: finished.append(made.info.file),
+        )  # fmt: skip
+    assert error.value.exit_code == 5
+    assert sorted(finished) == [f"shard-{n:05d}.parquet" for n in (0, 2, 3)]
+    assert len((tmp_path / "deaths-1").read_bytes()) == 2  # twice, the second time alone
+
+
+def work_without_memory(given: ShardTask) -> ShardInfo:
+    if given.shard.number == 1:
+        (given.out / "tries").open("ab").write(b"x")
+        raise MemoryError("no more")
+    return ShardInfo(file=given.shard.file, sha256="0", rows=0)
+
+
+@pytest.mark.parametrize("workers", [TWO, Workers(1, "inline")])
+def test_lack_of_memory_leaves_a_shard_unfinished_after_a_second_try(tmp_path, workers):
+    finished = []
+    with pytest.raises(SetupError, match=r"shard-00001\.parquet \(out of memory\)"):
+        run_tasks(work_without_memory, [task(tmp_path, n) for n in range(3)], workers, finished.append)
+    assert len(finished) == 2
+    assert (tmp_path / "tries").read_bytes() == b"xx"
+
+
+def work_that_hangs(times: int, stop: bool):
+    """The second clip of shard 0 hangs, or the process is stopped, so many times."""
+
+    def work(given: ShardTask) -> ShardInfo:
+        tally = ShardProgress(given.journal, given.shard.number)
+        marks = given.out / "hung"
+        for number, media in enumerate(given.shard.media):
+            tally.clip_begun(media.media_id)
+            seen = len(marks.read_bytes()) if marks.exists() else 0
+            if given.shard.number == 0 and number == 1 and media.media_id not in given.given_up and seen < times:
+                marks.write_bytes(b"x" * (seen + 1))
+                if stop:
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                time.sleep(60)
+            tally.clip_done(0)
+        reasons = set(given.given_up.values())
+        return ShardInfo(file=given.shard.file, sha256=reasons.pop() if reasons else "", rows=len(given.given_up))
+
+    return work
+
+
+@pytest.mark.parametrize(("times", "stop"), [(1, True), (99, False)])
+def test_a_clip_without_progress_is_tried_again_alone_and_then_given_up(tmp_path, times, stop):
+    begun = time.monotonic()
+    workers = Workers(2, time_limit=1.0)
+    results = run_tasks(work_that_hangs(times, stop), [task(tmp_path, n, clips=3) for n in range(3)], workers)
+    assert time.monotonic() - begun < 50
+    (hung,) = [r for r in results if r.crashes]
+    assert [(c.media_id, c.reason) for c in hung.crashes] == [("ff++/c23/real/000-1", "time limit")] * min(times, 2)
+    assert (hung.info.rows, hung.info.sha256) == ((1, "time limit") if times > 1 else (0, ""))
+
+
+def slow_work(given: ShardTask) -> ShardInfo:
+    """A clip that takes longer than the limit, and makes progress."""
+    tally = ShardProgress(given.journal, given.shard.number)
+    tally.clip_begun("a")
+    for _ in range(10):
+        time.sleep(0.15)
+        tally.beat()
+    tally.clip_done(0)
+    time.sleep(1)  # writing is no clip
+    return ShardInfo(file=given.shard.file, sha256="0", rows=0)
+
+
+def test_a_long_clip_that_makes_progress_is_left_alone(tmp_path):
+    (result,) = run_tasks(slow_work, [task(tmp_path, 0)], Workers(1, time_limit=0.8))
+    assert result.crashes == ()
+    with pytest.raises(UsageError, match="--time-limit"):
+        check_time_limit(0)
+
+
 def death_between_clips(given: ShardTask) -> ShardInfo:
-    ShardProgress(given.out, given.shard.number)
+    ShardProgress(given.journal, given.shard.number)
     os.kill(os.getpid(), signal.SIGSEGV)
     raise AssertionError
 
 
 def test_deaths_outside_of_clips_end_the_run(tmp_path):
     with pytest.raises(SetupError, match=rf"writing shard-00000\.parquet \(exit status {-signal.SIGSEGV}\)"):
-        run_tasks(death_between_clips, [task(tmp_path, 0)], 2)
+        run_tasks(death_between_clips, [task(tmp_path, 0)], TWO)
 
 
 def failing_work(given: ShardTask) -> ShardInfo:
@@ -114,7 +198,7 @@ def failing_work(given: ShardTask) -> ShardInfo:
 
 def test_errors_of_workers_keep_their_class_and_hint(tmp_path):
     with pytest.raises(SetupError, match="cannot write") as error:
-        run_tasks(failing_work, [task(tmp_path, n) for n in range(3)], 2)
+        run_tasks(failing_work, [task(tmp_path, n) for n in range(3)], TWO)
     assert error.value.hint == "free some"
 
 
@@ -186,7 +270,7 @@ def test_a_worker_killed_from_outside_is_tried_again(tree, tmp_path, monkeypatch
         from dfbench.preparation.execution.shard_worker import run_shard
 
         def kill() -> None:
-            while current_clip(given.out, given.shard.number) != DEADLY_ID:
+            while current_clip(given.journal) != DEADLY_ID:
                 time.sleep(0.002)
             with contextlib.suppress(FileExistsError):
                 killed.touch(exist_ok=False)

@@ -16,7 +16,14 @@ import pytest
 from dfbench.errors import DataError
 from dfbench.manifest.manifest import open_manifest
 from dfbench.preparation.execution.engine import worker_count
-from dfbench.preparation.execution.shard_progress import ShardProgress, current_clip, has_begun, read_progress, watched
+from dfbench.preparation.execution.shard_progress import (
+    PROGRESS,
+    ProgressReader,
+    ShardProgress,
+    current_clip,
+    has_begun,
+    watched,
+)
 from dfbench.preparation.prepare import prepare
 
 pytestmark = pytest.mark.slow
@@ -62,7 +69,7 @@ def start(tree: Path, out: Path, jobs: int) -> subprocess.Popen[str]:
 
 def wait_for_work(out: Path, process: subprocess.Popen[str], clips: int) -> None:
     end = time.monotonic() + 60
-    while read_progress(out)[0] < clips and process.poll() is None and time.monotonic() < end:
+    while ProgressReader(out / PROGRESS).read()[0] < clips and process.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
     assert process.poll() is None, process.communicate()
 
@@ -107,7 +114,7 @@ def test_five_sigkills_at_random_moments_then_resume(tree, whole, tmp_path):
     for _ in range(5):
         process = start(tree, out, 2)
         # Anywhere from the first clip on, whatever the start of Python takes here.
-        while not list(out.glob(".tmp-tally-*")) and process.poll() is None:
+        while not list(out.glob(".tmp-progress/*")) and process.poll() is None:
             time.sleep(0.01)
         moment = time.monotonic() + rng.uniform(0.0, 2.0)
         while time.monotonic() < moment and process.poll() is None:
@@ -161,27 +168,52 @@ def test_full_disk(tree, tmp_path):
     assert done.returncode == 5, done.stderr
     assert "could not be written" in done.stderr
     assert "hint: free some space" in done.stderr
-    assert sorted(p.name for p in out.iterdir()) == ["manifest.json", "prepare-log.jsonl"]
+    assert sorted(p.name for p in out.iterdir()) == ["manifest.json", "media-state.parquet", "prepare-log.jsonl"]
     assert prepare("ff++", tree, out, workers=1, **OPTIONS).info.complete
 
 
-def test_tallies_feed_the_bar(tmp_path):
+def test_journals_feed_the_bar(tmp_path):
     calls = []
-    assert not has_begun(tmp_path, 0)
-    one, two = ShardProgress(tmp_path, 0), ShardProgress(tmp_path, 1)
-    assert has_begun(tmp_path, 0)
-    with watched(tmp_path, lambda steps=1, note="": calls.append((steps, note)), interval=0.02):
-        one.clip_begun("ff++/c23/real/000")
-        assert current_clip(tmp_path, 0) == "ff++/c23/real/000"
-        assert current_clip(tmp_path, 1) is current_clip(tmp_path, 2) is None
+    folder = tmp_path / PROGRESS
+    assert not has_begun(folder / "a", 0)
+    assert current_clip(folder / "a") is None
+    with watched(folder, lambda steps=1, note="": calls.append((steps, note)), interval=0.02):
+        one, two = ShardProgress(folder / "a", 0), ShardProgress(folder / "b", 1)
+        assert has_begun(folder / "a", 0)
+        assert not has_begun(folder / "a", 1)
+        one.clip_begun("ff++/c23/real/\n000")
+        one.beat()
+        assert current_clip(folder / "a") == "ff++/c23/real/\n000"
+        assert current_clip(folder / "b") is None
         one.clip_done(3)
-        assert current_clip(tmp_path, 0) is None
+        assert current_clip(folder / "a") is None
         one.clip_done(0)
         time.sleep(0.1)
         two.clip_done(4)
     assert sum(steps for steps, _ in calls) == 3
     assert calls[-1][1] == "7 faces"
-    assert read_progress(tmp_path) == (3, 7)
+    assert ProgressReader(folder).read() == (3, 7)
+
+
+def test_a_shard_that_is_begun_again_counts_once_and_nothing_is_read_twice(tmp_path):
+    folder = tmp_path / PROGRESS
+    reader = ProgressReader(folder)
+    assert reader.read() == (0, 0)
+    first = ShardProgress(folder / "a", 7)
+    for _ in range(5):
+        first.clip_done(1)
+    assert reader.read() == (5, 5)
+    (folder / "a").write_bytes((folder / "a").read_bytes() + b"D 1")  # cut off by a crash
+    again = ShardProgress(folder / "a", 7)
+    again.clip_done(2)
+    assert reader.read() == (1, 2)
+    other = ShardProgress(folder / "b", 7)  # by another worker, alone
+    for _ in range(3):
+        other.clip_done(1)
+    assert reader.read() == (3, 3)
+    for name in ("a", "b"):
+        (folder / name).write_bytes(b"")  # a reader that starts over would find nothing
+    assert reader.read() == (3, 3)
 
 
 def test_worker_count():

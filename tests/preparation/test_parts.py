@@ -90,7 +90,8 @@ def test_parts_in_one_folder_at_the_same_time(tree, whole, tmp_path):
     assert shard_bytes(out) == shard_bytes(whole.path)
     assert merged.info.hash == whole.info.hash
     assert sorted(p.name for p in out.iterdir() if not p.name.startswith("shard-")) == [
-        "manifest.json", "prepare-log-1-of-3.jsonl", "prepare-log-2-of-3.jsonl", "prepare-log-3-of-3.jsonl",
+        "manifest.json", "media-state.parquet",
+        "prepare-log-1-of-3.jsonl", "prepare-log-2-of-3.jsonl", "prepare-log-3-of-3.jsonl",
     ]  # fmt: skip
 
 

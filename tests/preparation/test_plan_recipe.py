@@ -40,6 +40,53 @@ def test_groups_stay_whole_whatever_the_order(sizes, rows_per_media, target, rng
     assert [s.file for s in shards] == [f"shard-{n:05d}.parquet" for n in range(len(shards))]
 
 
+def original(name: str, fakes: int, rows: int = 32) -> list[Media]:
+    """A scene group as in DFDC: an original and its fakes."""
+    group = f"dfdc/train/{name}"
+    return [Media("dfdc", "all", "real", name, 0, "train", group, f"{name}.mp4")] + [
+        Media("dfdc", "all", "fake", f"{name}-{n}", 1, "train", group, f"{name}-{n}.mp4") for n in range(fakes)
+    ]
+
+
+def kept(before: list[Media], after: list[Media]) -> float:
+    """Part of the shards that are recognised when the media grow."""
+    most = rows_per_shard(32 * len(after))
+    assert most == rows_per_shard(32 * len(before))
+    old, new = ({shard.hash for shard in cut(media, 32, most)} for media in (before, after))
+    return len(old & new) / len(new)
+
+
+def test_a_part_of_dfdc_that_arrives_later_redoes_a_tenth_of_the_shards_at_most():
+    rng = random.Random(0)
+    names = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=10)) for _ in range(4000)]
+    groups = {name: original(name, rng.choice((3, 4, 5, 6, 7, 8))) for name in names}
+    everything = [m for group in groups.values() for m in group]
+    for seed in range(3):  # a fiftieth of the originals, anywhere in the order of names
+        late = set(random.Random(seed).sample(names, 80))
+        first = [m for name, group in groups.items() if name not in late for m in group]
+        assert kept(first, everything) >= 0.9
+
+
+def test_a_tree_of_pairs_and_a_run_of_clips_grow_by_two_percent():
+    pairs = [media(g, f"{g:03d}_{i}") for g in range(500) for i in range(12)]
+    assert kept([m for m in pairs if int(m.scene_group[-3:]) % 50], pairs) >= 0.9
+    clips = [replace(m, scene_group=m.media_id) for m in pairs]
+    assert kept(clips[:3000] + clips[3120:], clips) >= 0.9
+    assert kept(clips[:-120], clips) >= 0.9
+
+
+def test_all_that_is_known_of_a_medium_decides_what_a_shard_must_hold():
+    one = [media(1, "a"), media(1, "b")]
+    changes = ({"label": 0}, {"path": "x.mp4"}, {"class_name": "x"}, {"identity_target": "7"}, {"cropped": True})
+    hashes = {cut([replace(one[0], **change), one[1]], 8, 64)[0].hash for change in changes}
+    assert len({*hashes, cut(one, 8, 64)[0].hash}) == len(changes) + 1
+
+
+def test_still_images_are_planned_as_one_row():
+    images = [replace(media(g, f"{g:05d}"), kind="image") for g in range(2000)]
+    assert 2 <= len(cut(images, 32, 1024)) <= 6  # as clips of 32 rows: more than 63
+
+
 def test_shard_hash_knows_its_media():
     one, two = cut([media(1, "a"), media(1, "b")], 8, 64)[0], cut([media(1, "a"), media(1, "c")], 8, 64)[0]
     assert one.hash != two.hash

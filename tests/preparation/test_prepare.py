@@ -234,7 +234,7 @@ def test_leftovers_of_a_killed_run_do_no_harm(tree, tmp_path):
     (out / "shard-00077.parquet").write_bytes(b"stale")
     manifest = small(tree, out, splits=["val"])
     assert manifest.verify() == []
-    wanted = {"manifest.json", "prepare-log.jsonl", *(s.file for s in manifest.info.shards)}
+    wanted = {"manifest.json", "media-state.parquet", "prepare-log.jsonl", *(s.file for s in manifest.info.shards)}
     assert {p.name for p in out.iterdir()} == wanted
 
 

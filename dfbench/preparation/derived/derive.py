@@ -117,12 +117,12 @@ def _run(source: Manifest, out: Path, how: Derivation, workers: int, quiet: bool
         | dict(how.changes)
     )
     write_info(out, info)
-    remove_stale_shards(out, {task.target.name for task in tasks})
     with progress(how.title, len(tasks), "shards", len(tasks) - len(todo), quiet) as advance:
         for _ in _done(todo, workers):
             advance(1)
     shards = [ShardInfo(file=t.target.name, sha256=file_sha256(t.target), rows=_rows_in(t.target)) for t in tasks]
     write_info(out, completed(info.model_copy(update=dict(how.at_end())), out, shards))
+    remove_stale_shards(out, {task.target.name for task in tasks})
     return open_manifest(out)
 
 

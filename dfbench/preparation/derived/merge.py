@@ -14,7 +14,14 @@ from dfbench.manifest.info import check_inside, write_info
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.shards import read_stamp
 from dfbench.preparation.execution.finalize import completed
-from dfbench.preparation.execution.output_folder import check_folder, clear_temporary, locked, remove_stale_shards
+from dfbench.preparation.execution.media_state import read_states, state_name, write_states
+from dfbench.preparation.execution.output_folder import (
+    STATE_FILES,
+    check_folder,
+    clear_temporary,
+    locked,
+    remove_stale_shards,
+)
 from dfbench.preparation.planning.job_array import PartInfo, part_files, read_part
 from dfbench.preparation.planning.recipe import differences
 from dfbench.progress import progress
@@ -32,6 +39,10 @@ class _FoundPart:
     @property
     def name(self) -> str:
         return f"{self.info.array_part} in {self.folder}"
+
+    @property
+    def state_file(self) -> str:
+        return state_name(self.info.array_part.slug)
 
     def command(self, number: int | None = None) -> str:
         """The command that prepares this part, or another part of the same manifest."""
@@ -155,10 +166,13 @@ def _join(parts: Sequence[_FoundPart], out: Path, quiet: bool) -> Manifest:
         for shard, part in work:
             _bring(shard, part, out)
             advance()
+    states = {name: state for part in parts for name, state in read_states(part.folder / part.state_file).items()}
+    if states:
+        write_states(out / state_name(), states)
     remove_stale_shards(out, {shard.file for shard in shards})
     base = parts[0].info.manifest.model_copy(update={"name": out.resolve().name, "complete": False})
     write_info(out, completed(base, out, shards))
-    for file in part_files(out):  # what they described is in manifest.json now
+    for file in (*part_files(out), *out.glob(STATE_FILES)):  # what they described is in the whole manifest now
         file.unlink(missing_ok=True)
     return open_manifest(out)
 

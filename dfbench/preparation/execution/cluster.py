@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -12,7 +12,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from dfbench.errors import SetupError
-from dfbench.preparation.execution.retry import ShardResult, Work, make_with_retries
+from dfbench.preparation.execution.retry import Postponed, ShardResult, Work, WorkerCrash, make_with_retries
 from dfbench.preparation.execution.shard_worker import ShardTask
 from dfbench.preparation.execution.subprocess_worker import WorkerProcess
 from dfbench.schema.manifest import ShardInfo
@@ -78,14 +78,16 @@ def ray_backend(address: str | None, jobs: int) -> Iterator[dict[str, Any]]:
             ray.shutdown()
 
 
-def make_on_cluster(work: Work, task: ShardTask) -> ShardResult:
+def make_on_cluster(
+    work: Work, task: ShardTask, time_limit: float, earlier: Sequence[WorkerCrash] = (), alone: bool = False
+) -> ShardResult | Postponed:
     """Make a shard on a machine of a cluster, in a separate process there; see :func:`make_with_retries`.
 
     Raises:
         SetupError: the machine has no access to the folders, or other versions of the libraries.
     """
     with WorkerProcess() as process:
-        return make_with_retries(process, _CheckedWork(work), task)
+        return make_with_retries(process, _CheckedWork(work), task, time_limit, earlier, alone)
 
 
 class _CheckedWork:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -48,7 +48,9 @@ def initial_info(recipe: PreparationRecipe, scan: Scan, out: Path) -> ManifestIn
     )
 
 
-def completed(info: ManifestInfo, out: Path, shards: Sequence[ShardInfo]) -> ManifestInfo:
+def completed(
+    info: ManifestInfo, out: Path, shards: Sequence[ShardInfo], located: Mapping[str, str] | None = None
+) -> ManifestInfo:
     """Return the complete description with shards, counts and versions, after checking the rows.
 
     Shards are checked one after the other, so that memory does not grow with the manifest: sample ids begin with the
@@ -58,6 +60,7 @@ def completed(info: ManifestInfo, out: Path, shards: Sequence[ShardInfo]) -> Man
         info: the incomplete description.
         out: folder of the shards.
         shards: all shards, in order.
+        located: name of a shard -> name of the file that holds it now, where that is another one.
 
     Raises:
         DataError: rows violate the manifest's contract.
@@ -66,9 +69,10 @@ def completed(info: ManifestInfo, out: Path, shards: Sequence[ShardInfo]) -> Man
     counted: list[pa.Table] = []
     clips: list[pa.Table] = []
     shard_of: dict[str, str] = {}
+    files = {shard.file: out / (located or {}).get(shard.file, shard.file) for shard in shards}
     for shard in shards:
-        table = read_shard(out / shard.file, columns)
-        MANIFEST.check(table, str(out / shard.file))
+        table = read_shard(files[shard.file], columns)
+        MANIFEST.check(table, str(files[shard.file]))
         for media_id in table["media_id"].unique().to_pylist():
             if shard_of.setdefault(media_id, shard.file) != shard.file:
                 raise DataError(
@@ -77,7 +81,7 @@ def completed(info: ManifestInfo, out: Path, shards: Sequence[ShardInfo]) -> Man
                 )
         counted.append(table.select(_COUNTED))
         clips.append(table.select(_OF_CLIPS))
-    stamps = [read_stamp(out / s.file) for s in shards]
+    stamps = [read_stamp(path) for path in files.values()]
     versions = merged_versions([s.versions for s in stamps if s is not None])
     return info.model_copy(
         update={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,14 +13,20 @@ from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.io import TEMPORARY, canonical_hash, check_output_folder
 from dfbench.locks import lock
 from dfbench.manifest.info import MANIFEST_FILE, read_info
+from dfbench.preparation.execution.commit import JOURNAL, MOVED, STAGED
+from dfbench.preparation.execution.shard_progress import progress_folder
 from dfbench.preparation.planning.job_array import ArrayPart, part_files, read_part
 from dfbench.preparation.planning.recipe import differences
 from dfbench.schema.manifest import ManifestInfo
 
 LOCK_FILE = ".lock"
+STATE_FILES = "media-state-*-of-*.parquet"  # of array-job parts
 _SHARD = re.compile(r"^shard-(\d{5,})\.parquet$")
-_OF_A_SHARD = re.compile(rf"^{re.escape(TEMPORARY)}(?:shard|tally|reading)-(\d{{5,}})")
-_OWN = re.compile(r"^(?:part-\d+-of-\d+\.json|prepare-log(?:-\d+-of-\d+)?\.jsonl)$")
+_STAGED = re.compile(rf"^{re.escape(STAGED)}(\d{{5,}})-[0-9a-f]+$")
+_OF_A_SHARD = re.compile(rf"^{re.escape(TEMPORARY)}(?:shard-|{re.escape(STAGED)})(\d{{5,}})")
+_OWN = re.compile(
+    r"^(?:part-\d+-of-\d+\.json|prepare-log(?:-\d+-of-\d+)?\.jsonl|media-state(?:-\d+-of-\d+)?\.parquet)$"
+)
 
 
 def check_folder(out: Path, recipe: Mapping[str, Any]) -> None:
@@ -68,33 +75,52 @@ def _description(out: Path) -> ManifestInfo | None:
 def _own(name: str) -> bool:
     return (
         name == MANIFEST_FILE
-        or name.startswith((LOCK_FILE, TEMPORARY))
+        or name.startswith((LOCK_FILE, TEMPORARY, STAGED, MOVED, JOURNAL))
         or _SHARD.match(name) is not None
         or _OWN.match(name) is not None
     )
 
 
-def clear_temporary(out: Path, numbers: Collection[int] | None = None) -> None:
+def clear_temporary(out: Path, numbers: Collection[int] | None = None, slug: str = "") -> None:
     """Remove the temporary files of a killed run.
 
     Args:
         out: the folder.
         numbers: only files of these shards, since other runs may work on the rest; None: all files.
+        slug: of the array-job part.
     """
     for path in out.glob(f"{TEMPORARY}*"):
         match = _OF_A_SHARD.match(path.name)
-        if numbers is None or (match is not None and int(match[1]) in numbers):
+        mine = (match is not None and int(match[1]) in numbers) if numbers is not None else True
+        if (path.name == progress_folder(slug) or numbers is None) and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif mine or path.name == progress_folder(slug):
             path.unlink(missing_ok=True)
+
+
+def shard_files(out: Path, array_part: ArrayPart | None = None) -> list[str]:
+    """The names of the shard files in a folder, sorted; with an array-job part, only those with its numbers."""
+    return _numbered(out, _SHARD, array_part)
+
+
+def staged_files(out: Path, array_part: ArrayPart | None = None) -> list[str]:
+    """The names of the finished shards that wait for their final names, as :func:`shard_files`."""
+    return _numbered(out, _STAGED, array_part)
+
+
+def _numbered(out: Path, pattern: re.Pattern[str], array_part: ArrayPart | None) -> list[str]:
+    if not out.is_dir():
+        return []
+    found = [match for path in out.iterdir() if (match := pattern.match(path.name)) is not None]
+    mine = [m[0] for m in found if array_part is None or int(m[1]) % array_part.of == array_part.number - 1]
+    return sorted(mine)
 
 
 def remove_stale_shards(out: Path, keep: Collection[str], array_part: ArrayPart | None = None) -> None:
     """Remove shard files that are not in the plan; with an array-job part, only those with its numbers."""
-    for path in out.iterdir():
-        match = _SHARD.match(path.name)
-        if match is None or path.name in keep:
-            continue
-        if array_part is None or int(match[1]) % array_part.of == array_part.number - 1:
-            path.unlink(missing_ok=True)
+    for name in (*shard_files(out, array_part), *staged_files(out, array_part)):
+        if name not in keep:
+            (out / name).unlink(missing_ok=True)
 
 
 @contextmanager

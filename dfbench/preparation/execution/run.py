@@ -3,54 +3,83 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from dfbench.errors import DataError, DfbenchError, SetupError, UsageError
+from dfbench.errors import DfbenchError, SetupError
 from dfbench.io import file_sha256
-from dfbench.manifest.info import MANIFEST_FILE, PART_FILES, read_info, write_info
-from dfbench.manifest.manifest import Manifest, open_manifest
-from dfbench.manifest.shards import Stamp, read_shard, read_stamp
-from dfbench.preparation.execution.engine import run_tasks
+from dfbench.manifest.info import PART_FILES, write_description
+from dfbench.manifest.manifest import Manifest
+from dfbench.manifest.shards import Stamp, read_shard
+from dfbench.preparation.execution.commit import STAGED, commit, complete_commit
+from dfbench.preparation.execution.description import Description
+from dfbench.preparation.execution.engine import Workers, run_tasks
 from dfbench.preparation.execution.event_log import LOG_COLUMNS, EventLog, clip_problems, log_name
 from dfbench.preparation.execution.finalize import completed, initial_info
-from dfbench.preparation.execution.output_folder import check_folder, clear_temporary, locked, remove_stale_shards
+from dfbench.preparation.execution.inventory import (
+    Inventory,
+    ResumeOptions,
+    check_nothing_missing,
+    staged_name,
+    take_inventory,
+)
+from dfbench.preparation.execution.media_state import FileState, state_name, write_states
+from dfbench.preparation.execution.output_folder import (
+    STATE_FILES,
+    check_folder,
+    clear_temporary,
+    locked,
+    remove_stale_shards,
+)
 from dfbench.preparation.execution.retry import ShardResult
-from dfbench.preparation.execution.shard_progress import watched
+from dfbench.preparation.execution.shard_progress import progress_folder, watched
 from dfbench.preparation.execution.shard_worker import ShardTask, run_shard
-from dfbench.preparation.planning.job_array import ArrayPart, PartInfo, part_files, plan_hash, read_part, write_part
-from dfbench.preparation.planning.recipe import PreparationRecipe
+from dfbench.preparation.planning.job_array import ArrayPart
 from dfbench.preparation.planning.shard_plan import ShardPlan
 from dfbench.preparation.planning.sharding import Shard
 from dfbench.progress import progress
 from dfbench.schema.manifest import ManifestInfo, ShardInfo
 from dfbench.versions import pixel_versions
 
+logger = logging.getLogger("dfbench")
+
 
 @dataclass(frozen=True)
-class Workers:
-    """The worker processes of a run; they do not affect the result.
+class _Run:
+    """A run in a folder whose lock is held: its shards, and who makes them."""
 
-    Attributes:
-        count: number of processes; None: one per CPU core.
-        engine: see :data:`dfbench.preparation.execution.engine.ENGINES`.
-        address: address of a cluster's scheduler.
-    """
+    plan: ShardPlan
+    mine: tuple[Shard, ...]
+    description: Description
+    workers: Workers
+    quiet: bool
 
-    count: int | None = None
-    engine: str = "local"
-    address: str | None = None
+    @property
+    def out(self) -> Path:
+        return self.description.out
+
+    @property
+    def state_file(self) -> Path:
+        return self.out / state_name(self.description.slug)
 
 
 def run_plan(
-    plan: ShardPlan, out: Path, workers: int | Workers = 1, quiet: bool = False, array_part: ArrayPart | None = None
+    plan: ShardPlan,
+    out: Path,
+    workers: int | Workers = 1,
+    quiet: bool = False,
+    array_part: ArrayPart | None = None,
+    resume: ResumeOptions | None = None,
 ) -> Manifest:
     """Make the unfinished shards of a plan, and complete the manifest.
+
+    A complete manifest in the folder stays as it is until the new one replaces it.
 
     Args:
         plan: from :func:`dfbench.preparation.planning.shard_plan.plan_shards`.
@@ -59,105 +88,168 @@ def run_plan(
         quiet: no progress bar.
         array_part: make only this part. Its manifest has only these shards and cannot be opened from the folder:
             ``dfbench merge`` joins all parts.
+        resume: what to do with what the folder holds; default: keep all that still fits.
+
+    Raises:
+        DataError: media of finished shards are not in the tree.
+        SetupError: shards could not be made on this machine, or another run is at work in the folder.
     """
     if isinstance(workers, int):
         workers = Workers(workers, "inline" if workers == 1 else "local")
-    mine = [s for s in plan.shards if array_part is None or array_part.takes(s)]
+    mine = tuple(s for s in plan.shards if array_part is None or array_part.takes(s))
     numbers = None if array_part is None else {s.number for s in mine}
+    description = Description(out, plan, array_part)
     with locked(out, array_part):
         check_folder(out, plan.recipe.to_json())
-        _check_kind(out, array_part)
-        clear_temporary(out, numbers)
+        description.check_kind()
+        clear_temporary(out, numbers, description.slug)
         try:
-            return _run(plan, mine, out, workers, quiet, array_part)
+            return _run(_Run(plan, mine, description, workers, quiet), resume or ResumeOptions())
         finally:
-            clear_temporary(out, numbers)
+            clear_temporary(out, numbers, description.slug)
 
 
 def finished_shards(plan: ShardPlan, out: Path) -> tuple[Shard, ...]:
-    """Return the shards of a plan that are finished in the folder, made by its recipe."""
-    return tuple(shard for shard in plan.shards if _is_finished(out, shard, plan.recipe))
+    """Return the shards of a plan that are finished in the folder, made by its recipe from the tree as it is now."""
+    finished = take_inventory(plan, plan.shards, out).finished
+    return tuple(shard for shard in plan.shards if shard.number in finished)
 
 
-def _check_kind(out: Path, array_part: ArrayPart | None) -> None:
-    if array_part is None:
-        return
-    if (out / MANIFEST_FILE).is_file():
-        raise UsageError(f"{out} holds a whole manifest, not array-job parts", "give --out DIR, or drop --array")
-    other = [file.name for file in part_files(out) if not file.name.endswith(f"-of-{array_part.of}.json")]
-    if other:
-        raise UsageError(
-            f"{out} holds parts of another division: {', '.join(other[:3])}",
-            f"use the same N, or give --out DIR for {array_part.option}",
-        )
-
-
-def _run(
-    plan: ShardPlan, mine: Sequence[Shard], out: Path, workers: Workers, quiet: bool, array_part: ArrayPart | None
-) -> Manifest:
-    done = [shard for shard in mine if _is_finished(out, shard, plan.recipe)]
-    known = _known_hashes(out, array_part)
-    names = {shard.file for shard in done}
-    todo = [shard for shard in mine if shard.file not in names]
-    if not todo and known is not None and set(known) == names:
-        return _open(out, plan, array_part)
-    info = initial_info(plan.recipe, plan.scan, out)
-    _write(out, info, plan, array_part)
-    remove_stale_shards(out, {shard.file for shard in plan.shards}, array_part)
-    log = EventLog(out / log_name(array_part.slug if array_part is not None else ""))
+def _run(run: _Run, resume: ResumeOptions) -> Manifest:
+    complete_commit(run.out, run.description.slug)
+    found = take_inventory(run.plan, run.mine, run.out, run.description.array_part, resume.retry)
+    if not resume.allow_missing:
+        check_nothing_missing(found, run.plan, run.out)
+    known = run.description.read_complete()
+    if known is not None and _is_current(run, found, known):
+        if found.states.keys() != found.recorded.keys():
+            write_states(run.state_file, found.states)
+        return run.description.open()
+    for message in found.messages():
+        logger.warning("%s", message)
+    incomplete = initial_info(run.plan.recipe, run.plan.scan, run.out)
+    targets = {shard.number: _target(run.out, shard, found, known) for shard in found.todo}
+    if known is None:
+        write_description(run.out / run.description.file, run.description.content(incomplete))
+        write_states(run.state_file, _states_at_start(run, found, targets))
+    log = EventLog(run.out / log_name(run.description.slug))
     begun = time.monotonic()
     log.write(
         "start",
-        dataset=plan.recipe.dataset,
-        recipe_hash=plan.recipe.hash,
-        engine=workers.engine,
-        clips=sum(len(shard.media) for shard in mine),
-        shards=len(mine),
-        finished_shards=len(done),
-        warnings=info.warnings,
+        dataset=run.plan.recipe.dataset,
+        recipe_hash=run.plan.recipe.hash,
+        engine=run.workers.engine,
+        clips=sum(len(shard.media) for shard in run.mine),
+        shards=len(run.mine),
+        finished_shards=len(found.finished),
+        warnings=(*incomplete.warnings, *found.messages()),
     )
     try:
-        made = _make(plan, todo, done, out, workers, quiet, log)
+        made = _make(run, found, targets, log)
     except (DfbenchError, KeyboardInterrupt) as error:
         _log_end(log, error)
         raise
-    kept = [_describe_shard(out, shard, known or {}) for shard in done]
-    info = completed(info, out, sorted([*made, *kept], key=lambda s: s.file))
-    _write(out, info, plan, array_part)
-    if array_part is None:
-        for file in out.glob(PART_FILES):  # their content is in manifest.json now
-            file.unlink(missing_ok=True)
+    located = {shard.file: targets.get(shard.number) or found.finished[shard.number] for shard in run.mine}
+    described = {shard.file: shard for shard in (known.shards if known is not None else ())}
+    kept = [_describe_shard(run.out, shard.file, located[shard.file], described) for shard in _finished(run, found)]
+    info = completed(incomplete, run.out, sorted([*made, *kept], key=lambda s: s.file), located)
+    _replace(run, found, located, info, incomplete)
     log.write("end", seconds=round(time.monotonic() - begun, 3), rows=info.counts)
-    return _open(out, plan, array_part)
+    return run.description.open()
 
 
-def _make(
-    plan: ShardPlan,
-    todo: Sequence[Shard],
-    done: Sequence[Shard],
-    out: Path,
-    workers: Workers,
-    quiet: bool,
-    log: EventLog,
-) -> list[ShardInfo]:
+def _is_current(run: _Run, found: Inventory, known: ManifestInfo) -> bool:
+    # Whether the complete description in the folder describes exactly the shards of the plan, under their names.
+    named = all(found.finished.get(shard.number) == shard.file for shard in run.mine)
+    return named and {shard.file for shard in known.shards} == {shard.file for shard in run.mine}
+
+
+def _finished(run: _Run, found: Inventory) -> list[Shard]:
+    return [shard for shard in run.mine if shard.number in found.finished]
+
+
+def _target(out: Path, shard: Shard, found: Inventory, known: ManifestInfo | None) -> str:
+    # A shard gets its final name at once where that is of no use to anybody yet.
+    if known is None and not (out / shard.file).exists():
+        return shard.file
+    return staged_name(shard, found.states)
+
+
+def _states_at_start(run: _Run, found: Inventory, targets: Mapping[int, str]) -> dict[str, FileState]:
+    """Return what is to be recorded before the work: how media are when they are read, whenever a run is killed.
+
+    Shards that get other names first leave the old file, and so the old record, in place.
+    """
+    out = {}
+    for shard in run.mine:
+        waits = (targets.get(shard.number) or found.finished[shard.number]).startswith(STAGED)
+        for media in shard.media:
+            before = found.recorded.get(media.media_id)
+            if waits and before is not None:
+                out[media.media_id] = before
+            elif not waits:
+                out[media.media_id] = found.states[media.media_id]
+    return out
+
+
+def _make(run: _Run, found: Inventory, targets: Mapping[int, str], log: EventLog) -> list[ShardInfo]:
     versions = pixel_versions()
+    recipe = run.plan.recipe
+    folder_name = progress_folder(run.description.slug)
     # Workers of a cluster may have another working directory.
-    root, folder = Path(os.path.abspath(plan.root)), Path(os.path.abspath(out))
-    tasks = [ShardTask(shard, root, folder, plan.recipe, _stamp(plan.recipe, shard, versions)) for shard in todo]
-    clips = {shard.file: len(shard.media) for shard in todo}
-    before = sum(len(shard.media) for shard in done)
+    root, folder = Path(os.path.abspath(run.plan.root)), Path(os.path.abspath(run.out))
+    tasks = [
+        ShardTask(
+            shard,
+            root,
+            folder,
+            recipe,
+            Stamp(recipe_hash=recipe.hash, plan_hash=shard.hash, versions=versions),
+            file=targets[shard.number],
+            progress=folder_name,
+        )
+        for shard in found.todo
+    ]
+    clips = {shard.file: len(shard.media) for shard in found.todo}
+    files = {shard.file: targets[shard.number] for shard in found.todo}
+    before = sum(len(shard.media) for shard in _finished(run, found))
 
     def log_shard(made: ShardResult) -> None:
+        name = made.info.file
         for crash in made.crashes:
-            log.write("death", made.at, shard=crash.shard, media_id=crash.media_id, exit_status=crash.code)
-        for problem in clip_problems(read_shard(out / made.info.file, LOG_COLUMNS)):
-            log.write("clip", made.at, shard=made.info.file, **problem)
-        log.write("shard", made.at, shard=made.info.file, clips=clips[made.info.file], rows=made.info.rows)
+            reason = {"reason": crash.reason} if crash.reason else {}
+            log.write("death", made.at, shard=crash.shard, media_id=crash.media_id, exit_status=crash.code, **reason)
+        for problem in clip_problems(read_shard(run.out / files[name], LOG_COLUMNS)):
+            log.write("clip", made.at, shard=name, **problem)
+        log.write("shard", made.at, shard=name, clips=clips[name], rows=made.info.rows)
 
     total = before + sum(clips.values())
-    with progress(f"prepare {plan.recipe.dataset}", total, "clips", before, quiet) as advance, watched(out, advance):
-        results = run_tasks(run_shard, tasks, workers.count, workers.engine, workers.address, log_shard)
+    with (
+        progress(f"prepare {recipe.dataset}", total, "clips", before, run.quiet) as advance,
+        watched(run.out / folder_name, advance),
+    ):
+        results = run_tasks(run_shard, tasks, run.workers, log_shard)
     return [result.info for result in results]
+
+
+def _replace(
+    run: _Run, found: Inventory, located: Mapping[str, str], info: ManifestInfo, incomplete: ManifestInfo
+) -> None:
+    """Give all files their final names, write the description, and remove what it does not need."""
+    moves = {now: final for final, now in located.items() if now != final}
+    waiting = STAGED + run.state_file.stem
+    if moves:
+        write_states(run.out / waiting, found.states)
+        moves[waiting] = run.state_file.name
+    else:
+        write_states(run.state_file, found.states)
+    content = run.description.content
+    commit(run.out, moves, run.description.file, content(info), content(incomplete), run.description.slug)
+    remove_stale_shards(run.out, located, run.description.array_part)
+    (run.out / waiting).unlink(missing_ok=True)
+    if run.description.array_part is None:  # what the parts held is in the whole manifest now
+        for file in (*run.out.glob(PART_FILES), *run.out.glob(STATE_FILES)):
+            file.unlink(missing_ok=True)
 
 
 def _log_end(log: EventLog, error: BaseException) -> None:
@@ -166,40 +258,8 @@ def _log_end(log: EventLog, error: BaseException) -> None:
         log.write("stopped", reason=reason)
 
 
-def _write(out: Path, info: ManifestInfo, plan: ShardPlan, array_part: ArrayPart | None) -> None:
-    if array_part is None:
-        write_info(out, info)
-        return
-    whole = plan_hash(plan.shards)
-    part = PartInfo(number=array_part.number, of=array_part.of, plan=whole, plan_shards=len(plan.shards), manifest=info)
-    write_part(out, part)
-
-
-def _open(out: Path, plan: ShardPlan, array_part: ArrayPart | None) -> Manifest:
-    return open_manifest(out) if array_part is None else Manifest(out, read_part(out / array_part.file).manifest)
-
-
-def _stamp(recipe: PreparationRecipe, shard: Shard, versions: dict[str, str]) -> Stamp:
-    return Stamp(recipe_hash=recipe.hash, plan_hash=shard.hash, versions=versions)
-
-
-def _is_finished(out: Path, shard: Shard, recipe: PreparationRecipe) -> bool:
-    # Versions may differ: a finished shard is kept, and manifest.json lists all versions.
-    stamp = read_stamp(out / shard.file)
-    return stamp is not None and stamp == _stamp(recipe, shard, stamp.versions)
-
-
-def _known_hashes(out: Path, array_part: ArrayPart | None) -> dict[str, ShardInfo] | None:
-    # None: there is no complete description.
-    try:
-        info = read_info(out) if array_part is None else read_part(out / array_part.file).manifest
-    except DataError:
-        return None
-    return {s.file: s for s in info.shards} if info.complete else None
-
-
-def _describe_shard(out: Path, shard: Shard, known: dict[str, ShardInfo]) -> ShardInfo:
-    if shard.file in known:
-        return known[shard.file]
-    path = out / shard.file
-    return ShardInfo(file=shard.file, sha256=file_sha256(path), rows=pq.read_metadata(path).num_rows)
+def _describe_shard(out: Path, file: str, now: str, known: Mapping[str, ShardInfo]) -> ShardInfo:
+    if now in known:
+        return known[now].model_copy(update={"file": file})
+    path = out / now
+    return ShardInfo(file=file, sha256=file_sha256(path), rows=pq.read_metadata(path).num_rows)

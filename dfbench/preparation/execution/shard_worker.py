@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -20,7 +20,8 @@ from dfbench.faces.profiles import get_profile
 from dfbench.io import file_sha256
 from dfbench.manifest.degraded import Degrader
 from dfbench.manifest.shards import Stamp, write_shard
-from dfbench.preparation.execution.shard_progress import ShardProgress
+from dfbench.media.limits import listening
+from dfbench.preparation.execution.shard_progress import PROGRESS, ShardProgress
 from dfbench.preparation.extraction.clip_faces import ExtractionSettings
 from dfbench.preparation.extraction.optional_columns import Extras
 from dfbench.preparation.extraction.rows import Row
@@ -40,7 +41,10 @@ class ShardTask:
         out: folder of the manifest.
         recipe: what decides rows and pixels.
         stamp: identity of the shard, written into the file.
-        given_up: ids of clips that are not read, because reading them ends the process.
+        file: name of the file to write; empty: that of the shard.
+        progress: name of the folder in which workers report progress.
+        worker: name of the worker.
+        given_up: ids of clips that are not read, and why: reading them ends the process, or takes too long.
     """
 
     shard: Shard
@@ -48,7 +52,15 @@ class ShardTask:
     out: Path
     recipe: PreparationRecipe
     stamp: Stamp
-    given_up: frozenset[str] = frozenset()
+    given_up: Mapping[str, str] = field(default_factory=dict)
+    file: str = ""
+    progress: str = PROGRESS
+    worker: str = "inline"
+
+    @property
+    def journal(self) -> Path:
+        """The file in which the worker reports progress."""
+        return self.out / self.progress / self.worker
 
 
 def run_shard(task: ShardTask) -> ShardInfo:
@@ -56,14 +68,16 @@ def run_shard(task: ShardTask) -> ShardInfo:
 
     Raises:
         SetupError: the file cannot be written, or the command that started this worker has exited.
+        MemoryError: memory ran out.
     """
-    with one_thread():
-        path = task.out / task.shard.file
-        rows = write_shard(path, _rows(task), task.recipe.sizes, task.stamp, task.recipe.extras)
-        return ShardInfo(file=path.name, sha256=file_sha256(path), rows=rows)
+    progress = ShardProgress(task.journal, task.shard.number)
+    with one_thread(), closing(progress), listening(progress.beat):
+        path = task.out / (task.file or task.shard.file)
+        rows = write_shard(path, _rows(task, progress), task.recipe.sizes, task.stamp, task.recipe.extras)
+        return ShardInfo(file=task.shard.file, sha256=file_sha256(path), rows=rows)
 
 
-def _rows(task: ShardTask) -> Iterator[Row]:
+def _rows(task: ShardTask, progress: ShardProgress) -> Iterator[Row]:
     recipe = task.recipe
     detector = face_detector(recipe.local or DetectorChoice(recipe.face_detector))
     provider = _provider(recipe.landmarks) if recipe.landmarks else None
@@ -78,7 +92,6 @@ def _rows(task: ShardTask) -> Iterator[Row]:
         Extras(recipe.patch, recipe.masks, provider, "dense" in recipe.extras),
     )
     degrader = _degrader(recipe, task.root) if recipe.degrade else None
-    progress = ShardProgress(task.out, task.shard.number)
     parent = os.getppid()
     for _, jobs in groupby(task.shard.jobs(recipe.sampling), key=lambda job: job.media.scene_group):
         clips = list(jobs)
@@ -87,9 +100,12 @@ def _rows(task: ShardTask) -> Iterator[Row]:
         for job in clips:
             if os.getppid() != parent:
                 raise SetupError("the command that started this worker has exited", "rerun it to resume")
-            rows = scene.rows(job)
-            if degrader is not None:
-                rows = degrader.rows(rows)
+            try:
+                rows = scene.rows(job)
+                if degrader is not None:
+                    rows = degrader.rows(rows)
+            except Exception as error:  # noqa: BLE001 - whatever a library raises for this clip, it costs no other
+                rows = scene.failed(job, error)
             progress.clip_done(sum(row["status"] == "ok" for row in rows))
             release_memory()
             yield from rows

@@ -10,6 +10,7 @@ import contextlib
 import os
 import pickle
 import queue
+import secrets
 import signal
 import subprocess
 import sys
@@ -40,9 +41,14 @@ class WorkerDied(Exception):  # noqa: N818 - an outcome that callers handle, nev
 
 
 class WorkerProcess:
-    """A process that is started with its first work and again after a crash; a context manager that ends it."""
+    """A process that is started with its first work and again after a crash; a context manager that ends it.
+
+    Attributes:
+        name: tells it from other workers, on all machines.
+    """
 
     def __init__(self) -> None:
+        self.name = secrets.token_hex(6)
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
         self._lock = threading.Lock()
@@ -69,6 +75,13 @@ class WorkerProcess:
         if good:
             return value
         raise value
+
+    def kill(self) -> None:
+        """End the process at once, also one that is stopped; the next call starts another."""
+        with self._lock:
+            process = self._process
+        if process is not None:
+            process.kill()
 
     def close(self) -> None:
         """End the process at once. A call of :meth:`run` in progress in another thread raises ``WorkerDied``."""
@@ -150,6 +163,18 @@ def _close(stream: IO[bytes] | None) -> None:
             stream.close()
 
 
+def _portable(error: Exception) -> Exception:
+    # Not every exception survives pickling; libraries have classes of their own for a lack of memory.
+    if isinstance(error, MemoryError):
+        return MemoryError(str(error))
+    error.add_note(traceback.format_exc())
+    try:
+        pickle.loads(cloudpickle.dumps(error))
+    except Exception:  # noqa: BLE001 - whatever its class does
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
 def serve() -> None:
     """Run in the worker process: do work until the other end closes the pipe."""
     # Ctrl-C and the signals of schedulers reach the whole process group; the process that started this one ends it.
@@ -166,7 +191,6 @@ def serve() -> None:
         try:
             answer = (True, function(*arguments))
         except Exception as error:  # noqa: BLE001 - sent to the other process, which raises it
-            error.add_note(traceback.format_exc())
-            answer = (False, error)
+            answer = (False, _portable(error))
         cloudpickle.dump(answer, answers)
         answers.flush()

@@ -13,7 +13,8 @@ One clip from ``prepare`` to its shard file:
 1. ``planning.request`` resolves the options to a recipe: all that decides rows and pixels.
 2. The data set's adapter scans the tree: ``Media``.
 3. ``planning.sharding`` cuts the media into shards of whole scene groups.
-4. ``execution.run`` locks the folder, skips finished shards and makes a ``ShardTask`` of each other one.
+4. ``execution.run`` locks the folder, skips what ``execution.inventory`` recognises as finished, and makes a
+   ``ShardTask`` of each other shard.
 5. ``execution.engine`` passes the tasks to worker processes; ``execution.retry`` repeats a task whose worker crashed.
 6. ``execution.shard_worker`` builds the face detector and :class:`ExtractionSettings` once, and one :class:`Scene` per
    scene group: its clips as ``MediaJob``.
@@ -28,7 +29,8 @@ One clip from ``prepare`` to its shard file:
 11. ``rows`` makes one row per requested frame and face, and adds the crops of the mask video, if requested: ``Row``.
 12. ``manifest.degraded`` degrades the crops, if requested.
 13. ``manifest.shards`` writes the rows of a shard through Arrow to a temporary Parquet file and renames it.
-14. ``execution.finalize`` checks and counts the rows of all shards and writes ``manifest.json``.
+14. ``execution.finalize`` checks and counts the rows of all shards; ``execution.commit`` gives them their final names
+    and writes ``manifest.json``.
 """
 
 from __future__ import annotations

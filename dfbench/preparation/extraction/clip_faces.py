@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -39,7 +39,7 @@ class ExtractionSettings:
         decoder: name of the video decoder.
         face_rule: which faces of a frame become rows.
         shared: whether the faces of a base clip are used for all clips made from it.
-        given_up: ids of clips that are not read, since reading them ends the process.
+        given_up: ids of clips that are not read, and why.
         extras: optional columns beside the crops.
     """
 
@@ -49,7 +49,7 @@ class ExtractionSettings:
     decoder: str
     face_rule: FaceRule = "largest"
     shared: bool = False
-    given_up: frozenset[str] = frozenset()
+    given_up: Mapping[str, str] = field(default_factory=dict)
     extras: Extras = NO_EXTRAS
 
 

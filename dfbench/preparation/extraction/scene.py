@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from dfbench.errors import SetupError
 from dfbench.media.frames import Chooser
+from dfbench.media.limits import is_machine_fault
 from dfbench.preparation.extraction.change_maps import ForgeryComparison
 from dfbench.preparation.extraction.clip_faces import ClipFaces, ExtractionSettings, crop_whole_frames, find_faces
 from dfbench.preparation.extraction.face_selection import select_faces
@@ -46,8 +48,24 @@ class Scene:
         try:
             rows = self._rows(job)
         except Unreadable as error:
-            rows = unreadable_rows(media, job.sampling.rows_if_unreadable, error.status, error.reason)
+            number = 1 if error.image else job.rows_if_unreadable
+            rows = unreadable_rows(media, number, error.status, error.reason)
         return with_masks(rows, media, self._root, self._settings) if self._settings.extras.masks else rows
+
+    def failed(self, job: MediaJob, error: Exception) -> list[Row]:
+        """Return the rows of a clip for which something raised an unexpected error.
+
+        Raises:
+            MemoryError: the error says that memory ran out, which is no property of the clip.
+            SetupError: it is one; something lacks on this machine.
+        """
+        if isinstance(error, SetupError):
+            raise error
+        if is_machine_fault(error):
+            raise MemoryError(str(error)) from error
+        lines = str(error).splitlines()
+        text = f"{type(error).__name__}: {lines[0] if lines else ''}".replace(f"{self._root}/", "")
+        return unreadable_rows(job.media, job.rows_if_unreadable, "decode_error", text)
 
     def _rows(self, job: MediaJob) -> list[Row]:
         media = job.media

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from dfbench.datasets.archives import ArchiveImages, list_images, load_images
-from dfbench.errors import DfbenchError
+from dfbench.errors import DfbenchError, SetupError
 from dfbench.media.frames import Chooser, FrameCallback, Reading, T
+from dfbench.media.images import MAGIC_BYTES, image_format
+from dfbench.media.limits import is_machine_fault
 from dfbench.media.reader import read
 from dfbench.media.sequence import FolderImages, ImageSource, read_sequence
 from dfbench.preparation.planning.sampling import MediaJob
 from dfbench.schema.media import Media, sequence_order, split_archive_path
 
 VANISHED = "the file vanished after planning"
-GIVEN_UP = "reading it ended the worker process twice: it crashes the decoder or needs more memory than is available"
+GIVEN_UP = "reading it ended the worker process twice: it crashes the decoder"
+TIME_LIMIT = "time limit"
 
 
 class Unreadable(Exception):  # noqa: N818 - an outcome that becomes rows
@@ -23,12 +27,14 @@ class Unreadable(Exception):  # noqa: N818 - an outcome that becomes rows
     Attributes:
         status: ``missing_media`` or ``decode_error``.
         reason: the reason, without paths of this machine.
+        image: whether the file is a still image by its first bytes, so that it would have had one frame.
     """
 
-    def __init__(self, status: str, reason: str) -> None:
+    def __init__(self, status: str, reason: str, image: bool = False) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.image = image
 
 
 class SceneReader:
@@ -39,7 +45,7 @@ class SceneReader:
             for the file names, one for the images that the frame rules request.
         root: folder that media paths are relative to.
         decoder: name of the video decoder.
-        given_up: ids of media that are not read, since reading them ends the process.
+        given_up: ids of media that are not read, and why.
         on_open: called with a medium's id before it is opened.
     """
 
@@ -48,7 +54,7 @@ class SceneReader:
         jobs: Sequence[MediaJob],
         root: Path,
         decoder: str,
-        given_up: Collection[str] = (),
+        given_up: Mapping[str, str] = MappingProxyType({}),
         on_open: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._jobs = jobs
@@ -63,9 +69,10 @@ class SceneReader:
 
         Raises:
             Unreadable: no frame can be read.
+            MemoryError: memory ran out.
         """
         if media.media_id in self._given_up:
-            raise Unreadable("decode_error", GIVEN_UP)
+            raise Unreadable("decode_error", self._given_up[media.media_id])
         self._on_open(media.media_id)
         try:
             inside = split_archive_path(media.path) if media.kind == "sequence" else None
@@ -77,11 +84,17 @@ class SceneReader:
             if media.kind == "sequence" or not path.is_file():
                 raise Unreadable("missing_media", VANISHED)
             return read(path, choose, self._decoder, callback)
+        except SetupError:  # something lacks on this machine, whatever the file
+            raise
         except DfbenchError as error:
+            if is_machine_fault(error):
+                raise MemoryError(error.message) from error
             # Rows must not contain paths of this machine.
             text = error.message.replace(str(self._root / media.path), media.path).replace(f"{self._root}/", "")
-            raise Unreadable("decode_error", text) from error
+            raise Unreadable("decode_error", text, _is_image(self._root / media.path)) from error
         except OSError as error:
+            if is_machine_fault(error):
+                raise MemoryError(str(error)) from error
             raise Unreadable("decode_error", error.strerror or type(error).__name__) from error
 
     def read_requested(self, media: Media, choose: Chooser, callback: FrameCallback[T]) -> Reading[T]:
@@ -110,6 +123,14 @@ class SceneReader:
             loaded = load_images(path, requested)
             self._archives[archive] = {name: ArchiveImages(names[name], loaded[name]) for name in jobs}
         return self._archives[archive][folder]
+
+
+def _is_image(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return image_format(file.read(MAGIC_BYTES)) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def _requested(names: Sequence[str], job: MediaJob) -> list[str]:

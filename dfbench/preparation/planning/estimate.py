@@ -18,8 +18,9 @@ import numpy as np
 from dfbench.faces.base import DetectorChoice
 from dfbench.faces.detectors import build_face_detector
 from dfbench.preparation.planning.recipe import PreparationRecipe
+from dfbench.preparation.planning.sampling import rows_planned
 from dfbench.preparation.planning.sharding import Shard
-from dfbench.schema.media import FAKE
+from dfbench.schema.media import FAKE, Media
 from dfbench.schema.sampling import FrameSampling, Rule
 
 # Seconds on the machine named above.
@@ -125,7 +126,8 @@ def planned_rows(recipe: PreparationRecipe, shard: Shard, frames: int | None = N
         shard: the shard.
         frames: length of a typical clip, for rules that do not bound the rows of a clip; default: a guess.
     """
-    return sum(_rows_planned(rule, frames) for rule in _rules(recipe, shard))
+    jobs = zip(shard.media, _rules(recipe, shard), strict=True)
+    return sum(_rows_planned(media, rule, frames) for media, rule in jobs)
 
 
 def detected_rows(recipe: PreparationRecipe, shards: Iterable[Shard], frames: int | None = None) -> int:
@@ -142,7 +144,7 @@ def _detected(recipe: PreparationRecipe, shard: Shard, frames: int | None) -> in
     present = {m.media_id for m, _ in jobs}
     alone = {(m.scene_group, m.subset) for m, _ in jobs if m.label == FAKE and m.base_media_id not in present}
     return sum(
-        _rows_planned(rule, frames)
+        _rows_planned(m, rule, frames)
         for m, rule in jobs
         if recipe.geometry == "own" or m.label != FAKE or (m.scene_group, m.subset) in alone
     )
@@ -152,10 +154,14 @@ def _rules(recipe: PreparationRecipe, shard: Shard) -> Sequence[Rule]:
     return shard.rules or (recipe.sampling,) * len(shard.media)
 
 
-def _rows_planned(rule: Rule, frames: int | None) -> int:
+def _rows_planned(media: Media, rule: Rule, frames: int | None) -> int:
     if not isinstance(rule, FrameSampling):
         return 0
-    return rule.rows_planned if frames is None or rule.bounded else len(rule.indices(frames))
+    return (
+        rows_planned(media, rule)
+        if media.kind == "image" or frames is None or rule.bounded
+        else len(rule.indices(frames))
+    )
 
 
 def row_bytes(sizes: tuple[int, ...]) -> int:

@@ -46,7 +46,7 @@ class OptionDeclaration:
     help: str
     spelling: str = ""
     metavar: str | None = None
-    kind: type[int] | type[str] = str
+    kind: type[int] | type[float] | type[str] = str
     repeat: bool = False
     assumed: str = ""
     command_default: str | None = None
@@ -196,6 +196,24 @@ class PreparationRequest:
             "--condition SPEC", "Degrade the crops: jpeg:q=60, h264:crf=40@clip; faces are found in the clean frames."
         ),
     )
+    time_limit: float = field(
+        default=300,
+        metadata=_option("--time-limit SECONDS", "Interrupt a clip of which no frame is read for so long.", kind=float),
+    )
+    retry: str | Sequence[str] = field(
+        default=(),
+        metadata=_option(
+            "--retry STATUS,...",
+            "Make the shards again that hold rows of a status: decode_error, missing_media, no_face.",
+            repeat=True,
+        ),
+    )
+    allow_missing: bool = field(
+        default=False,
+        metadata=_option(
+            "--allow-missing", "Go on although media of finished shards are not in the tree, and drop their rows."
+        ),
+    )
     seed: int = field(
         default=0,
         metadata=_option("--seed N", "Seed of everything that is sampled at random; part of the recipe.", kind=int),
@@ -210,6 +228,7 @@ class PreparationRequest:
         for name in ("subsets", "splits", "manipulations"):
             object.__setattr__(self, name, _tuple(getattr(self, name)))
         object.__setattr__(self, "sampling", _tuple(self.sampling))
+        object.__setattr__(self, "retry", _tuple(self.retry))
         sizes = (self.sizes,) if isinstance(self.sizes, int) else self.sizes
         object.__setattr__(self, "sizes", tuple(sizes) if sizes else None)
 

@@ -12,11 +12,14 @@ from dfbench.faces.base import DetectorChoice
 from dfbench.io import canonical_hash
 from dfbench.manifest.degraded import VERSION as DEGRADE_VERSION
 from dfbench.manifest.shards import ROW_GROUP
+from dfbench.media.limits import MOST_PIXELS
 from dfbench.schema.random_media import RandomSubset
 from dfbench.schema.sampling import FaceRule, Rule, make_rule
 
 PATCH_RULE = "square of 2 native crops"
 MASK_RULE = "mask video, cropped like the face"
+
+DEFAULT_MOST_PIXELS = 64_000_000
 
 # Increased when the same recipe would give other rows or pixels than before.
 RECIPE_VERSION = 1
@@ -78,6 +81,7 @@ class PreparationRecipe:
         degrade: condition of the crops; empty: clean.
         landmarks: name of the provider of dense landmarks; empty: none.
         landmarks_fingerprint: identifies its weights and settings.
+        most_pixels: pixels of a frame or image beyond which it is not decoded.
         local: the face detector with paths and device of this machine, which do not belong to the recipe.
     """
 
@@ -99,6 +103,7 @@ class PreparationRecipe:
     degrade: str = ""
     landmarks: str = ""
     landmarks_fingerprint: str = ""
+    most_pixels: int = MOST_PIXELS
     local: DetectorChoice | None = field(default=None, compare=False)
 
     @property
@@ -130,6 +135,8 @@ class PreparationRecipe:
             extras |= {"degrade": {"version": DEGRADE_VERSION, "condition": self.degrade}}
         if self.landmarks:
             extras |= {"landmarks": {"name": self.landmarks, "fingerprint": self.landmarks_fingerprint}}
+        if self.most_pixels != DEFAULT_MOST_PIXELS:
+            extras |= {"most_pixels": self.most_pixels}
         return (
             faces
             | extras

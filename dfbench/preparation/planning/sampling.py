@@ -30,6 +30,21 @@ class MediaJob:
     media: Media
     sampling: FrameSampling
 
+    @property
+    def rows_planned(self) -> int:
+        """Expected number of rows, for sharding and estimates."""
+        return rows_planned(self.media, self.sampling)
+
+    @property
+    def rows_if_unreadable(self) -> int:
+        """Number of rows if no frame can be read."""
+        return 1 if self.media.kind == "image" else self.sampling.rows_if_unreadable
+
+
+def rows_planned(media: Media, rule: FrameSampling) -> int:
+    """Expected number of rows of a medium: one of a still image, whatever the rule."""
+    return 1 if media.kind == "image" else rule.rows_planned
+
 
 def assign(media: Sequence[Media], rule_of: RuleOf) -> dict[str, FrameSampling]:
     """The rule of every medium, by its id; media that get no frame of a total are excluded.

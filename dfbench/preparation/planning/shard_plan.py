@@ -12,7 +12,7 @@ from dfbench.datasets.ffpp import find_mask
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError
 from dfbench.preparation.planning.recipe import MediaSelection, PreparationRecipe
-from dfbench.preparation.planning.sampling import assign, without_base
+from dfbench.preparation.planning.sampling import assign, rows_planned, without_base
 from dfbench.preparation.planning.sharding import Shard, cut, rows_per_shard
 from dfbench.schema.media import FAKE, REAL, Media
 from dfbench.schema.sampling import FrameSampling
@@ -27,12 +27,14 @@ class ShardPlan:
         root: the data set's tree.
         scan: what was found there, within the recipe.
         shards: the work, in order.
+        found: all media of the tree that the adapter lists, also those that the recipe does not select.
     """
 
     recipe: PreparationRecipe
     root: Path
     scan: Scan
     shards: tuple[Shard, ...]
+    found: tuple[Media, ...] = ()
 
 
 def plan_shards(recipe: PreparationRecipe, root: Path) -> ShardPlan:
@@ -63,7 +65,7 @@ def plan_shards(recipe: PreparationRecipe, root: Path) -> ShardPlan:
             *_too_few(found.media, recipe),
         ),
     )
-    return ShardPlan(recipe, found.root, scan, _cut(media, recipe))
+    return ShardPlan(recipe, found.root, scan, _cut(media, recipe), found.media)
 
 
 def select_media(media: Sequence[Media], recipe: PreparationRecipe) -> tuple[Media, ...]:
@@ -78,10 +80,11 @@ def select_media(media: Sequence[Media], recipe: PreparationRecipe) -> tuple[Med
 
 def _cut(media: Sequence[Media], recipe: PreparationRecipe) -> tuple[Shard, ...]:
     if isinstance(recipe.sampling, FrameSampling) and not any(s.sampling for s in recipe.selections):
-        rows = recipe.sampling.rows_planned
-        return cut(media, rows, rows_per_shard(rows * len(media)))
+        rule = recipe.sampling
+        return cut(media, rule.rows_planned, rows_per_shard(sum(rows_planned(m, rule) for m in media)))
     rules = assign(media, recipe.rule_of)
-    return cut(media, 0, rows_per_shard(sum(rule.rows_planned for rule in rules.values())), rules)
+    planned = sum(rows_planned(m, rules[m.media_id]) for m in media if m.media_id in rules)
+    return cut(media, 0, rows_per_shard(planned), rules)
 
 
 def _expected(counts: Counts, recipe: PreparationRecipe) -> Counts:

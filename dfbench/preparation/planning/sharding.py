@@ -1,20 +1,30 @@
-"""Cut media into shards: whole scene groups, in sorted order, by a rule that does not depend on the workers."""
+"""Cut media into shards: whole scene groups, in sorted order, at places that stay while a data set grows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
+from operator import attrgetter
+
+import numpy as np
 
 from dfbench.errors import DataError
 from dfbench.io import canonical_hash
-from dfbench.preparation.planning.sampling import MediaJob
+from dfbench.preparation.planning.sampling import MediaJob, rows_planned
 from dfbench.schema.media import Media
 from dfbench.schema.sampling import FrameSampling, Rule
 
 MOST_ROWS = 1024
 LEAST_ROWS = 64
 FEWEST_SHARDS = 32
+SMALLEST_SHARE = 8  # a shard holds at least this part of the most rows, if its scene groups are small enough
+
+
+_ALL_FIELDS = attrgetter(*(field.name for field in dataclasses.fields(Media)))
 
 
 @dataclass(frozen=True)
@@ -40,33 +50,40 @@ class Shard:
         """File name in the manifest's folder."""
         return f"shard-{self.number:05d}.parquet"
 
-    @property
+    @cached_property
     def hash(self) -> str:
-        """SHA-256 over the ids and paths of the media and their rules: what this shard must hold."""
-        media = [(m.media_id, m.path, m.split, m.scene_group) for m in self.media]
+        """SHA-256 over all that is known of the media and over their rules: what this shard must hold."""
+        media = [_ALL_FIELDS(m) for m in self.media]
         rules = [rule.text for rule in self.rules]
         return canonical_hash([media, rules] if rules else media)
 
 
 def rows_per_shard(planned_rows: int) -> int:
-    """Rows per shard: about 1024, fewer for small sets, so that about 32 shards keep every worker busy.
+    """Most rows per shard: 1024, fewer for small sets, so that about 32 shards keep every worker busy.
+
+    It is a power of two, so that it stays the same while a data set grows, but for a few sizes.
 
     >>> rows_per_shard(1_000_000), rows_per_shard(4480), rows_per_shard(10)
-    (1024, 140, 64)
+    (1024, 256, 64)
     """
-    return max(LEAST_ROWS, min(MOST_ROWS, -(-planned_rows // FEWEST_SHARDS)))
+    wanted = max(1, 2 * planned_rows // FEWEST_SHARDS)
+    return max(LEAST_ROWS, min(MOST_ROWS, 1 << (wanted.bit_length() - 1)))
 
 
 def cut(
-    media: Sequence[Media], rows_per_media: int, target: int, rules: Mapping[str, FrameSampling] | None = None
+    media: Sequence[Media], rows_per_media: int, most: int, rules: Mapping[str, FrameSampling] | None = None
 ) -> tuple[Shard, ...]:
-    """Fill shards with whole scene groups until the next one would exceed ``target`` planned rows.
+    """Cut the sorted scene groups into shards at places that depend on their content.
+
+    Every scene group has a priority, the hash of its name. What is more than ``most`` rows is cut in two before the
+    scene group of the lowest priority that leaves at least an eighth of ``most`` rows on both sides, and so on. An
+    additional scene group changes the shard that it belongs to, and rarely a neighbour, but not where others are cut.
 
     Args:
         media: of one data set, in any order.
-        rows_per_media: planned rows of each medium; ignored where ``rules`` are given.
-        target: rows per shard; a group that is larger gets a shard of its own.
-        rules: media id -> sampling rule, which gives the planned rows; media without one are excluded.
+        rows_per_media: planned rows of each medium, but one of a still image; ignored where ``rules`` are given.
+        most: largest number of planned rows per shard; a larger scene group gets a shard of its own.
+        rules: media id -> sampling rule; media without one are excluded.
 
     Raises:
         DataError: two media have the same id, or a scene group belongs to two splits.
@@ -75,24 +92,40 @@ def cut(
     _check(ordered)
     if rules is not None:
         ordered = [m for m in ordered if m.media_id in rules]
-    shards: list[Shard] = []
-    filling: list[Media] = []
-    planned = 0
-    for _, group in groupby(ordered, key=lambda m: m.scene_group):
-        members = list(group)
-        rows = sum(rules[m.media_id].rows_planned if rules is not None else rows_per_media for m in members)
-        if filling and planned + rows > target:
-            shards.append(_shard(len(shards), filling, rules))
-            filling, planned = [], 0
-        filling += members
-        planned += rows
-    if filling:
-        shards.append(_shard(len(shards), filling, rules))
+    groups = [list(members) for _, members in groupby(ordered, key=lambda m: m.scene_group)]
+    rows = [sum(_rows(m, rows_per_media, rules) for m in members) for members in groups]
+    shards = []
+    for number, (first, end) in enumerate(_pieces([g[0].scene_group for g in groups], rows, most)):
+        held = [m for members in groups[first:end] for m in members]
+        of_media = () if rules is None else tuple(rules[m.media_id] for m in held)
+        shards.append(Shard(number, tuple(held), of_media))
     return tuple(shards)
 
 
-def _shard(number: int, media: Sequence[Media], rules: Mapping[str, FrameSampling] | None) -> Shard:
-    return Shard(number, tuple(media), tuple(rules[m.media_id] for m in media) if rules is not None else ())
+def _rows(media: Media, rows_per_media: int, rules: Mapping[str, FrameSampling] | None) -> int:
+    if rules is not None:
+        return rows_planned(media, rules[media.media_id])
+    return 1 if media.kind == "image" else rows_per_media
+
+
+def _pieces(groups: Sequence[str], rows: Sequence[int], most: int) -> Iterator[tuple[int, int]]:
+    """Yield the first and one after the last scene group of each shard, in rising order."""
+    digests = [hashlib.sha256(name.encode()).digest() for name in groups]
+    priority = np.array([int.from_bytes(digest[:8], "big") for digest in digests], np.uint64)
+    before = np.concatenate([[0], np.cumsum(rows, dtype=np.int64)])
+    least = most // SMALLEST_SHARE
+    todo = [(0, len(groups))] if groups else []
+    while todo:
+        first, end = todo.pop()
+        if before[end] - before[first] <= most or end - first == 1:
+            yield first, end
+            continue
+        low = max(first + 1, int(np.searchsorted(before, before[first] + least, "left")))
+        high = min(end - 1, int(np.searchsorted(before, before[end] - least, "right")) - 1)
+        if low > high:  # large groups: no place leaves enough on both sides
+            low, high = first + 1, end - 1
+        at = low + int(np.argmin(priority[low : high + 1]))
+        todo += [(at, end), (first, at)]
 
 
 def _check(media: Sequence[Media]) -> None:

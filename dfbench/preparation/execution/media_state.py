@@ -1,0 +1,116 @@
+"""``media-state.parquet`` beside the shards: size and modification time of every medium when its rows were made.
+
+It is how a later run notices that a file was repaired, truncated or replaced under the same name. It is no part of the
+shards, whose bytes depend on the content of the media alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dfbench.io import canonical_hash, write_table
+from dfbench.preparation.planning.sharding import Shard
+from dfbench.schema.media import Media, split_archive_path
+
+_SCHEMA = pa.schema([("media_id", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64())])
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What tells that a medium is another one than before.
+
+    Attributes:
+        size: bytes; of a folder of images their sum; -1 if there is nothing.
+        mtime_ns: time of the last modification in nanoseconds; of a folder the latest of its images and its own.
+    """
+
+    size: int
+    mtime_ns: int
+
+
+ABSENT = FileState(-1, -1)
+
+
+def state_name(slug: str = "") -> str:
+    """Return the file's name; every array-job part has its own.
+
+    >>> state_name(), state_name("1-of-4")
+    ('media-state.parquet', 'media-state-1-of-4.parquet')
+    """
+    return f"media-state-{slug}.parquet" if slug else "media-state.parquet"
+
+
+def current_states(shards: Iterable[Shard], root: Path) -> dict[str, FileState]:
+    """Return media id -> state on disk now, of all media of some shards; an archive is looked at once."""
+    known: dict[Path, FileState] = {}
+    out = {}
+    for shard in shards:
+        for media in shard.media:
+            path = _file(media, root)
+            if path not in known:
+                known[path] = _state(path)
+            out[media.media_id] = known[path]
+    return out
+
+
+def read_states(path: Path) -> dict[str, FileState]:
+    """Return media id -> state as recorded; empty if there is no record, or none that can be read."""
+    try:
+        table = pq.read_table(path, columns=_SCHEMA.names).cast(_SCHEMA)
+    except (OSError, pa.ArrowException, ValueError):
+        return {}
+    ids, sizes, times = (table[name].to_pylist() for name in _SCHEMA.names)
+    return {name: FileState(size, time) for name, size, time in zip(ids, sizes, times, strict=True)}
+
+
+def write_states(path: Path, states: Mapping[str, FileState]) -> None:
+    """Replace the record.
+
+    Raises:
+        SetupError: it cannot be written.
+    """
+    names = sorted(states)
+    columns = [names, [states[n].size for n in names], [states[n].mtime_ns for n in names]]
+    write_table(path, pa.table(columns, schema=_SCHEMA))
+
+
+def differ(recorded: FileState | None, now: FileState, times: bool = True) -> bool:
+    """Whether a medium changed since it was recorded; one without a record did not.
+
+    Args:
+        recorded: its state then; None if there is no record.
+        now: its state now.
+        times: whether times count. Those of a generated data set do not: its content follows from its settings.
+    """
+    if recorded is None:
+        return False
+    return recorded.size != now.size or (times and recorded.mtime_ns != now.mtime_ns)
+
+
+def content_key(shard: Shard, states: Mapping[str, FileState]) -> str:
+    """Return a digest of what a shard must hold and of the files that it is made from."""
+    files = [(states[m.media_id].size, states[m.media_id].mtime_ns) for m in shard.media if m.media_id in states]
+    return canonical_hash([shard.hash, files])[:32]
+
+
+def _file(media: Media, root: Path) -> Path:
+    inside = split_archive_path(media.path) if media.kind == "sequence" else None
+    return root / (media.path if inside is None else inside[0])
+
+
+def _state(path: Path) -> FileState:
+    try:
+        own = path.stat()
+        if not path.is_dir():
+            return FileState(own.st_size, own.st_mtime_ns)
+        with os.scandir(path) as entries:
+            inside = [entry.stat() for entry in entries if entry.is_file()]
+    except (OSError, ValueError):
+        return ABSENT
+    return FileState(sum(f.st_size for f in inside), max([own.st_mtime_ns, *(f.st_mtime_ns for f in inside)]))
