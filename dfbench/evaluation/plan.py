@@ -20,6 +20,7 @@ from dfbench.manifest.manifest import Manifest
 from dfbench.models.card import IntendedUse, WeightCard, check_card, read_card
 from dfbench.models.device import check_device_name, check_precision, resolve_device
 from dfbench.models.files import check_file
+from dfbench.models.options import former_options
 from dfbench.models.source import BuiltNetwork, ModelSource
 from dfbench.protocols.protocol import Protocol
 from dfbench.protocols.reference import protocol_ref
@@ -200,6 +201,13 @@ class EvaluationPlan:
         if trained is not None and trained.name == rules.name and not trained.same_content(protocol_ref(rules)):
             notes.append(
                 f"{self.weights} was trained by another version of protocol {rules.name!r}; "
+                f"to train again: dfbench train --model {source.reference} --protocol {rules.typed}"
+            )
+        former = former_options(source.spec, self.card.options) if self.card and not self.card.preset else {}
+        if former:
+            values = ", ".join(f"{n}={v} (now {source.spec.options[n]})" for n, v in former.items())
+            notes.append(
+                f"{self.weights} was trained with a former default of {source.name}: {values}; "
                 f"to train again: dfbench train --model {source.reference} --protocol {rules.typed}"
             )
         if source.is_custom and source.given is None and self.card is None:

@@ -68,6 +68,17 @@ def recorded_options(spec: ModelSpec, recorded: Mapping[str, Any]) -> dict[str, 
     return dict(spec.options) | dict(spec.former_defaults) | current_options(spec, recorded)
 
 
+def former_options(spec: ModelSpec, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a weight card that have a former default which is not today's.
+
+    Args:
+        spec: the detector.
+        recorded: the options in the card.
+    """
+    found = recorded_options(spec, recorded)
+    return {n: v for n, v in spec.former_defaults.items() if found[n] == v and spec.options[n] != v}
+
+
 def get_preset(spec: ModelSpec, name: str) -> Preset:
     """Return a preset of a detector.
 

@@ -84,6 +84,14 @@ def test_former_defaults_and_presets_are_options_with_values_that_exist(name: st
     assert set(recorded_options(spec, {})) == set(spec.options)
 
 
+def test_an_evaluation_says_that_weights_have_a_former_default(old_weights: Path, tiny: SimpleNamespace) -> None:
+    places = {"weights": old_weights, "device": "cpu", "allow_crop_mismatch": True}
+    given = (tiny.protocol, tiny.manifest)
+    assert not resolve_evaluation("meso4", *given, **places).notes
+    (note,) = resolve_evaluation(source(changed_spec()), *given, **places).notes
+    assert f"a former default of meso4: normalization={FORMER} (now half)" in note
+
+
 def test_a_stored_training_is_not_continued_with_another_default(tmp_path: Path, tiny: SimpleNamespace) -> None:
     plan = resolve_training("meso4", tiny.protocol, tiny.manifest, tmp_path / "w.safetensors", device="cpu").training
     assert _options_of_identity(plan) == {}, "of a detector whose defaults are as they were, nothing changes"
