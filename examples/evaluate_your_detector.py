@@ -47,7 +47,7 @@ def main() -> None:
 
     model = f"{__file__}:SmallNet"
     weights = FOLDER / "small-net.safetensors"
-    dfbench.train(model, "mini", manifests, weights, epochs=1, options={"width": 8}, quiet=True)
+    dfbench.train(model, "mini", manifests, weights, epochs=1, samples_per_epoch=640, options={"width": 8}, quiet=True)
     run = dfbench.evaluate(model, "mini", manifests, weights, FOLDER / "run", overwrite=True, quiet=True)
 
     for name in ("auc.frame", "auc.video.mean", "eer.video.mean"):

@@ -9,7 +9,7 @@ import click
 from dfbench.cli.options import deprecated_alias, log_to_stderr
 from dfbench.cli.show import echo
 
-DETECTORS = ("grnet", "meso4")
+DETECTORS = ("grnet", "amtennet-srm")
 
 
 @click.command(epilog="Example: dfbench demo --out demo")
@@ -27,8 +27,8 @@ DETECTORS = ("grnet", "meso4")
 def demo(out: Path, workers: int | None, device: str, quiet: bool) -> None:
     """Run end to end on the embedded data set of invented faces.
 
-    Generates the data set, prepares it, trains GRnet and Meso-4, evaluates both, and writes a table and a
-    self-contained HTML report. Rerun to resume; what is generated, prepared and trained is kept. Mini is a check of
+    Generates the data set, prepares it, trains GRnet and a small network behind SRM filters, evaluates both, and
+    writes a table and a self-contained HTML report. Rerun to resume; what is generated, prepared and trained is kept. Mini is a check of
     the software, not a basis for ranking detectors.
     """
     import time
