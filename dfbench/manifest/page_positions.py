@@ -67,9 +67,9 @@ def value_positions(read: Read, chunk: ColumnChunk) -> Positions:
         begin = place + size
         place = begin + int(header[3])
         rows = int(data[1])
-        if row + rows > chunk.rows or place > chunk.stop:
+        if rows < 1 or row + rows > chunk.rows or not begin <= place <= chunk.stop:
             raise NotInPlaceError("a page reaches beyond its row group")
-        present, begin = _present(read, begin, rows, chunk.max_level)
+        present, begin = _present(read, begin, place, rows, chunk.max_level)
         _walk(read, begin, place, found[row : row + rows], present)
         row += rows
     return found
@@ -87,11 +87,13 @@ def _walk(read: Read, begin: int, end: int, found: Positions, present: npt.NDArr
         raise NotInPlaceError("a page is longer than its values")
 
 
-def _present(read: Read, begin: int, rows: int, max_level: int) -> tuple[npt.NDArray[np.bool_], int]:
+def _present(read: Read, begin: int, end: int, rows: int, max_level: int) -> tuple[npt.NDArray[np.bool_], int]:
     """Return which rows of a page have a value, and where the values begin."""
     if not max_level:
         return np.ones(rows, bool), begin
     length = int.from_bytes(read(begin, 4), "little")
+    if begin + 4 + length > end:
+        raise NotInPlaceError("the levels of a page reach beyond it")
     levels = read_levels(read(begin + 4, length), rows, max_level.bit_length())
     return levels == max_level, begin + 4 + length
 
@@ -123,7 +125,9 @@ def read_levels(data: bytes, count: int, width: int) -> npt.NDArray[np.int64]:
             part = bits @ (1 << np.arange(width))
         else:
             size = (width + 7) // 8
-            part = np.full(header >> 1, int.from_bytes(data[place : place + size], "little"), np.int64)
+            part = np.full(
+                min(header >> 1, count - have), int.from_bytes(data[place : place + size], "little"), np.int64
+            )
         place += size
         parts.append(part)
         have += len(part)
