@@ -18,7 +18,7 @@ from dfbench.manifest.samples import Samples
 from dfbench.manifest.shard_source import LocalFiles, ShardSource
 from dfbench.manifest.shards import read_group
 from dfbench.manifest.table import ManifestTable
-from dfbench.media.images import decode_image
+from dfbench.media.images import decode_crop
 from dfbench.schema.manifest import ShardInfo
 
 MOST_DECODED = 8
@@ -147,7 +147,7 @@ def iterate_crops(
     """See :meth:`dfbench.manifest.manifest.Manifest.crops`."""
     found = stored_crops(manifest, rows_of(manifest, which), size)
     for index in range(len(found)):
-        yield decode_image(found[index])
+        yield decode_crop(found[index], size)
 
 
 def rows_of(manifest: ManifestTable, which: Samples | Iterable[str]) -> npt.NDArray[np.int64]:

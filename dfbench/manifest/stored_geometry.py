@@ -18,7 +18,7 @@ from dfbench.faces.crops import crop
 from dfbench.faces.profiles import CropProfile, get_profile
 from dfbench.manifest.source_media import read_medium
 from dfbench.media.frames import Reading
-from dfbench.media.images import decode_image
+from dfbench.media.images import decode_sized
 from dfbench.schema.ids import sample_id
 
 ManifestRow = Mapping[str, Any]
@@ -145,7 +145,9 @@ def _plain_frames(
         for reading, part in _readings(rows[0], wanted, root, decoder):
             yield from ((index, _frame(rows[0], reading, index)) for index in part)
     else:
-        yield from ((index, decode_image(first[index]["patch"]["bytes"])) for index in wanted)
+        for index in wanted:  # each patch is a whole frame
+            row = first[index]
+            yield index, decode_sized(row["patch"]["bytes"], row["width"], row["height"])
 
 
 def _clip_frames(

@@ -113,12 +113,31 @@ def decode_crop(data: bytes, size: int) -> NDArray[np.uint8]:
     if decoder is not None and _is_plain_png(data, size):
         with suppress(Exception):  # whatever a damaged file raises: OpenCV decides about it
             return decoder(data, (size, size), "rgb")
+    return decode_sized(data, size, size)
+
+
+def decode_sized(data: bytes, width: int, height: int) -> NDArray[np.uint8]:
+    """Return an image file whose size is known: uint8 (height, width, 3), RGB.
+
+    The size that the file states is compared first: a damaged header can ask for gigabytes of pixels.
+
+    Raises:
+        DataError: it does not decode, or has another size.
+    """
+    kind = image_format(data[:MAGIC_BYTES])
+    stated = image_size(kind, data) if kind is not None else None
+    if stated is not None and stated not in ((width, height), (height, width)):  # EXIF rotation exchanges the sides
+        raise _other_size(stated, width, height)
     image = decode_image(data)
-    if image.shape != (size, size, 3):
-        raise DataError(
-            f"a crop has {image.shape[1]}x{image.shape[0]} pixels, expected {size}x{size}", "see: dfbench verify"
-        )
+    if image.shape != (height, width, 3):
+        raise _other_size((image.shape[1], image.shape[0]), width, height)
     return image
+
+
+def _other_size(found: tuple[int, int], width: int, height: int) -> DataError:
+    return DataError(
+        f"the image has {found[0]}x{found[1]} pixels, expected {width}x{height}", "see: dfbench verify MANIFEST"
+    )
 
 
 def _is_plain_png(data: bytes, size: int) -> bool:

@@ -19,7 +19,7 @@ from dfbench.io import check_output_folder
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.shards import read_shard, shard_batches
 from dfbench.manifest.stored_geometry import face_of
-from dfbench.media.images import decode_image, encode_png, pixel_hash
+from dfbench.media.images import decode_sized, encode_png, pixel_hash
 from dfbench.preparation.derived.derive import Derivation, derive
 from dfbench.preparation.extraction.patches import region
 from dfbench.preparation.extraction.rows import Row
@@ -128,7 +128,8 @@ def _crops(row: Row, profile: CropProfile, sizes: tuple[int, ...]) -> Row:
         raise DataError(f"{row['sample_id']} has a patch but not its geometry", "see: dfbench verify")
     width, height = row["width"], row["height"]
     x1, y1, x2, y2 = row["patch_box"]
-    patch = region(decode_image(row["patch"]["bytes"]), (x1, y1, x2, y2), width, height)
+    pixels = decode_sized(row["patch"]["bytes"], x2 - x1, y2 - y1)
+    patch = region(pixels, (x1, y1, x2, y2), width, height)
     out: Row = {}
     for size in sizes:
         matrix = profile.matrix(face_of(row), size, width, height)
