@@ -28,8 +28,8 @@ def demo(out: Path, workers: int | None, device: str, quiet: bool) -> None:
     """Run end to end on the embedded data set of invented faces.
 
     Generates the data set, prepares it, trains GRnet and a small network behind SRM filters, evaluates both, and
-    writes a table and a self-contained HTML report. Rerun to resume; what is generated, prepared and trained is kept. Mini is a check of
-    the software, not a basis for ranking detectors.
+    writes a table and a self-contained HTML report. Rerun to resume; what is generated, prepared and trained is kept.
+    Mini is a check of the software, not a basis for ranking detectors.
     """
     import time
 
