@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -260,32 +260,44 @@ def test_a_clip_that_crashes_the_decoder_costs_its_rows_alone(tree, tmp_path, mo
     assert (clip["media_id"], clip["status"], clip["rows"]) == (DEADLY_ID, "decode_error", 3)
 
 
-def test_a_worker_killed_from_outside_is_tried_again(tree, tmp_path, monkeypatch):
-    """As the kernel does when memory runs out: SIGKILL to the process that reads a clip, once."""
-    whole = prepare("ff++", tree, tmp_path / "whole", workers=1, **OPTIONS)
-    out = tmp_path / "m"
-    killed = tmp_path / "killed"
+def killed_on(clip: str, times: int, marks: Path):
+    """Work of a worker that is ended while it reads this clip, so many times."""
 
     def work(given: ShardTask) -> ShardInfo:
         from dfbench.preparation.execution.shard_worker import run_shard
 
         def kill() -> None:
-            while current_clip(given.journal) != DEADLY_ID:
+            while current_clip(given.journal) != clip:
                 time.sleep(0.002)
-            with contextlib.suppress(FileExistsError):
-                killed.touch(exist_ok=False)
-                os.kill(os.getpid(), signal.SIGKILL)
+            marks.open("ab").write(b"x")
+            os.kill(os.getpid(), signal.SIGKILL)
 
-        if any(m.media_id == DEADLY_ID for m in given.shard.media):
+        seen = marks.stat().st_size if marks.exists() else 0
+        if seen < times and any(m.media_id == clip for m in given.shard.media):
             threading.Thread(target=kill, daemon=True).start()
         return run_shard(given)
 
-    monkeypatch.setattr(run, "run_shard", work)
+    return work
+
+
+def test_a_worker_killed_from_outside_is_tried_again(tree, tmp_path, monkeypatch):
+    """As the kernel does when memory runs out: SIGKILL to the process that reads a clip, once, then twice."""
+    whole = prepare("ff++", tree, tmp_path / "whole", workers=1, **OPTIONS)
+    out, killed = tmp_path / "m", tmp_path / "killed"
+    monkeypatch.setattr(run, "run_shard", killed_on(DEADLY_ID, 1, killed))
     made = prepare("ff++", tree, out, workers=2, **OPTIONS)
     assert killed.exists()
     assert shard_bytes(out) == shard_bytes(whole.path)
     assert made.info.hash == whole.info.hash
-    assert sum(e["event"] == "death" for e in log_lines(out)) == 1
+    assert [e["reason"] for e in log_lines(out) if e["event"] == "death"] == ["killed"]
+    again = tmp_path / "again"
+    monkeypatch.setattr(run, "run_shard", killed_on(DEADLY_ID, 3, killed))  # two more times
+    with pytest.raises(SetupError, match=f"unfinished.*exit status -9 while it read {re.escape(DEADLY_ID)}") as error:
+        prepare("ff++", tree, again, workers=2, **OPTIONS)
+    assert error.value.exit_code == 5
+    assert len(shard_bytes(again)) == len(shard_bytes(whole.path)) - 1
+    prepare("ff++", tree, again, workers=2, **OPTIONS)
+    assert shard_bytes(again) == shard_bytes(whole.path)
 
 
 def test_the_log_tells_the_run(pair_tree, tmp_path):

@@ -319,6 +319,18 @@ def test_a_manifest_without_a_record_of_its_media_gets_one(root, tmp_path, made)
     assert content(out) == before
 
 
+def test_a_whole_run_over_parts_notices_what_changed_since(root, tmp_path, made):
+    out = tmp_path / "m"
+    for number in (1, 2):
+        make(root, out, array=f"{number}/2")
+    write_clip(root / CLIP, plain(50), 25, 23)
+    made.clear()
+    make(root, out)
+    assert made == ["ff++/000_003"]
+    assert not list(out.glob("*-of-2.parquet"))
+    assert_as_undisturbed(root, out, tmp_path)
+
+
 def test_parts_of_an_array_job_notice_changes_too(root, tmp_path, made):
     out = tmp_path / "m"
     for number in (1, 2):

@@ -20,7 +20,7 @@ from dfbench.preparation.execution.media_state import (
     read_states,
     state_name,
 )
-from dfbench.preparation.execution.output_folder import shard_files, staged_files
+from dfbench.preparation.execution.output_folder import STATE_FILES, shard_files, staged_files
 from dfbench.preparation.extraction.scene_reader import TIME_LIMIT
 from dfbench.preparation.planning.job_array import ArrayPart
 from dfbench.preparation.planning.recipe import PreparationRecipe
@@ -127,7 +127,7 @@ def take_inventory(
         retry: statuses of rows that are to be made again.
     """
     states = current_states(mine, plan.root)
-    recorded = read_states(out / state_name(array_part.slug if array_part is not None else ""))
+    recorded = _recorded(out, array_part)
     files = shard_files(out, array_part)
     held = _recognised(plan.recipe, mine, out, files)
     times = not plan.recipe.source
@@ -175,6 +175,14 @@ def check_nothing_missing(inventory: Inventory, plan: ShardPlan, out: Path) -> N
 def staged_name(shard: Shard, states: Mapping[str, FileState]) -> str:
     """Return the name of a finished shard that waits for its final name; it identifies content and files."""
     return f"{STAGED}{shard.number:05d}-{content_key(shard, states)}"
+
+
+def _recorded(out: Path, array_part: ArrayPart | None) -> dict[str, FileState]:
+    if array_part is not None:
+        return read_states(out / state_name(array_part.slug))
+    # A whole run takes over what parts have made.
+    parts = [read_states(path) for path in sorted(out.glob(STATE_FILES))]
+    return {name: state for states in (*parts, read_states(out / state_name())) for name, state in states.items()}
 
 
 def _recognised(recipe: PreparationRecipe, mine: Sequence[Shard], out: Path, files: Sequence[str]) -> dict[int, str]:
