@@ -54,7 +54,8 @@ def is_machine_fault(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True
-        if isinstance(error, RuntimeError | ValueError | OSError) or type(error).__module__.startswith(("cv2", "onnx")):
+        # Not the text of other errors: it can hold the name of a file.
+        if isinstance(error, RuntimeError) or type(error).__module__.startswith(("cv2", "onnx")):
             text = str(error).lower()
             if any(words in text for words in _OUT_OF_MEMORY):
                 return True

@@ -13,6 +13,7 @@ from dfbench.faces.detectors import build_face_detector
 from dfbench.faces.profiles import get_profile
 from dfbench.media.frames import Frame
 from dfbench.media.images import encode_png, pixel_hash
+from dfbench.media.limits import BATCH_BYTES
 from dfbench.preparation.extraction.scene_reader import SceneReader, Unreadable
 from dfbench.preparation.planning.estimate import ClipCosts
 from dfbench.preparation.planning.recipe import PreparationRecipe
@@ -61,7 +62,10 @@ def probe_clip(plan: ShardPlan, shards: Sequence[Shard]) -> ClipProbe:
     kept: list[Frame] = []
 
     def keep(frames: Sequence[Frame]) -> list[None]:
-        kept.extend(frames[: MOST_FRAMES - len(kept)])
+        for frame in frames:
+            held = sum(other.image.nbytes for other in kept)
+            if not kept or (len(kept) < MOST_FRAMES and held + frame.image.nbytes <= BATCH_BYTES):
+                kept.append(frame)
         return [None] * len(frames)
 
     def choose(count: int) -> list[int]:

@@ -124,7 +124,7 @@ def test_errors_that_are_the_fault_of_the_machine() -> None:
     for other in (
         cv2_error,
         DataError("out of memory is the name of a film"),
-        OSError(errno.ENOENT, "no such file"),
+        OSError(errno.ENOENT, "no file", "out of memory.mp4"),
         None,
     ):
         assert not is_machine_fault(other)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from dfbench.errors import SetupError
+from dfbench.media.limits import is_machine_fault
 from dfbench.preparation.execution.shard_progress import current_clip, has_begun, mark_start
 from dfbench.preparation.execution.shard_worker import ShardTask
 from dfbench.preparation.execution.subprocess_worker import WorkerDied, WorkerProcess
@@ -89,7 +90,9 @@ def make_inline(work: Work, task: ShardTask) -> ShardResult | Postponed:
     while len(crashes) < TRIES:
         try:
             return ShardResult(work(task), datetime.now(UTC), tuple(crashes))
-        except MemoryError:
+        except Exception as error:
+            if not is_machine_fault(error):
+                raise
             crashes.append(WorkerCrash(task.shard.file, current_clip(task.journal), 0, OUT_OF_MEMORY))
     return Postponed(task, tuple(crashes))
 
@@ -123,14 +126,16 @@ def make_with_retries(
             with watching(process, task.journal, time_limit) as dog:
                 info: ShardInfo = process.run(work, replace(task, given_up=dict(task.given_up) | _given_up(crashes)))
             return ShardResult(info, datetime.now(UTC), tuple(crashes))
-        except MemoryError:
-            crash = WorkerCrash(task.shard.file, current_clip(task.journal), 0, OUT_OF_MEMORY)
         except WorkerDied as error:
             if process.closed:
                 raise SetupError("the run was ended", "rerun the same command to resume") from error
             clip = dog.expired if dog.expired is not None else current_clip(task.journal)
             reason = TIME_LIMIT if dog.expired is not None else "" if error.code in CRASHES else KILLED
             crash = WorkerCrash(task.shard.file, clip, error.code, reason)
+        except Exception as error:
+            if not is_machine_fault(error):
+                raise
+            crash = WorkerCrash(task.shard.file, current_clip(task.journal), 0, OUT_OF_MEMORY)
         crashes.append(crash)
         if not crash.reason:
             _check(task, crashes)
