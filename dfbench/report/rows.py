@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from dfbench.errors import UndefinedMetric
 from dfbench.metrics import majority, parse_metric
-from dfbench.schema.result import MAJORITY, MetricValue, ProtocolRef, RunResult
+from dfbench.schema.result import MAJORITY, Baseline, MetricValue, ProtocolRef, RunResult
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class ResultRow:
         training: protocol of the training, and changes to its recipe.
         geometry: whether faces were detected in each clip (own) or in its base clip (shared).
         crop_mismatch: crops of the training, if they differ from :attr:`profile` and :attr:`size`.
+        no_fact: whether the metadata fields were examined and none alone is informative on these samples.
     """
 
     model: str
@@ -79,6 +80,7 @@ class ResultRow:
     training: str = ""
     geometry: str = ""
     crop_mismatch: str = ""
+    no_fact: bool = False
 
     @property
     def coverage_differs(self) -> bool:
@@ -94,6 +96,8 @@ class ResultRow:
 def result_rows(results: Sequence[RunResult], labels: Sequence[str] | None = None) -> list[ResultRow]:
     """Build the rows of several results; trivial baselines follow the detectors on the same samples.
 
+    Metadata fields alone get a row where they are informative, see :func:`informative_metrics`.
+
     Args:
         results: the results.
         labels: label of each result; None: the name of its model.
@@ -103,7 +107,7 @@ def result_rows(results: Sequence[RunResult], labels: Sequence[str] | None = Non
         first); detectors in the order given.
     """
     names = list(labels) if labels is not None else [result.model for result in results]
-    rows = [row for result, name in zip(results, names, strict=True) for row in _rows_of(result, name, result.metrics)]
+    rows = [row for result, name in zip(results, names, strict=True) for row in _detector_rows(result, name)]
     trivial = [row for result in results for row in _baseline_rows(result)]
     levels = list(dict.fromkeys(row.level for row in rows))
     groups: dict[tuple[object, ...], list[ResultRow]] = {}
@@ -134,8 +138,38 @@ def _with_baselines(group: Sequence[ResultRow]) -> list[ResultRow]:
     return [*ours, *_majority_rows(ours), *trivial.values()]
 
 
+def informative_metrics(baseline: Baseline) -> list[MetricValue]:
+    """Return the numbers of a metadata field alone on the samples where it tells real from fake.
+
+    That is on the data sets, subsets, conditions and manipulations on which an interval of its AUC (bACC where there is
+    no AUC) lies above 0.5. Where a run has neither metric, the numbers are returned.
+    """
+    judged: dict[tuple[str, ...], list[MetricValue]] = {}
+    for metric in ("auc", "bacc"):
+        found: dict[tuple[str, ...], list[MetricValue]] = {}
+        for value in baseline.metrics:
+            if parse_metric(value.name).metric == metric:
+                found.setdefault(_samples_of(value), []).append(value)
+        judged = found | judged
+    hidden = {key for key, found in judged.items() if not any(v.low is not None and v.low > 0.5 for v in found)}
+    return [value for value in baseline.metrics if _samples_of(value) not in hidden]
+
+
+def _samples_of(value: MetricValue) -> tuple[str, ...]:
+    return (value.dataset, value.subset, value.condition, value.manipulation)
+
+
+def _detector_rows(result: RunResult, label: str) -> list[ResultRow]:
+    rows = _rows_of(result, label, result.metrics)
+    if not result.manifests:  # imported scores: nothing is known about the files
+        return rows
+    shown = {_samples_of(v) for b in result.baselines if b.name != MAJORITY for v in informative_metrics(b)}
+    return [replace(r, no_fact=(r.dataset, r.subset, r.condition, r.manipulation) not in shown) for r in rows]
+
+
 def _baseline_rows(result: RunResult) -> list[ResultRow]:
-    rows = [row for b in result.baselines for row in _rows_of(result, b.name, b.metrics)]
+    numbers = [(b.name, b.metrics if b.name == MAJORITY else informative_metrics(b)) for b in result.baselines]
+    rows = [row for name, metrics in numbers for row in _rows_of(result, name, metrics)]
     return [
         replace(row, baseline=True, selection="", protocol="", profile="", size=0, crop_mismatch="", warnings=())
         for row in rows

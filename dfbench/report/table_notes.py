@@ -12,7 +12,11 @@ CROP_MARK = "†"  # marks detectors whose weights were trained on other crops
 
 _BASELINES = (
     "Trivial baselines (size, format, length or frame rate alone) score a sample by the fraction of fakes among other "
-    "scene groups with the same value; the best of them is shown."
+    "scene groups with the same value; the best of them is shown where the interval of its AUC lies above 50 %."
+)
+NO_FACT = (
+    "No metadata field alone (size, format, length or frame rate) separates real from fake: no interval of its AUC "
+    "lies above 50 %."
 )
 
 _POLICIES = {
@@ -84,7 +88,10 @@ def notes(rows: Sequence[ResultRow]) -> list[str]:
     if any(row.coverage_differs for row in rows):
         lines.append("Coverage: scored / requested samples (reals / fakes).")
     lines += _score_warnings(rows)
-    lines += [_BASELINES] if any(row.baseline and row.model != MAJORITY for row in rows) else []
+    if any(row.baseline and row.model != MAJORITY for row in rows):
+        lines.append(_BASELINES)
+    elif any(row.no_fact for row in rows):
+        lines.append(NO_FACT)
     lines += _mismatches(rows)
     for row in rows:
         number = row.values.get("acc")

@@ -22,6 +22,7 @@ from dfbench.protocols.reference import protocol_ref
 from dfbench.report.papers import PAPER_FORMATS, build, load_table, matching, paper_table, table_names
 from dfbench.report.papers.build import Grid, PaperRow, published_number
 from dfbench.report.papers.matching import why_not
+from dfbench.report.table_notes import NO_FACT
 from dfbench.resources import facts_folder
 from dfbench.schema.published import load_published, rows_where
 from dfbench.schema.result import Baseline, ManifestRef, MetricValue, ProtocolRef
@@ -382,11 +383,28 @@ def test_facts_alone_stand_below_as_the_runs_tell_them(tmp_path: Path) -> None:
         name="acc.frame", dataset="hff", subset="all", manipulation="all", condition="clean", value=0.77, n=140,
         n_media=70, n_positive=80, coverage=1.0, profile="box", size=128,
     )  # fmt: skip
-    other = value.model_copy(update={"name": "auc.frame", "value": 0.9})
+    other = value.model_copy(update={"name": "auc.frame", "value": 0.9, "low": 0.51, "high": 0.98})
     baseline = Baseline(name="size alone", metrics=(value, other))
     run = write_paper_run(tmp_path / "run", "grnet/hff-binary", baselines=(baseline,))
     found = line(grid("grnet-5", run), "size alone, on the tested samples", "baseline")
     assert [cell.value for cell in found.cells] == [77.0, None, None, None]
+    assert NO_FACT not in paper_table("grnet-5", open_runs([run]))
+
+    chance = baseline.model_copy(update={"metrics": (value, other.model_copy(update={"low": 0.5}))})
+    manifest = ManifestRef(
+        name="hff",
+        hash="0",
+        dataset="hff",
+        profile="box",
+        sizes=(128,),
+        geometry="own",
+        decoder="pyav",
+        face_detector="x",
+    )
+    plain = write_paper_run(tmp_path / "plain", "grnet/hff-binary", baselines=(chance,), manifests=(manifest,))
+    names = [row.name for row in grid("grnet-5", plain).lines]
+    assert "size alone, on the tested samples" not in names
+    assert NO_FACT in paper_table("grnet-5", open_runs([plain]))
 
 
 # Commands

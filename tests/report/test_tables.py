@@ -12,7 +12,7 @@ from dfbench.report import render, result_rows
 from dfbench.report.formats import escape_latex, escape_markdown
 from dfbench.report.rows import distinct_rows
 from dfbench.report.sections import summary
-from dfbench.report.table_notes import differences, notes
+from dfbench.report.table_notes import NO_FACT, differences, notes
 from dfbench.schema.result import Baseline, ManifestRef, MetricValue, ProtocolRef, RunResult, WeightsRef
 
 
@@ -117,6 +117,83 @@ def test_a_crop_mismatch_is_marked_in_every_form(fmt, mark):
 def test_a_crop_mismatch_has_a_column_in_csv():
     rows = result_rows([SMALL.model_copy(update={"crop_mismatch": "dfb256 256 px"})])
     assert next(csv.DictReader(io.StringIO(render(rows, "csv"))))["crop_mismatch"] == "dfb256 256 px"
+
+
+MEASURED = SMALL.model_copy(
+    update={
+        "manifests": (
+            ManifestRef(
+                name="m", hash="h", dataset="ff++", profile="native", sizes=(128,), geometry="own", decoder="pyav",
+                face_detector="x",
+            ),
+        )
+    }
+)  # fmt: skip
+
+
+def with_fact(*metrics):
+    fact = Baseline(name="size alone", metrics=tuple(metrics))
+    return result_rows([MEASURED.model_copy(update={"baselines": (fact,)})])
+
+
+def test_a_fact_alone_is_printed_where_its_interval_lies_above_chance():
+    acc, good = value("acc.video.mean", 0.9, 0.85, 0.95), value("auc.video.mean", 0.62, 0.501, 0.7)
+    rows = with_fact(acc, good)
+    assert [row.model for row in rows] == ["gr_net|x", "majority class", "size alone"]
+    assert "the best of them is shown" in render(rows)
+    assert NO_FACT not in render(rows)
+
+
+@pytest.mark.parametrize("low", [0.5, 0.4, None])
+def test_else_one_line_says_that_no_fact_is_informative(low):
+    high = None if low is None else 0.7
+    rows = with_fact(value("acc.video.mean", 0.9, 0.85, 0.95), value("auc.video.mean", 0.62, low, high))
+    assert [row.model for row in rows] == ["gr_net|x", "majority class"]
+    for fmt in ("text", "md", "terminal"):
+        shown = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", render(rows, fmt)).split())
+        assert shown.count(NO_FACT) == 1
+    assert "the best of them is shown" not in render(rows)
+    assert NO_FACT in render(result_rows([MEASURED])), "no field differs between the files"
+
+
+def test_a_fact_is_judged_on_the_samples_of_each_row():
+    good, poor = (value("auc.video.mean", 0.6, low, 0.7) for low in (0.55, 0.45))
+    fake = MEASURED.metrics[1].model_copy(update={"manipulation": "FaceSwap"})
+    other = MEASURED.metrics[1].model_copy(update={"manipulation": "Deepfakes"})
+    run = MEASURED.model_copy(
+        update={
+            "metrics": (*MEASURED.metrics, fake, other),
+            "baselines": (
+                Baseline(
+                    name="size alone",
+                    metrics=(
+                        poor,
+                        good.model_copy(update={"manipulation": "FaceSwap"}),
+                        poor.model_copy(update={"manipulation": "Deepfakes"}),
+                    ),
+                ),
+            ),
+        }
+    )
+    rows = result_rows([run])
+    assert [row.manipulation for row in rows if row.model == "size alone"] == ["FaceSwap"]
+    assert {row.manipulation: row.no_fact for row in rows if not row.baseline} == {
+        "all": True,
+        "Deepfakes": True,
+        "FaceSwap": False,
+    }
+
+
+def test_without_auc_balanced_accuracy_decides_and_without_both_nothing():
+    bacc = [value("bacc.video.mean", 0.6, low, 0.7) for low in (0.55, 0.45)]
+    acc = value("acc.video.mean", 0.9, 0.85, 0.95)
+    assert [row.model for row in with_fact(acc, bacc[0])][-1] == "size alone"
+    assert [row.model for row in with_fact(acc, bacc[1])][-1] == "majority class"
+    assert [row.model for row in with_fact(acc)][-1] == "size alone"
+
+
+def test_imported_scores_say_nothing_about_the_files():
+    assert NO_FACT not in render(result_rows([SMALL]))
 
 
 def test_facts_alone_have_no_crops_and_no_crop_mismatch():

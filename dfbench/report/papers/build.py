@@ -18,6 +18,7 @@ from dfbench.report.papers.matching import (
     published_pretrained,
     row_of,
 )
+from dfbench.report.rows import informative_metrics
 from dfbench.schema.published import PublishedNumber, rows_where
 from dfbench.schema.result import MAJORITY
 
@@ -239,9 +240,14 @@ def _measured_baselines(table: PaperTable, lines: Sequence[PaperRow]) -> list[Pa
                 rows.setdefault(name, {})[index] = PERCENT * value
     columns = range(len(table.column))
     return [
-        PaperRow(f"{name}, on the tested samples", "baseline", tuple(PaperCell(values.get(i)) for i in columns))
+        PaperRow(measured_on(name), "baseline", tuple(PaperCell(values.get(i)) for i in columns))
         for name, values in rows.items()
     ]
+
+
+def measured_on(name: str) -> str:
+    """Return the name of the row of a trivial baseline that was measured on the test samples of the runs."""
+    return f"{name}, on the tested samples"
 
 
 def _trivial_baselines(fit: MatchingRun, metric: str) -> Iterator[tuple[str, float]]:
@@ -249,7 +255,7 @@ def _trivial_baselines(fit: MatchingRun, metric: str) -> Iterator[tuple[str, flo
     if metric == "acc" and not result.classes:
         yield MAJORITY, majority(mine.n, mine.n_positive)
     for baseline in result.baselines:
-        for v in baseline.metrics:
+        for v in baseline.metrics if baseline.name == MAJORITY else informative_metrics(baseline):
             same = (v.name, v.dataset, v.subset, v.manipulation, v.condition)
             if v.value is not None and same == (
                 mine.name,

@@ -9,9 +9,11 @@ from dfbench.metrics import parse_metric
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.needs import prepare_commands
 from dfbench.protocols.protocol import Protocol
-from dfbench.report.papers.build import Grid, PaperCell
+from dfbench.report.papers.build import Grid, PaperCell, measured_on
 from dfbench.report.papers.matching import options_of, published_pretrained
+from dfbench.report.table_notes import NO_FACT
 from dfbench.schema.published import PublishedNumber, rows_where
+from dfbench.schema.result import MAJORITY
 
 
 def notes(grid: Grid, published: Iterable[PublishedNumber]) -> list[str]:
@@ -22,6 +24,7 @@ def notes(grid: Grid, published: Iterable[PublishedNumber]) -> list[str]:
         "interval of one run, or the standard deviation over training seeds (±).",
         *_marks(grid),
         *(f"{baseline.name}: {baseline.basis}." for baseline in grid.table.baseline),
+        *_metadata(grid),
         *_levels(grid, numbers),
         *(f"Published: {text}" for text in grid.table.note),
         *_protocols(grid),
@@ -61,6 +64,13 @@ def _marks(grid: Grid) -> list[str]:
                 "or none if both are single runs."
             )
     return lines
+
+
+def _metadata(grid: Grid) -> list[str]:
+    """Return the line for runs of which no metadata field alone is in the table."""
+    results = [fit.run.result for cell in _cells(grid) for fit in cell.fits if fit.run.result.manifests]
+    fields = {measured_on(b.name) for result in results for b in result.baselines if b.name != MAJORITY}
+    return [NO_FACT] if results and not fields & {line.name for line in grid.lines} else []
 
 
 def _levels(grid: Grid, numbers: Iterable[PublishedNumber]) -> list[str]:
