@@ -24,6 +24,7 @@ from dfbench.report.figures.svg import INK
 from dfbench.report.robustness import (
     SUMMARY_HEAD,
     RunRobustness,
+    interval_notes,
     robustness_csv,
     robustness_summaries,
     summary_cells,
@@ -69,8 +70,9 @@ def page(runs: Sequence[Run]) -> str:
         "",
         f"Protocol `{protocol.name}` version {protocol.version} ({protocol.hash[:12]}): trained on clean crops of mini "
         f"c23, tested on mini c23, {protocol.crops.size} pixels, clean and under {conditions} conditions. Recipes were "
-        "fixed before any test. Percent; brackets hold 95 % intervals over scene groups; drops are paired. Every "
-        "family of degradations counts alike in the mean.",
+        "fixed before any test. Percent. Every family of degradations counts alike in the mean.",
+        "",
+        " ".join(interval_notes(found)),
         "",
         *_table(SUMMARY_HEAD, (summary_cells(one, "–") for one in found)),
         "",

@@ -141,9 +141,14 @@ def _other_size(found: tuple[int, int], width: int, height: int) -> DataError:
 
 
 def _is_plain_png(data: bytes, size: int) -> bool:
-    """Whether a file is a PNG of 8-bit RGB, without interlacing, colour profile, transparency or EXIF rotation."""
-    sides = size.to_bytes(4, "big") * 2
-    return data.startswith(_PNG_START + sides + b"\x08\x02\0\0\0") and data[37:41] == b"IDAT" and b"eXIf" not in data
+    """Whether a file is a PNG of 8-bit RGB without interlacing, and without chunks besides those of its pixels."""
+    if not data.startswith(_PNG_START + size.to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0"):
+        return False
+    place, kind = 33, b"IDAT"
+    while kind == b"IDAT":  # searching the file for names of other chunks would take longer than decoding it
+        kind = data[place + 4 : place + 8]
+        place += 12 + int.from_bytes(data[place : place + 4], "big")
+    return kind == b"IEND"
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:
