@@ -347,10 +347,8 @@ def table(figures: dict[str, Any]) -> str:
     for turn in ("first", "second"):
         old, new = figures[f"{turn}_before"], figures[f"{turn}_now"]
         for name, what, digits in NAMES:
-            lines.append(
-                f"| {turn} start: {what} | {old[name]:.{digits}f} | {new[name]:.{digits}f} | "
-                f"{old[name] / max(new[name], 0.01):.0f} |"
-            )
+            ratio = f"{old[name] / new[name]:.0f}" if new[name] > 0.1 else ""
+            lines.append(f"| {turn} start: {what} | {old[name]:.{digits}f} | {new[name]:.{digits}f} | {ratio} |")
     kept = f"{figures['copies_gb_before']:.2f} | {figures['copies_gb_now']:.2f}"
     ratios = {arm: value / rate["before"] for arm, value in rate.items()}
     lines += [
