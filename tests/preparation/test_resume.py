@@ -309,6 +309,18 @@ def test_a_manifest_of_an_earlier_version_is_completed(root, tmp_path, made, cap
     assert_as_undisturbed(root, out, tmp_path)
 
 
+def test_what_a_kill_after_the_exchange_leaves_is_removed(root, tmp_path, made):
+    out = tmp_path / "m"
+    before = content(make(root, out).path)
+    shutil.copy(out / "shard-00000.parquet", out / "shard-00007.parquet")
+    shutil.copy(out / "shard-00000.parquet", out / f".new-00000-{'0' * 32}")
+    shutil.copy(out / "media-state.parquet", out / ".new-media-state")
+    made.clear()
+    make(root, out)
+    assert made == []
+    assert content(out) == before
+
+
 def test_a_manifest_without_a_record_of_its_media_gets_one(root, tmp_path, made):
     out = tmp_path / "m"
     before = content(make(root, out).path)

@@ -124,6 +124,7 @@ def _run(run: _Run, resume: ResumeOptions) -> Manifest:
     if known is not None and _is_current(run, found, known):
         if found.states.keys() != found.recorded.keys():
             write_states(run.state_file, found.states)
+        _remove_leftovers(run)
         return run.description.open()
     for message in found.messages():
         logger.warning("%s", message)
@@ -245,8 +246,13 @@ def _replace(
         write_states(run.state_file, found.states)
     content = run.description.content
     commit(run.out, moves, run.description.file, content(info), content(incomplete), run.description.slug)
-    remove_stale_shards(run.out, located, run.description.array_part)
-    (run.out / waiting).unlink(missing_ok=True)
+    _remove_leftovers(run)
+
+
+def _remove_leftovers(run: _Run) -> None:
+    # Also where a run was killed just before this.
+    remove_stale_shards(run.out, {shard.file for shard in run.mine}, run.description.array_part)
+    (run.out / (STAGED + run.state_file.stem)).unlink(missing_ok=True)
     if run.description.array_part is None:  # what the parts held is in the whole manifest now
         for file in (*run.out.glob(PART_FILES), *run.out.glob(STATE_FILES)):
             file.unlink(missing_ok=True)
