@@ -74,6 +74,7 @@ WORK = (
     "dfbench.mini.generate:_make_pairs",
     "dfbench.manifest.manifest:Manifest.table",
     "dfbench.manifest.manifest:Manifest.crops",
+    "dfbench.manifest.contact_sheet:choose",
     "dfbench.evaluation.plan:role_data",
     "dfbench.evaluation.evaluate:load_detector",
     "dfbench.training.plan:role_data",
