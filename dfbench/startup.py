@@ -27,6 +27,8 @@ TELEMETRY: Mapping[str, str] = MappingProxyType(
 )
 """Environment variable -> the value that turns a library's telemetry off."""
 
+_QUIET = {"OPENCV_LOG_LEVEL": "SILENT"}  # its errors are raised; what it logs names no file
+
 _STOPPING = ("SIGTERM", "SIGHUP")
 
 
@@ -36,7 +38,7 @@ def disable_telemetry() -> None:
     OpenVINO has no variable: its package ``openvino_telemetry`` cannot be imported any more, as if it were not
     installed.
     """
-    for name, value in TELEMETRY.items():
+    for name, value in {**TELEMETRY, **_QUIET}.items():
         os.environ.setdefault(name, value)
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import select
 import shutil
 import subprocess
@@ -250,6 +251,30 @@ def table(counts: dict[str, Counter[str]]) -> str:
     return "\n".join([*lines, *(f"| {kind} | {' | '.join(str(c[o]) for o in OUTCOMES)} |" for kind, c in rows)])
 
 
+PAGE = """# Damaged files
+
+Written by `python tools/fuzz.py --seed {seed} --page docs/results/fuzzing.md`; do not edit by hand. dfbench {version},
+Python {python}.
+
+Valid examples of every type of file that dfbench reads were damaged: bytes changed anywhere or in headers and footers,
+parts removed, repeated or blanked, files truncated, words of texts exchanged or replaced by values that a stranger
+would try (paths, numbers without end, deep nesting, terminal escapes). A reader accepts a file or raises an error of
+dfbench with a hint, within {limit:.0f} seconds and {memory} MB; anything else would be a fault. `make test-long`
+repeats a short run.
+
+{table}
+"""
+
+
+def write_page(file: Path, counts: dict[str, Counter[str]], options: argparse.Namespace) -> None:
+    """Write the page of the documentation."""
+    from dfbench import __version__
+
+    values = {"seed": options.seed, "limit": options.limit, "memory": options.memory}
+    text = PAGE.format(**values, version=__version__, python=platform.python_version(), table=table(counts))
+    file.write_text(text, "utf-8")
+
+
 def main() -> None:
     """Parse the options, run, and print the counts."""
     if sys.argv[1:] == ["--serve"]:
@@ -263,11 +288,14 @@ def main() -> None:
     parser.add_argument("--kind", action="append", choices=list(READERS), help="only this type; repeat")
     parser.add_argument("--limit", type=float, default=20.0, help="seconds for a file; default 20")
     parser.add_argument("--memory", type=int, default=2048, help="megabytes of the readers' process; default 2048")
+    parser.add_argument("--page", help="Markdown page to write the counts to, where there is no fault")
     parser.add_argument("--keep", default="fuzz-faults", help="folder for files that caused a fault")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         counts, faults = fuzz(options, Path(folder))
     print(table(counts))
+    if options.page and not faults:
+        write_page(Path(options.page), counts, options)
     sys.exit(bool(faults))
 
 

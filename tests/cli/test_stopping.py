@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from dfbench.preparation.execution.subprocess_worker import WorkerProcess
+from dfbench.preparation.execution.subprocess_worker import WorkerProcess, name_messages
 from dfbench.startup import TELEMETRY, telemetry_state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +21,7 @@ WAITING = """
 import os, sys, time
 import click
 from dfbench.cli import main
-from dfbench.preparation.execution.subprocess_worker import WorkerProcess
+from dfbench.preparation.execution.subprocess_worker import WorkerProcess, name_messages
 
 def work():
     print("ready", file=sys.stderr, flush=True)
@@ -60,7 +61,7 @@ def test_a_signal_to_all_processes_gives_one_line(tmp_path: Path, number: int, c
         env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
     )
     assert process.stderr is not None
-    assert process.stderr.readline() == "ready\n"
+    assert process.stderr.readline() == "starting: ready\n"
     os.killpg(process.pid, number)
     rest = process.stderr.read()
     assert process.wait(timeout=60) == code
@@ -70,6 +71,20 @@ def test_a_signal_to_all_processes_gives_one_line(tmp_path: Path, number: int, c
             "hint: finished work is kept; rerun the same command to resume",
         ]
     assert line in rest
+
+
+def complain() -> None:
+    """What libpng does with a damaged image, some lines twice."""
+    name_messages("mini/c23/real/0\x1b[31m")
+    os.write(2, b"libpng error: IDAT\nlibpng error: IDAT\n1\n2\n3\n4\n")
+    time.sleep(0.3)
+
+
+def test_messages_of_decoders_are_printed_with_the_clip(capfd: pytest.CaptureFixture[str]) -> None:
+    with WorkerProcess() as process:
+        process.run(complain)
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("mini/")]
+    assert lines == [f"mini/c23/real/0\\x1b[31m: {text}" for text in ("libpng error: IDAT", "1", "2")]
 
 
 def environment() -> dict[str, str | None]:

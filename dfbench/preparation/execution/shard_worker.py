@@ -22,6 +22,7 @@ from dfbench.manifest.degraded import Degrader
 from dfbench.manifest.shards import Stamp, write_shard
 from dfbench.media.limits import listening
 from dfbench.preparation.execution.shard_progress import PROGRESS, ShardProgress
+from dfbench.preparation.execution.subprocess_worker import name_messages
 from dfbench.preparation.extraction.clip_faces import ExtractionSettings
 from dfbench.preparation.extraction.optional_columns import Extras
 from dfbench.preparation.extraction.rows import Row
@@ -93,10 +94,15 @@ def _rows(task: ShardTask, progress: ShardProgress) -> Iterator[Row]:
     )
     degrader = _degrader(recipe, task.root) if recipe.degrade else None
     parent = os.getppid()
+
+    def opened(media_id: str) -> None:
+        name_messages(media_id)
+        progress.clip_begun(media_id)
+
     for _, jobs in groupby(task.shard.jobs(recipe.sampling), key=lambda job: job.media.scene_group):
         clips = list(jobs)
         # The clip that is opened need not be the one whose rows are made: a fake can need its base.
-        scene = Scene(clips, task.root, settings, on_open=progress.clip_begun)
+        scene = Scene(clips, task.root, settings, on_open=opened)
         for job in clips:
             if os.getppid() != parent:
                 raise SetupError("the command that started this worker has exited", "rerun it to resume")
