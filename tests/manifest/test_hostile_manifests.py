@@ -300,8 +300,16 @@ def test_nothing_is_written_through_links_in_the_output_folder(
     command: str, site: Site, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = {"prepare": site.manifest, "degrade": site.out / "degraded", "merge": site.out / "merged"}[command]
-    names = (".lock", "prepare-log.jsonl", ".tmp-shard-00000", SHARD, "manifest.json", "part-1-of-1.json")
-    for name in names[:2] if command == "prepare" else names:
+    names = (
+        ".lock",
+        "media-state.parquet",
+        "prepare-log.jsonl",
+        ".tmp-shard-00000",
+        SHARD,
+        "manifest.json",
+        "part-1-of-1.json",
+    )
+    for name in names[:3] if command == "prepare" else names:
         site.reset()
         if command == "prepare":
             shutil.rmtree(site.manifest)

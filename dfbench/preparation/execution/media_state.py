@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from dfbench.io import canonical_hash, write_table
 from dfbench.preparation.planning.sharding import Shard
 from dfbench.schema.media import Media, split_archive_path
+from dfbench.untrusted import leads_outside
 
 _SCHEMA = pa.schema([("media_id", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64())])
 
@@ -61,6 +62,8 @@ def current_states(shards: Iterable[Shard], root: Path) -> dict[str, FileState]:
 
 def read_states(path: Path) -> dict[str, FileState]:
     """Return media id -> state as recorded; empty if there is no record, or none that can be read."""
+    if not path.is_file() or leads_outside(path):
+        return {}
     try:
         table = pq.read_table(path, columns=_SCHEMA.names).cast(_SCHEMA)
     except (OSError, pa.ArrowException, ValueError):

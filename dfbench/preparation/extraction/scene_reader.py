@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dfbench.datasets.archives import ArchiveImages, list_images, load_images
-from dfbench.errors import DfbenchError, SetupError
+from dfbench.errors import DataError, DfbenchError, SetupError
 from dfbench.media.frames import Chooser, FrameCallback, Reading, T
 from dfbench.media.images import MAGIC_BYTES, image_format
 from dfbench.media.limits import is_machine_fault
@@ -15,6 +15,7 @@ from dfbench.media.reader import read
 from dfbench.media.sequence import FolderImages, ImageSource, read_sequence
 from dfbench.preparation.planning.sampling import MediaJob
 from dfbench.schema.media import Media, sequence_order, split_archive_path
+from dfbench.untrusted import open_regular
 
 VANISHED = "the file vanished after planning"
 GIVEN_UP = "reading it ended the worker process twice: it crashes the decoder"
@@ -127,9 +128,9 @@ class SceneReader:
 
 def _is_image(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return image_format(file.read(MAGIC_BYTES)) is not None
-    except (OSError, ValueError):
+    except (OSError, DataError):
         return False
 
 
