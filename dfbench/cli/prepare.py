@@ -55,7 +55,7 @@ Examples:
 )
 @click.argument("dataset")
 @preparation_options
-@click.option("--pairs", metavar="TRAIN,VAL,TEST", help="mini only: pairs of people per split  [default: 32,12,24].")
+@click.option("--pairs", metavar="TRAIN,VAL,TEST", help="mini only: pairs of people per split  [default: 48,12,24].")
 @click.option("--mini-seed", type=int, metavar="N", help="mini only: seed of the invented people.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print what would be done, write nothing.")
 def prepare(dataset: str, pairs: str | None, mini_seed: int | None, dry_run: bool, **options: Any) -> None:
@@ -87,7 +87,7 @@ def _mini_settings(dataset: str, pairs: str | None, seed: int | None) -> MiniSet
     if dataset != "mini":
         if pairs is not None or seed is not None:
             raise UsageError(
-                "--pairs and --mini-seed require the data set mini", "dfbench prepare mini --pairs 32,12,24"
+                "--pairs and --mini-seed require the data set mini", "dfbench prepare mini --pairs 48,12,24"
             )
         return None
     from dataclasses import replace
@@ -98,7 +98,7 @@ def _mini_settings(dataset: str, pairs: str | None, seed: int | None) -> MiniSet
     if pairs is not None:
         numbers = pairs.split(",")
         if len(numbers) != 3 or not all(number.strip().isdigit() for number in numbers):
-            raise UsageError(f"--pairs needs three numbers, not {pairs!r}", "for example --pairs 32,12,24")
+            raise UsageError(f"--pairs needs three numbers, not {pairs!r}", "for example --pairs 48,12,24")
         train, val, test = (int(number) for number in numbers)
         settings = replace(settings, train_pairs=train, val_pairs=val, test_pairs=test)
     return settings if seed is None else replace(settings, seed=seed)

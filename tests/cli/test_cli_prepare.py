@@ -134,7 +134,7 @@ def test_dry_run_writes_nothing(dfbench, tree, tmp_path):
     assert "at most 64 rows" in lines[-1]
     code, lines, _ = dfbench("prepare", "mini", "--dry-run")
     assert code == 0
-    assert lines[0] == "the mini data set will be generated first: 1360 clips of invented people in data/mini"
+    assert lines[0] == "the mini data set will be generated first: 1680 clips of invented people in data/mini"
     assert lines[-1] == "would then prepare them (profile native, sizes 128) into manifests/mini; all options are valid"
     assert list(tmp_path.iterdir()) == []
 
@@ -160,7 +160,7 @@ def test_dry_run_writes_nothing(dfbench, tree, tmp_path):
         (["ff++", "--root", "TREE", "--address", "tcp://x:1"], 2, "--address", "this machine"),
         (["ff++", "--root", "TREE", "--array", "5/4"], 2, "--array", "3/16"),
         (["ff++", "--root", "TREE", "--pairs", "1,1,1"], 2, "require the data set mini", ""),
-        (["mini", "--pairs", "1,1"], 2, "three numbers", "32,12,24"),
+        (["mini", "--pairs", "1,1"], 2, "three numbers", "48,12,24"),
         (["mini", "--pairs", "0,0,0"], 2, "at least one pair", ""),
         (["mini", "--protocol", "minni"], 2, "unknown protocol", "mini"),
     ],
