@@ -74,7 +74,10 @@ def open_regular(path: Path) -> IO[bytes]:
         raise DataError(f"{path} cannot be read: {why}", "check the path and its permissions") from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise DataError(f"{path} is not a regular file", "pipes, sockets and devices are not read; copy the content")
+        raise DataError(
+            f"{path} cannot be read: it is not a regular file",
+            "pipes, sockets and devices are not read; copy the content",
+        )
     return os.fdopen(handle, "rb")
 
 

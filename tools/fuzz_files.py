@@ -120,6 +120,13 @@ def list_examples(folder: Path) -> Iterator[Example]:
     (folder / "2-dfdc" / "dfdc_train_part_0" / "metadata.json").write_text(json.dumps(labels), "utf-8")
     yield Example("lists", folder / "2-dfdc", "dfdc_train_part_0/metadata.json")
 
+    touch(*(f"3-ff++/original_sequences/youtube/c23/videos/{name}.mp4" for name in ("000", "003")))
+    touch(*(f"3-ff++/manipulated_sequences/Deepfakes/c23/videos/{name}.mp4" for name in ("000_003", "003_000")))
+    (folder / "3-ff++" / "splits").mkdir()
+    for split, pairs in (("train", [["000", "003"]]), ("val", [["001", "002"]]), ("test", [["004", "005"]])):
+        (folder / "3-ff++" / "splits" / f"{split}.json").write_text(json.dumps(pairs), "utf-8")
+    yield Example("lists", folder / "3-ff++", "splits/train.json")
+
 
 def text_examples(folder: Path) -> Iterator[Example]:
     """A protocol, files of scores, and a run."""

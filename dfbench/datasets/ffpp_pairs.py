@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from dfbench.errors import DataError
 from dfbench.resources import facts_folder
 from dfbench.schema.media import SPLITS, Split
+from dfbench.untrusted import read_json
 
 _REAL = re.compile(r"^(?P<target>[0-9]{3})\.[A-Za-z0-9]{2,4}$")
 _FAKE = re.compile(r"^(?P<target>[0-9]{3})_(?P<source>[0-9]{3})\.[A-Za-z0-9]{2,4}$")
@@ -126,8 +126,8 @@ def pairs_from_json(root: Path) -> ClipPairs:
             continue
         found = True
         try:
-            rows += [(split, str(a), str(b)) for a, b in json.loads(file.read_text("utf-8"))]
-        except (ValueError, TypeError) as error:
+            rows += [(split, str(a), str(b)) for a, b in read_json(file)]
+        except (DataError, ValueError, TypeError) as error:
             raise DataError(
                 f"{file} is not a JSON list of pairs: {error}", 'the format is [["071", "054"], ...]'
             ) from error

@@ -50,10 +50,14 @@ def json_object(path: Path) -> dict[str, Any]:
     text = read_text(path)
     try:
         value = json.loads(text, object_pairs_hook=unique)
+        if "\\ud" in text.casefold():  # half of a surrogate pair is no text
+            json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}, line {error.lineno}: not JSON: {error.msg}", "the file may be truncated; copy it again"
         ) from error
+    except ValueError as error:  # a number of thousands of digits, or a name that is not text
+        raise DataError(f"{path}: not JSON of labels: {error}", "copy it again") from error
     except RecursionError as error:
         raise DataError(f"{path}: nested too deeply to be a label file", "copy it again") from error
     if not isinstance(value, dict):

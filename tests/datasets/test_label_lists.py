@@ -97,3 +97,13 @@ def test_every_data_set_says_what_it_is(name):
     if name != "mini":
         with pytest.raises(DataError):
             adapter.scan(Path(__file__).parent)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": ' + "9" * 5000 + "}", '{"a": "\\ud800"}', '{"\\uDFFF": 1}', '{"a": ' * 100_000]
+)
+def test_label_files_that_no_parser_likes(tmp_path, text):
+    file = tmp_path / "metadata.json"
+    file.write_text(text, "utf-8")
+    with pytest.raises(DataError, match=r"metadata\.json"):
+        json_object(file)
