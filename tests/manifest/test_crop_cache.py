@@ -103,10 +103,10 @@ def test_decoded_crops_are_stored_once(
     assert len(cache_entries()) == 1
     assert all(torch.equal(data[i][0], plain[i][0]) and data[i][1] == plain[i][1] for i in range(len(data)))
 
-    def no_more(data: bytes) -> None:
+    def no_more(data: bytes, size: int) -> None:
         raise AssertionError("decoded again although it is stored")
 
-    monkeypatch.setattr("dfbench.manifest.torch_dataset.decode_image", no_more)
+    monkeypatch.setattr("dfbench.manifest.torch_dataset.decode_crop", no_more)
     again = manifest.torch_dataset(samples.take(np.arange(5)), 64, decoded=True)
     ids = samples.table["sample_id"].to_pylist()
     assert np.array_equal(again[4][0].permute(1, 2, 0).numpy(), image_of(ids[4], 64))
