@@ -229,4 +229,5 @@ def _name_lines(source: int, shown: IO[str]) -> None:
             text = one_line(line.rstrip())
             if text and text not in seen and len(seen) < _MOST_MESSAGES:
                 seen.add(text)
-                print(f"{one_line(of)}: {text}", file=shown, flush=True)
+                shown.write(f"{one_line(of)}: {text}\n")
+                shown.flush()
