@@ -13,6 +13,14 @@ _UP = 4
 IRIS_RADIUS = 0.0385
 """Iris radius in face widths."""
 
+# Points of the upper edge of each eye and of the mouth, and of the lower edge on the way back; the centre of the iris.
+_EYES = tuple(
+    (np.array([outer, *lid, inner]), np.array(low[::-1]), centre)
+    for (outer, inner, lid, low, _), centre in zip(mesh.EYES, mesh.IRIS_CENTRES, strict=True)
+)
+_UPPER_LIP = np.array([mesh.INNER_CORNERS[0], *mesh.UPPER_INNER, mesh.INNER_CORNERS[1]])
+_LOWER_LIP = np.array(mesh.LOWER_INNER[::-1])
+
 
 def draw_eyes(
     image: Floats, xy: Floats, face_width: float, iris: Floats, white: Floats, gaze: tuple[float, float]
@@ -28,9 +36,9 @@ def draw_eyes(
         gaze: shift of the iris in units of its radius.
     """
     radius = IRIS_RADIUS * face_width
-    for (outer, inner, lid, low, _), centre in zip(mesh.EYES, mesh.IRIS_CENTRES, strict=True):
-        upper = xy[[outer, *lid, inner]]
-        contour = np.vstack([upper, xy[list(low)][::-1]])
+    for lid, low, centre in _EYES:
+        upper = xy[lid]
+        contour = np.concatenate([upper, xy[low]])
         left, top, right, bottom = window_of(contour, image.shape[1], image.shape[0], margin=4)
         size = ((right - left) * _UP, (bottom - top) * _UP)
         if min(size) < 2 * _UP:
@@ -60,9 +68,8 @@ def draw_eyes(
 
 def draw_mouth(image: Floats, xy: Floats, face_width: float, teeth: Floats) -> None:
     """Draw the open mouth (dark cavity, tongue, upper teeth) into an RGB float32 image, in place."""
-    left_corner, right_corner = mesh.INNER_CORNERS
-    upper = xy[[left_corner, *mesh.UPPER_INNER, right_corner]]
-    contour = np.vstack([upper, xy[list(mesh.LOWER_INNER)][::-1]])
+    upper = xy[_UPPER_LIP]
+    contour = np.concatenate([upper, xy[_LOWER_LIP]])
     left, top, right, bottom = window_of(contour, image.shape[1], image.shape[0])
     size = ((right - left) * _UP, (bottom - top) * _UP)
     inside = _local(contour, left, top)
@@ -81,11 +88,10 @@ def draw_mouth(image: Floats, xy: Floats, face_width: float, teeth: Floats) -> N
     fall = np.hstack([np.zeros_like(across), drop * (1 - across**4)])
     strip = np.vstack([edge, (edge + fall)[::-1]])
     cv2.fillPoly(canvas, [np.round(strip * 16).astype(np.int32)], tuple(map(float, teeth)), cv2.LINE_AA, 4)
-    for gap in range(-4, 5):
-        x = float(middle[0]) + gap * 0.045 * face_width * _UP
-        y = float(np.interp(x, edge[:, 0], edge[:, 1]))
-        start, stop = (round(x), round(y + 0.35 * drop)), (round(x), round(y + drop))
-        cv2.line(canvas, start, stop, tuple(map(float, teeth * 0.78)), 1, cv2.LINE_AA)
+    shadow = tuple(map(float, teeth * 0.78))
+    gaps = [float(middle[0]) + gap * 0.045 * face_width * _UP for gap in range(-4, 5)]
+    for x, y in zip(gaps, np.interp(gaps, edge[:, 0], edge[:, 1]).tolist(), strict=True):
+        cv2.line(canvas, (round(x), round(y + 0.35 * drop)), (round(x), round(y + drop)), shadow, 1, cv2.LINE_AA)
     rows = np.arange(size[1], dtype=np.float32)[:, None, None]
     canvas *= 0.72 + 0.28 * np.clip((rows - low[1]) / max(0.8 * drop, 1.0), 0, 1)
     sides = np.abs(np.arange(size[0], dtype=np.float32) - middle[0]) / max(float(high[0] - low[0]) / 2, 1.0)

@@ -59,11 +59,9 @@ def draw_head(image: Floats, model: FaceModel, head: Head, points: Placed, face:
     sampled = warp.sample(np.asarray(cv2.scaleAdd(head.smile, face.smile, head.texture), np.float32))
     np.clip(sampled, 0, 255, out=sampled)
     # The triangle map has aliased edges; the stored alpha provides a soft edge inside them.
-    alpha = sampled[..., 3:] * (warp.inside[..., None] * np.float32(1 / 255))
+    alpha = cv2.cvtColor(sampled[..., 3] * (warp.inside * np.float32(1 / 255)), cv2.COLOR_GRAY2RGB)
     window = image[warp.window]
-    change = sampled[..., :3] - window
-    change *= alpha
-    window += change
+    window += cv2.multiply(cv2.subtract(cv2.cvtColor(sampled, cv2.COLOR_RGBA2RGB), window), alpha)
     wide = float(np.linalg.norm(points.xy[454] - points.xy[234]))
     draw_mouth(image, points.xy, wide, head.teeth)
     draw_eyes(image, points.xy, wide, head.iris, head.white, face.gaze)

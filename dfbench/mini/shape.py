@@ -18,6 +18,10 @@ JAW_DROP = 0.115
 PIVOT = np.array([0.0, 0.45, 0.42], np.float32)
 """Centre of rotation of the head, in face widths from the point between the eyes."""
 
+_UPPER, _LOWER = np.array(mesh.UPPER_INNER), np.array(mesh.LOWER_INNER)
+_LIDS = tuple((np.array(lid), np.array(low), np.array(fold)) for _, _, lid, low, fold in mesh.EYES)
+_OUTLINE = np.array([*range(mesh.MESH + mesh.IRIS, mesh.POINTS), *mesh.JAW])
+
 
 @dataclass(frozen=True)
 class Expression:
@@ -91,15 +95,14 @@ def expressed(model: FaceModel, identity: Floats, face: Expression) -> Floats:
     points[:, 1] += np.float32(JAW_DROP * face.jaw) * jaw - np.float32(0.035 * face.brow) * brow
     points[:, 2] += np.float32(0.03 * face.jaw) * np.clip(jaw, 0, 1)
     # The lips must not cross.
-    upper, lower = list(mesh.UPPER_INNER), list(mesh.LOWER_INNER)
-    overlap = np.maximum(points[upper, 1] - points[lower, 1] + 0.006, 0)
-    points[upper, 1] -= overlap / 2
-    points[lower, 1] += overlap / 2
+    overlap = np.maximum(points[_UPPER, 1] - points[_LOWER, 1] + 0.006, 0)
+    points[_UPPER, 1] -= overlap / 2
+    points[_LOWER, 1] += overlap / 2
     if face.blink > 0:
-        for _, _, lid, low, fold in mesh.EYES:
-            way = points[list(low)] - points[list(lid)]
-            points[list(lid)] += np.float32(0.92 * face.blink) * way
-            points[list(fold)] += np.float32(0.35 * face.blink) * way
+        for lid, low, fold in _LIDS:
+            way = points[low] - points[lid]
+            points[lid] += np.float32(0.92 * face.blink) * way
+            points[fold] += np.float32(0.35 * face.blink) * way
     return points
 
 
@@ -118,10 +121,10 @@ def project(points: Floats, pose: Pose) -> Placed:
     turned = (points - PIVOT) @ matrix.T + PIVOT
     near = 1.0 / (1.0 + PERSPECTIVE * turned[:, 2:])
     xy = turned[:, :2] * near * np.float32(pose.width) + np.array([pose.x, pose.y], np.float32)
-    outline = [*range(mesh.MESH + mesh.IRIS, mesh.POINTS), *mesh.JAW]
-    ring = xy[mesh.ANCHOR] + np.float32(1.12) * (xy[outline] - xy[mesh.ANCHOR])
+    ring = xy[mesh.ANCHOR] + np.float32(1.12) * (xy[_OUTLINE] - xy[mesh.ANCHOR])
     return Placed(
-        np.vstack([xy, ring]).astype(np.float32), np.append(turned[:, 2], turned[outline, 2]).astype(np.float32)
+        np.concatenate([xy, ring]).astype(np.float32, copy=False),
+        np.append(turned[:, 2], turned[_OUTLINE, 2]).astype(np.float32, copy=False),
     )
 
 

@@ -46,11 +46,12 @@ class Forged:
 
 
 Window = tuple[int, int, int, int]
+_OVAL = np.array(mesh.OVAL)
 
 
 def face_window(xy: Floats, image: NDArray[np.uint8], margin: int = 8) -> Window:
     """Return the box x1 y1 x2 y2 around the face oval."""
-    return window_of(xy[list(mesh.OVAL)], image.shape[1], image.shape[0], margin)
+    return window_of(xy[_OVAL], image.shape[1], image.shape[0], margin)
 
 
 def part(image: NDArray[np.uint8], window: Window) -> Floats:
@@ -62,7 +63,7 @@ def part(image: NDArray[np.uint8], window: Window) -> Floats:
 def oval_mask(xy: Floats, window: Window, shrink: float = 0.0, feather: float = 0.0) -> Floats:
     """Return the face oval in a window, (h, w) in 0..1: shrunk by pixels, then blurred (sigma in pixels)."""
     x1, y1, x2, y2 = window
-    points = xy[list(mesh.OVAL)]
+    points = xy[_OVAL]
     middle = points.mean(0)
     arm = points - middle
     length = np.linalg.norm(arm, axis=1, keepdims=True)

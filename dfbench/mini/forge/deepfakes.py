@@ -24,6 +24,7 @@ from dfbench.mini.render import Head, draw_head, light_head
 from dfbench.mini.shape import Placed, expressed, project
 
 NAME = "Deepfakes"
+_ANCHORS = np.array([*mesh.OVAL, *mesh.IRIS_CENTRES, 1, *mesh.LIP_CORNERS])
 
 
 class Deepfakes:
@@ -58,8 +59,7 @@ class Deepfakes:
         assert points is not None
         face = target.motion.expressions[index]
         drawn = project(expressed(self.job.model, self.identity, face), target.pose(index))
-        anchors = [*mesh.OVAL, *mesh.IRIS_CENTRES, 1, *mesh.LIP_CORNERS]
-        matrix, shift = similarity_2d(drawn.xy[anchors], points.xy[anchors])
+        matrix, shift = similarity_2d(drawn.xy[_ANCHORS], points.xy[_ANCHORS])
         drawn = Placed((drawn.xy @ matrix.T + shift).astype(np.float32), drawn.depth)
         window = face_window(points.xy, image, margin=round(0.07 * target.plan.face_width))
         x1, y1, x2, y2 = window
