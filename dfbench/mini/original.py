@@ -6,12 +6,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from dfbench.media.encode import write_clip
-from dfbench.media.reader import read
 from dfbench.mini.camera import Light, draw_light
 from dfbench.mini.facemodel import FaceModel, Floats
 from dfbench.mini.motion import FPS, Motion, make_motion
@@ -80,8 +81,11 @@ def decoded(frames: list[NDArray[np.uint8]], crf: int) -> list[NDArray[np.uint8]
     with tempfile.TemporaryDirectory(prefix="dfbench-mini-") as folder:
         path = Path(folder) / "master.mp4"
         write_clip(path, frames, FPS, crf, preset=PRESET)
-        reading = read(path, range)
-        return [reading.frames[i].image for i in range(reading.frame_count)]
+        converter = VideoReformatter()
+        with av.open(str(path)) as container:
+            container.streams.video[0].thread_count = 1
+            images = (converter.reformat(frame, format="rgb24", threads=1) for frame in container.decode(video=0))
+            return [np.asarray(image.to_ndarray(), np.uint8) for image in images]
 
 
 def noise_level(frames: tuple[NDArray[np.uint8], ...]) -> float:

@@ -131,8 +131,8 @@ def render_clip(
             pose = anchored(actor.motion.poses[i], shift)
             lag = np.array([pose.x - actor.rest[0], pose.y - actor.rest[1]], np.float32) * 0.7
             body = _moved(actor.body, lag, size)
-            image *= 1 - body[..., 3:]
-            image += body[..., :3]
+            behind = cv2.multiply(image, cv2.cvtColor(1 - body[..., 3], cv2.COLOR_GRAY2RGB))
+            image = np.asarray(cv2.add(behind, cv2.cvtColor(body, cv2.COLOR_RGBA2RGB)), np.float32)
             face = actor.motion.expressions[i]
             placed = project(expressed(model, actor.head.person.identity, face), pose)
             draw_head(image, model, actor.head, placed, face)

@@ -73,8 +73,8 @@ class Face2Face:
         height, width = image.shape[:2]
         warp = warp_map(new_points.xy, new_points.depth, points.xy, self.triangles, width, height)
         canvas = image.astype(np.float32)
-        warped = warp.sample(image, cv2.INTER_CUBIC).astype(np.float32)
-        canvas[warp.window] = np.where(warp.inside[..., None], warped, canvas[warp.window])
+        warped = warp.sample(image, cv2.INTER_CUBIC)
+        cv2.copyTo(warped, warp.inside.view(np.uint8), canvas[warp.window])
         wide = float(np.linalg.norm(points.xy[454] - points.xy[234]))
         draw_mouth(canvas, new_points.xy, wide, self.head.teeth)
         draw_eyes(canvas, new_points.xy, wide, self.head.iris, self.head.white, face.gaze)

@@ -41,8 +41,8 @@ class FaceSwap:
         height, width = image.shape[:2]
         warp = warp_map(points.xy, points.depth, from_points.xy, self.triangles, width, height)
         canvas = image.astype(np.float32)
-        warped = warp.sample(source.frames[other], cv2.INTER_LINEAR).astype(np.float32)
-        canvas[warp.window] = np.where(warp.inside[..., None], warped, canvas[warp.window])
+        warped = warp.sample(source.frames[other], cv2.INTER_LINEAR)
+        cv2.copyTo(warped, warp.inside.view(np.uint8), canvas[warp.window])
         window = face_window(points.xy, image)
         x1, y1, x2, y2 = window
         shrink = 0.035 * target.plan.face_width
