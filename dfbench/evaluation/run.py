@@ -211,6 +211,7 @@ def _read_scores(folder: Path, result: RunResult) -> pa.Table:
         raise DataError(f"{file} is not the file that {RESULT_FILE} was computed from: its hash differs", _RERUN)
     try:
         scores = pq.read_table(file)
+        scores.validate(full=True)  # texts of a damaged file need not be UTF-8
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file} is not a readable Parquet file: {error}", _RERUN) from error
     SCORES.check(scores, str(file))

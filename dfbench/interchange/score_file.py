@@ -98,7 +98,9 @@ def _read(file: Path) -> pa.Table:
         raise DataError(f"{file} is not a Parquet file in spite of its name", "rename text files to .csv or .tsv")
     try:
         if parquet:
-            return pq.read_table(file)
+            table = pq.read_table(file)
+            table.validate(full=True)  # texts of a damaged file need not be UTF-8
+            return table
         # Read all values as text: ids such as 000_003 or 0012 must not become numbers.
         names = pacsv.open_csv(file, parse_options=_separator(file)).schema.names
         texts = pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)

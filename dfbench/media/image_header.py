@@ -34,7 +34,18 @@ def image_size(kind: str, data: bytes) -> Size | None:
 
 def _png(data: bytes) -> Size | None:
     width, height = struct.unpack_from(">II", data, 16)
-    return (width, height) if data[12:16] == b"IHDR" else None
+    return (width, height) if data[12:16] == b"IHDR" and _is_complete_png(data) else None
+
+
+def _is_complete_png(data: bytes) -> bool:
+    """Whether every chunk lies within the file: decoders make room for what a chunk claims before they read it."""
+    at = 8
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        if data[at + 4 : at + 8] == b"IEND":
+            return bool(at + 12 + length <= len(data))
+        at += 12 + length
+    return False
 
 
 def _jpeg(data: bytes) -> Size | None:

@@ -71,7 +71,9 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
     kind = image_format(data[:MAGIC_BYTES])
     size = image_size(kind, data) if kind is not None else None
     if kind is not None and size is None:
-        raise DataError(f"the {kind} image is damaged: its header states no size", "copy or download it again")
+        raise DataError(
+            f"the {kind} image is damaged: its header states no size, or it is truncated", "copy or download it again"
+        )
     if size is not None:
         check_pixels(*size)
     try:

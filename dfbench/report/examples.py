@@ -102,6 +102,7 @@ def load_examples(folder: Path) -> list[Example]:
         return []
     try:
         table = pq.read_table(file)
+        table.validate(full=True)  # texts of a damaged file need not be UTF-8
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"{file} is not a readable Parquet file: {error}",

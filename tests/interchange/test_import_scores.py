@@ -246,3 +246,14 @@ def test_another_run_in_the_folder_is_kept(tmp_path):
     with pytest.raises(UsageError, match="holds another run"):
         import_scores(file, tmp_path / "run", rules=rules, model="other")
     assert import_scores(file, tmp_path / "run", rules=rules, model="other", overwrite=True).result.model == "other"
+
+
+def test_parquet_whose_texts_are_not_utf8_is_refused(tmp_path):
+    """pyarrow reads such texts without a word and fails where they are used."""
+    pd.DataFrame(clips(4, 2)).to_parquet(tmp_path / "a.parquet", compression=None)
+    data = (tmp_path / "a.parquet").read_bytes()
+    name = str(clips(4, 2)[0]["media_id"]).encode()
+    assert name in data
+    (tmp_path / "a.parquet").write_bytes(data.replace(name, b"\xff" + name[1:]))
+    with pytest.raises(DataError, match="is not a readable"):
+        import_scores(tmp_path / "a.parquet", tmp_path / "run", rules=QUICK)

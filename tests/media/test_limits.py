@@ -17,7 +17,7 @@ from dfbench.errors import DataError
 from dfbench.media import limits
 from dfbench.media.frames import Frame, FrameCollector
 from dfbench.media.image_header import image_size
-from dfbench.media.images import decode_image, image_format
+from dfbench.media.images import decode_image, encode_png, image_format
 from dfbench.media.limits import is_machine_fault
 from dfbench.media.reader import read
 
@@ -76,6 +76,19 @@ def test_a_huge_image_is_refused_by_its_header() -> None:
         decode_image(huge_png())
     with pytest.raises(DataError, match="states no size"):
         decode_image(b"\x89PNG\r\n\x1a\n" + bytes(4))
+
+
+def test_a_png_whose_chunk_claims_more_than_the_file_is_refused_before_it_is_decoded() -> None:
+    """OpenCV makes room for what a chunk claims: two gigabytes here."""
+    good = encode_png(np.zeros((8, 8, 3), np.uint8))
+    assert image_size("png", good) == (8, 8)
+    assert image_size("png", good + b"rubbish") == (8, 8)
+    place = good.index(b"IDAT") - 4
+    claims = good[:place] + struct.pack(">I", 2**31 - 1) + good[place + 4 :]
+    for data in (claims, good[:-1], good[:-12], good[:60]):
+        assert image_size("png", data) is None
+        with pytest.raises(DataError, match="or it is truncated"):
+            decode_image(data)
 
 
 def test_a_huge_clip_is_refused_by_its_header(tmp_path: Path, make_clip: Make, monkeypatch: pytest.MonkeyPatch) -> None:
