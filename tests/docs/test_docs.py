@@ -91,15 +91,19 @@ def test_every_pitfall_is_held_by_tests_that_exist() -> None:
 
 
 def test_results_are_those_of_the_protocols_as_they_are() -> None:
-    """A page of results whose protocol has changed since must be made anew."""
+    """A page of results says at its top when its protocol has changed since."""
     told = re.compile(r"rotocol `([^`]+)` \(?version (\d+)[, (]+(?:hash )?`?([0-9a-f]{12})")
-    made_by_no_protocol = {"fuzzing.md", "resolution.md", "loader.md", "intervals.md"}
+    made_by_no_protocol = {"fuzzing.md", "resolution.md", "loader.md", "intervals.md", "png-decoders.md"}
     pages = sorted(p for p in (TOP / "docs" / "results").glob("*.md") if p.name not in made_by_no_protocol)
     assert pages
     for page in pages:
-        found = told.findall(page.read_text("utf-8"))
+        text = page.read_text("utf-8")
+        found = told.findall(text)
         assert found, page.name
         for name, version, digest in found:
             ref = protocol_ref(load_protocol(name))
+            if int(version) < ref.version - 1:
+                assert f"**Version {version} of the protocol, current is {ref.version}.**" in text, page.name
+                continue
             assert digest in [content[:12] for content in (ref.hash, *ref.earlier)], page.name
             assert (digest == ref.hash[:12]) == (int(version) == ref.version), page.name
