@@ -102,8 +102,7 @@ def test_results_are_those_of_the_protocols_as_they_are() -> None:
         assert found, page.name
         for name, version, digest in found:
             ref = protocol_ref(load_protocol(name))
-            if int(version) < ref.version - 1:
+            if digest not in [content[:12] for content in (ref.hash, *ref.earlier)]:
                 assert f"**Version {version} of the protocol, current is {ref.version}.**" in text, page.name
-                continue
-            assert digest in [content[:12] for content in (ref.hash, *ref.earlier)], page.name
-            assert (digest == ref.hash[:12]) == (int(version) == ref.version), page.name
+            else:
+                assert (digest == ref.hash[:12]) == (int(version) == ref.version), page.name
