@@ -75,8 +75,8 @@ def put(image: NDArray[np.uint8], window: Window, new: Floats, mask: Floats) -> 
     """Return a copy of the image with ``new`` (h, w, 3) blended into a window; pixels with mask 0 do not change."""
     x1, y1, x2, y2 = window
     old = image[y1:y2, x1:x2]
-    change = new - old
-    change *= np.where(mask > 1 / 512, mask, np.float32(0))[..., None]
+    alpha = np.where(mask > 1 / 512, mask, np.float32(0))
+    change = cv2.multiply(new - old, cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB))
     out = image.copy()
     out[y1:y2, x1:x2] = cv2.add(old, change, dtype=cv2.CV_8U)
     return out
@@ -91,8 +91,9 @@ def colour_transfer(new: Floats, old: Floats, mask: Floats, strength: float) -> 
     (mean_new, deviation_new), (mean_old, deviation_old) = _moments(lab, weight), _moments(lab_old, weight)
     gain = np.clip((deviation_old + 0.5) / (deviation_new + 0.5), 0.6, 1.7)
     # The mixture of the image and the moved image, (lab - mean_new) * gain + mean_old, channel by channel.
-    lab *= np.float32(1 - strength) + np.float32(strength) * gain
-    lab += np.float32(strength) * (mean_old - mean_new * gain)
+    rows = lab.reshape(len(lab), -1)
+    rows *= _repeated(np.float32(1 - strength) + np.float32(strength) * gain, lab)
+    rows += _repeated(np.float32(strength) * (mean_old - mean_new * gain), lab)
     rgb = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
     rgb *= 255
     return np.asarray(rgb, np.float32)
@@ -111,11 +112,16 @@ def resized(image: Floats, size: tuple[int, int], interpolation: int) -> Floats:
 
 def _moments(image: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """Return weighted mean and standard deviation (3,) of each channel."""
-    flat, weights = image.reshape(-1, 3), weight.ravel()
-    mean = weights @ flat
-    deviation = flat - mean
+    weights = weight.ravel()
+    mean = weights @ image.reshape(-1, 3)
+    deviation = image.reshape(len(image), -1) - _repeated(mean, image)
     deviation *= deviation
-    return mean, np.sqrt(weights @ deviation)
+    return mean, np.sqrt(weights @ deviation.reshape(-1, 3))
+
+
+def _repeated(channels: Floats, image: Floats) -> Floats:
+    """Return three numbers for each pixel of a row of an image (h, w, 3): faster to broadcast than the three alone."""
+    return np.tile(channels, image.shape[1])
 
 
 def grain(shape: tuple[int, ...], level: float, rng: np.random.Generator) -> Floats:
