@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.media import limits
-from dfbench.media.limits import beat, check_pixels, is_machine_fault
+from dfbench.media.limits import beat, check_pixels, is_machine_fault, memory_is_left
 
 # Playlists, subtitles and FFmpeg's "text as video" demuxers are not clips, and playlists would open other
 # files: only containers that hold the frames themselves are accepted.
@@ -34,6 +34,8 @@ _ONE_FRAME_PER_PACKET = frozenset(
 # Containers that store when a frame is shown. AVI and bare streams store no times or the order of decoding alone:
 # their packets' times are guessed by FFmpeg, and wrong for clips with B-frames.
 _HAVE_TIMES = frozenset({"mov", "matroska", "mpegts", "flv"})
+
+_INCOMPLETE = "check that it is a complete video file"
 
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
 
@@ -79,15 +81,17 @@ def open_clip(path: Path) -> Iterator[Clip]:
         MemoryError: memory ran out.
     """
     with contextlib.ExitStack() as stack:
+        container: Any = None
         try:
             file = stack.enter_context(_nameless(path))
             container = stack.enter_context(av.open(file, options=_OPTIONS, metadata_errors="replace"))
         except (av.FFmpegError, OSError, ValueError) as error:
-            if is_machine_fault(error):
+            if not is_machine_fault(error):
+                raise DataError(f"{path} does not open as a clip: {reason(error)}", _INCOMPLETE) from error
+            if not memory_is_left():
                 raise MemoryError(reason(error)) from error
-            raise DataError(
-                f"{path} does not open as a clip: {reason(error)}", "check that it is a complete video file"
-            ) from error
+        if container is None:  # FFmpeg reports a lack of memory also where a damaged header claims an absurd size
+            raise DataError(f"{path} does not open as a clip: its header asks for too much memory", _INCOMPLETE)
         # A cover image in an audio file is a video stream to FFmpeg.
         streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not streams:

@@ -27,9 +27,10 @@ def image_size(kind: str, data: bytes) -> Size | None:
     (7, 5)
     """
     try:
-        return _READERS[kind](data)
+        size = _READERS[kind](data)
     except (struct.error, IndexError):
         return None
+    return size if size is not None and min(size) > 0 else None
 
 
 def _png(data: bytes) -> Size | None:

@@ -10,6 +10,8 @@ import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from dfbench.errors import DataError
 
 MOST_PIXELS = 64_000_000
@@ -61,6 +63,19 @@ def is_machine_fault(error: BaseException | None) -> bool:
                 return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def memory_is_left(size: int = 2**30) -> bool:
+    """Whether this process can reserve memory, by default far more than opening a file needs.
+
+    Args:
+        size: bytes.
+    """
+    try:
+        np.empty(size, np.uint8)
+    except MemoryError:
+        return False
+    return True
 
 
 def _ignore() -> None:

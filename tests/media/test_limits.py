@@ -155,3 +155,20 @@ def test_an_image_that_does_not_fit_into_memory_is_not_called_damaged(monkeypatc
     monkeypatch.setattr("dfbench.media.images.np.empty", full)
     with pytest.raises(MemoryError):
         decode_image(data)
+
+
+def test_a_header_that_asks_for_absurd_memory_is_the_fault_of_the_file(
+    tmp_path: Path, make_clip: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_clip(tmp_path / "a.mp4", 3)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr("dfbench.media.container.av.open", refuse)
+    with pytest.raises(DataError, match="asks for too much memory") as caught:
+        read(path, range)
+    assert not is_machine_fault(caught.value)
+    monkeypatch.setattr("dfbench.media.container.memory_is_left", lambda: False)
+    with pytest.raises(MemoryError):
+        read(path, range)
