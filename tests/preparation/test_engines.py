@@ -118,7 +118,7 @@ def work_without_memory(given: ShardTask) -> ShardInfo:
     if given.shard.number == 1:
         (given.out / "tries").open("ab").write(b"x")
         raise MemoryError("no more")
-    return ShardInfo(file=given.shard.file, sha256="0", rows=0)
+    return ShardInfo(file=given.shard.file, sha256="0" * 64, rows=0)
 
 
 @pytest.mark.parametrize("workers", [TWO, Workers(1, "inline")])
@@ -145,8 +145,8 @@ def work_that_hangs(times: int, stop: bool):
                     os.kill(os.getpid(), signal.SIGSTOP)
                 time.sleep(60)
             tally.clip_done(0)
-        reasons = set(given.given_up.values())
-        return ShardInfo(file=given.shard.file, sha256=reasons.pop() if reasons else "", rows=len(given.given_up))
+        assert set(given.given_up.values()) <= {"time limit"}
+        return ShardInfo(file=given.shard.file, sha256="0" * 64, rows=len(given.given_up))
 
     return work
 
@@ -159,7 +159,7 @@ def test_a_clip_without_progress_is_tried_again_alone_and_then_given_up(tmp_path
     assert time.monotonic() - begun < 50
     (hung,) = [r for r in results if r.crashes]
     assert [(c.media_id, c.reason) for c in hung.crashes] == [("ff++/c23/real/000-1", "time limit")] * min(times, 2)
-    assert (hung.info.rows, hung.info.sha256) == ((1, "time limit") if times > 1 else (0, ""))
+    assert hung.info.rows == int(times > 1)
 
 
 def slow_work(given: ShardTask) -> ShardInfo:
@@ -171,7 +171,7 @@ def slow_work(given: ShardTask) -> ShardInfo:
         tally.beat()
     tally.clip_done(0)
     time.sleep(1)  # writing is no clip
-    return ShardInfo(file=given.shard.file, sha256="0", rows=0)
+    return ShardInfo(file=given.shard.file, sha256="0" * 64, rows=0)
 
 
 def test_a_long_clip_that_makes_progress_is_left_alone(tmp_path):
