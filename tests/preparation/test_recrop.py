@@ -194,7 +194,8 @@ def test_a_damaged_patch_is_found(with_patches: Manifest, tmp_path: Path) -> Non
     row = cell.to_pylist()[0]
     assert _patch_problem(row["patch"], row["patch_box"], row["sha256_patch"]) == ""
     x1, y1, x2, y2 = row["patch_box"]
-    assert "shape" in _patch_problem(row["patch"], [x1, y1, x2 + 1, y2], row["sha256_patch"])
+    wider = _patch_problem(row["patch"], [x1, y1, x2 + 1, y2], row["sha256_patch"])
+    assert f"{x2 - x1}x{y2 - y1} pixels, expected {x2 - x1 + 1}x{y2 - y1}" in wider
     assert "do not match its hash" in _patch_problem(row["patch"], row["patch_box"], "0" * 64)
     assert "decode" in _patch_problem({"bytes": b"\x89PNG\r\n\x1a\n"}, row["patch_box"], "0" * 64)
 
