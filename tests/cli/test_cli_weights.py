@@ -31,7 +31,11 @@ def test_import_then_show(file: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "polarity: real=0, fake=1" in said
     assert run_command(["weights", "show", str(out)]) == 0
     card = json.loads(capsys.readouterr().out)
-    assert (card["profile"], card["licence"], card["options"]) == ("box", "mine", {"normalization": "half"})
+    assert (card["profile"], card["licence"], card["options"]) == (
+        "box",
+        "mine",
+        {"binary_outputs": 2, "normalization": "half"},
+    )
 
 
 def test_a_damaged_file_is_exit_4(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
