@@ -167,15 +167,15 @@ def slow_work(given: ShardTask) -> ShardInfo:
     tally = ShardProgress(given.journal, given.shard.number)
     tally.clip_begun("a")
     for _ in range(10):
-        time.sleep(0.15)
+        time.sleep(0.3)
         tally.beat()
     tally.clip_done(0)
-    time.sleep(1)  # writing is no clip
+    time.sleep(2.7)  # writing is no clip
     return ShardInfo(file=given.shard.file, sha256="0" * 64, rows=0)
 
 
 def test_a_long_clip_that_makes_progress_is_left_alone(tmp_path):
-    (result,) = run_tasks(slow_work, [task(tmp_path, 0)], Workers(1, time_limit=0.8))
+    (result,) = run_tasks(slow_work, [task(tmp_path, 0)], Workers(1, time_limit=2.5))
     assert result.crashes == ()
     with pytest.raises(UsageError, match="--time-limit"):
         check_time_limit(0)

@@ -65,7 +65,7 @@ def test_xception_of_deepfakebench(tmp_path: Path) -> None:
     done = import_weights(tmp_path / "xception_best.pth", "xception", tmp_path / "x.safetensors", size=SIZE)
     loaded, card = load_weights(done.path)
     assert torch.equal(logits(loaded), logits(model))
-    assert (card.profile, card.options) == ("dfb256", {"normalization": "half"})
+    assert (card.profile, card.options) == ("dfb256", {"normalization": "half", "head_epochs": 0})
     assert "test data" in card.selection.note
     assert card.selection.split == "unknown"
     assert "NC" in card.licence
