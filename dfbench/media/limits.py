@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -82,20 +83,20 @@ def _ignore() -> None:
     pass
 
 
-_listener: Callable[[], None] = _ignore
+# One per thread: engines may run several shards in the threads of one process.
+_listener: ContextVar[Callable[[], None]] = ContextVar("listener", default=_ignore)
 
 
 def beat() -> None:
     """Report progress: a packet or a frame was read."""
-    _listener()
+    _listener.get()()
 
 
 @contextmanager
 def listening(listener: Callable[[], None]) -> Iterator[None]:
-    """Call a function at every beat inside the block; it must be quick."""
-    global _listener
-    before, _listener = _listener, listener
+    """Call a function at every beat of this thread inside the block; it must be quick."""
+    token = _listener.set(listener)
     try:
         yield
     finally:
-        _listener = before
+        _listener.reset(token)

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 
 from dfbench.media.frames import Frame
@@ -55,7 +56,7 @@ def stream_frames(path: Path, decoder: str = "pyav") -> Iterator[Frame]:
 
     last = -1
     with ThreadPoolExecutor(1) as pool:
-        decoding = pool.submit(decode)
+        decoding = pool.submit(copy_context().run, decode)
         try:
             while (batch := batches.get()) is not None:
                 for frame in batch:

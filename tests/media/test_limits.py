@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import io
 import struct
+import threading
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -15,11 +17,13 @@ import pytest
 
 from dfbench.errors import DataError
 from dfbench.media import limits
+from dfbench.media.encode import write_clip
 from dfbench.media.frames import Frame, FrameCollector
 from dfbench.media.image_header import image_size
 from dfbench.media.images import decode_image, encode_png, image_format
-from dfbench.media.limits import is_machine_fault
+from dfbench.media.limits import beat, is_machine_fault, listening
 from dfbench.media.reader import read
+from dfbench.media.stream import stream_frames
 
 PIL_Image = pytest.importorskip("PIL.Image")
 
@@ -172,3 +176,39 @@ def test_a_header_that_asks_for_absurd_memory_is_the_fault_of_the_file(
     monkeypatch.setattr("dfbench.media.container.memory_is_left", lambda: False)
     with pytest.raises(MemoryError):
         read(path, range)
+
+
+def test_every_thread_has_a_listener_of_its_own() -> None:
+    """Dask runs several shards in the threads of a process: none may be left with the listener of a finished one."""
+    heard: list[str] = []
+    first_listens, second_listens, first_ended = threading.Event(), threading.Event(), threading.Event()
+
+    def first() -> None:
+        with listening(lambda: heard.append("first")):
+            first_listens.set()
+            assert second_listens.wait(10)
+            beat()
+        first_ended.set()
+
+    def second() -> None:
+        assert first_listens.wait(10)
+        with listening(lambda: heard.append("second")):
+            second_listens.set()
+            assert first_ended.wait(10)
+            beat()
+        beat()
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(first), pool.submit(second)]:
+            done.result(20)
+    beat()
+    assert heard == ["first", "second"]
+
+
+def test_frames_that_are_decoded_ahead_are_heard(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    write_clip(path, [np.full((64, 64, 3), n, np.uint8) for n in range(12)], 25, 23)
+    beats: list[int] = []
+    with listening(lambda: beats.append(1)):
+        assert len(list(stream_frames(path))) == 12
+    assert len(beats) >= 12
