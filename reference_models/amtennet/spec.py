@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dfbench.models import ModelSpec, ReproductionNote, TrainingDefaults
+from reference_models.grnet.spec import GRNET
 
 _BIBTEX = """@article{guo2021fake,
   title   = {Fake Face Detection via Adaptive Manipulation Traces Extraction Network},
@@ -74,14 +75,6 @@ AMTENNET = ModelSpec(
     ),
 )
 
-_TABLE_II = """@article{guo2023grnet,
-  title   = {Exposing Deepfake Face Forgeries with Guided Residuals},
-  author  = {Guo, Zhiqing and Yang, Gaobo and Chen, Jiyou and Sun, Xingming},
-  journal = {IEEE Transactions on Multimedia},
-  year    = {2023},
-  note    = {arXiv:2205.00753}
-}"""
-
 AMTENNET_SRM = replace(
     AMTENNET,
     name="amtennet-srm",
@@ -89,7 +82,7 @@ AMTENNET_SRM = replace(
     former_defaults={},
     paper="Guo, Yang, Chen and Sun, Exposing Deepfake Face Forgeries with Guided Residuals, arXiv:2205.00753, Table II "
     "(SRM); filters: Zhou et al., Learning Rich Features for Image Manipulation Detection, CVPR 2018",
-    bibtex=_TABLE_II,
+    bibtex=GRNET.bibtex,
     recipe=TrainingDefaults(
         optimizer="adam",
         lr=1e-3,
