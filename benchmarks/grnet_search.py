@@ -24,8 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-from grnet_search_page import HEADS, Job, Outcome, Outcomes, Variant, choose, page
+from grnet_search_page import Job, Outcome, Outcomes, Variant, choose, page
 
 from dfbench.io import canonical_hash, write_text
 from dfbench.manifest.manifest import Manifest, open_manifest
@@ -153,39 +152,22 @@ def train_and_validate(search: Search, job: Job) -> Outcome:
 def validation_auc(search: Search, weights: Path) -> dict[str, float]:
     """Return the video AUC of every head on the validation data."""
     import torch
-    from torch import Tensor, nn
 
     from dfbench.evaluation.dataset import role_data
-    from dfbench.evaluation.inference import move_to_device, score_images
+    from dfbench.evaluation.inference import move_to_device, score_heads
     from dfbench.evaluation.scores_table import scores_table
     from dfbench.metrics import compute_metrics
     from dfbench.models.weights import load_weights
 
-    @dataclass
-    class Joined:
-        logits: Tensor
-
-    class AllHeads(nn.Module):
-        """A detector whose heads' logits are joined to one tensor."""
-
-        def __init__(self, detector: nn.Module) -> None:
-            super().__init__()
-            self.detector = detector
-            self.heads: tuple[str, ...] = ()
-
-        def forward(self, images: Tensor) -> Joined:
-            output = self.detector(images)
-            self.heads = tuple(name for name, field in HEADS.items() if getattr(output, field, None) is not None)
-            return Joined(torch.cat([getattr(output, HEADS[name]) for name in self.heads], dim=1))
-
     data = role_data(search.protocol, [search.manifest], "val")
     device = torch.device("cpu")
-    network = AllHeads(move_to_device(load_weights(weights)[0], device))
-    logits = score_images(network, data.images, device, precision=search.precision)
+    network = move_to_device(load_weights(weights)[0], device)
+    fused, further = score_heads(network, data.images, device, precision=search.precision)
     found = {}
-    for head, part in zip(network.heads, np.split(logits, len(network.heads), axis=1), strict=True):
-        table = scores_table(data, np.ascontiguousarray(part), "search", "search")
-        (value,) = compute_metrics(table, [METRIC], resamples=0, per_manipulation=False)
+    for head, logits in ({"fused": fused} | further).items():
+        (value,) = compute_metrics(
+            scores_table(data, logits, "search", "search"), [METRIC], resamples=0, per_manipulation=False
+        )
         assert value.value is not None
         found[head] = value.value
     return found

@@ -12,7 +12,7 @@ import numpy as np
 from dfbench.protocols.training_recipe import TrainingRecipe
 from dfbench.versions import library_versions
 
-HEADS = {"fused": "logits", "rgb": "rgb_logits", "residual": "residual_logits"}
+HEADS = ("fused", "rgb", "residual")
 RULE = (
     "the largest mean of the fused head over seeds and budgets; a variant whose mean paired difference from it is at "
     "most its standard error is tied, and of tied variants the one nearest to the literal reading is taken (the order "

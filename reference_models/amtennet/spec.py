@@ -80,6 +80,7 @@ AMTENNET_SRM = replace(
     name="amtennet-srm",
     options={"extractor": "srm", "padding": "reflect"},
     former_defaults={},
+    reproduction_notes=tuple(note for note in AMTENNET.reproduction_notes if "steps" not in note.what),
     paper="Guo, Yang, Chen and Sun, Exposing Deepfake Face Forgeries with Guided Residuals, arXiv:2205.00753, Table II "
     "(SRM); filters: Zhou et al., Learning Rich Features for Image Manipulation Detection, CVPR 2018",
     bibtex=GRNET.bibtex,
