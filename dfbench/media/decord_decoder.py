@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError, SetupError
-from dfbench.media.container import index_packets
+from dfbench.media.container import index_packets, open_clip
 from dfbench.media.frames import (
     BATCH_FRAMES,
     Chooser,
@@ -28,6 +28,7 @@ from dfbench.media.frames import (
     Reading,
     requested_frames,
 )
+from dfbench.media.orientation import frame_orientation
 
 _PYAV = "use --decoder pyav"
 
@@ -43,6 +44,8 @@ def read_clip(path: Path, choose: Chooser, callback: FrameCallback[Any] | None =
     index = index_packets(path)
     if not (index.trusted and index.whole):
         raise DataError(f"decord is not reliable for {path}: its packets do not give the frame numbers", _PYAV)
+    if _is_mirrored(path):
+        raise DataError(f"decord turns {path}, whose display matrix mirrors the picture", _PYAV)
     reader = _open(decord, path)
     try:
         count = len(reader)
@@ -60,6 +63,13 @@ def read_clip(path: Path, choose: Chooser, callback: FrameCallback[Any] | None =
     finally:
         del reader
     return collected.reading(numbers, count, fps or None, "sequential")
+
+
+def _is_mirrored(path: Path) -> bool:
+    """Whether the first frame is shown mirrored: decord knows rotations alone."""
+    with open_clip(path) as clip:
+        first = next(clip.container.decode(clip.stream), None)
+        return first is not None and frame_orientation(first).is_mirror
 
 
 def _frames(reader: Any, numbers: list[int], closed: bool, path: Path) -> Iterator[Frame]:

@@ -32,7 +32,7 @@ class Frame:
         index: frame number from 0.
         time_s: presentation time in seconds as stored in the container; ``None`` for still images and for clips
             that store no presentation times.
-        image: uint8 array (height, width, 3), RGB, upright (rotation of the container applied).
+        image: uint8 array (height, width, 3), RGB, upright (orientation of the container applied).
     """
 
     index: int

@@ -16,13 +16,13 @@ from typing import Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.media.container import Clip, PacketIndex, index_packets, open_clip, reason
 from dfbench.media.damage import DamageRecord, DecodedFrame
 from dfbench.media.frames import Chooser, Frame, FrameCallback, FrameCollector, Reading, requested_frames
 from dfbench.media.limits import beat, is_machine_fault
+from dfbench.media.orientation import frame_orientation
 
 
 class _Unsafe(Exception):  # noqa: N818 - an outcome, not a fault
@@ -284,9 +284,7 @@ def _decode(packet: Any) -> list[Any]:
 
 def _frame(number: int, frame: Any) -> Frame:
     """Convert to upright RGB by FFmpeg's default conversion, as OpenCV and decord do."""
-    image = frame.to_ndarray(format="rgb24")
-    turns = round((frame.rotation or 0) / 90) % 4
-    upright: NDArray[np.uint8] = np.ascontiguousarray(np.rot90(image, turns) if turns else image)
+    upright = frame_orientation(frame).apply(frame.to_ndarray(format="rgb24"))
     return Frame(number, None if frame.time is None else float(frame.time), upright)
 
 
