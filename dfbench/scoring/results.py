@@ -300,7 +300,10 @@ def _track_numbers(rows: Sequence[Row]) -> dict[tuple[int, int], int]:
     for row in rows:
         if _ok(row):
             by_frame.setdefault(int(row["frame_index"]), []).append(row)
-    tracks = build_tracks({index: [face_of(row) for row in found] for index, found in by_frame.items()})
+    tracks = build_tracks(
+        {index: [face_of(row) for row in found] for index, found in by_frame.items()},
+        {index: (int(found[0]["width"]), int(found[0]["height"])) for index, found in by_frame.items()},
+    )
     return {
         (index, int(by_frame[index][member]["face_index"])): number
         for number, track in enumerate(sorted(tracks, key=lambda track: -track.area), 1)

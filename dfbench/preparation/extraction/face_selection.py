@@ -38,13 +38,15 @@ def select_faces(
         comparison: what forgeries changed, for the rule ``manipulated``.
     """
     faces = {index: frame.faces for index, frame in reading.results.items()}
-    choice = choose(faces, rule)
+    choice = choose(faces, rule, {index: (frame.width, frame.height) for index, frame in reading.results.items()})
     if not isinstance(choice, TrackCandidates):
         return choice
     return follow(faces, most_changed(choice.tracks, comparison.changes(media, reading, choice.tracks)))
 
 
-def choose(faces: Faces, rule: FaceRule) -> FaceChoice | TrackCandidates:
+def choose(
+    faces: Faces, rule: FaceRule, sizes: Mapping[int, tuple[int, int]] | None = None
+) -> FaceChoice | TrackCandidates:
     """Apply a face rule to the boxes of a clip's faces.
 
     Args:
@@ -52,6 +54,7 @@ def choose(faces: Faces, rule: FaceRule) -> FaceChoice | TrackCandidates:
         rule: ``largest``: the first face of each frame; ``all``: every face; ``track``: the face of each frame that
             is in the track with the largest total area; ``manipulated``: the same if there is only one track,
             otherwise the content of the frames decides.
+        sizes: frame index -> width and height; default: all frames have one size.
 
     Returns:
         The choice, or for ``manipulated`` the tracks to choose from.
@@ -60,7 +63,9 @@ def choose(faces: Faces, rule: FaceRule) -> FaceChoice | TrackCandidates:
         return {frame: (0,) if found else () for frame, found in faces.items()}
     if rule == "all":
         return {frame: tuple(range(len(found))) for frame, found in faces.items()}
-    tracks = tuple(sorted(build_tracks(faces), key=lambda track: -track.area))  # stable: the earlier of equals first
+    tracks = tuple(
+        sorted(build_tracks(faces, sizes), key=lambda track: -track.area)
+    )  # stable: the earlier of equals first
     if rule == "track" or len(tracks) < 2:
         return follow(faces, tracks[0] if tracks else None)
     return TrackCandidates(tracks)

@@ -24,14 +24,16 @@ class FaceTrack:
 
     Attributes:
         members: frame index -> position among the faces of that frame.
-        area: sum of the areas of the boxes, in square pixels.
+        area: sum of the areas of the boxes, in square pixels of the first frame.
     """
 
     members: Mapping[int, int]
     area: float
 
 
-def build_tracks(faces: Mapping[int, Sequence[Face]]) -> tuple[FaceTrack, ...]:
+def build_tracks(
+    faces: Mapping[int, Sequence[Face]], sizes: Mapping[int, tuple[int, int]] | None = None
+) -> tuple[FaceTrack, ...]:
     """Join faces to tracks, frame by frame, best overlap first.
 
     A face joins the track whose last box it overlaps best, however many frames ago that was; a face that overlaps no
@@ -39,6 +41,8 @@ def build_tracks(faces: Mapping[int, Sequence[Face]]) -> tuple[FaceTrack, ...]:
 
     Args:
         faces: frame index -> faces of that frame.
+        sizes: frame index -> width and height of that frame. Where they change, as in recordings of video calls, boxes
+            are compared, and areas added, in pixels of the first frame. Default: they do not change.
 
     Returns:
         All tracks, in order of their first faces.
@@ -46,8 +50,9 @@ def build_tracks(faces: Mapping[int, Sequence[Face]]) -> tuple[FaceTrack, ...]:
     members: list[dict[int, int]] = []
     areas: list[float] = []
     last: list[npt.NDArray[np.float64]] = []
+    scales = _scales(sizes or {})
     for frame in sorted(faces):
-        boxes = [np.asarray(face.box, np.float64) for face in faces[frame]]
+        boxes = [np.asarray(face.box, np.float64) * scales.get(frame, 1.0) for face in faces[frame]]
         pairs = [(-overlap(last[t], box), t, p) for p, box in enumerate(boxes) for t in range(len(last))]
         track_of: dict[int, int] = {}
         taken: set[int] = set()
@@ -65,6 +70,14 @@ def build_tracks(faces: Mapping[int, Sequence[Face]]) -> tuple[FaceTrack, ...]:
             areas[track] += _area(box)
             last[track] = box
     return tuple(FaceTrack(m, a) for m, a in zip(members, areas, strict=True))
+
+
+def _scales(sizes: Mapping[int, tuple[int, int]]) -> dict[int, npt.NDArray[np.float64]]:
+    """Return frame index -> factors (4,) from pixels of that frame to those of the first, where their sizes differ."""
+    if len(set(sizes.values())) < 2:
+        return {}
+    first = np.array(sizes[min(sizes)], np.float64)
+    return {frame: np.tile(first / size, 2) for frame, size in sizes.items()}
 
 
 def overlap(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
