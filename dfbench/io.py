@@ -28,15 +28,14 @@ if TYPE_CHECKING:
 __all__ = [
     "TEMPORARY", "atomic_path", "canonical_hash", "canonical_json", "check_output_file", "check_output_folder",
     "data_sha256", "file_sha256", "is_temporary", "make_folder", "open_for_appending", "remove_temporaries",
-    "translate_os_errors",
-    "write_bytes", "write_json", "write_table", "write_text",
+    "translate_os_errors", "write_bytes", "write_json", "write_table", "write_text",
 ]
 # fmt: on
 
 TEMPORARY = ".tmp-"
 """How the names of unfinished files begin: ``.tmp-NAME-PROCESS-RANDOM``. They never end like the finished file."""
 
-_LONGEST = 120  # characters of the final name that the temporary one repeats; names are limited to 255 bytes
+_LONGEST = 120  # bytes of the final name that the temporary one repeats; names are limited to 255 bytes
 
 DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -62,7 +61,8 @@ def atomic_path(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
         SetupError: the file cannot be written: full disk, missing permission, a path below a file.
     """
     path = Path(path)
-    temporary = path.with_name(f"{TEMPORARY}{path.name[:_LONGEST]}-{os.getpid()}-{secrets.token_hex(4)}")
+    start = os.fsencode(path.name)[:_LONGEST].decode("utf-8", "ignore")
+    temporary = path.with_name(f"{TEMPORARY}{start}-{os.getpid()}-{secrets.token_hex(4)}")
     with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -84,8 +84,8 @@ def write_bytes(path: str | Path, data: bytes | memoryview, *, sync: bool = True
 
 
 def write_text(path: str | Path, text: str, *, sync: bool = True) -> None:
-    """Write a UTF-8 text file atomically, with the line ends as given; see :func:`atomic_path`."""
-    write_bytes(path, text.encode(), sync=sync)
+    """Write a UTF-8 text file atomically, with the line ends as given; halves of surrogate pairs as escapes."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"), sync=sync)
 
 
 def write_json(path: str | Path, value: Any, *, indent: int | None = 2, sync: bool = True) -> None:
@@ -254,6 +254,8 @@ def check_output_file(path: str | Path, option: str = "") -> Path:
         _check_name(path)
         if path.is_dir():
             raise UsageError(f"{path} is a folder; the output is a file", f"name a file in it, as {path / 'NAME'}")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is a device, pipe or socket; the output is a file", _elsewhere(option))
         check_output_folder(path.parent, option)
     return path
 
@@ -262,8 +264,11 @@ def _check_name(path: Path) -> None:
     """Refuse what the file system cannot have as a name; a name too long raises ``OSError``."""
     if "\0" in str(path):
         raise UsageError(f"not a path: {str(path)!r}", "name a file or folder for the output")
-    with suppress(FileNotFoundError, NotADirectoryError):
-        os.lstat(path)
+    folder = _nearest_existing(path)
+    missing = path.absolute().relative_to(folder.absolute()).parts
+    for candidate in (path, *(folder / name for name in missing)):  # below a missing folder no name is looked at
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.lstat(candidate)
 
 
 def _nearest_existing(path: Path) -> Path:

@@ -6,9 +6,10 @@ through here.
 
 from __future__ import annotations
 
+import os
 import re
 
-__all__ = ["one_line", "terminal_text"]
+__all__ = ["one_line", "path_text", "terminal_text"]
 
 # C0 and C1 controls without tab and newline; marks that change the direction of text or separate lines; halves of
 # surrogate pairs, which stand for bytes that are not UTF-8 and which no terminal takes.
@@ -36,6 +37,15 @@ def one_line(text: object) -> str:
     'name\\nerror: nothing'
     """
     return _UNSAFE_IN_LINE.sub(_escaped, str(text))
+
+
+def path_text(path: str | os.PathLike[str]) -> str:
+    r"""Return a path as text that every file can hold: bytes of its names that are not UTF-8 as escapes.
+
+    >>> path_text("caf\udce9.mp4")
+    'caf\\xe9.mp4'
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -161,4 +162,6 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Entry point of the ``dfbench`` command."""
+    if isinstance(sys.stdout, TextIOWrapper):  # no character that the encoding of the terminal lacks ends the command
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run_command())

@@ -114,7 +114,7 @@ def score(
     Folders with subfolders real and fake, or with a media.csv, are labelled: AUC and ACC are printed too. A score is
     the output of one detector, not the probability that a file is forged, and not evidence.
     """
-    from dfbench.scoring import CropOptions
+    from dfbench.scoring import CropOptions, OutputError
     from dfbench.scoring import score as run
 
     crops = CropOptions(profile, size, face_detector, face_model, dlib_predictor)
@@ -124,6 +124,9 @@ def score(
         raise
     except KeyboardInterrupt:
         raise Interrupted("interrupted", "files already written are complete; rerun to start over") from None
+    except OutputError as error:
+        show(error.result, quiet)
+        raise
     show(result, quiet)
     if not result.scored:
         first = result.files[0]

@@ -26,6 +26,7 @@ from dfbench.protocols.protocol import Protocol
 from dfbench.protocols.reference import protocol_ref
 from dfbench.schema.result import RunResult
 from dfbench.schema.scores import SCORES
+from dfbench.text import path_text
 from dfbench.versions import library_versions
 
 DEFAULT_METRICS = tuple(
@@ -97,7 +98,7 @@ def import_scores(
             f"dfbench import scores {path} --protocol {loaded.name} --manifest DIR --out RUN",
         )
     opened = [open_manifest(Path(place)) for place in manifests]
-    name = model or path.stem
+    name = model or path_text(path.stem)
     rows = read_score_file(path, kind)
     rows["condition"] = rows["condition"].mask(rows["condition"] == "", "clean") if "condition" in rows else "clean"
     frames_given = "frame_index" in rows or "sample_id" in rows
@@ -105,7 +106,7 @@ def import_scores(
     found = matched(rows, opened, loaded) if opened else self_contained(rows)
     digest = file_sha256(path)
     options: dict[str, Any] = {
-        "imported": path.name,
+        "imported": path_text(path.name),
         "file_sha256": digest,
         "kind": kind,
         "matched": "manifest" if opened else "self-contained",

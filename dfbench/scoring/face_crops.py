@@ -25,6 +25,7 @@ from dfbench.preparation.planning.request import check_condition
 from dfbench.preparation.planning.sampling import MediaJob
 from dfbench.schema.media import Media
 from dfbench.schema.sampling import FACE_RULES, FaceRule, FrameSampling
+from dfbench.text import path_text
 
 TRIES = 2
 _NO_LABEL = -1
@@ -142,5 +143,5 @@ def _degraded(rows: list[Row], path: Path, settings: CropSettings) -> list[Row]:
 
 
 def _media(path: Path) -> Media:
-    name = re.sub(r"[#\\]", "_", path.name)  # part of the sample ids, which seed random numbers
+    name = re.sub(r"[#\\]", "_", path_text(path.name))  # part of the sample ids, which seed random numbers
     return Media("score", "all", "unknown", name, _NO_LABEL, "test", name, path.name)

@@ -65,11 +65,6 @@ def is_image_file(path: Path) -> bool:
         return False
 
 
-def printable(path: Path) -> str:
-    """Return a path as valid UTF-8 text, whatever bytes its name consists of."""
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
 def _expand(word: str | Path) -> list[Path]:
     path = Path(word).expanduser()
     if path.exists():

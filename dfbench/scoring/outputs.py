@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from dfbench.errors import UsageError
+from dfbench.errors import DataError, DfbenchError, UsageError
 from dfbench.io import check_output_file, check_output_folder
 from dfbench.progress import progress
 from dfbench.scoring.inputs import is_image_file
@@ -66,9 +67,27 @@ def plan_outputs(
     return outputs
 
 
+class OutputError(DfbenchError):
+    """Raised after all other outputs have been written, so that the scores are not lost.
+
+    Args:
+        result: the scores.
+        errors: what prevented each of the others.
+
+    Attributes:
+        result: the scores; its ``written`` are the outputs that exist.
+    """
+
+    def __init__(self, result: ScoringResult, errors: Sequence[DfbenchError]) -> None:
+        first, more = errors[0], f" (and {len(errors) - 1} more outputs)" if len(errors) > 1 else ""
+        super().__init__(first.message + more, first.hint)
+        self.exit_code = first.exit_code
+        self.result = result
+
+
 def write_outputs(
     result: ScoringResult, files: Sequence[Path], outputs: OutputFiles, decoder: str = "pyav", quiet: bool = False
-) -> tuple[Path, ...]:
+) -> ScoringResult:
     """Write the outputs, each atomically; files without a score have no timeline and no overlay.
 
     Args:
@@ -79,27 +98,45 @@ def write_outputs(
         quiet: no progress bar.
 
     Returns:
-        The paths of the files written.
+        The scores with the paths of the files written.
 
     Raises:
-        DataError: a clip can no longer be decoded.
-        SetupError: a file cannot be written.
+        OutputError: a file cannot be written, or a clip can no longer be decoded; all others have been written.
     """
     written: list[Path] = []
-    if outputs.csv is not None:
-        write_csv(result, outputs.csv)
-        written.append(outputs.csv)
-    if outputs.json is not None:
-        write_json(result, outputs.json)
-        written.append(outputs.json)
-    if outputs.timelines or outputs.overlays:
-        written += _draw(result, files, outputs, decoder, quiet)
-    return tuple(written)
+    errors: list[DfbenchError] = []
+    for path, write in _writers(result, files, outputs, decoder, quiet):
+        try:
+            write()
+        except DfbenchError as error:
+            errors.append(error)
+        except Exception as error:  # noqa: BLE001 - whatever a library raises for one drawing, the rest is written
+            errors.append(DataError(f"{path} could not be written: {type(error).__name__}: {error}"))
+        else:
+            written.append(path)
+    complete = replace(result, written=tuple(written))
+    if errors:
+        raise OutputError(complete, errors)
+    return complete
 
 
-def _draw(
+_Writer = tuple[Path, Callable[[], None]]
+
+
+def _writers(
     result: ScoringResult, files: Sequence[Path], outputs: OutputFiles, decoder: str, quiet: bool
-) -> Iterator[Path]:
+) -> Iterator[_Writer]:
+    if outputs.csv is not None:
+        yield outputs.csv, partial(write_csv, result, outputs.csv)
+    if outputs.json is not None:
+        yield outputs.json, partial(write_json, result, outputs.json)
+    if outputs.timelines or outputs.overlays:
+        yield from _drawings(result, files, outputs, decoder, quiet)
+
+
+def _drawings(
+    result: ScoringResult, files: Sequence[Path], outputs: OutputFiles, decoder: str, quiet: bool
+) -> Iterator[_Writer]:
     # Imported here, since matplotlib and the encoder are needed for drawing only.
     from dfbench.scoring.overlay import write_overlay
     from dfbench.scoring.timeline import write_timeline
@@ -111,11 +148,10 @@ def _draw(
         for path, file in scored:
             timeline, overlay = outputs.timelines.get(path), outputs.overlays.get(path)
             if timeline is not None:
-                write_timeline(file, timeline, result.settings["model"], notes, result.threshold)
-                yield timeline
+                model = result.settings["model"]
+                yield timeline, partial(write_timeline, file, timeline, model, notes, result.threshold)
             if overlay is not None:
-                write_overlay(path, file, overlay, notes, decoder, advance)
-                yield overlay
+                yield overlay, partial(write_overlay, path, file, overlay, notes, decoder, advance)
 
 
 def _overlays(out: Path, files: Sequence[Path], clips: set[Path]) -> dict[Path, Path]:

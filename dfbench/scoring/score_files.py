@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,13 @@ from dfbench.preparation.planning.options import DEFAULT_FRAMES
 from dfbench.progress import progress
 from dfbench.schema.sampling import FrameSampling
 from dfbench.scoring.face_crops import CropSettings, check_face_rule, extract_all, parse_condition
-from dfbench.scoring.inputs import find_files, printable
+from dfbench.scoring.inputs import find_files
 from dfbench.scoring.labels import compute_file_metrics, find_labels
 from dfbench.scoring.outputs import plan_outputs, write_outputs
 from dfbench.scoring.resolve import AS_TRAINED, CropOptions, ResolvedDetector, resolve_detector
 from dfbench.scoring.results import AggregationRules, FileScore, ScoringResult, file_score
 from dfbench.scoring.scorer import Scorer
+from dfbench.text import path_text
 from dfbench.versions import library_versions, pixel_versions
 
 
@@ -101,6 +101,7 @@ def score(
         ModelError: the weights are missing, damaged, trained on mini, or on other crops.
         SetupError: the face detector, the video decoder or the device is not available, or an output cannot be
             written.
+        OutputError: an output could not be written after the work; it has the scores.
     """
     words = [files] if isinstance(files, str | Path) else list(files)
     _check_rules(face_aggregation, aggregation)
@@ -132,7 +133,7 @@ def score(
         for path, (rows, p_fake, logits) in zip(inputs.files, scorer.score_all(rows_by_file), strict=True):
             known = labels.by_file.get(path)
             found.append(
-                file_score(printable(path), rows, p_fake, logits, rules, None if known is None else known.label)
+                file_score(path_text(path), rows, p_fake, logits, rules, None if known is None else known.label)
             )
             advance()
     result = ScoringResult(
@@ -144,7 +145,7 @@ def score(
             "started": started.isoformat(timespec="seconds"),
             "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
             "versions": library_versions() | pixel_versions(),
-            "skipped": [printable(path) for path in inputs.skipped],
+            "skipped": [path_text(path) for path in inputs.skipped],
             "label_notes": list(labels.notes),
         },
         mini=detector.mini,
@@ -157,7 +158,7 @@ def score(
         ),
         threshold=rules.threshold,
     )
-    return replace(result, written=write_outputs(result, inputs.files, outputs, decoder, quiet))
+    return write_outputs(result, inputs.files, outputs, decoder, quiet)
 
 
 def _check_rules(face_aggregation: str, aggregation: str) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import asdict
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from dfbench.io import atomic_path
 from dfbench.io import write_json as write_json_file
+from dfbench.io import write_text
 from dfbench.report.table_notes import MINI_NOTE
 from dfbench.schema.media import FAKE
 from dfbench.scoring.results import CAUTION, FileScore, FrameScore, ScoreSummary, ScoringResult
@@ -87,11 +88,12 @@ def write_csv(result: ScoringResult, path: Path) -> None:
         SetupError: the file cannot be written.
     """
     common = {"model": result.settings["model"], "note": "; ".join(marks(result))}
-    with atomic_path(path, sync=False) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        table = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
-        table.writeheader()
-        for file in result.files:
-            table.writerows(row | common for row in _csv_rows(file))
+    stream = StringIO(newline="")
+    table = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
+    table.writeheader()
+    for file in result.files:
+        table.writerows(row | common for row in _csv_rows(file))
+    write_text(path, stream.getvalue(), sync=False)
 
 
 def _csv_rows(file: FileScore) -> Iterator[dict[str, Any]]:

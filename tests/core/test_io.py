@@ -231,6 +231,35 @@ def test_impossible_names_are_refused(tmp_path: Path, kind: str, name: str) -> N
         check(kind, tmp_path / name)
 
 
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("where", ["new/{}", "{}/new"])
+def test_impossible_names_below_missing_folders_are_refused(tmp_path: Path, kind: str, where: str) -> None:
+    """The system looks at no name below a folder that does not exist."""
+    with pytest.raises(DfbenchError, match="File name too long"):
+        check(kind, tmp_path / "missing" / where.format("n" * 256))
+    assert check(kind, tmp_path / "missing" / where.format("n" * 255))
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "名" * 85, "😀" * 63, os.fsdecode(b"\xc4" * 255)])
+def test_names_as_long_as_the_system_allows_are_written(tmp_path: Path, name: str) -> None:
+    path = io.check_output_file(tmp_path / name)
+    io.write_text(path, "x")
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_or_a_device_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(UsageError, match="device, pipe or socket"):
+            io.check_output_file(path)
+
+
+def test_halves_of_surrogate_pairs_do_not_lose_a_file(tmp_path: Path) -> None:
+    io.write_json(tmp_path / "x.json", {"file": os.fsdecode(b"\xc4.mp4")})
+    assert json.loads((tmp_path / "x.json").read_bytes()) == {"file": os.fsdecode(b"\xc4.mp4")}
+
+
 def test_a_broken_link_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nothing")
     with pytest.raises(UsageError):

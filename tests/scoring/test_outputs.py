@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +16,13 @@ import numpy as np
 import pytest
 
 import dfbench
-from dfbench.errors import UsageError
+from dfbench.errors import SetupError, UsageError
 from dfbench.media.images import decode_image
 from dfbench.media.reader import read
 from dfbench.report.figures.svg import COLOURS
 from dfbench.report.table_notes import MINI_NOTE
-from dfbench.scoring.outputs import plan_outputs
+from dfbench.scoring import outputs
+from dfbench.scoring.outputs import OutputError, plan_outputs, write_outputs
 from dfbench.scoring.overlay import DrawnBox, InterpolatedTracks, draw
 from dfbench.scoring.resolve import CropOptions
 from dfbench.scoring.results import (
@@ -287,3 +290,63 @@ def test_a_name_in_another_script(clips: Path, weights: Path, tmp_path: Path, re
     assert "видео" in (tmp_path / "s.csv").read_text("utf-8")
     assert cv2.imdecode(np.fromfile(scores.written[1], np.uint8), cv2.IMREAD_COLOR) is not None
     assert not [w for w in recwarn if "Glyph" in str(w.message)]
+
+
+ODD = [b"\xc4\xe3\xba\xc3.mp4", b"caf\xe9.png", b"\xff.mp4"]
+"""Names in GBK and Latin-1, and one that no encoding explains."""
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are Unicode on this system")
+@pytest.mark.slow
+def test_names_that_are_not_utf8_lose_nothing(clips: Path, weights: Path, tmp_path: Path) -> None:
+    source = {".mp4": clips / "one.mp4", ".png": clips / "photo.png"}
+    for name in ODD[:2]:
+        shutil.copy(source[name[-4:].decode()], os.fsdecode(os.path.join(os.fsencode(tmp_path), name)))
+    (tmp_path / os.fsdecode(ODD[2])).write_bytes(b"no clip")
+    plain = dfbench.score(clips / "one.mp4", "meso4", weights, frames=2, **QUICK)
+    out = tmp_path / "out"
+    found = dfbench.score(
+        tmp_path,
+        "meso4",
+        weights,
+        frames=2,
+        csv=tmp_path / os.fsdecode(b"\xc4.csv"),
+        json=out / "s.json",
+        timeline=out / "time",
+        overlay=out / "boxes",
+        **QUICK,
+    )
+    names = {Path(file.file).name: file for file in found.files}
+    assert list(names) == ["caf\\xe9.png", "\\xc4\\xe3\\xba\\xc3.mp4", "\\xff.mp4"]
+    assert [file.status for file in found.files] == ["ok", "ok", "decode_error"]
+    assert str(tmp_path) not in found.files[2].reason
+    assert names["\\xc4\\xe3\\xba\\xc3.mp4"].summary == plain.files[0].summary
+    drawn = {os.fsencode(path.name) for path in out.rglob("*") if path.is_file()}
+    assert drawn == {b"s.json", b"\xc4\xe3\xba\xc3.png", b"\xc4\xe3\xba\xc3.mp4", b"caf\xe9.png"}
+    assert [Path(f["file"]).name for f in json.loads((out / "s.json").read_text("utf-8"))["files"]] == list(names)
+
+
+@pytest.mark.slow
+def test_what_cannot_be_written_in_the_end_costs_nothing_else(
+    clips: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full by then, and a drawing that fails in a library."""
+    words = [clips / "one.mp4", clips / "photo.png"]
+    scores = dfbench.score(words, "meso4", weights, frames=2, **QUICK)
+
+    def full(*_: object, **__: object) -> None:
+        raise SetupError("the table could not be written: No space left on device", "free some space")
+
+    def failing(*_: object, **__: object) -> None:
+        raise RuntimeError("no font")
+
+    monkeypatch.setattr(outputs, "write_csv", full)
+    monkeypatch.setattr("dfbench.scoring.timeline.write_timeline", failing)
+    planned = plan_outputs(words, tmp_path / "s.csv", tmp_path / "s.json", tmp_path / "time", tmp_path / "boxes")
+    with pytest.raises(OutputError, match=r"No space left on device \(and 1 more") as caught:
+        write_outputs(scores, words, planned, quiet=True)
+    assert caught.value.exit_code == SetupError.exit_code
+    assert caught.value.result.files == scores.files
+    expected = [tmp_path / "s.json", tmp_path / "boxes" / "one.mp4", tmp_path / "boxes" / "photo.png"]
+    assert list(caught.value.result.written) == expected
+    assert all(path.is_file() for path in expected)

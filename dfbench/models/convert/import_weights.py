@@ -18,6 +18,7 @@ from dfbench.models.interface import logits_of
 from dfbench.models.options import full_options
 from dfbench.models.registry import get_spec
 from dfbench.models.spec import ModelSpec
+from dfbench.text import path_text
 from dfbench.versions import library_versions
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def import_weights(
         mini=False,
         origin=ImportedFrom(
             source=keymap.name,
-            file=path.name,
+            file=path_text(path.name),
             sha256=file_sha256(path),
             bytes=path.stat().st_size,
             prefix=found.prefix,

@@ -15,6 +15,7 @@ from dfbench.media.reader import read
 from dfbench.media.sequence import FolderImages, ImageSource, read_sequence
 from dfbench.preparation.planning.sampling import MediaJob
 from dfbench.schema.media import Media, sequence_order, split_archive_path
+from dfbench.text import terminal_text
 from dfbench.untrusted import open_regular
 
 VANISHED = "the file vanished after planning"
@@ -91,7 +92,8 @@ class SceneReader:
             if is_machine_fault(error):
                 raise MemoryError(error.message) from error
             # Rows must not contain paths of this machine.
-            text = error.message.replace(str(self._root / media.path), media.path).replace(f"{self._root}/", "")
+            full, short, root = map(terminal_text, (str(self._root / media.path), media.path, f"{self._root}/"))
+            text = error.message.replace(full, short).replace(root, "")
             raise Unreadable("decode_error", text, _is_image(self._root / media.path)) from error
         except OSError as error:
             if is_machine_fault(error):
