@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dfbench.errors import DataError, UsageError
+from dfbench.untrusted import read_toml
 
 CONFIG_NAME = "dfbench.toml"
 
@@ -154,12 +154,7 @@ def _tables(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
     for file in reversed(config_files()):
         if not file.is_file():
             continue
-        try:
-            table = tomllib.loads(file.read_text("utf-8")).get(name, {})
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(
-                f"{file} is not valid TOML: {error}", 'for example a table [roots] with "ff++" = "/path"'
-            ) from error
+        table = read_toml(file, 'for example a table [roots] with "ff++" = "/path"', UsageError).get(name, {})
         if not isinstance(table, dict):
             raise UsageError(f"{name} in {file} must be a table", f"[{name}]")
         yield file, table

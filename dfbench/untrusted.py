@@ -6,6 +6,7 @@ format string or terminal output (see :mod:`dfbench.text`).
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import os
@@ -17,12 +18,21 @@ from typing import IO, Any
 
 from dfbench.errors import DataError, DfbenchError
 
-__all__ = ["is_clutter", "is_relative", "leads_outside", "open_regular", "read_json", "read_toml"]
+__all__ = ["encoding_of", "is_clutter", "is_relative", "leads_outside", "open_regular", "read_json", "read_toml"]
 
 LARGEST_TEXT = 256 * 2**20
 """Bytes of a JSON or TOML file. The largest that dfbench writes list the skipped files of a data set: megabytes."""
 DEEPEST = 64
 """Levels of nested lists and objects in a JSON or TOML file."""
+
+_ENCODINGS = (  # in this order: the mark of UTF-32 begins like that of UTF-16
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_LOOKED_AT = 4096  # bytes
 
 _CLUTTER = frozenset({"__macosx", ".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", ".appledouble"})
 
@@ -81,6 +91,23 @@ def open_regular(path: Path) -> IO[bytes]:
     return os.fdopen(handle, "rb")
 
 
+def encoding_of(data: bytes) -> str:
+    """Return the encoding of a text: by its byte order mark or by the null bytes of UTF-16, else UTF-8.
+
+    >>> encoding_of(b"path"), encoding_of("path".encode("utf-16")), encoding_of("path".encode("utf-16-be"))
+    ('utf-8', 'utf-16', 'utf-16-be')
+    """
+    for mark, name in _ENCODINGS:
+        if data.startswith(mark):
+            return name
+    start = data[:_LOOKED_AT]
+    for offset, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        # Digits, separators and Latin letters have a null byte there, and none elsewhere.
+        if start and 2 * start[offset::2].count(0) > len(start) // 2 and not start[1 - offset :: 2].count(0):
+            return name
+    return "utf-8"
+
+
 def read_json(path: Path, hint: str = "", error: type[DfbenchError] = DataError) -> Any:
     """Read a JSON file whose content is not trusted.
 
@@ -119,11 +146,16 @@ def _parsed(path: Path, kind: str, parse: Callable[[str], Any], hint: str, error
     if len(data) > LARGEST_TEXT:
         raise error(f"{path} is larger than {LARGEST_TEXT} bytes", hint)
     try:
-        value = parse(data.decode("utf-8-sig"))
+        value = parse(data.decode(encoding_of(data)))
         _check_values(value)
     except RecursionError as problem:
         raise error(f"{path} is nested more than {DEEPEST} levels", hint) from problem
-    except ValueError as problem:  # also UnicodeDecodeError, and whole numbers of thousands of digits
+    except UnicodeDecodeError as problem:
+        where = f"byte {problem.start}, line {data.count(10, 0, problem.start) + 1}"
+        raise error(
+            f"{path} is not valid {kind}: it is not text in UTF-8 ({where})", f"save it as UTF-8. {hint}"
+        ) from problem
+    except ValueError as problem:  # also whole numbers of thousands of digits
         raise error(f"{path} is not valid {kind}: {problem}", hint) from problem
     return value
 

@@ -5,20 +5,28 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from dfbench.datasets.adapter import CountKey, Filters, Scan, count_key, make_filters, missing_of, nested
+from dfbench.datasets.label_lists import normal
+from dfbench.datasets.tree import entries
 from dfbench.errors import DataError, unknown_name
 from dfbench.schema.media import Media
 
 NOT_A_CLIP = "not the name of a clip"
 SECOND_FILE = "a second file of the same clip"
-BAD_NAME = "a name with '#', a backslash or bytes that are not text, which ids cannot contain"
+BAD_NAME = "a name with '#', a backslash or bytes that are not UTF-8, which ids cannot contain"
 NOT_LISTED = "not named in the label file"
+UNLABELLED = "without a label in the label file"
 _NOT_TEXT = re.compile("[\udc80-\udcff]")  # how Python represents bytes of names that are not valid text
 _BAD = re.compile("[#\\\\\udc80-\udcff]")
+_TEXTS = (
+    *("subset", "manipulation", "name", "scene_group", "class_name"),
+    *("identity_target", "identity_source", "base_media_id"),
+)
 
 
 @dataclass
@@ -40,7 +48,11 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
 
     def add(self, media: Media) -> bool:
-        """Add a medium; if its name is unsuitable or already used, record it as excluded and return False."""
+        """Add a medium; if its name is unsuitable or already used, record it as excluded and return False.
+
+        Its ids are in Unicode's composed normal form, so that they do not depend on the file system; its path is not.
+        """
+        media = _normalised(media)
         if _BAD.search(f"{media.subset}{media.manipulation}{media.name}") or _NOT_TEXT.search(media.path):
             self.exclude(BAD_NAME, media.path)
             return False
@@ -51,9 +63,7 @@ class Findings:
 
     def exclude(self, reason: str, path: str) -> None:
         """Record a file that was found but is not used."""
-        # Names on disk need not be valid text, but the record of them must be.
-        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        self.excluded.setdefault(reason, []).append(shown)
+        self.excluded.setdefault(reason, []).append(_as_text(path))
 
     def expect(self, key: CountKey, number: int) -> None:
         """Add to the published counts."""
@@ -61,7 +71,7 @@ class Findings:
 
     def warn(self, sentence: str) -> None:
         """Add a warning."""
-        self.warnings.append(sentence)
+        self.warnings.append(_as_text(sentence))
 
 
 @dataclass(frozen=True)
@@ -124,8 +134,14 @@ class DataSetAdapter(ABC):
         filters = self.filters(subsets, splits, manipulations)
         root = Path(root)
         if not root.is_dir():
-            raise DataError(f"no folder {root}", self.layout)
+            what = "a file, not a folder" if root.is_file() else "not there"
+            raise DataError(f"no folder {root}: it is {what}", self.layout)
         findings = self.read(root)
+        if unusable := findings.excluded.get(BAD_NAME):
+            findings.warn(
+                f"{len(unusable)} files are not used, because their names contain '#', a backslash or bytes that are "
+                f"not UTF-8: {some(sorted(unusable))}; rename them, for example with convmv -f gbk -t utf-8"
+            )
         self._check_names(filters, findings)
         kept = [m for m in findings.media.values() if filters.keeps(count_key(m))]
         if not kept:
@@ -143,8 +159,8 @@ class DataSetAdapter(ABC):
         )
 
     def no_tree(self, root: Path) -> DataError:
-        """Return the error for a root that does not contain this data set."""
-        return DataError(f"no {self.title} tree in {root}", self.layout)
+        """Return the error for a root that does not contain this data set: what it contains, and what was expected."""
+        return DataError(f"no {self.title} tree in {root}, which contains {contents_of(root)}", self.layout)
 
     def _check_names(self, filters: Filters, findings: Findings) -> None:
         requested = (("subset", filters.subsets), ("manipulation", filters.manipulations))
@@ -160,6 +176,35 @@ class DataSetAdapter(ABC):
         message = f"no media of {self.title} found in {findings.tree}" + (f" for {chosen}" if chosen else "")
         reasons = "; ".join(f"{len(paths)} excluded: {reason}" for reason, paths in sorted(findings.excluded.items()))
         return DataError(message + (f" ({reasons})" if reasons else ""), self.layout)
+
+
+def _normalised(media: Media) -> Media:
+    texts: dict[str, Any] = {
+        name: normal(text) for name in _TEXTS if (text := getattr(media, name)) and not text.isascii()
+    }
+    return replace(media, **texts) if texts else media
+
+
+def _as_text(text: str) -> str:
+    # Names on disk need not be valid text, but the record of them must be.
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def contents_of(folder: Path, most: int = 5) -> str:
+    """Return the first few names in a folder and in its first subfolder as text, folders first."""
+
+    def names(where: Path) -> list[str]:
+        try:
+            listing = entries(where)
+        except DataError:
+            return []
+        listing.sort(key=lambda entry: not entry.is_dir())
+        return [f"{entry.name}/" if entry.is_dir() else entry.name for entry in listing]
+
+    found = names(folder)
+    text = some(found, most) if found else "nothing"
+    inner = names(folder / found[0]) if found and found[0].endswith("/") else []
+    return _as_text(f"{text} ({found[0]} contains {some(inner)})" if inner else text)
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import cast
 
 from dfbench.datasets.base import NOT_A_CLIP, DataSetAdapter, Findings, some
-from dfbench.datasets.label_lists import posix, read_text
+from dfbench.datasets.label_lists import posix
 from dfbench.datasets.layout import clips_first, find_file, find_tree, may_be_media, stem, with_videos
+from dfbench.datasets.text_files import read_text
 from dfbench.datasets.tree import child, entries
 from dfbench.errors import DataError
 from dfbench.schema.media import FAKE, REAL, Media, Split

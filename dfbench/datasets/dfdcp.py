@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dfbench.datasets.base import NOT_A_CLIP, NOT_LISTED, SECOND_FILE, DataSetAdapter, Findings, some
-from dfbench.datasets.label_lists import json_object, location_in, posix, read_label
+from dfbench.datasets.label_lists import given, json_object, location_in, normal, posix, read_label
 from dfbench.datasets.layout import find_file, find_tree, join, may_be_media, stem, walk
 from dfbench.errors import DataError
 from dfbench.schema.media import FAKE, REAL, Media, Split
@@ -117,7 +117,7 @@ def _files(findings: Findings, json_name: str) -> dict[str, str]:
             if not may_be_media(entry.name) or not where:
                 findings.exclude(NOT_A_CLIP, path)
                 continue
-            key = "/".join(p for p in stem(path).casefold().split("/") if p != "videos")
+            key = "/".join(p for p in stem(normal(path)).casefold().split("/") if p != "videos")
             if out.setdefault(key, path) != path:
                 findings.exclude(SECOND_FILE, path)
     return out
@@ -153,19 +153,15 @@ def _entry(key: str, fields: Any) -> PreviewClip:
     split = _SETS.get(str(fields.get("set")).casefold())
     if split is None:
         raise DataError(f"{key!r}: set is {fields.get('set')!r}", "it must be train or test")
-    base = fields.get("source_video") if label == FAKE else None
+    base = given(fields.get("source_video")) if label == FAKE else None
     return PreviewClip(
         path=f"{folder}/{stem(path.split('/', 1)[1])}",
         manipulation="real" if label == REAL else folder,
         split=split,
-        target=_text(fields.get("target_id")),
-        source=_text(fields.get("swapped_id")),
-        base=stem(posix(str(base))) if base else None,
+        target=given(fields.get("target_id")),
+        source=given(fields.get("swapped_id")),
+        base=stem(posix(base)) if base else None,
     )
-
-
-def _text(value: object) -> str | None:
-    return None if value in (None, "") else str(value)
 
 
 def _compare(findings: Findings, file: str, listed: Mapping[str, PreviewClip]) -> None:

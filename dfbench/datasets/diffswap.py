@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfbench.datasets.base import DataSetAdapter, Findings
-from dfbench.datasets.label_lists import csv_rows, posix
+from dfbench.datasets.label_lists import normal, posix
 from dfbench.datasets.layout import find_file, find_tree, join, may_be_media, stem, walk
+from dfbench.datasets.text_files import csv_rows
 from dfbench.datasets.tree import child
 from dfbench.errors import DataError
 from dfbench.schema.media import FAKE, REAL, Media
@@ -71,10 +72,10 @@ class DiffSwap(DataSetAdapter):
                 if not may_be_media(entry.name):
                     findings.exclude(NO_IMAGE, path)
                     continue
-                name = join(inside, stem(entry.name))
-                origin = origins.get(name, origins.get(stem(entry.name)))
+                name = normal(join(inside, stem(entry.name)))
+                origin = origins.get(name, origins.get(normal(stem(entry.name))))
                 findings.add(self._media(name, label, path, origin, reals))
-                names.add(stem(entry.name))
+                names.add(normal(stem(entry.name)))
         return frozenset(names)
 
     def _media(self, name: str, label: int, path: str, origin: SwappedFaces | None, reals: frozenset[str]) -> Media:

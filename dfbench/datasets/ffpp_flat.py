@@ -13,8 +13,9 @@ from pathlib import Path
 
 from dfbench.datasets.base import NOT_A_CLIP, some
 from dfbench.datasets.ffpp_pairs import ClipName, parse_name
-from dfbench.datasets.label_lists import csv_rows, posix, read_label
+from dfbench.datasets.label_lists import posix, read_label
 from dfbench.datasets.layout import clips_first, extension, find_tree, stem, with_videos
+from dfbench.datasets.text_files import csv_rows
 from dfbench.datasets.tree import child, entries, subfolders
 from dfbench.errors import DataError
 from dfbench.schema.media import FAKE, Kind

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import cast
 
 from dfbench.datasets.base import NOT_LISTED, DataSetAdapter, Findings, some
-from dfbench.datasets.label_lists import csv_rows, posix, read_label
+from dfbench.datasets.label_lists import normal, posix, read_label
 from dfbench.datasets.layout import find_file, find_tree, is_image, join, may_be_media, split_of, stem, walk
+from dfbench.datasets.text_files import csv_rows
 from dfbench.datasets.tree import child, subfolders
 from dfbench.errors import DataError
 from dfbench.schema.media import FAKE, REAL, Kind, Media, Split
@@ -108,7 +109,7 @@ class Folder(DataSetAdapter):
             )
 
     def _read_list(self, findings: Findings, file: Path) -> None:
-        items = {item.path: item for item in _items(findings, file.name)}
+        items = {normal(item.path): item for item in _items(findings, file.name)}
         folders: dict[str, list[str]] = {}
         for path, found in items.items():
             if found.kind == "image":

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import cast
 
 from dfbench.datasets.base import NOT_LISTED, DataSetAdapter, Findings, some
-from dfbench.datasets.label_lists import posix, read_text
+from dfbench.datasets.label_lists import normal, posix
 from dfbench.datasets.layout import find_file, find_tree, join, may_be_media, split_of, stem, walk
+from dfbench.datasets.text_files import read_text
 from dfbench.datasets.tree import child, subfolders
 from dfbench.errors import DataError
 from dfbench.schema.media import FAKE, REAL, SPLITS, Media, Split
@@ -159,6 +160,7 @@ def _read_list(
     fake_flag = "0"  # as in the lists of the data set's own script; a line "# fake=1" declares the opposite
     is_declared = False
     absent: list[str] = []
+    by_name = {normal(path): path for path in images}
     for number, line in enumerate(read_text(file).splitlines(), start=1):
         declared = _POLARITY.match(line.strip())
         if declared:
@@ -168,7 +170,7 @@ def _read_list(
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         path, flag = _split_line(line, f"{file}, line {number}")
-        found = _resolve(path, images)
+        found = _resolve(path, by_name)
         if found is None:
             absent.append(path)
             continue
@@ -200,10 +202,15 @@ def _split_line(line: str, where: str) -> tuple[str, str]:
     return posix(path), flag
 
 
-def _resolve(path: str, images: dict[str, ImagePath]) -> str | None:
-    """Return the file that a list names; the leading folders of the machine the list was made on are dropped."""
+def _resolve(path: str, images: dict[str, str]) -> str | None:
+    """Return the file that a list names; the leading folders of the machine the list was made on are dropped.
+
+    Args:
+        path: in normal form.
+        images: path in normal form -> path on disk.
+    """
     parts = path.lstrip("/").split("/")
-    return next((tail for n in range(len(parts)) if (tail := "/".join(parts[n:])) in images), None)
+    return next((images[tail] for n in range(len(parts)) if (tail := "/".join(parts[n:])) in images), None)
 
 
 HFF = HybridFakeFace(

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Collection, Iterator
+import math
+import unicodedata
 from pathlib import Path
 from typing import Any
 
+from dfbench.datasets.text_files import read_text
 from dfbench.errors import DataError
 from dfbench.schema.media import FAKE, REAL
-from dfbench.untrusted import open_regular
 
-_WORDS = {"real": REAL, "fake": FAKE}
-_NUMBERS = {"0": REAL, "1": FAKE, "0.0": REAL, "1.0": FAKE}
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a label file, UTF-8 with or without a byte order mark.
-
-    Raises:
-        DataError: the file cannot be read or is not text.
-    """
-    try:
-        with open_regular(path) as stream:
-            return stream.read().decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}", "check the file and its permissions") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not text: {error.reason} at byte {error.start}", "copy it again") from error
+# Words that data sets and their users write for the two labels, and 0 and 1 with 1 = fake, also as booleans.
+_WORDS = {
+    **dict.fromkeys(("real", "original", "pristine", "genuine", "authentic", "bonafide", "bona-fide"), REAL),
+    **dict.fromkeys(("fake", "deepfake", "forged", "manipulated", "synthetic", "generated", "spoof"), FAKE),
+}
+_NUMBERS = {"0": REAL, "1": FAKE, "0.0": REAL, "1.0": FAKE, "false": REAL, "true": FAKE}
+_NOTHING = frozenset({"", "nan", "none", "null", "n/a", "#n/a", "<na>", "nat"})
+_NOTHING_OF_R = "NA"  # in this case only: "Na" is a name
 
 
 def json_object(path: Path) -> dict[str, Any]:
@@ -72,33 +62,24 @@ def location_in(path: Path, key: str) -> str:
     return str(path) if at < 0 else f"{path}, line {text.count(chr(10), 0, at) + 1}"
 
 
-def csv_rows(path: Path, required: Collection[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the rows of a CSV file with a header as (line number, column -> value); column names in lower case.
+def given(value: object) -> str | None:
+    """Return a value of a label file as text; None if it stands for nothing: empty, ``null``, NaN, ``#N/A``.
 
-    Raises:
-        DataError: a required column is missing, or a row is too short or too long.
+    Libraries write NaN for an absent name, which otherwise becomes the name ``nan`` of many unrelated clips.
+
+    >>> given(" a.mp4 "), given(float("nan")), given("nan"), given(None), given(0)
+    ('a.mp4', None, None, None, '0')
     """
-    reader = csv.reader(io.StringIO(read_text(path), newline=""))
-    try:
-        header = [name.strip().casefold() for name in next(reader, [])]
-        absent = sorted(set(required) - set(header))
-        if absent:
-            raise DataError(
-                f"{path}, line 1: no column {', '.join(map(repr, absent))}; it has: {', '.join(header) or 'nothing'}",
-                f"the header needs at least: {','.join(sorted(required))}",
-            )
-        for values in reader:
-            if not any(value.strip() for value in values):
-                continue
-            if len(values) != len(header):
-                raise DataError(f"{path}, line {reader.line_num}: {len(values)} values, the header has {len(header)}")
-            yield reader.line_num, dict(zip(header, (value.strip() for value in values), strict=True))
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: not CSV: {error}", "copy the file again") from error
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    text = str(value).strip()
+    return None if text.casefold() in _NOTHING or text == _NOTHING_OF_R else text
 
 
 def read_label(value: object, where: str) -> int:
-    """Return the label of a word (``real``, ``fake``, any case) or of a number with 1 = fake.
+    """Return the label of a word in any case (``real``, ``genuine``, ``fake``, ``manipulated``), or of 0 and 1 = fake.
+
+    Booleans are numbers: true is 1, fake.
 
     Raises:
         DataError: anything else.
@@ -106,7 +87,7 @@ def read_label(value: object, where: str) -> int:
     >>> read_label("REAL", "x"), read_label(1, "x"), read_label("0", "x")
     (0, 1, 0)
     """
-    text = str(int(value) if isinstance(value, bool) else value).strip().casefold()
+    text = str(value).strip().casefold()
     label = _WORDS.get(text, _NUMBERS.get(text))
     if label is None:
         raise DataError(f"{where}: not a label: {value!r}", "labels are real or fake, or 0 (real) and 1 (fake)")
@@ -114,11 +95,23 @@ def read_label(value: object, where: str) -> int:
 
 
 def posix(text: str) -> str:
-    r"""Return a path of a list with forward slashes, without ``./`` and doubled slashes.
+    r"""Return a path of a list with forward slashes, without ``./`` and doubled slashes, in normal form.
 
     >>> posix(r".\method_A\\12\a.mp4")
     'method_A/12/a.mp4'
     """
-    text = text.replace("\\", "/")
+    text = normal(text).replace("\\", "/")
     rooted = "/" if text.startswith("/") else ""
     return rooted + "/".join(part for part in text.split("/") if part not in ("", "."))
+
+
+def normal(text: str) -> str:
+    r"""Return a name in Unicode's composed normal form (NFC), in which names of lists and of files are compared.
+
+    File systems and archive programs of macOS decompose letters with accents and Korean syllables: the name looks the
+    same and has other bytes.
+
+    >>> normal("e\u0301") == "\u00e9"
+    True
+    """
+    return text if text.isascii() else unicodedata.normalize("NFC", text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from types import MappingProxyType
 from dfbench.config import CONFIG_NAME, config_files
 from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.io import file_sha256
+from dfbench.untrusted import read_toml
 
 INSIGHTFACE = "insightface"
 PREDICTOR = "dlib-predictor"
@@ -59,12 +59,7 @@ def _configured() -> dict[str, str]:
     for file in reversed(config_files()):
         if not file.is_file():
             continue
-        try:
-            table = tomllib.loads(file.read_text("utf-8")).get("face-models", {})
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(
-                f"{file} is not valid TOML: {error}", "fix the error in this file, or move it away"
-            ) from error
+        table = read_toml(file, "fix the error in this file, or move it away", UsageError).get("face-models", {})
         if not isinstance(table, dict) or not all(isinstance(v, str) for v in table.values()):
             raise UsageError(
                 f"[face-models] in {file} must map names to paths", f'[face-models]\n{INSIGHTFACE} = "/path"'

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfbench.datasets.label_lists import csv_rows, json_object, posix, read_label
+from dfbench.datasets.label_lists import json_object, posix, read_label
 from dfbench.datasets.layout import extension, find_tree, may_be_media, split_of, stem, walk
 from dfbench.datasets.registry import adapter_names, get_adapter
+from dfbench.datasets.text_files import csv_rows
 from dfbench.errors import DataError
 from dfbench.untrusted import is_relative
 
@@ -30,7 +31,7 @@ def test_labels(value, label):
     assert read_label(value, "here") == label
 
 
-@pytest.mark.parametrize("value", [None, "", "2", -1, "genuine", [], 0.5])
+@pytest.mark.parametrize("value", [None, "", "2", -1, "perhaps", [], 0.5, float("nan"), "n/a"])
 def test_what_is_no_label(value):
     with pytest.raises(DataError, match="here: not a label"):
         read_label(value, "here")
