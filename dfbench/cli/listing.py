@@ -54,7 +54,9 @@ def _datasets_long() -> LongTable:
     from dfbench.datasets.registry import DATASETS
 
     adapters = [DATASETS.get(name) for name in DATASETS]
-    return ("name", "title", "licence", "access"), [(a.name, a.title, a.licence, a.access) for a in adapters]
+    return ("name", "title", "licence", "access", "evidence"), [
+        (a.name, a.title, a.licence, a.access, getattr(a, "evidence", "")) for a in adapters
+    ]
 
 
 def _datasets_short() -> Listed:

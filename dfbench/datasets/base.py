@@ -88,6 +88,8 @@ class DataSetAdapter(ABC):
         subsets: subsets it can have; empty: any that are found.
         manipulations: methods it can have; empty: any that are found.
         subset_aliases: other spellings of subsets.
+        evidence: what of the layout, numbers and names was read in the owners' files (verified), is stated by others
+            (quoted), or is unknown (open).
         real_classes: names that the class of its reals can have, see :attr:`dfbench.schema.media.Media.class_name`.
     """
 
@@ -101,6 +103,7 @@ class DataSetAdapter(ABC):
     manipulations: tuple[str, ...] = ()
     subset_aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     real_classes: tuple[str, ...] = ("real",)
+    evidence: str = ""
 
     @abstractmethod
     def read(self, root: Path) -> Findings:

@@ -8,9 +8,10 @@ splits share people: most fakes on the test list are made from real clips that a
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TypeVar
 
 from dfbench.datasets.base import NOT_A_CLIP, DataSetAdapter, Findings, some
 from dfbench.datasets.label_lists import posix
@@ -20,15 +21,18 @@ from dfbench.datasets.tree import child, entries
 from dfbench.errors import DataError
 from dfbench.schema.media import FAKE, REAL, Media, Split
 
+Key = TypeVar("Key", bound=tuple[str, ...])
+
 LIST_NAME = "List_of_testing_videos.txt"
 CELEB, YOUTUBE, SYNTHESIS = FOLDERS = ("Celeb-real", "YouTube-real", "Celeb-synthesis")
-_NAMES = {
+NAMES = {
     CELEB: re.compile(r"^id(?P<target>[0-9]+)_[0-9]{4}$"),
     YOUTUBE: re.compile(r"^[0-9]{5}$"),
     SYNTHESIS: re.compile(r"^id(?P<target>[0-9]+)_id(?P<source>[0-9]+)_(?P<clip>[0-9]{4})$"),
 }
 _LINE = re.compile(r"^(?P<flag>[01])\s+(?P<path>.+)$")
 _REAL_FLAG = "1"
+CATEGORIES = ("FaceSwap", "FaceReenact", "TalkingFace")  # of the methods of Celeb-DF++
 V1_CLIPS = {CELEB: 158, YOUTUBE: 250, SYNTHESIS: 795}
 V2_CLIPS = {CELEB: 590, YOUTUBE: 300, SYNTHESIS: 5639}
 V2_TEST = {CELEB: 108, YOUTUBE: 70, SYNTHESIS: 340}
@@ -55,7 +59,7 @@ def parse_name(name: str, folder: str) -> CelebName | None:
     >>> parse_name("id2_id37_0001", SYNTHESIS)
     CelebName(target='id2', source='id37', base='id2_0001')
     """
-    match = _NAMES[folder].match(name)
+    match = NAMES[folder].match(name)
     if match is None or folder == YOUTUBE:
         return None
     target = f"id{match['target']}"
@@ -78,7 +82,13 @@ class CelebDF(DataSetAdapter):
 
     def read(self, root: Path) -> Findings:
         """Read the three folders, and the split from the list of test videos."""
-        tree = find_tree(root, lambda folder: any(child(folder, name) for name in FOLDERS), self.title)
+        tree = find_tree(root, lambda folder: has_folders(folder) and not has_categories(folder), self.title)
+        later = find_tree(root, has_categories, "Celeb-DF++") if tree is None else None
+        if later is not None:
+            raise DataError(
+                f"{later} is a tree of Celeb-DF++, not of {self.title}: {SYNTHESIS} has folders of methods",
+                f"dfbench prepare celeb-df++ --root {later}",
+            )
         if tree is None:
             raise self.no_tree(root)
         findings = Findings(tree)
@@ -88,7 +98,7 @@ class CelebDF(DataSetAdapter):
                 f"{tree} has no {LIST_NAME}, so train and test cannot be distinguished",
                 "the list is a part of the data set; copy it beside the three folders",
             )
-        tested = _read_list(file, findings)
+        tested = read_list(file, findings, _list_key)
         found = {folder: self._folder(findings, folder, tested) for folder in FOLDERS}
         self._expect(findings, tested)
         self._compare(findings, file.name, tested, found)
@@ -104,7 +114,7 @@ class CelebDF(DataSetAdapter):
         for entry in clips_first(entries(location)):
             path, name = f"{where}/{entry.name}", stem(entry.name)
             usable = entry.is_file() and may_be_media(entry.name)
-            if not usable or not _NAMES[folder].match(name):
+            if not usable or not NAMES[folder].match(name):
                 findings.exclude(NOT_A_CLIP, path)
                 continue
             split: Split = "test" if (folder, name) in tested else "train"
@@ -151,14 +161,7 @@ class CelebDF(DataSetAdapter):
                 f"the numbers of clips are not those of {self.title}: {numbers}; it may be the other version, which "
                 "the tree itself does not name"
             )
-        paths = {(m.split, m.name) for m in findings.media.values() if m.label == REAL}
-        fakes = [m for m in findings.media.values() if m.label == FAKE and m.split == "test"]
-        shared = sum(("train", cast(str, m.base_media_id).rsplit("/", 1)[1]) in paths for m in fakes)
-        if shared:
-            findings.warn(
-                f"{shared} of {len(fakes)} fakes of the test split were made from real clips of the train split: "
-                "results of training and testing on this data set are too optimistic"
-            )
+        warn_of_shared_clips(findings)
         names = {(_folder_of(m), m.name) for m in findings.media.values()}
         absent = sorted(f"{folder}/{name}" for folder, name in tested if (folder, name) not in names)
         if absent:
@@ -171,17 +174,57 @@ def _folder_of(media: Media) -> str:
     return CELEB if media.identity_target else YOUTUBE
 
 
-def _read_list(file: Path, findings: Findings) -> dict[tuple[str, str], int]:
-    """Return (folder, clip name) -> line number of all clips on the test list."""
+def warn_of_shared_clips(findings: Findings) -> None:
+    """Warn if fakes of the test split were made from real clips of the train split."""
+    trained = {m.media_id for m in findings.media.values() if m.label == REAL and m.split == "train"}
+    fakes = [m for m in findings.media.values() if m.label == FAKE and m.split == "test"]
+    shared = sum(m.base_media_id in trained for m in fakes)
+    if shared:
+        findings.warn(
+            f"{shared} of {len(fakes)} fakes of the test split were made from real clips of the train split: "
+            "results of training and testing on this data set are too optimistic"
+        )
+
+
+def has_folders(folder: Path) -> bool:
+    """Whether a folder contains one of the three folders of Celeb-DF."""
+    return any(child(folder, name) is not None for name in FOLDERS)
+
+
+def has_categories(folder: Path) -> bool:
+    """Whether the fakes are in folders of categories of methods, as in Celeb-DF++."""
+    fakes = child(folder, SYNTHESIS)
+    return fakes is not None and any(child(fakes, name) is not None for name in CATEGORIES)
+
+
+def _list_key(folder: str, inside: Sequence[str]) -> tuple[str, str] | None:
+    name = stem(inside[-1])
+    return (folder, name) if NAMES[folder].match(name) else None
+
+
+def read_list(file: Path, findings: Findings, key_of: Callable[[str, Sequence[str]], Key | None]) -> dict[Key, int]:
+    """Return key -> line number of all clips on the list of test videos.
+
+    Args:
+        file: the list.
+        findings: gets a warning for every duplicate.
+        key_of: returns the key of a clip, given one of the three folders and the parts of its path below; None if it is
+            not the path of a clip.
+
+    Raises:
+        DataError: a line is not an entry or its flag contradicts its folder, or the list is empty.
+    """
     by_case = {name.casefold(): name for name in FOLDERS}
-    tested: dict[tuple[str, str], int] = {}
+    tested: dict[Key, int] = {}
     for number, line in enumerate(read_text(file).splitlines(), start=1):
         if not line.strip():
             continue
         match = _LINE.match(line.strip())
         parts = posix(match["path"]).split("/") if match else []
-        folder = next((by_case[p.casefold()] for p in reversed(parts[:-1]) if p.casefold() in by_case), None)
-        if match is None or folder is None or not _NAMES[folder].match(stem(parts[-1])):
+        at = next((n for n in reversed(range(len(parts) - 1)) if parts[n].casefold() in by_case), None)
+        folder = by_case[parts[at].casefold()] if at is not None else ""
+        key = key_of(folder, parts[at + 1 :]) if at is not None else None
+        if match is None or key is None:
             raise DataError(
                 f"{file}, line {number}: not an entry of the list: {line.strip()!r}",
                 "the format is: 1 YouTube-real/00170.mp4, with 1 = real and 0 = fake",
@@ -191,9 +234,8 @@ def _read_list(file: Path, findings: Findings) -> dict[tuple[str, str], int]:
                 f"{file}, line {number}: the flag contradicts the folder: {line.strip()!r}",
                 "in this list 1 is real and 0 is fake; use the list of the original download",
             )
-        key = folder, stem(parts[-1])
         if key in tested:
-            findings.warn(f"{file.name}, line {number}: {folder}/{key[1]} is a duplicate of line {tested[key]}")
+            findings.warn(f"{file.name}, line {number}: {'/'.join(key)} is a duplicate of line {tested[key]}")
         else:
             tested[key] = number
     if not tested:
@@ -222,8 +264,10 @@ _LAYOUT = (
 CELEB_DF_V1 = CelebDF(
     "celeb-df-v1", "Celeb-DF v1", _LICENCE, _ACCESS, _CITATION, _LAYOUT,
     manipulations=(SYNTHESIS,), clips=V1_CLIPS,
+    evidence="verified: tree, names, numbers; open: number of entries of the list",
 )  # fmt: skip
 CELEB_DF_V2 = CelebDF(
     "celeb-df-v2", "Celeb-DF v2", _LICENCE, _ACCESS, _CITATION, _LAYOUT,
     manipulations=(SYNTHESIS,), clips=V2_CLIPS, test_clips=V2_TEST,
+    evidence="verified: tree, names, numbers, list and its flag",
 )  # fmt: skip

@@ -250,4 +250,5 @@ DEEPFAKEBENCH = DeepfakeBench(
         "(or datasets/rgb/NAME/...), as in DeepfakeBench"
     ),
     subsets=(),
+    evidence="verified: JSON files, label_dict, folders; quoted: classes of later data sets",
 )

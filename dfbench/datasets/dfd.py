@@ -154,4 +154,5 @@ DFD = DeepFakeDetection(
     subsets=("raw", "c23", "c40"),
     manipulations=(METHOD,),
     subset_aliases={"c0": "raw"},
+    evidence="verified: tree, names, numbers; there is no official split",
 )

@@ -255,4 +255,5 @@ DFDC = DeepfakeDetectionChallenge(
         "validation/labels.csv, test/labels.csv or test/metadata.json; or the sample train_sample_videos/metadata.json"
     ),
     manipulations=(METHOD,),
+    evidence="verified: train parts, label files of train; quoted: numbers, label file of test, the sample",
 )

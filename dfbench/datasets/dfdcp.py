@@ -185,4 +185,5 @@ DFDCP = DfdcPreview(
         "dataset.json is required, because it contains the labels"
     ),
     manipulations=METHODS,
+    evidence="verified: label and split of dataset.json, numbers; quoted: tree, people, numbers per split",
 )

@@ -129,4 +129,5 @@ DIFFSWAP = DiffSwap(
     citation="Chen et al., DiffusionFace, arXiv 2403.18471, 2024; Zhao et al., DiffSwap, CVPR 2023",
     layout=f"the layout is DiffSwap/*.png, optionally {CSV_NAME}, and real/ with the real images you compare with",
     manipulations=(METHOD,),
+    evidence="quoted: archive and its CSV; open: which images papers used, the reals",
 )

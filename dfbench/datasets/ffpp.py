@@ -175,6 +175,7 @@ FFPP = FaceForensicsTree(
     subsets=SUBSETS,
     manipulations=CORE_METHODS + LATER_METHODS,
     subset_aliases={"c0": "raw"},
+    evidence="verified: official tree, names, numbers, split; quoted: flat copy, folders of frames",
 )
 MINI = FaceForensicsTree(
     name="mini",

@@ -224,4 +224,5 @@ HFF = HybridFakeFace(
         "with optional lists train.txt, val.txt, test.txt of PATH and flag, fake = 0"
     ),
     real_classes=("real", *REAL_CLASSES),
+    evidence="verified: real/ and fake/, classes, flag of the lists; open: folders of classes, split",
 )

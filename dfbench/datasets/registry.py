@@ -20,6 +20,7 @@ DATASETS: Registry[Adapter] = Registry(
         "dfdcp": "dfbench.datasets.dfdcp:DFDCP",
         "celeb-df-v1": "dfbench.datasets.celebdf:CELEB_DF_V1",
         "celeb-df-v2": "dfbench.datasets.celebdf:CELEB_DF_V2",
+        "celeb-df++": "dfbench.datasets.celebdfpp:CELEB_DF_PP",
         "hff": "dfbench.datasets.hff:HFF",
         "wilddeepfake": "dfbench.datasets.wilddeepfake:WILDDEEPFAKE",
         "diffswap": "dfbench.datasets.diffswap:DIFFSWAP",
@@ -53,7 +54,7 @@ def list_datasets(filter: str = "*") -> list[str]:
         filter: shell-style pattern; the default matches all names.
 
     >>> list_datasets("celeb-*")
-    ['celeb-df-v1', 'celeb-df-v2']
+    ['celeb-df-v1', 'celeb-df-v2', 'celeb-df++']
     """
     return fnmatch.filter(adapter_names(), filter)
 

@@ -143,4 +143,5 @@ WILDDEEPFAKE = WildDeepfake(
         "(blank, underscore or hyphen; or train/real ...), in each N.tar.gz or folders of images"
     ),
     manipulations=(METHOD,),
+    evidence="verified: folders, archives, number of sequences; quoted: spelling of the folders; open: source videos",
 )
