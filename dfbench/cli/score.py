@@ -151,6 +151,8 @@ def show(result: ScoringResult, quiet: bool) -> None:
             echo(f"skipped, not media according to their names: {_few(settings['skipped'])}", err=True)
         for note in settings["label_notes"]:
             echo(f"note: {note}", err=True)
+        if settings["doubt"]:
+            echo(f"warning: {settings['doubt']}", err=True)
     print_table(table_head(result), table_rows(result))
     echo("")
     if result.metrics is not None:

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dfbench.config import weights_home
 from dfbench.degrade import Condition, parse
 from dfbench.errors import ModelError
 from dfbench.io import data_sha256
 from dfbench.models.build import build_seeded, check_size, state_sha256
 from dfbench.models.card import WeightCard
+from dfbench.models.output_kind import output_doubt
 from dfbench.models.source import BuiltNetwork, ModelSource
 from dfbench.models.weights import card_options, restore_network
 from dfbench.protocols.protocol import Protocol
@@ -143,3 +147,18 @@ def load_detector(
 def module_sha256(source: ModelSource, state: str) -> str:
     """Identify an ``nn.Module`` that was passed as an object: SHA-256 of its class name and its state's hash."""
     return data_sha256(f"{source.spec.target} {state}")
+
+
+def doubt_of(source: ModelSource, network: nn.Module, logits: NDArray[np.floating]) -> str:
+    """Say why the outputs of a detector look like probabilities that are used as logits; empty if they do not.
+
+    Detectors of dfbench return logits, and those of the user may declare that they return probabilities.
+
+    Args:
+        source: the detector.
+        network: the network.
+        logits: (N, C) its logits before any temperature.
+    """
+    if source.spec.target.startswith("reference_models.") or getattr(network, "probabilities", False):
+        return ""
+    return output_doubt(logits, getattr(network, "activation", ""))

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from dfbench.config import runs_home
 from dfbench.degrade import Condition
 from dfbench.errors import UsageError
 from dfbench.evaluation.dataset import RoleData, manifest_ref
 from dfbench.evaluation.decision import decision_of
-from dfbench.evaluation.detector import NO_WEIGHTS, LoadedDetector, load_detector
+from dfbench.evaluation.detector import NO_WEIGHTS, LoadedDetector, doubt_of, load_detector
 from dfbench.evaluation.partial_results import ConditionScores, LogitParts, partial_key
 from dfbench.evaluation.plan import EvaluationPlan
 from dfbench.evaluation.run import Run
@@ -142,6 +143,7 @@ def _result(plan: EvaluationPlan, data: RoleData, detector: LoadedDetector, run_
     decision = decision_of(protocol, card)
     # What is the same under every condition of a suite is computed once.
     detailed = scores.filter(in_detail(scores, plan.conditions))
+    doubt = doubt_of(plan.source, detector.network, _logits(detailed) * decision.temperature)
     return RunResult(
         run_id=run_id,
         model=plan.source.name,
@@ -167,9 +169,16 @@ def _result(plan: EvaluationPlan, data: RoleData, detector: LoadedDetector, run_
             *score_warnings(detailed),
             *([] if card else [NO_WEIGHTS]),
             *([decision.warning] if decision.warning else []),
+            *([doubt] if doubt else []),
         ),
         robustness=run_robustness(scores, protocol, plan.conditions, decision.threshold),
         unavailable=dict(plan.conditions.unavailable),
         mini="mini" in protocol.datasets() or bool(card and card.mini),
         crop_mismatch=crop_mismatch(card, plan.profile, protocol.crops.size) if card else "",
     )
+
+
+def _logits(scores: pa.Table) -> NDArray[np.float64]:
+    known = scores["logits"].drop_null().combine_chunks()
+    values: NDArray[np.float64] = known.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    return values.reshape(max(1, len(known)), -1)

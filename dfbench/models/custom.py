@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -19,6 +20,15 @@ from dfbench.models.interface import (
     logits_of,
     loss_of,
 )
+from dfbench.models.output_kind import (
+    DECLARATION,
+    declares_probabilities,
+    final_activation,
+    logits_of_probabilities,
+    output_doubt,
+)
+
+logger = logging.getLogger("dfbench")
 
 
 @dataclass(frozen=True)
@@ -32,14 +42,23 @@ class CustomDetector(nn.Module):
     """Wrap a module that returns logits (N, C) or (N,), or an object with ``.logits``; its own loss and hooks are kept.
 
     Args:
-        network: the user's module.
+        network: the user's module. With an attribute ``outputs_probabilities`` that is true, it returns a tensor of
+            probabilities, which are converted to logits.
         name: its name in messages.
+
+    Attributes:
+        activation: ``sigmoid`` or ``softmax`` if that is the last operation of outputs that are used as logits.
+
+    Raises:
+        ModelError: ``outputs_probabilities`` is not a bool.
     """
 
     def __init__(self, network: nn.Module, name: str) -> None:
         super().__init__()
         self.network = network
         self.name = name
+        self.probabilities = declares_probabilities(network, name)
+        self.activation = ""
 
     def forward(self, images: Tensor) -> HasLogits:
         """RGB in [0,1], N,3,H,W -> an object with ``.logits``."""
@@ -50,12 +69,17 @@ class CustomDetector(nn.Module):
         ):
             output = self.network(images)
         if not isinstance(output, Tensor):
+            if self.probabilities:
+                raise ModelError(
+                    f"{self.name} declares that it returns probabilities, but returns {type(output).__name__}",
+                    f"return a tensor (N, classes) of them, or an object with .logits and no {DECLARATION}",
+                )
             logits_of(output, count, self.name)
             return cast(HasLogits, output)
         logits = output[:, None] if output.ndim == 1 else output
         wrapped = PlainOutput(logits)
         logits_of(wrapped, count, self.name)
-        return wrapped
+        return PlainOutput(logits_of_probabilities(logits, self.name)) if self.probabilities else wrapped
 
     def loss(self, output: Any, targets: Tensor) -> Tensor:
         """Return the network's own loss, or cross-entropy.
@@ -155,8 +179,10 @@ def _check_output(detector: CustomDetector, num_classes: int, image_size: int) -
     device = next((p.device for p in detector.parameters()), torch.device("cpu"))
     detector.eval()
     try:
+        images = torch.zeros(2, 3, image_size, image_size, device=device)
         with torch.no_grad():
-            logits = detector(torch.zeros(2, 3, image_size, image_size, device=device)).logits
+            logits = detector(images).logits
+        detector.activation = "" if detector.probabilities else _last_operation(detector, images)
     finally:
         for module, training in modes:
             module.training = training
@@ -166,3 +192,14 @@ def _check_output(detector: CustomDetector, num_classes: int, image_size: int) -
             f"{detector.name} returns {logits.shape[1]} logits per image, the task has {num_classes} classes",
             "let its constructor take num_classes",
         )
+    doubt = "" if detector.probabilities else output_doubt(logits.float().cpu().numpy(), detector.activation)
+    if doubt:
+        logger.warning("%s: %s", detector.name, doubt)
+
+
+def _last_operation(detector: CustomDetector, images: Tensor) -> str:
+    try:
+        with torch.enable_grad():
+            return final_activation(detector(images.requires_grad_() * 1.0).logits)
+    except ModelError:  # code that runs without gradients only
+        return ""

@@ -3,7 +3,8 @@
 A detector is an ``nn.Module`` whose ``forward`` takes RGB images in [0,1], float, N,3,H,W, and returns an object with
 ``.logits`` (N, C); other tensor attributes are extra outputs. If it is a dataclass, its fields ``NAME_logits`` (N, C)
 are further heads, whose validation metric is recorded during training. Normalisation, residuals and colour order are
-computed inside the detector. Optional methods:
+computed inside the detector. A user's detector that returns probabilities says so by an attribute
+``outputs_probabilities = True``. Optional methods:
 
 * ``loss(output, targets) -> Tensor``: its training loss, a scalar; ``targets`` is int64 (N,). Default: cross-entropy,
   binary cross-entropy for one logit.

@@ -147,6 +147,7 @@ def score(
             "versions": library_versions() | pixel_versions(),
             "skipped": [path_text(path) for path in inputs.skipped],
             "label_notes": list(labels.notes),
+            "doubt": scorer.doubt,
         },
         mini=detector.mini,
         crop_mismatch=detector.crop_mismatch,

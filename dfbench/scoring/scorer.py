@@ -50,6 +50,8 @@ class Scorer:
             loaded = LoadedDetector(network, card.sha256, card)
             if detector.size != card.size:  # a network for a single size fails here, before any file is opened
                 golden_scores(network, detector.size)
+        self._source = model_source(detector.model)
+        self._seen: list[NDArray[np.float32]] = []
         self._model = move_to_device(loaded.network, self._device)
         self.device = device_label(self._device)
         self.weights: dict[str, Any] = {
@@ -62,11 +64,21 @@ class Scorer:
         """Yield the scores of each file, in the order of ``rows_by_file``."""
         for batch in _batches(rows_by_file, self._batch_size):
             p_fake, logits = self._score([row for rows in batch for row in _aligned(rows)])
+            if len(logits):
+                self._seen.append(logits)
             start = 0
             for rows in batch:
                 end = start + len(_aligned(rows))
                 yield rows, p_fake[start:end], logits[start:end]
                 start = end
+
+    @property
+    def doubt(self) -> str:
+        """Why the outputs so far look like probabilities that are used as logits; empty if they do not."""
+        from dfbench.evaluation.detector import doubt_of
+
+        logits = np.concatenate(self._seen) if self._seen else np.zeros((0, 1), np.float32)
+        return doubt_of(self._source, self._model, logits * self._detector.temperature)
 
     def _score(self, rows: list[Row]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         from dfbench.evaluation.inference import score_encoded

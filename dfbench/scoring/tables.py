@@ -44,6 +44,10 @@ CSV_COLUMNS = (
 HEAD: tuple[str, ...] = ("file", "P(fake)", "sd", "lowest", "highest", "frames", "faces", "status")
 
 
+DOUBT_NOTE = "outputs of the detector look like probabilities, but are used as logits"
+"""Mark of scores of a detector whose outputs look like probabilities."""
+
+
 def mismatch_note(trained: str, profile: str, size: int) -> str:
     """Return the note on weights that were used with other crops than they were trained on.
 
@@ -61,6 +65,8 @@ def marks(result: ScoringResult) -> list[str]:
         found.append(mismatch_note(result.crop_mismatch, settings["profile"], settings["size"]))
     if settings["condition"] != "clean":
         found.append(f"condition: {settings['condition']}")
+    if settings.get("doubt"):
+        found.append(DOUBT_NOTE)
     return found
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from dfbench.cli.main import run_command
 from dfbench.config import manifests_home
+from dfbench.evaluation.run import open_run
 from dfbench.mini import MiniSettings
 from dfbench.preparation.prepare import prepare
 from dfbench.protocols.files import load_protocol
@@ -124,3 +125,35 @@ def test_a_wrong_shape_ends_the_command_before_anything_is_made(
     assert run_command([command, "--model", "wide.py:Wide"]) == 4
     assert "returns 3 logits per image, the task has 2 classes" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir() if p.name != "__pycache__"] == ["wide.py"]
+
+
+ENDS = {
+    "softmax": "self.head(images.mean(dim=(2, 3))).softmax(1)",
+    "sigmoid": "torch.sigmoid(self.head(images.mean(dim=(2, 3)))[:, 1])",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_probabilities_are_reported_and_can_be_declared(
+    end: str, tiny: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = (
+        "import torch\nfrom torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.head = nn.Linear(3, 2)\n"
+        f"    def forward(self, images):\n        return {ENDS[end]}\n"
+    )
+    runs = {}
+    for name, more in (("silent", ""), ("declared", "    outputs_probabilities = True\n")):
+        (tmp_path / f"{name}.py").write_text(code + more, "utf-8")
+        words = ["evaluate", "--model", f"{tmp_path / name}.py:Net", "--protocol", str(tiny.protocol)]
+        words += ["--manifest", str(tiny.manifest), "--device", "cpu", "--out", str(tmp_path / name)]
+        assert run_command(words) == 0
+        shown = capsys.readouterr()
+        runs[name] = open_run(tmp_path / name)
+        reported = f"its last operation is a {end}" in shown.err
+        assert reported == (name == "silent")
+        assert any("look like probabilities" in text for text in runs[name].result.warnings) == reported
+    sides = {name: run.scores_table["score"].drop_null().to_numpy() for name, run in runs.items()}
+    assert sides["silent"].min() > 0.26 if end == "softmax" else sides["silent"].min() >= 0.5
+    assert sides["declared"].std() > 2 * sides["silent"].std()
