@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dfbench.datasets.base import NOT_A_CLIP, DataSetAdapter, Findings, some
+from dfbench.datasets.frame_folders import add_frames, find_frames, warn_of_frames
 from dfbench.datasets.label_lists import posix
 from dfbench.datasets.layout import clips_first, find_file, find_tree, may_be_media, stem, with_videos
 from dfbench.datasets.text_files import read_text
@@ -108,18 +109,29 @@ class CelebDF(DataSetAdapter):
         location = child(findings.tree, folder)
         if location is None:
             return 0
+        frames = find_frames(location, lambda name: NAMES[folder].match(stem(name)) is not None)
+        if frames is not None:
+            before = len(findings.media)
+            add_frames(findings, frames, lambda name, path: self._of_name(stem(name), folder, tested, path))
+            warn_of_frames(findings, [frames])
+            return len(findings.media) - before
         location = with_videos(location)
         where = location.relative_to(findings.tree).as_posix()
         number = 0
         for entry in clips_first(entries(location)):
             path, name = f"{where}/{entry.name}", stem(entry.name)
             usable = entry.is_file() and may_be_media(entry.name)
-            if not usable or not NAMES[folder].match(name):
+            media = self._of_name(name, folder, tested, path) if usable else None
+            if media is None:
                 findings.exclude(NOT_A_CLIP, path)
-                continue
-            split: Split = "test" if (folder, name) in tested else "train"
-            number += findings.add(self._media(name, folder, split, path))
+            else:
+                number += findings.add(media)
         return number
+
+    def _of_name(self, name: str, folder: str, tested: dict[tuple[str, str], int], path: str) -> Media | None:
+        if not NAMES[folder].match(name):
+            return None
+        return self._media(name, folder, "test" if (folder, name) in tested else "train", path)
 
     def _media(self, name: str, folder: str, split: Split, path: str) -> Media:
         fake = folder == SYNTHESIS

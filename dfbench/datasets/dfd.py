@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dfbench.datasets.base import NOT_A_CLIP, DataSetAdapter, Findings
+from dfbench.datasets.frame_folders import add_frames, find_frames, warn_of_frames
 from dfbench.datasets.layout import clips_first, find_tree, may_be_media, with_videos
 from dfbench.datasets.tree import child, descend, entries
 from dfbench.schema.media import FAKE, REAL, Media
@@ -101,6 +102,11 @@ class DeepFakeDetection(DataSetAdapter):
     def _folder(self, findings: Findings, folder: Path | None, subset: str, label: int) -> None:
         if folder is None:
             return
+        frames = find_frames(folder, lambda name: parse_name(name, label == REAL) is not None)
+        if frames is not None:
+            add_frames(findings, frames, lambda name, path: self._of_name(name, label, subset, path))
+            warn_of_frames(findings, [frames])
+            return
         location = with_videos(folder)
         where = location.relative_to(findings.tree).as_posix()
         for entry in clips_first(entries(location)):
@@ -111,6 +117,10 @@ class DeepFakeDetection(DataSetAdapter):
                 findings.exclude(NOT_A_CLIP, path)
             else:
                 findings.add(self._media(found, subset, path))
+
+    def _of_name(self, name: str, label: int, subset: str, path: str) -> Media | None:
+        found = parse_name(name, label == REAL)
+        return self._media(found, subset, path) if found is not None else None
 
     def _media(self, found: DfdName, subset: str, path: str) -> Media:
         fake = found.source is not None

@@ -16,6 +16,7 @@ from dfbench.datasets.adapter import Filters, label_name
 from dfbench.datasets.base import NOT_A_CLIP, DataSetAdapter, Findings
 from dfbench.datasets.ffpp_flat import SUBSET, compare_csv, find_flat, flat_clips, other_folders
 from dfbench.datasets.ffpp_pairs import ClipName, ClipPairs, official_pairs, pairs_from_json, parse_name
+from dfbench.datasets.frame_folders import FrameFolder, add_frames, find_frames, warn_of_frames
 from dfbench.datasets.tree import child, descend, entries, locate, subfolders
 from dfbench.schema.media import FAKE, REAL, SPLITS, Media
 
@@ -53,6 +54,7 @@ class FaceForensicsTree(DataSetAdapter):
         pairs = self.load_pairs(tree)
         findings = Findings(tree)
         found: set[tuple[str, str]] = set()
+        frames: list[FrameFolder] = []
         sources = [("real", (_ORIGINALS, "youtube")), *((m, (_FORGED, m)) for m in self.manipulations)]
         for subset in SUBSETS:
             for manipulation, names in sources:
@@ -61,6 +63,9 @@ class FaceForensicsTree(DataSetAdapter):
                     if folder is not None:
                         found.add((subset, manipulation))
                         self._read_folder(findings, folder, subset, manipulation, pairs)
+                    frames += self._read_frames(findings, descend(tree, *names, name), subset, manipulation, pairs)
+        warn_of_frames(findings, frames)
+        found |= {(m.subset, m.manipulation) for m in findings.media.values()}
         self._expect(findings, {s for s, _ in found}, {m for _, m in found}, pairs)
         known = {m.casefold() for m in self.manipulations} | _OTHER_SETS
         forged = child(tree, _FORGED)
@@ -87,6 +92,22 @@ class FaceForensicsTree(DataSetAdapter):
                 findings.exclude("not a file", path)
             elif (media := self._media(findings, clip, subset, manipulation, path, pairs)) is not None:
                 findings.add(media)
+
+    def _read_frames(
+        self, findings: Findings, folder: Path | None, subset: str, manipulation: str, pairs: ClipPairs
+    ) -> list[FrameFolder]:
+        """Read folders of frames, if there are no videos."""
+        real = manipulation == "real"
+        place = find_frames(folder, lambda name: parse_name(name, real) is not None)
+        if place is None:
+            return []
+
+        def media_of(name: str, path: str) -> Media | None:
+            clip = parse_name(name, real)
+            return self._media(findings, clip, subset, manipulation, path, pairs) if clip is not None else None
+
+        add_frames(findings, place, media_of)
+        return [place]
 
     def _read_flat(self, root: Path) -> Findings:
         tree = find_flat(root, self.manipulations, self.title)
