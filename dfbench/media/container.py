@@ -80,18 +80,7 @@ def open_clip(path: Path) -> Iterator[Clip]:
             :data:`~dfbench.media.limits.MOST_PIXELS` pixels.
         MemoryError: memory ran out.
     """
-    with contextlib.ExitStack() as stack:
-        container: Any = None
-        try:
-            file = stack.enter_context(_nameless(path))
-            container = stack.enter_context(av.open(file, options=_OPTIONS, metadata_errors="replace"))
-        except (av.FFmpegError, OSError, ValueError) as error:
-            if not is_machine_fault(error):
-                raise DataError(f"{path} does not open as a clip: {reason(error)}", _INCOMPLETE) from error
-            if not memory_is_left():
-                raise MemoryError(reason(error)) from error
-        if container is None:  # FFmpeg reports a lack of memory also where a damaged header claims an absurd size
-            raise DataError(f"{path} does not open as a clip: its header asks for too much memory", _INCOMPLETE)
+    with open_container(path) as container:
         # A cover image in an audio file is a video stream to FFmpeg.
         streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         if not streams:
@@ -106,11 +95,39 @@ def open_clip(path: Path) -> Iterator[Clip]:
             check_pixels(codec.width, codec.height)
         except DataError as error:
             raise DataError(f"{path}: {error.message}", error.hint) from error
-        codec.options = {"max_pixels": str(limits.MOST_PIXELS)}  # the frame size of a stream may change
-        # With threads, the concealment of damage would depend on their number; workers use the cores anyway.
-        codec.thread_count = 1
-        codec.thread_type = "NONE"
+        prepare_decoder(codec)
         yield Clip(container, stream, codec)
+
+
+@contextmanager
+def open_container(path: Path) -> Iterator[Any]:
+    """Open a file as FFmpeg sees it, whose streams may be frames of a clip or items of a picture.
+
+    Raises:
+        DataError: it does not open.
+        MemoryError: memory ran out.
+    """
+    with contextlib.ExitStack() as stack:
+        container: Any = None
+        try:
+            file = stack.enter_context(_nameless(path))
+            container = stack.enter_context(av.open(file, options=_OPTIONS, metadata_errors="replace"))
+        except (av.FFmpegError, OSError, ValueError) as error:
+            if not is_machine_fault(error):
+                raise DataError(f"{path} does not open as a clip: {reason(error)}", _INCOMPLETE) from error
+            if not memory_is_left():
+                raise MemoryError(reason(error)) from error
+        if container is None:  # FFmpeg reports a lack of memory also where a damaged header claims an absurd size
+            raise DataError(f"{path} does not open as a clip: its header asks for too much memory", _INCOMPLETE)
+        yield container
+
+
+def prepare_decoder(codec: Any) -> None:
+    """Limit a decoder to one thread and to frames of :data:`~dfbench.media.limits.MOST_PIXELS` pixels."""
+    codec.options = {"max_pixels": str(limits.MOST_PIXELS)}  # the frame size of a stream may change
+    # With threads, the concealment of damage would depend on their number; workers use the cores anyway.
+    codec.thread_count = 1
+    codec.thread_type = "NONE"
 
 
 def _nameless(path: Path) -> BinaryIO:

@@ -6,11 +6,16 @@ never come from the frame count that a container claims.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dfbench.errors import DataError
 from dfbench.media.frames import Chooser, Decoder, Frame, FrameCallback, FrameCollector, Reading, T, requested_frames
+from dfbench.media.heif_boxes import is_heif
 from dfbench.media.images import MAGIC_BYTES, decode_image, image_format
 from dfbench.registry import Registry, instance_of
 from dfbench.untrusted import open_regular
@@ -41,7 +46,11 @@ def read(
     chosen = DECODERS.get(decoder)
     path = Path(path)
     if image_format(_head(path)):
-        return _read_image(path, choose, callback)
+        return _read_image(path, lambda: decode_image(path.read_bytes()), choose, callback)
+    if is_heif(path):
+        from dfbench.media.heif import decode_heif  # PyAV is imported on first use
+
+        return _read_image(path, lambda: decode_heif(path), choose, callback)
     with DECODERS.blame(decoder):
         return chosen.read(path, choose, callback)
 
@@ -78,13 +87,16 @@ def _head(path: Path) -> bytes:
     return head
 
 
-def _read_image(path: Path, choose: Chooser, callback: FrameCallback[Any] | None) -> Reading[Any]:
+def _read_image(
+    path: Path, decode: Callable[[], NDArray[np.uint8]], choose: Chooser, callback: FrameCallback[Any] | None
+) -> Reading[Any]:
     try:
-        image = decode_image(path.read_bytes())
+        image = decode()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}", "check the file and its disk") from error
     except DataError as error:
-        raise DataError(f"{path}: {error.message}", error.hint) from error
+        named = error.message if str(path) in error.message else f"{path}: {error.message}"
+        raise DataError(named, error.hint) from error
     collected = FrameCollector(callback)
     collected.size = image.shape[0], image.shape[1]
     numbers = requested_frames(choose, 1, path)
