@@ -17,7 +17,7 @@ from dfbench.datasets.layout import join, may_be_media
 from dfbench.datasets.tree import child, entries
 from dfbench.schema.media import Media
 
-_FRAMES = re.compile(r"^(images|frames|full[_-]?frames|pngs?)$", re.IGNORECASE)
+_FRAMES = re.compile(r"^(images|frames([_-]all)?|full[_-]?frames|pngs?)$", re.IGNORECASE)
 _CROPS = re.compile(r"^(crop|face|aligned)([a-z]*|[_-].*)$", re.IGNORECASE)
 
 
