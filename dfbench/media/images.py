@@ -16,6 +16,7 @@ from dfbench.errors import DataError, SetupError, unknown_name
 from dfbench.io import data_sha256
 from dfbench.media.image_header import image_size
 from dfbench.media.limits import check_pixels, is_machine_fault
+from dfbench.media.tiff import is_damaged
 
 MAGIC_BYTES = 16
 """Number of leading bytes that :func:`image_format` needs."""
@@ -82,6 +83,8 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
         if is_machine_fault(error):
             raise MemoryError(str(error)) from error
         raise DataError(f"the image does not decode: {error}", "the file is damaged or too large") from error
+    if kind == "tiff" and bgr is not None and is_damaged(data):
+        bgr = None
     if bgr is None:
         if size is not None:
             # OpenCV does not say whether the file is damaged or memory ran out: this raises MemoryError in that case.

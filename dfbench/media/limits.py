@@ -21,6 +21,9 @@ MOST_PIXELS = 64_000_000
 BATCH_BYTES = 256 * 2**20
 """Bytes of frames that are passed to a callback at once, at most: eight frames of 4096x2304 pixels are less."""
 
+LARGEST_IMAGE_FILE = 2**30
+"""Bytes of an image file, which is read whole."""
+
 _OUT_OF_MEMORY = (
     "bad_alloc",
     "bad allocation",

@@ -6,6 +6,7 @@ never come from the frame count that a container claims.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, overload
@@ -14,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError
+from dfbench.media.animation import MAY_MOVE, picture_count, pictures
 from dfbench.media.frames import Chooser, Decoder, Frame, FrameCallback, FrameCollector, Reading, T, requested_frames
 from dfbench.media.heif_boxes import is_heif
 from dfbench.media.images import MAGIC_BYTES, decode_image, image_format
+from dfbench.media.limits import LARGEST_IMAGE_FILE
 from dfbench.registry import Registry, instance_of
 from dfbench.untrusted import open_regular
 
@@ -45,14 +48,24 @@ def read(
     """
     chosen = DECODERS.get(decoder)
     path = Path(path)
-    if image_format(_head(path)):
-        return _read_image(path, lambda: decode_image(path.read_bytes()), choose, callback)
+    kind = image_format(_head(path))
+    if kind is not None:
+        return _read_image_file(path, kind, choose, callback)
     if is_heif(path):
         from dfbench.media.heif import decode_heif  # PyAV is imported on first use
 
         return _read_image(path, lambda: decode_heif(path), choose, callback)
     with DECODERS.blame(decoder):
         return chosen.read(path, choose, callback)
+
+
+def is_still(path: Path) -> bool:
+    """Whether a file holds one picture, by its content; False for clips, animations, and what cannot be read."""
+    try:
+        kind = image_format(_head(path))
+        return is_heif(path) if kind is None else kind not in MAY_MOVE or picture_count(kind, _content(path)) == 1
+    except DataError:
+        return False
 
 
 def decoder_names() -> tuple[str, ...]:
@@ -85,6 +98,41 @@ def _head(path: Path) -> bytes:
     if not head:
         raise DataError(f"{path} is empty", "copy or download it again")
     return head
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > LARGEST_IMAGE_FILE:
+                raise DataError(f"{path} has {size} bytes, more than the limit of {LARGEST_IMAGE_FILE}", "shrink it")
+            return file.read()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}", "check the file and its disk") from error
+
+
+def _read_image_file(path: Path, kind: str, choose: Chooser, callback: FrameCallback[Any] | None) -> Reading[Any]:
+    data = _content(path)
+    count = picture_count(kind, data) if kind in MAY_MOVE else 1
+    if count == 1:
+        return _read_image(path, lambda: decode_image(data), choose, callback)
+    numbers = requested_frames(choose, count, path)
+    collected = FrameCollector(callback if numbers else None)
+    errors: dict[int, str] = {}
+    try:
+        # If nothing is requested, picture 0 is decoded, so that a damaged file does not count as readable.
+        for picture in pictures(kind, data, numbers or [0]):
+            if picture.image is None:
+                errors[picture.index] = picture.error
+            else:
+                collected.add(Frame(picture.index, picture.time_s, picture.image))
+    except DataError as error:
+        raise DataError(f"{path}: {error.message}", error.hint) from error
+    collected.flush()
+    if collected.size is None:
+        first = next(iter(errors.values()))
+        raise DataError(f"{path}: {first}", "the file is damaged: copy or download it again")
+    return collected.reading(numbers, count, None, "sequential", errors)
 
 
 def _read_image(

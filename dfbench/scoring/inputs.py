@@ -11,8 +11,7 @@ from pathlib import Path
 
 from dfbench.datasets.layout import may_be_media, walk
 from dfbench.errors import DataError, UsageError
-from dfbench.media.images import MAGIC_BYTES, image_format
-from dfbench.untrusted import open_regular
+from dfbench.media.reader import is_still
 
 
 @dataclass(frozen=True)
@@ -57,12 +56,8 @@ def find_files(words: Sequence[str | Path]) -> InputFiles:
 
 
 def is_image_file(path: Path) -> bool:
-    """Whether a file is a still image, according to its first bytes; False if it cannot be read."""
-    try:
-        with open_regular(path) as file:
-            return image_format(file.read(MAGIC_BYTES)) is not None
-    except (OSError, DataError):
-        return False
+    """Whether a file is a still image, according to its content; False if it cannot be read."""
+    return is_still(path)
 
 
 def _expand(word: str | Path) -> list[Path]:

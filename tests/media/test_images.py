@@ -64,6 +64,19 @@ def test_what_is_no_image_is_a_data_error(data: bytes) -> None:
         decode_image(data)
 
 
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate"])
+def test_damaged_strips_of_tiff_are_an_error(compression: str) -> None:
+    image = np.random.default_rng(0).integers(0, 4, (64, 64, 3), np.uint8)
+    buffer = io.BytesIO()
+    PIL_Image.fromarray(image).save(buffer, "TIFF", compression=compression)
+    data = bytearray(buffer.getvalue())
+    assert np.array_equal(decode_image(bytes(data)), image)
+    middle = len(data) // 2
+    data[middle : middle + 300] = bytes([0x81, 0x00, 0xFE] * 100)
+    with pytest.raises(DataError, match="the tiff image is damaged"):
+        decode_image(bytes(data))
+
+
 def test_texts_and_clips_are_no_images() -> None:
     for head in (
         b"BMW, a text about cars",

@@ -7,16 +7,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dfbench.datasets.archives import ArchiveImages, list_images, load_images
-from dfbench.errors import DataError, DfbenchError, SetupError
+from dfbench.errors import DfbenchError, SetupError
 from dfbench.media.frames import Chooser, FrameCallback, Reading, T
-from dfbench.media.images import MAGIC_BYTES, image_format
 from dfbench.media.limits import is_machine_fault
-from dfbench.media.reader import read
+from dfbench.media.reader import is_still, read
 from dfbench.media.sequence import FolderImages, ImageSource, read_sequence
 from dfbench.preparation.planning.sampling import MediaJob
 from dfbench.schema.media import Media, sequence_order, split_archive_path
 from dfbench.text import terminal_text
-from dfbench.untrusted import open_regular
 
 VANISHED = "the file vanished after planning"
 GIVEN_UP = "reading it ended the worker process twice: it crashes the decoder"
@@ -29,7 +27,7 @@ class Unreadable(Exception):  # noqa: N818 - an outcome that becomes rows
     Attributes:
         status: ``missing_media`` or ``decode_error``.
         reason: the reason, without paths of this machine.
-        image: whether the file is a still image by its first bytes, so that it would have had one frame.
+        image: whether the file is a still image by its content, so that it would have had one frame.
     """
 
     def __init__(self, status: str, reason: str, image: bool = False) -> None:
@@ -94,7 +92,7 @@ class SceneReader:
             # Rows must not contain paths of this machine.
             full, short, root = map(terminal_text, (str(self._root / media.path), media.path, f"{self._root}/"))
             text = error.message.replace(full, short).replace(root, "")
-            raise Unreadable("decode_error", text, _is_image(self._root / media.path)) from error
+            raise Unreadable("decode_error", text, is_still(self._root / media.path)) from error
         except OSError as error:
             if is_machine_fault(error):
                 raise MemoryError(str(error)) from error
@@ -126,14 +124,6 @@ class SceneReader:
             loaded = load_images(path, requested)
             self._archives[archive] = {name: ArchiveImages(names[name], loaded[name]) for name in jobs}
         return self._archives[archive][folder]
-
-
-def _is_image(path: Path) -> bool:
-    try:
-        with open_regular(path) as file:
-            return image_format(file.read(MAGIC_BYTES)) is not None
-    except (OSError, DataError):
-        return False
 
 
 def _requested(names: Sequence[str], job: MediaJob) -> list[str]:
