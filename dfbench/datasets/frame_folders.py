@@ -59,20 +59,23 @@ def find_frames(folder: Path | None, is_name: Callable[[str], bool]) -> FrameFol
     return None
 
 
-def add_frames(findings: Findings, place: FrameFolder, media_of: Callable[[str, str], Media | None]) -> None:
+def add_frames(
+    findings: Findings, place: FrameFolder, media_of: Callable[[str, str], Media | None], cropped: bool = False
+) -> None:
     """Add the clips of a folder of frames; everything else in it is recorded as excluded.
 
     Args:
         findings: gets the media.
         place: the folder.
         media_of: returns the medium of a file name and a path relative to the tree; None if it is not that of a clip.
+        cropped: the frames are face crops, whatever the folder's name.
     """
     where = place.path.relative_to(findings.tree).as_posix()
     for entry in entries(place.path):
         path = join(where, entry.name)
         media = media_of(f"{entry.name}.png", path) if entry.is_dir() else None
         if media is not None:
-            findings.add(replace(media, kind="sequence", cropped=place.cropped))
+            findings.add(replace(media, kind="sequence", cropped=cropped or place.cropped))
         else:
             findings.exclude(NOT_A_CLIP, path)
 

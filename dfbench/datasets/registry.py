@@ -26,6 +26,7 @@ DATASETS: Registry[Adapter] = Registry(
         "fakeavceleb": "dfbench.datasets.fakeavceleb:FAKEAVCELEB",
         "fakeavceleb-av": "dfbench.datasets.fakeavceleb:FAKEAVCELEB_AV",
         "dfdm": "dfbench.datasets.dfdm:DFDM",
+        "df40": "dfbench.datasets.df40:DF40_CROPS",
         "deepfake-eval-2024": "dfbench.datasets.deepfake_eval:DEEPFAKE_EVAL_2024",
         "hff": "dfbench.datasets.hff:HFF",
         "wilddeepfake": "dfbench.datasets.wilddeepfake:WILDDEEPFAKE",
