@@ -63,7 +63,7 @@ def scores(
     seed: int | None,
     overwrite: bool,
 ) -> None:
-    """Convert a CSV or Parquet file of scores to a run with scores.parquet and result.json.
+    """Convert a file of scores (CSV, JSON, Parquet, ...) to a run with scores.parquet and result.json.
 
     Required columns: with a --manifest, score and sample_id, or score, media_id and frame_index; without a manifest,
     score, media_id and label. Prints the results; the last line is the path of result.json.

@@ -24,6 +24,15 @@ def read_text(path: Path) -> str:
             data = stream.read()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}", "check the file and its permissions") from error
+    return decode(data, path)
+
+
+def decode(data: bytes, path: Path) -> str:
+    """Return the text of a file's content, as :func:`read_text` does.
+
+    Raises:
+        DataError: it is not such text.
+    """
     encoding = encoding_of(data)
     try:
         return data.decode(encoding)
@@ -46,7 +55,15 @@ def csv_rows(path: Path, required: Collection[str]) -> Iterator[tuple[int, dict[
     Raises:
         DataError: a required column is missing or occurs twice, or a row is too short or too long.
     """
-    text = read_text(path)
+    yield from text_rows(read_text(path), required, path)
+
+
+def text_rows(text: str, required: Collection[str], path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the rows of the text of a table, as :func:`csv_rows` does; the path is that of messages.
+
+    Raises:
+        DataError: as :func:`csv_rows`.
+    """
     first, _, rest = text.partition("\n")
     declared = first.strip().strip('"').casefold()
     lines, delimiter = 0, ""

@@ -1,6 +1,6 @@
 """Import of files from other programs: scores.
 
-:func:`import_scores` converts a CSV or Parquet file of scores to a run like those of ``evaluate``.
+:func:`import_scores` converts a file of scores to a run like those of ``evaluate``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Read a CSV or Parquet file of scores and validate each row; invalid rows raise an error and are never corrected."""
+"""Read the rows of a file of scores and validate each; invalid rows raise an error and are never corrected."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from dfbench.datasets.label_lists import given, read_label
 from dfbench.errors import DataError, unknown_name
+from dfbench.interchange.score_tables import REQUIRED, Columns, read_columns
 
 KINDS = ("probability", "logit")
 TEXTS = ("sample_id", "media_id", "dataset", "subset", "manipulation", "condition", "scene_group", "status")
 COLUMNS = (*TEXTS, "frame_index", "label", "score")
 _NAMED = 5
+_NESTED = list, tuple, dict, np.ndarray
+_REAL_IS_0 = "labels are 0 (real) and 1 (fake), or words: real, fake"
 
 
 def read_score_file(file: Path, kind: str) -> pd.DataFrame:
     """Read the rows of a file of scores.
 
     Args:
-        file: CSV with a header line (``.csv``, ``.tsv``, ``.txt``), or Parquet.
+        file: see :func:`dfbench.interchange.score_tables.read_columns`. Numbers may have decimal commas, scores percent
+            signs (probabilities only), labels words.
         kind: ``probability``: P(fake) in [0,1]; ``logit``: its log-odds, converted by the logistic function.
 
     Returns:
@@ -39,13 +41,13 @@ def read_score_file(file: Path, kind: str) -> pd.DataFrame:
     """
     if kind not in KINDS:
         raise unknown_name("kind of score", kind, KINDS)
-    table = _read(file)
-    rows = pd.DataFrame({name: _column(table, name, file) for name in COLUMNS if name in table.column_names})
+    table = read_columns(file)
+    if "score" not in table:
+        raise DataError(f"{file} has no column 'score': it has {', '.join(table) or 'none'}", _missing_score(table))
+    rows = pd.DataFrame({name: _column(table[name], name, kind, file) for name in COLUMNS if name in table})
     rows.index = pd.RangeIndex(1, len(rows) + 1)
-    if "score" not in rows:
-        raise DataError(f"{file} has no column 'score': it has {', '.join(table.column_names)}", _HINT)
     if not len(rows):
-        raise DataError(f"{file} has no rows", _HINT)
+        raise DataError(f"{file} has no rows", REQUIRED)
     if "status" not in rows:
         rows["status"] = "ok"
     ok = (rows["status"] == "ok").to_numpy(bool)
@@ -72,12 +74,6 @@ def read_score_file(file: Path, kind: str) -> pd.DataFrame:
     return rows.assign(score=np.where(ok, scores, np.nan))
 
 
-_HINT = (
-    "required columns: score, and either sample_id, or media_id and frame_index of a manifest, or media_id and label; "
-    "see docs/import-scores.md"
-)
-
-
 def refuse_rows(rows: pd.DataFrame, bad: NDArray[np.bool_], what: str, hint: str) -> None:
     """Raise :class:`DataError` with the numbers and ids of invalid rows, if there are any."""
     if not bad.any():
@@ -89,42 +85,83 @@ def refuse_rows(rows: pd.DataFrame, bad: NDArray[np.bool_], what: str, hint: str
     raise DataError(f"{what}: {first}{more}", hint)
 
 
-def _read(file: Path) -> pa.Table:
-    if not file.is_file():
-        raise DataError(f"file not found: {file}", "give a CSV or Parquet file of scores")
-    with file.open("rb") as stream:
-        parquet = stream.read(4) == b"PAR1"
-    if file.suffix == ".parquet" and not parquet:
-        raise DataError(f"{file} is not a Parquet file in spite of its name", "rename text files to .csv or .tsv")
-    try:
-        if parquet:
-            table = pq.read_table(file)
-            table.validate(full=True)  # texts of a damaged file need not be UTF-8
-            return table
-        # Read all values as text: ids such as 000_003 or 0012 must not become numbers.
-        names = pacsv.open_csv(file, parse_options=_separator(file)).schema.names
-        texts = pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
-        return pacsv.read_csv(file, parse_options=_separator(file), convert_options=texts)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is not a readable CSV or Parquet file: {error}", _HINT) from error
+_SIMILAR = ("p_fake", "prob", "probability", "pred", "prediction", "predictions", "scores", "fake", "logit", "logits")
 
 
-def _separator(file: Path) -> pacsv.ParseOptions:
-    return pacsv.ParseOptions(delimiter="\t" if file.suffix.lower() == ".tsv" else ",")
+def _missing_score(table: Columns) -> str:
+    near = [name for name in table if name in _SIMILAR]
+    return f"rename the column {near[0]!r} to 'score', if it is P(fake) or its logit" if near else REQUIRED
 
 
-def _column(table: pa.Table, name: str, file: Path) -> pd.Series[Any]:
-    if table.column_names.count(name) > 1:
-        raise DataError(f"{file} has several columns {name!r}", "keep one of them")
-    values: pd.Series[Any] = table[name].to_pandas()
+def _column(values: pd.Series[Any], name: str, kind: str, file: Path) -> pd.Series[Any]:
+    flat = _flat(values, name, file)
     if name in TEXTS:
-        return values.where(values.notna(), "").astype(str)
-    numbers = pd.to_numeric(values.replace("", np.nan), errors="coerce")
-    strange = numbers.isna() & ~values.isna() & ~values.astype(str).str.strip().str.lower().isin(("", "nan"))
-    if strange.any():
-        row = int(np.argmax(strange.to_numpy()))
-        raise DataError(f"{file}: {name} is not a number in row {row + 1}: {values.iloc[row]!r}", _HINT)
-    return numbers.astype(np.float64)
+        return flat.where(flat.notna(), "").astype(str).str.strip()
+    return _numbers(flat.map(_label) if name == "label" else flat, name, kind, file)
+
+
+def _flat(values: pd.Series[Any], name: str, file: Path) -> pd.Series[Any]:
+    """Take values out of lists of one; refuse longer ones, and records."""
+    if values.dtype != object:
+        return values
+    nested = values.map(lambda v: isinstance(v, _NESTED)).to_numpy(bool)
+    other = [(row, v) for row, v in values[nested].items() if isinstance(v, dict) or np.shape(v) != (1,)]
+    if not other:
+        return values.map(lambda v: v[0] if isinstance(v, _NESTED) else v) if nested.any() else values
+    row, value = other[0]
+    where = f"{file}: {name} of row {int(str(row)) + 1} is"
+    if isinstance(value, dict):
+        field = "fake" if "fake" in value else next(iter(value), "...")
+        hint = f"give one of them, for example: df[{name!r}] = df[{name!r}].str[{field!r}]"
+        raise DataError(f"{where} a record of {', '.join(map(str, value))}", hint)
+    hint = f"give one value a row, for example the first: df[{name!r}] = df[{name!r}].str[0]"
+    if name == "score" and np.shape(value) == (2,):
+        hint = "of real and fake give the second, P(fake): df['score'] = df['score'].str[1]"
+    raise DataError(f"{where} a list of {len(value)} values", hint)
+
+
+def _label(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return read_label(value, "")
+        except DataError:
+            return value
+    return value
+
+
+def _numbers(values: pd.Series[Any], name: str, kind: str, file: Path) -> pd.Series[Any]:
+    """Convert a column to float64. Decimal commas and percent signs are read where the whole column allows it."""
+    percent = False
+    if values.dtype == object or not pd.api.types.is_numeric_dtype(values):
+        known = values.map(given, na_action=None)
+        texts = known.dropna().str.replace("\u2212", "-").str.strip()
+        percent = bool(len(texts)) and name == "score" and kind == "probability" and texts.str.endswith("%").all()
+        if percent:
+            texts = texts.str.removesuffix("%").str.strip()
+        if len(texts) and not texts.str.contains(".", regex=False).any():
+            texts = texts.str.replace(",", ".", n=1, regex=False)
+        numbers = pd.to_numeric(texts.map(_bool_as_number), errors="coerce")
+        if numbers.isna().any():
+            row = int(numbers.index[numbers.isna()][0])
+            hint = _REAL_IS_0 if name == "label" else _number_hint(str(values[row]), name)
+            raise DataError(f"{file}: {name} is not a number in row {row + 1}: {values[row]!r}", hint)
+        values = numbers.reindex(values.index)
+    found = values.astype(np.float64)
+    return found / 100 if percent else found
+
+
+def _bool_as_number(text: str) -> str:
+    return {"True": "1", "False": "0"}.get(text, text)
+
+
+def _number_hint(text: str, name: str) -> str:
+    if "%" in text:
+        return "write all scores in percent or none; with --kind logit none"
+    if "," in text:
+        return "write numbers without thousands separators, and all with the same decimal separator"
+    if name == "score":
+        return "where a detector failed, leave the score empty and set a status other than ok in a column 'status'"
+    return "write a number in every row"
 
 
 def whole_numbers(rows: pd.DataFrame, name: str, allowed: tuple[int, ...] | None, hint: str) -> NDArray[np.int64]:
@@ -134,7 +171,7 @@ def whole_numbers(rows: pd.DataFrame, name: str, allowed: tuple[int, ...] | None
         DataError: the column is missing, or a value is not allowed; the message names the rows.
     """
     if name not in rows:
-        raise DataError(f"the file has no column {name!r}", _HINT)
+        raise DataError(f"the file has no column {name!r}", REQUIRED)
     values = rows[name].to_numpy(np.float64)
     good = np.isin(values, allowed) if allowed is not None else (values >= 0) & (values == np.floor(values))
     refuse_rows(

@@ -70,7 +70,7 @@ def import_scores(
     """Convert a file of scores of another program to a run.
 
     Args:
-        file: CSV or Parquet; see ``docs/import-scores.md`` for its columns.
+        file: CSV, JSON, Parquet, Feather or NumPy; see ``docs/import-scores.md`` for its columns.
         out: folder of the run.
         manifests: manifests to match the samples to, by ``sample_id`` or by ``media_id`` and ``frame_index``; none:
             the file has the labels.

@@ -80,7 +80,7 @@ def final_activation(output: Tensor) -> str:
     """Return ``sigmoid`` or ``softmax`` if that is the last operation that made a tensor; else an empty string.
 
     Args:
-        output: a tensor whose gradient is recorded; operations that change only its shape are passed over.
+        output: a tensor whose gradient is recorded; operations that change only its shape are ignored.
 
     >>> import torch
     >>> x = torch.zeros(2, 2, requires_grad=True)
