@@ -135,7 +135,7 @@ def _numbers(values: pd.Series[Any], name: str, kind: str, file: Path) -> pd.Ser
     if values.dtype == object or not pd.api.types.is_numeric_dtype(values):
         known = values.map(given, na_action=None)
         texts = known.dropna().str.replace("\u2212", "-").str.strip()
-        percent = bool(len(texts)) and name == "score" and kind == "probability" and texts.str.endswith("%").all()
+        percent = name == "score" and kind == "probability" and len(texts) > 0 and bool(texts.str.endswith("%").all())
         if percent:
             texts = texts.str.removesuffix("%").str.strip()
         if len(texts) and not texts.str.contains(".", regex=False).any():
