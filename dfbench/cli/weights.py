@@ -24,6 +24,7 @@ def weights_group() -> None:
 Examples:
   dfbench weights import xception_best.pth --model xception
   dfbench weights import Meso4_DF.npz --model meso4 --profile box
+  dfbench weights import checkpoint.pth --model xception --weights-key state_dict_ema
   dfbench weights import capsule_21.pt --model capsule --profile ffpp13 --option pretrained=vgg19-dcbb9e9d.pth""",
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -42,6 +43,7 @@ Examples:
 @click.option(
     "--source", metavar="NAME", help="Source of the file, see: dfbench weights sources  [default: recognised]."
 )
+@click.option("--weights-key", metavar="KEY", help="Which state dict of a checkpoint with several, as state_dict_ema.")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the detector; repeat.")
 @click.option("--licence", metavar="TEXT", help="Licence of the weights  [default: that of the source].")
 @click.option(
@@ -60,6 +62,7 @@ def import_file(
     classes: str | None,
     real_classes: tuple[str, ...],
     source: str | None,
+    weights_key: str | None,
     options: tuple[str, ...],
     licence: str | None,
     train_condition: str,
@@ -84,11 +87,16 @@ def import_file(
         options=parse_model_options(options, get_spec(model).options),
         licence=licence,
         train_condition=train_condition,
+        weights_key=weights_key,
     )
     card, origin = done.card, done.card.origin
     if origin is not None:
         stripped = f", {origin.prefix}* unwrapped" if origin.prefix else ""
         echo(f"source: {origin.source} ({origin.tensors} tensors{stripped})")
+        if origin.key:
+            echo(f"state dict in the file: {origin.key}")
+        if origin.other_keys:
+            echo(f"other state dicts in it, not used: {_names(origin.other_keys)} (choose one with --weights-key)")
         echo(f"skipped, not used by the published detector: {_names(origin.left_out)}")
         echo(f"not in the file, and not required: {_names(origin.filled)}")
     facts = card.model_dump(mode="json", include=set(_SHOWN))

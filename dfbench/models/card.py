@@ -61,6 +61,8 @@ class ImportedFrom(BaseModel):
         default=(),
         description="our tensors that the file lacks: counters, and parts that came by the option pretrained",
     )
+    key: str = Field(default="", description="which state dict of the file; empty: the file is one")
+    other_keys: tuple[str, ...] = Field(default=(), description="further state dicts in the file, as of averages")
 
 
 class WeightCard(BaseModel):

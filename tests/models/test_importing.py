@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from dfbench.cli.main import run_command
 from dfbench.errors import DfbenchError, ModelError, UsageError
 from dfbench.io import file_sha256
 from dfbench.models.build import build_model
-from dfbench.models.card import IntendedUse
-from dfbench.models.convert.checkpoint_files import read_foreign
+from dfbench.models.card import IntendedUse, read_card
+from dfbench.models.convert.checkpoint_files import read_checkpoint, read_foreign
 from dfbench.models.convert.import_weights import import_weights
 from dfbench.models.convert.keymap import KeyMap, translate
 from dfbench.models.weights import load_weights
@@ -83,6 +84,113 @@ def test_checkpoints_are_unwrapped(tmp_path: Path, wrapping: str, legacy: bool) 
     torch.save(content, path, _use_new_zipfile_serialization=not legacy)
     found = read_foreign(path)
     assert {k.removeprefix("module.") for k in found} == set(state)
+
+
+def averaged() -> dict[str, torch.Tensor]:
+    return {name: 0.5 * tensor for name, tensor in port_state().items()}
+
+
+SEVERAL = {
+    "timm": ({"epoch": 3, "state_dict": port_state(), "state_dict_ema": averaged()}, "state_dict", "state_dict_ema"),
+    "model_ema": ({"model": port_state(), "model_ema": averaged(), "optimizer": {}}, "model", "model_ema"),
+    "callback": (
+        {"state_dict": port_state(), "callbacks": {"EMA{decay: 0.99}": {"shadow": averaged()}}},
+        "state_dict",
+        "callbacks.EMA{decay: 0.99}.shadow",
+    ),
+    "nested": ({"net": {"state_dict": port_state(), "ema": averaged()}}, "net.state_dict", "net.ema"),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_of_several_state_dicts_one_is_taken_and_all_are_named(file: Path, name: str) -> None:
+    content, usual, other = SEVERAL[name]
+    torch.save(content, file)
+    found = read_checkpoint(file)
+    assert (found.key, found.others) == (usual, (other,))
+    assert torch.equal(found.state["backbone.fc1.weight"], port_state()["backbone.fc1.weight"])
+    chosen = read_checkpoint(file, other)
+    assert (chosen.key, chosen.others) == (other, (usual,))
+    assert torch.equal(chosen.state["backbone.fc1.weight"], averaged()["backbone.fc1.weight"])
+    with pytest.raises(ModelError, match="no state dict 'ema_model'") as caught:
+        read_checkpoint(file, "ema_model")
+    assert usual in caught.value.hint
+    assert other in caught.value.hint
+
+
+def test_the_choice_is_in_the_card_and_printed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"state_dict": port_state(), "state_dict_ema": averaged()}, file)
+    words = ["weights", "import", str(file), "--model", "meso4", "--size", str(SIZE)]
+    goldens = []
+    for key, other in (("state_dict", "state_dict_ema"), ("state_dict_ema", "state_dict")):
+        out = file.with_name(f"{key}.safetensors")
+        assert run_command([*words, "--out", str(out), *(["--weights-key", key] if "ema" in key else [])]) == 0
+        printed = capsys.readouterr().out.splitlines()
+        assert f"state dict in the file: {key}" in printed
+        assert f"other state dicts in it, not used: {other} (choose one with --weights-key)" in printed
+        card = read_card(out)
+        assert (card.origin.key, card.origin.other_keys) == (key, (other,))
+        goldens.append(card.golden)
+    assert goldens[0] != goldens[1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"generator": port_state(), "discriminator": averaged()},
+        {"teacher": port_state(), "student": averaged()},
+        {"model": port_state(), "net": averaged()},
+    ],
+    ids=lambda content: " ".join(content),
+)
+def test_several_state_dicts_without_a_usual_one_need_a_choice(file: Path, content: dict[str, object]) -> None:
+    torch.save(content, file)
+    told = refused(file)
+    assert "has 2 state dicts" in told
+    assert f"--weights-key: {', '.join(content)}" in told
+    assert read_checkpoint(file, list(content)[1]).key == list(content)[1]
+
+
+@pytest.mark.parametrize("key", ["module", "params", "weights", "best_model"])
+def test_the_only_state_dict_may_have_any_key(file: Path, key: str) -> None:
+    """The averages of an optimiser are no state dict."""
+    network = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(network.parameters())
+    network(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    torch.save({key: port_state(), "optimizer": optimizer.state_dict(), "rng": torch.get_rng_state()}, file)
+    assert read_checkpoint(file).key == key
+    plain = file.with_name("plain.pth")
+    torch.save(port_state(), plain)
+    assert read_checkpoint(plain).key == ""
+    with pytest.raises(ModelError, match="no state dict 'ema'") as caught:
+        read_checkpoint(plain, "ema")
+    assert "drop --weights-key" in caught.value.hint
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("kind", ["script", "trace", "export", "keras", "onnx", "tflite"])
+def test_programs_are_named_and_not_run(file: Path, kind: str) -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1)).eval()
+    if kind == "script":
+        torch.jit.script(network).save(str(file))
+    elif kind == "trace":
+        torch.jit.trace(network, torch.zeros(1, 3, 4, 4)).save(str(file))
+    elif kind in ("export", "keras"):
+        name = "models/model.json" if kind == "export" else "model.weights.h5"
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("archive/archive_format" if kind == "export" else "config.json", "pt2")
+            archive.writestr(f"archive/{name}" if kind == "export" else name, "{}")
+    else:
+        file.write_bytes(b"\x08\x0a\x12\x07onnx-ir" + bytes(90) if kind == "onnx" else bytes(4) + b"TFL3" + bytes(90))
+    told = refused(file)
+    expected = {"script": "TorchScript", "trace": "TorchScript", "export": "torch.export", "keras": "Keras"}
+    assert expected.get(kind, "TensorFlow Lite or ONNX") in told
+    assert "again" not in told
+    if kind in ("script", "trace"):
+        assert f"torch.jit.load('{file.name}').state_dict()" in told
+        torch.save(torch.jit.load(str(file)).state_dict(), file)  # as the hint says
+        assert set(read_foreign(file)) == {"0.weight", "0.bias"}
 
 
 def test_whole_model_is_refused_unopened(file: Path) -> None:

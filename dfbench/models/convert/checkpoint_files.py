@@ -7,7 +7,8 @@ import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,27 +22,94 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _WRAPPING_KEYS = ("state_dict", "model", "net", "model_state_dict")
+_TENSOR_NAME = re.compile(r".*\..+|weight|bias")
+"""How tensors of a network are named, other than the averages of an optimiser."""
+_DEEPEST = 5  # levels of a checkpoint at which state dicts are looked for
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _AGAIN = "download or copy it again"
+_STATE_OF_SOURCE = "where it comes from, save the tensors: torch.save(model.state_dict(), 'weights.pth')"
 MOST_INFLATED = 200, 2**28
 """How much an archive may inflate to: so many times its size, or so many bytes."""
 
 
-def read_foreign(path: Path) -> State:
-    """Read the tensors of a weight file: safetensors, a state dict of ``torch.save``, or a NumPy ``.npz``.
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """One state dict of a weight file.
 
-    A checkpoint that holds the state dict under ``state_dict``, ``model``, ``net`` or ``model_state_dict`` is
-    unwrapped. No code in the file is executed.
+    Attributes:
+        state: names and tensors as stored in the file, on the CPU.
+        key: where it is in the file, keys joined by dots; empty: it is the whole content.
+        others: keys of further state dicts in the file, such as averaged weights.
+    """
+
+    state: State
+    key: str = ""
+    others: tuple[str, ...] = ()
+
+
+def read_foreign(path: Path) -> State:
+    """Read the tensors of a weight file; see :func:`read_checkpoint`, which says what else is in the file."""
+    return read_checkpoint(path).state
+
+
+def read_checkpoint(path: Path, key: str | None = None) -> Checkpoint:
+    """Read a state dict of a weight file: safetensors, ``torch.save``, or a NumPy ``.npz``.
+
+    A checkpoint may hold state dicts at any key. Of several, the one under ``state_dict``, ``model``, ``net`` or
+    ``model_state_dict`` is taken. No code in the file is executed.
 
     Args:
         path: the file; its format is recognised by its content.
-
-    Returns:
-        Names and tensors as stored in the file, on the CPU.
+        key: the state dict to take, as in :attr:`Checkpoint.others`.
 
     Raises:
-        ModelError: the file is missing, unreadable, damaged, of another format, or holds more than tensors.
+        ModelError: the file is missing, unreadable, damaged, of another format, or holds more than tensors; it has
+            several state dicts and none of those names, or none with the given key.
     """
+    content = _content(path)
+    found = _state_dicts(content)
+    if key is not None and key not in found:
+        raise ModelError(f"{path} has no state dict {key!r}", _choose(found))
+    if not found:
+        return Checkpoint(_tensors(_unwrap(content), path))
+    taken = key if key is not None else _usual(found)
+    if taken is None:
+        raise ModelError(f"{path} has {len(found)} state dicts: {', '.join(found)}", _choose(found))
+    return Checkpoint(found[taken], taken, tuple(name for name in found if name != taken))
+
+
+def _choose(found: Mapping[str, State]) -> str:
+    named = ", ".join(name for name in found if name)
+    return f"choose one with --weights-key: {named}" if named else "drop --weights-key: the file is one state dict"
+
+
+def _state_dicts(content: object) -> dict[str, State]:
+    """Return the state dicts of a checkpoint by their keys."""
+    import torch
+
+    found: dict[str, State] = {}
+    waiting: list[tuple[tuple[str, ...], object]] = [((), content)]
+    while waiting:
+        keys, value = waiting.pop(0)
+        if not isinstance(value, Mapping) or not value or not all(isinstance(name, str) for name in value):
+            continue
+        if all(isinstance(v, torch.Tensor) for v in value.values()):
+            if not keys or any(_TENSOR_NAME.fullmatch(name) for name in value):
+                found[".".join(keys)] = dict(value)
+        elif len(keys) < _DEEPEST:
+            waiting.extend(((*keys, name), inner) for name, inner in value.items())
+    return found
+
+
+def _usual(found: Mapping[str, State]) -> str | None:
+    """Return the key of the only state dict, or of the one with a usual name; None if that does not decide."""
+    if len(found) == 1:
+        return next(iter(found))
+    usual = [name for name in found if set(name.split(".")) <= set(_WRAPPING_KEYS)]
+    return usual[0] if len(usual) == 1 else None
+
+
+def _content(path: Path) -> object:
     if not path.is_file():
         raise ModelError(f"no file {path}", "check the path")
     try:
@@ -51,8 +119,11 @@ def read_foreign(path: Path) -> State:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}", "check its permissions") from error
     if start.startswith(_HDF5):
         raise ModelError(f"{path} is an HDF5 file", "convert it first: python tools/hdf5_to_npz.py FILE.h5 FILE.npz")
+    if start[4:8] == b"TFL3" or (start.startswith(b"\x08") and b"onnx" in _head(path)):
+        raise ModelError(f"{path} is a network of TensorFlow Lite or ONNX, not a state dict", _STATE_OF_SOURCE)
     if start.startswith(b"PK"):
         names = _members(path)
+        _refuse_program(path, names)
         return _read_npz(path) if names and all(name.endswith(".npy") for name in names) else _read_torch(path)
     if looks_like(path) == "a pickle":
         return _read_torch(path)
@@ -61,6 +132,28 @@ def read_foreign(path: Path) -> State:
     from dfbench.models.weights import read_state
 
     return read_state(path, hint=_AGAIN)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(256).lower()
+
+
+def _refuse_program(path: Path, names: Sequence[str]) -> None:
+    """Refuse archives that hold a network with its code: TorchScript, torch.export, Keras."""
+    inner = {name.partition("/")[2] or name for name in names}
+    if "constants.pkl" in inner and any(name.startswith("code/") for name in inner):
+        raise ModelError(
+            f"{path} is a TorchScript program: the network with its code, which is not run",
+            f"in a sandbox: torch.save(torch.jit.load({path.name!r}).state_dict(), 'weights.pth')",
+        )
+    if any(name.endswith("serialized_exported_program.json") or name.startswith("models/") for name in inner):
+        raise ModelError(
+            f"{path} is a program of torch.export: the network with its code, which is not run",
+            f"in a sandbox: torch.save(torch.export.load({path.name!r}).state_dict, 'weights.pth')",
+        )
+    if "model.weights.h5" in names:
+        raise ModelError(f"{path} is a Keras model", "unzip model.weights.h5 and convert its arrays to .npz")
 
 
 def _members(path: Path) -> list[str]:
@@ -76,7 +169,7 @@ def _members(path: Path) -> list[str]:
     return [file.filename for file in files]
 
 
-def _read_torch(path: Path) -> State:
+def _read_torch(path: Path) -> object:
     import torch
 
     try:
@@ -88,7 +181,7 @@ def _read_torch(path: Path) -> State:
     except Exception as error:  # torch's readers raise whatever their damaged input leads to
         first = str(error).partition("\n")[0]
         raise ModelError(f"{path} is a damaged or truncated torch.save file: {first}", _AGAIN) from error
-    return _tensors(_unwrap(content), path)
+    return content
 
 
 def _refusal(path: Path, reason: str) -> ModelError:

@@ -12,7 +12,7 @@ from dfbench.errors import ModelError, UsageError
 from dfbench.io import check_output_file, file_sha256
 from dfbench.models.build import build_model, check_options
 from dfbench.models.card import ImportedFrom, SelectionRecord, WeightCard
-from dfbench.models.convert.checkpoint_files import read_foreign
+from dfbench.models.convert.checkpoint_files import read_checkpoint
 from dfbench.models.convert.keymap import KeyMap, State, Translated, translate
 from dfbench.models.interface import logits_of
 from dfbench.models.options import full_options
@@ -54,11 +54,12 @@ def import_weights(
     options: Mapping[str, Any] | None = None,
     licence: str | None = None,
     train_condition: str = "unknown",
+    weights_key: str | None = None,
 ) -> Imported:
     """Convert a weight file of another project to a weight file of dfbench with a card.
 
     Args:
-        file: the file; see :func:`dfbench.models.convert.checkpoint_files.read_foreign`.
+        file: the file; see :func:`dfbench.models.convert.checkpoint_files.read_checkpoint`.
         model: the detector it belongs to: a registered name or ``file.py:attr``.
         out: the weight file to write, ``*.safetensors``; default: in the workspace, named after ``file``.
         profile: crop profile the weights were trained on; default: that of the source, if known.
@@ -70,6 +71,8 @@ def import_weights(
         options: options of the detector in addition to those that the source needs.
         licence: licence of the weights; default: that of the source, if known.
         train_condition: condition of the training data, for example ``clean``.
+        weights_key: which state dict of the file to take, such as ``state_dict_ema``; default: the only one, or the
+            one with a usual name.
 
     Raises:
         UsageError: an unknown name or option, or a profile or size that is unknown and was not given.
@@ -83,7 +86,8 @@ def import_weights(
 
     path, spec = Path(file), get_spec(model)
     target = _target(path, out)
-    foreign = read_foreign(path)
+    checkpoint = read_checkpoint(path, weights_key)
+    foreign = checkpoint.state
     found = _recognise(spec, foreign, source, path)
     keymap = found.keymap
     profile, size = profile or keymap.profile or None, size or keymap.size
@@ -125,6 +129,8 @@ def import_weights(
             tensors=len(foreign),
             left_out=found.left_out,
             filled=tuple(spare),
+            key=checkpoint.key,
+            other_keys=checkpoint.others,
         ),
     )
     return Imported(target, save_weights(target, network, card))
