@@ -66,6 +66,37 @@ def media_examples(folder: Path) -> Iterator[Example]:
     for suffix in ("mp4", "mkv", "avi", "mov"):
         write_clip(folder / f"a.{suffix}", [drawn_image(n) for n in range(6)], 25, 23)
         yield Example("media", folder / f"a.{suffix}")
+    yield from sequence_examples(folder)
+    yield from heif_examples(folder)
+
+
+def sequence_examples(folder: Path) -> Iterator[Example]:
+    """Animations and pages in formats of still images."""
+    from PIL import Image
+
+    first, *rest = (Image.fromarray(drawn_image(n)) for n in range(4))
+    for suffix, options in (
+        ("animated.png", {"duration": 40}),
+        ("animated.webp", {"duration": 40}),
+        ("lossless.webp", {"duration": 40, "lossless": True}),
+        ("animated.gif", {"duration": 40}),
+        ("animated.avif", {"duration": 40}),
+        ("pages.tiff", {"compression": "tiff_lzw"}),
+        ("plain.tiff", {}),
+    ):
+        first.save(folder / suffix, save_all=True, append_images=rest, **options)
+        yield Example("media", folder / suffix)
+
+
+def heif_examples(folder: Path) -> Iterator[Example]:
+    """Images in tiles and single ones, turned, mirrored and cropped."""
+    from heif_files import clean_aperture, coded_av1, coded_hevc, grid, mirrored, turned, write_heif
+
+    shown = clean_aperture(80, 40, 2, 0), turned(1), mirrored(1)
+    for name, encode in (("heic", coded_hevc), ("avif", coded_av1)):
+        tiles = [encode(drawn_image(n, 64)) for n in range(4)]
+        yield Example("media", write_heif(folder / f"grid.{name}", grid(tiles, 2, 100, 90, *shown), brand=name))
+        yield Example("media", write_heif(folder / f"one.{name}", tiles[:1], brand=name))
 
 
 def archive_examples(folder: Path) -> Iterator[Example]:

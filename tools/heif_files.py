@@ -16,7 +16,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Item:
-    """One item: a coded picture, or what is derived from others.
+    """One item: a coded image, or what is derived from others.
 
     Attributes:
         kind: four characters: ``hvc1``, ``av01``, ``grid``, ...
@@ -49,7 +49,7 @@ def find(data: bytes, kind: bytes) -> bytes:
 
 
 def turned(quarters: int) -> bytes:
-    """Return the property that turns a picture counter-clockwise."""
+    """Return the property that turns an image counter-clockwise."""
     return box("irot", bytes([quarters]))
 
 
@@ -59,12 +59,12 @@ def mirrored(axis: int) -> bytes:
 
 
 def clean_aperture(width: int, height: int, x: int, y: int) -> bytes:
-    """Return the property that crops a picture; the centre moves by x and y, in halves of a pixel."""
+    """Return the property that crops an image; the centre moves by x and y, in halves of a pixel."""
     return box("clap", struct.pack(">IIIIiIiI", width, 1, height, 1, x, 2, y, 2))
 
 
 def coded_av1(image: np.ndarray) -> Item:
-    """Encode a picture by libavif."""
+    """Encode an image by libavif."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -76,7 +76,7 @@ def coded_av1(image: np.ndarray) -> Item:
 
 
 def coded_hevc(image: np.ndarray) -> Item:
-    """Encode a picture by x265."""
+    """Encode an image by x265."""
     import av
 
     height, width = image.shape[:2]
@@ -101,7 +101,7 @@ def _size(width: int, height: int) -> bytes:
 
 
 def grid(tiles: Sequence[Item], columns: int, width: int, height: int, *properties: bytes) -> list[Item]:
-    """Return the items of a picture in tiles; the picture is the last."""
+    """Return the items of an image in tiles; the image is the last."""
     shape = struct.pack(">BBBBHH", 0, 0, len(tiles) // columns - 1, columns - 1, width, height)
     numbers = tuple(range(1, len(tiles) + 1))
     return [*tiles, Item("grid", shape, (_size(width, height), *properties), numbers)]
@@ -113,7 +113,7 @@ def write_heif(path: Path, items: Sequence[Item], primary: int = 0, brand: str =
     Args:
         path: the file.
         items: numbered from 1.
-        primary: number of the picture that is shown; default: the last.
+        primary: number of the image that is shown; default: the last.
         brand: major brand.
         inline: grids stand in the box ``idat``, as telephones write them, or else in the file's ``mdat``.
     """

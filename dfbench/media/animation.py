@@ -22,14 +22,14 @@ from dfbench.media.orientation import EXIF_ORIENTATIONS
 from dfbench.media.tiff import decode_page, list_pages
 
 MAY_MOVE = frozenset({"png", "webp", "tiff"})
-"""Formats of still images whose files may hold several pictures."""
+"""Formats of still images whose files may hold several images."""
 
 _ORIENTATION = 274
 
 
 @dataclass(frozen=True)
-class DecodedPicture:
-    """One picture of an animation.
+class DecodedImage:
+    """One image of an animation.
 
     Attributes:
         index: its number from 0.
@@ -44,8 +44,8 @@ class DecodedPicture:
     error: str = ""
 
 
-def picture_count(kind: str, data: bytes) -> int:
-    """Return how many pictures a file holds, by its structure; 1 for a still image, and where that is damaged.
+def image_count(kind: str, data: bytes) -> int:
+    """Return how many images a file holds, by its structure; 1 for a still image, and where that is damaged.
 
     Of an animation those count that lie in the file; of TIFF the pages that are neither masks nor reduced copies.
 
@@ -65,25 +65,25 @@ def picture_count(kind: str, data: bytes) -> int:
     return 1
 
 
-def pictures(kind: str, data: bytes, numbers: Sequence[int]) -> Iterator[DecodedPicture]:
-    """Decode some pictures of a file that holds several.
+def decode_images(kind: str, data: bytes, numbers: Sequence[int]) -> Iterator[DecodedImage]:
+    """Decode some images of a file that holds several.
 
     Args:
         kind: ``"png"``, ``"webp"`` or ``"tiff"``.
         data: the whole file.
-        numbers: of the pictures, rising, below :func:`picture_count`.
+        numbers: of the images, rising, below :func:`image_count`.
 
     Yields:
-        The pictures. After one of an animation that does not decode none does, since each is drawn over the one before.
+        The images. After one of an animation that does not decode none does, since each is drawn over the one before.
 
     Raises:
-        DataError: a picture has more than :data:`~dfbench.media.limits.MOST_PIXELS` pixels.
+        DataError: an image has more than :data:`~dfbench.media.limits.MOST_PIXELS` pixels.
         MemoryError: memory ran out.
     """
     return _pages(data, numbers) if kind == "tiff" else _frames(data, numbers)
 
 
-def _frames(data: bytes, numbers: Sequence[int]) -> Iterator[DecodedPicture]:
+def _frames(data: bytes, numbers: Sequence[int]) -> Iterator[DecodedImage]:
     from PIL import Image
 
     time, at = 0.0, 0
@@ -95,21 +95,21 @@ def _frames(data: bytes, numbers: Sequence[int]) -> Iterator[DecodedPicture]:
                 check_pixels(*file.size)
                 orientation = file.getexif().get(_ORIENTATION, 1)
                 upright = EXIF_ORIENTATIONS[orientation - 1 if orientation in range(1, 9) else 0]
-                first = int(getattr(file, "default_image", False))  # a picture for programs that know no animations
+                first = int(getattr(file, "default_image", False))  # an image for programs that know no animations
                 for at in range(numbers[-1] + 1):
                     beat()
                     file.seek(first + at)
                     file.load()
                     if at in wanted:
-                        yield DecodedPicture(at, time, upright.apply(_rgb(file)))
+                        yield DecodedImage(at, time, upright.apply(_rgb(file)))
                     time += float(file.info.get("duration", 0)) / 1000
     except DataError:
         raise
     except Exception as error:  # whatever Pillow raises for a damaged file
         if is_machine_fault(error):
             raise MemoryError(str(error)) from error
-        why = f"picture {at} does not decode: {error or type(error).__name__}"
-        yield from (DecodedPicture(number, None, None, why) for number in numbers if number >= at)
+        why = f"image {at} does not decode: {error or type(error).__name__}"
+        yield from (DecodedImage(number, None, None, why) for number in numbers if number >= at)
 
 
 def _rgb(image: Any) -> NDArray[np.uint8]:
@@ -119,7 +119,7 @@ def _rgb(image: Any) -> NDArray[np.uint8]:
     return np.asarray(image.convert("RGB"), np.uint8)
 
 
-def _pages(data: bytes, numbers: Sequence[int]) -> Iterator[DecodedPicture]:
+def _pages(data: bytes, numbers: Sequence[int]) -> Iterator[DecodedImage]:
     found = list_pages(data)
     for number in numbers:
         beat()
@@ -127,7 +127,7 @@ def _pages(data: bytes, numbers: Sequence[int]) -> Iterator[DecodedPicture]:
         if size is not None:
             check_pixels(*size)
         image = decode_page(data, place) if size is not None else None
-        yield DecodedPicture(number, None, image, "" if image is not None else f"page {number} does not decode")
+        yield DecodedImage(number, None, image, "" if image is not None else f"page {number} does not decode")
 
 
 def _png_frames(data: bytes) -> int:

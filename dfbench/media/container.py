@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
 import numpy as np
@@ -16,7 +15,8 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.media import limits
-from dfbench.media.limits import beat, check_pixels, is_machine_fault, memory_is_left
+from dfbench.media.limits import beat, check_pixels, is_machine_fault, lacks_memory
+from dfbench.untrusted import open_regular
 
 # Playlists, subtitles and FFmpeg's "text as video" demuxers are not clips, and playlists would open other
 # files: only containers that hold the frames themselves are accepted.
@@ -101,7 +101,7 @@ def open_clip(path: Path) -> Iterator[Clip]:
 
 @contextmanager
 def open_container(path: Path) -> Iterator[Any]:
-    """Open a file as FFmpeg sees it, whose streams may be frames of a clip or items of a picture.
+    """Open a file as FFmpeg sees it, whose streams may be frames of a clip or items of an image.
 
     Raises:
         DataError: it does not open.
@@ -110,14 +110,15 @@ def open_container(path: Path) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         container: Any = None
         try:
-            file = stack.enter_context(_nameless(path))
+            # Without its name: FFmpeg interprets "%03d" and "concat:a|b" in names.
+            file = stack.enter_context(open_regular(path))
             container = stack.enter_context(av.open(file, options=_OPTIONS, metadata_errors="replace"))
         except (av.FFmpegError, OSError, ValueError) as error:
+            if lacks_memory(error):
+                raise MemoryError(reason(error)) from error
             if not is_machine_fault(error):
                 raise DataError(f"{path} does not open as a clip: {reason(error)}", _INCOMPLETE) from error
-            if not memory_is_left():
-                raise MemoryError(reason(error)) from error
-        if container is None:  # FFmpeg reports a lack of memory also where a damaged header claims an absurd size
+        if container is None:  # see lacks_memory
             raise DataError(f"{path} does not open as a clip: its header asks for too much memory", _INCOMPLETE)
         yield container
 
@@ -128,11 +129,6 @@ def prepare_decoder(codec: Any) -> None:
     # With threads, the concealment of damage would depend on their number; workers use the cores anyway.
     codec.thread_count = 1
     codec.thread_type = "NONE"
-
-
-def _nameless(path: Path) -> BinaryIO:
-    """Open the file and hide its name: FFmpeg interprets "%03d" and "concat:a|b" in names."""
-    return open(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb")
 
 
 def index_packets(path: Path) -> PacketIndex:

@@ -45,7 +45,7 @@ def read_clip(path: Path, choose: Chooser, callback: FrameCallback[Any] | None =
     if not (index.trusted and index.whole):
         raise DataError(f"decord is not reliable for {path}: its packets do not give the frame numbers", _PYAV)
     if _is_mirrored(path):
-        raise DataError(f"decord turns {path}, whose display matrix mirrors the picture", _PYAV)
+        raise DataError(f"decord turns {path}, whose display matrix mirrors the image", _PYAV)
     reader = _open(decord, path)
     try:
         count = len(reader)

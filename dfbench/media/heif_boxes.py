@@ -1,4 +1,4 @@
-"""The boxes of a HEIF file (HEIC, AVIF): which items make the picture, and how they are shown.
+"""The boxes of a HEIF file (HEIC, AVIF): which items make the image, and how they are shown.
 
 FFmpeg lists the coded items of such a file as streams, and tells nothing of a grid that they are the tiles of. What is
 read here is described in ISO/IEC 23008-12 (HEIF) and ISO/IEC 14496-12 (boxes).
@@ -18,7 +18,7 @@ from dfbench.media.orientation import EXIF_ORIENTATIONS, Orientation
 from dfbench.untrusted import open_regular
 
 BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"miaf", b"avif", b"1pic", b"MiHB", b"MiHE"})
-"""Brands of files whose boxes describe a picture. Of HEIF's sequences, which have a track as clips do, see ``moov``."""
+"""Brands of files whose boxes describe an image. Of HEIF's sequences, which have a track as clips do, see ``moov``."""
 
 CODED = frozenset({"hvc1", "av01", "avc1"})
 """Types of items that FFmpeg decodes."""
@@ -35,13 +35,13 @@ Boxes = Iterator[tuple[bytes, bytes]]
 
 @dataclass(frozen=True)
 class Grid:
-    """Tiles that make one picture.
+    """Tiles that make one image.
 
     Attributes:
         tiles: ids of the items, row by row.
         columns: number of tiles in a row.
-        width: of the picture in pixels; what tiles hold beyond it is cut off.
-        height: of the picture in pixels.
+        width: of the image in pixels; what tiles hold beyond it is cut off.
+        height: of the image in pixels.
     """
 
     tiles: tuple[int, ...]
@@ -51,8 +51,8 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """The primary picture of a file.
+class HeifImage:
+    """The primary image of a file.
 
     Attributes:
         item: id of the primary item.
@@ -69,18 +69,18 @@ class Picture:
 
 
 def is_heif(path: Path) -> bool:
-    """Whether a file is a HEIF picture: its brands say so, and it has no track of frames, which is read as a clip.
+    """Whether a file is a HEIF image: its brands say so, and it has no track of frames, which is read as a clip.
 
     False if it cannot be read.
     """
     try:
         with open_regular(path) as file:
-            return _has_picture(file)
+            return _has_image(file)
     except (OSError, DataError):
         return False
 
 
-def _has_picture(file: IO[bytes]) -> bool:
+def _has_image(file: IO[bytes]) -> bool:
     file.seek(0)
     size, kind = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
     if kind != b"ftyp" or not 16 <= size <= 4096:
@@ -92,22 +92,22 @@ def _has_picture(file: IO[bytes]) -> bool:
     return b"meta" in found and b"moov" not in found
 
 
-def read_picture(file: IO[bytes]) -> Picture:
-    """Return the primary picture of a HEIF file.
+def read_heif_image(file: IO[bytes]) -> HeifImage:
+    """Return the primary image of a HEIF file.
 
     Raises:
         DataError: its boxes are damaged, or it is made in a way that is not supported, which the message names.
     """
     try:
-        return _read_picture(file)
+        return _read_heif_image(file)
     except (struct.error, IndexError, KeyError, StopIteration, UnicodeDecodeError) as error:
-        raise DataError("the boxes of the HEIF picture are damaged", _DAMAGED) from error
+        raise DataError("the boxes of the HEIF image are damaged", _DAMAGED) from error
 
 
-def _read_picture(file: IO[bytes]) -> Picture:
+def _read_heif_image(file: IO[bytes]) -> HeifImage:
     at, size = next((at, size) for kind, at, size in _top_level(file) if kind == b"meta")
     if size > _LARGEST_META:
-        raise DataError(f"the HEIF picture has {size} bytes of boxes, more than {_LARGEST_META}", _DAMAGED)
+        raise DataError(f"the HEIF image has {size} bytes of boxes, more than {_LARGEST_META}", _DAMAGED)
     file.seek(at)
     meta = dict(reversed([*_boxes(file.read(size)[4:])]))
     primary = _number(meta[b"pitm"], 4, 2 if meta[b"pitm"][0] == 0 else 4)
@@ -115,17 +115,17 @@ def _read_picture(file: IO[bytes]) -> Picture:
     kind = kinds[primary]
     crop, orientations = _properties(meta.get(b"iprp", b""), primary)
     if kind in CODED:
-        return Picture(primary, None, crop, orientations)
+        return HeifImage(primary, None, crop, orientations)
     if kind != "grid":
         raise DataError(
-            f"the HEIF picture is of the type {kind!r}; coded pictures (hvc1, av01) and grids of them are read",
+            f"the HEIF image is of the type {kind!r}; coded images (hvc1, av01) and grids of them are read",
             "convert it to JPEG or PNG",
         )
     tiles = _references(meta[b"iref"], primary)
     columns, rows, width, height = _grid_shape(_item_data(file, meta, primary))
     if len(tiles) != columns * rows or any(kinds[tile] not in CODED for tile in tiles):
-        raise DataError(f"the HEIF picture is a grid of {columns}x{rows}, but has {len(tiles)} tiles", _DAMAGED)
-    return Picture(primary, Grid(tiles, columns, width, height), crop, orientations)
+        raise DataError(f"the HEIF image is a grid of {columns}x{rows}, but has {len(tiles)} tiles", _DAMAGED)
+    return HeifImage(primary, Grid(tiles, columns, width, height), crop, orientations)
 
 
 def _top_level(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:

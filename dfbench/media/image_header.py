@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -111,6 +112,13 @@ def _jpeg2000(data: bytes) -> Size | None:
     return right - left, bottom - top
 
 
+def _pnm(data: bytes) -> Size | None:
+    words = re.sub(rb"#[^\r\n]*", b"", data[2:1024]).split(maxsplit=2)
+    if len(words) < 2 or not all(word.isdigit() and len(word) < 10 for word in words[:2]):
+        return None
+    return int(words[0]), int(words[1])
+
+
 _READERS: Mapping[str, Callable[[bytes], Size | None]] = MappingProxyType(
-    {"png": _png, "jpeg": _jpeg, "webp": _webp, "bmp": _bmp, "tiff": _tiff, "jpeg2000": _jpeg2000}
+    {"png": _png, "jpeg": _jpeg, "webp": _webp, "bmp": _bmp, "tiff": _tiff, "jpeg2000": _jpeg2000, "pnm": _pnm}
 )

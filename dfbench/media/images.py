@@ -20,6 +20,8 @@ from dfbench.media.tiff import is_damaged
 
 MAGIC_BYTES = 16
 """Number of leading bytes that :func:`image_format` needs."""
+SUPPORTED = "supported: JPEG, PNG, WebP, BMP, TIFF, JPEG 2000, PGM and PPM"
+"""The hint where a file is no image."""
 _PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 
 
@@ -30,7 +32,8 @@ def image_format(head: bytes) -> str | None:
         head: at least the first :data:`MAGIC_BYTES` bytes of the file.
 
     Returns:
-        ``"jpeg"``, ``"png"``, ``"webp"``, ``"bmp"``, ``"tiff"`` or ``"jpeg2000"``; ``None`` for anything else.
+        ``"jpeg"``, ``"png"``, ``"webp"``, ``"bmp"``, ``"tiff"``, ``"jpeg2000"`` or ``"pnm"``; ``None`` for anything
+        else.
 
     >>> image_format(bytes.fromhex("ffd8ffe000104a46"))
     'jpeg'
@@ -50,6 +53,8 @@ def image_format(head: bytes) -> str | None:
         return "tiff"
     if head.startswith((b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")):
         return "jpeg2000"
+    if head[:2] in (b"P5", b"P6") and head[2:3].isspace():  # binary PGM and PPM
+        return "pnm"
     return None
 
 
@@ -90,7 +95,7 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
             # OpenCV does not say whether the file is damaged or memory ran out: this raises MemoryError in that case.
             np.empty((4, size[1], size[0], 3), np.uint8)
         what = f"the {kind} image is damaged" if kind else "not an image in a known format"
-        raise DataError(what, "supported: JPEG, PNG, WebP, BMP, TIFF and JPEG 2000")
+        raise DataError(what, SUPPORTED)
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 

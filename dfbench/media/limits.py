@@ -86,6 +86,14 @@ def _ignore() -> None:
     pass
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether a lack of memory that FFmpeg reports is the machine's.
+
+    FFmpeg reports the same where a damaged file claims an absurd size.
+    """
+    return is_machine_fault(error) and not memory_is_left()
+
+
 # One per thread: engines may run several shards in the threads of one process.
 _listener: ContextVar[Callable[[], None]] = ContextVar("listener", default=_ignore)
 

@@ -21,7 +21,7 @@ from dfbench.errors import DataError
 from dfbench.media.container import Clip, PacketIndex, index_packets, open_clip, reason
 from dfbench.media.damage import DamageRecord, DecodedFrame
 from dfbench.media.frames import Chooser, Frame, FrameCallback, FrameCollector, Reading, requested_frames
-from dfbench.media.limits import beat, is_machine_fault
+from dfbench.media.limits import beat, lacks_memory
 from dfbench.media.orientation import frame_orientation
 
 
@@ -57,7 +57,7 @@ class _Failures:
 
     def add(self, error: BaseException) -> None:
         """Keep the reason of an error that loses no packet."""
-        if is_machine_fault(error):
+        if lacks_memory(error):
             raise MemoryError(reason(error)) from error
         self.texts.append(reason(error))
 
@@ -109,7 +109,7 @@ def _indexed_frames(clip: Clip, index: PacketIndex, numbers: list[int]) -> Itera
             for pts, decoded in _decode_group(clip, by_time, key):
                 yield _frame(by_time[pts], decoded)
     except (av.FFmpegError, OSError, ValueError) as error:
-        if is_machine_fault(error):
+        if lacks_memory(error):
             raise MemoryError(reason(error)) from error
         raise _Unsafe(reason(error)) from error
 

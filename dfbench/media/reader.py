@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError
-from dfbench.media.animation import MAY_MOVE, picture_count, pictures
+from dfbench.media.animation import MAY_MOVE, decode_images, image_count
 from dfbench.media.frames import Chooser, Decoder, Frame, FrameCallback, FrameCollector, Reading, T, requested_frames
 from dfbench.media.heif_boxes import is_heif
 from dfbench.media.images import MAGIC_BYTES, decode_image, image_format
@@ -60,10 +60,10 @@ def read(
 
 
 def is_still(path: Path) -> bool:
-    """Whether a file holds one picture, by its content; False for clips, animations, and what cannot be read."""
+    """Whether a file holds one image, by its content; False for clips, animations, and what cannot be read."""
     try:
         kind = image_format(_head(path))
-        return is_heif(path) if kind is None else kind not in MAY_MOVE or picture_count(kind, _content(path)) == 1
+        return is_heif(path) if kind is None else kind not in MAY_MOVE or image_count(kind, _content(path)) == 1
     except DataError:
         return False
 
@@ -113,19 +113,19 @@ def _content(path: Path) -> bytes:
 
 def _read_image_file(path: Path, kind: str, choose: Chooser, callback: FrameCallback[Any] | None) -> Reading[Any]:
     data = _content(path)
-    count = picture_count(kind, data) if kind in MAY_MOVE else 1
+    count = image_count(kind, data) if kind in MAY_MOVE else 1
     if count == 1:
         return _read_image(path, lambda: decode_image(data), choose, callback)
     numbers = requested_frames(choose, count, path)
     collected = FrameCollector(callback if numbers else None)
     errors: dict[int, str] = {}
     try:
-        # If nothing is requested, picture 0 is decoded, so that a damaged file does not count as readable.
-        for picture in pictures(kind, data, numbers or [0]):
-            if picture.image is None:
-                errors[picture.index] = picture.error
+        # If nothing is requested, image 0 is decoded, so that a damaged file does not count as readable.
+        for found in decode_images(kind, data, numbers or [0]):
+            if found.image is None:
+                errors[found.index] = found.error
             else:
-                collected.add(Frame(picture.index, picture.time_s, picture.image))
+                collected.add(Frame(found.index, found.time_s, found.image))
     except DataError as error:
         raise DataError(f"{path}: {error.message}", error.hint) from error
     collected.flush()

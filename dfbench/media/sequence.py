@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.media.frames import Chooser, Frame, FrameCallback, FrameCollector, Reading, T, requested_frames
-from dfbench.media.images import MAGIC_BYTES, decode_image, image_format
+from dfbench.media.images import MAGIC_BYTES, SUPPORTED, decode_image, image_format
 from dfbench.schema.media import sequence_order
 from dfbench.untrusted import is_clutter, open_regular
 
@@ -118,5 +118,5 @@ def _decode(data: bytes | None) -> NDArray[np.uint8]:
     if data is None:
         raise DataError("it cannot be read", "check the file and its disk")
     if image_format(data[:MAGIC_BYTES]) is None:
-        raise DataError("not an image in a known format", "supported: JPEG, PNG, WebP, BMP, TIFF and JPEG 2000")
+        raise DataError("not an image in a known format", SUPPORTED)
     return decode_image(data)

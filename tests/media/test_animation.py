@@ -15,7 +15,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 
 from dfbench.errors import DataError
 from dfbench.media import limits, reader
-from dfbench.media.animation import picture_count
+from dfbench.media.animation import image_count
 from dfbench.media.images import decode_image
 from dfbench.media.orientation import EXIF_ORIENTATIONS
 from dfbench.media.reader import is_still, read
@@ -52,7 +52,7 @@ def written(path: Path, data: bytes) -> Path:
         ("TIFF", {"compression": "tiff_lzw"}, [None] * FRAMES),
     ],
 )
-def test_every_picture_is_a_frame(tmp_path: Path, kind: str, options: dict[str, Any], times: list[float]) -> None:
+def test_every_image_is_a_frame(tmp_path: Path, kind: str, options: dict[str, Any], times: list[float]) -> None:
     images = [drawn(n) for n in range(FRAMES)]
     path = written(tmp_path / "a.jpg", saved(images, kind, **options))
     expected = images[1:] if options.get("default_image") else images
@@ -111,7 +111,7 @@ def test_orientation_of_all_frames(tmp_path: Path, kind: str, value: int) -> Non
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "PNG", "TIFF"])
-def test_one_picture_is_a_still_image(tmp_path: Path, kind: str) -> None:
+def test_one_image_is_a_still_image(tmp_path: Path, kind: str) -> None:
     path = written(tmp_path / "a", saved([drawn(0)], kind))
     assert is_still(path)
     reading = read(path, range)
@@ -135,9 +135,9 @@ def test_reduced_copies_masks_and_camera_files_are_no_pages(tmp_path: Path) -> N
             shown
         )
     camera = bytearray(pages(0, 0))
-    assert picture_count("tiff", bytes(camera)) == 2
+    assert image_count("tiff", bytes(camera)) == 2
     camera[8:10] = b"CR"
-    assert picture_count("tiff", bytes(camera)) == 1
+    assert image_count("tiff", bytes(camera)) == 1
 
 
 def test_pages_of_other_sizes(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_after_damage_no_frame_is_shown(tmp_path: Path, kind: str, left: list[in
     assert reading.frame_count == 5
     assert list(reading.frames) == left
     assert sorted(reading.errors) == [2, 3, 4]
-    assert "picture 2 does not decode" in reading.errors[4]
+    assert "image 2 does not decode" in reading.errors[4]
 
 
 def test_a_page_that_does_not_decode_harms_no_other(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_counts_that_a_file_claims_are_not_believed(tmp_path: Path) -> None:
     first = struct.unpack_from("<I", pages, 4)[0]
     entries = struct.unpack_from("<H", pages, first)[0]
     struct.pack_into("<I", pages, first + 2 + 12 * entries, first)  # the next page is the first again
-    assert picture_count("tiff", bytes(pages)) == 1
+    assert image_count("tiff", bytes(pages)) == 1
 
 
 def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

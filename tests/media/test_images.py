@@ -64,6 +64,18 @@ def test_what_is_no_image_is_a_data_error(data: bytes) -> None:
         decode_image(data)
 
 
+def test_portable_pixmaps() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    grey = np.repeat(image[:, :, :1], 3, axis=2)
+    colour = b"P6\n# a comment 9 9\n7 5 # another\n255\n" + image.tobytes()
+    for data, expected in ((colour, image), (b"P5 7 5 255\n" + image[:, :, 0].tobytes(), grey)):
+        assert image_format(data[:16]) == "pnm"
+        assert np.array_equal(decode_image(data), expected)
+    for damaged in (colour[:60], b"P6\n7\n", b"P6\nsome text that is no image", b"P6 99999 99999 255\n" + bytes(99)):
+        with pytest.raises(DataError):
+            decode_image(damaged)
+
+
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate"])
 def test_damaged_strips_of_tiff_are_an_error(compression: str) -> None:
     image = np.random.default_rng(0).integers(0, 4, (64, 64, 3), np.uint8)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from dfbench.errors import DataError
-from dfbench.media import limits
+from dfbench.media import limits, pyav_decoder
 from dfbench.media.encode import write_clip
 from dfbench.media.frames import Frame, FrameCollector
 from dfbench.media.image_header import image_size
@@ -173,7 +173,27 @@ def test_a_header_that_asks_for_absurd_memory_is_the_fault_of_the_file(
     with pytest.raises(DataError, match="asks for too much memory") as caught:
         read(path, range)
     assert not is_machine_fault(caught.value)
-    monkeypatch.setattr("dfbench.media.container.memory_is_left", lambda: False)
+    monkeypatch.setattr("dfbench.media.limits.memory_is_left", lambda: False)
+    with pytest.raises(MemoryError):
+        read(path, range)
+
+
+def test_a_packet_that_claims_absurd_memory_is_the_fault_of_the_file(
+    tmp_path: Path, make_clip: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_clip(tmp_path / "a.avi", 5)  # read from the start to the end
+    whole = pyav_decoder._decode
+
+    def refuse(packet: object) -> object:
+        if getattr(packet, "dts", None) == 2:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        return whole(packet)
+
+    monkeypatch.setattr(pyav_decoder, "_decode", refuse)
+    reading = read(path, range)
+    assert reading.mode == "sequential"
+    assert 0 in reading.frames
+    monkeypatch.setattr("dfbench.media.limits.memory_is_left", lambda: False)
     with pytest.raises(MemoryError):
         read(path, range)
 

@@ -1,4 +1,4 @@
-"""Pictures are upright: display matrices of clips, EXIF of images, and the properties of AVIF images."""
+"""Images are upright: display matrices of clips, EXIF of images, and the properties of AVIF images."""
 
 from __future__ import annotations
 

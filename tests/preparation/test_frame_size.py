@@ -27,7 +27,7 @@ Scene = Callable[[int, int, int], np.ndarray]
 
 
 def one_person(number: int, width: int, height: int) -> np.ndarray:
-    """A white square on black at one place of the picture."""
+    """A white square on black at one place of the image."""
     image = np.zeros((height, width, 3), np.uint8)
     x, y, side = round(width * 0.7) + number % 2, round(height * 0.4), round(height * 0.25)
     image[y : y + side, x : x + side] = 255
