@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "merge": ("dfbench.cli.manifests:merge", "Join the parts that array jobs made with prepare --array."),
     "recrop": ("dfbench.cli.manifests:recrop", "Cut other crops from a manifest's patches, without the videos."),
     "degrade": ("dfbench.cli.manifests:degrade", "Copy a manifest with all crops under a degradation."),
+    "upgrade": ("dfbench.cli.manifests:upgrade", "Convert a manifest of an older format, without the videos."),
     "inspect": ("dfbench.cli.manifests:inspect", "Show what a manifest holds; draw a contact sheet."),
     "verify": ("dfbench.cli.manifests:verify", "Check a manifest's hashes, counts and identifiers."),
     "train": ("dfbench.cli.train:train", "Train a detector by a protocol's recipe."),

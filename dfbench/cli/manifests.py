@@ -1,4 +1,4 @@
-"""Commands on manifests: ``inspect`` and ``verify``; ``merge``, ``recrop`` and ``degrade``, which make new ones."""
+"""Commands on manifests: ``inspect``, ``verify``; ``merge``, ``recrop``, ``degrade`` and ``upgrade`` make new ones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def inspect(manifest: Path, faces: Path | None, per_row: int) -> None:
     echo(f"{info.name}: {info.dataset}, crop profile {info.profile}, sizes {sizes}, geometry {info.geometry}")
     if info.condition != "clean":
         echo(f"condition of the crops: {info.condition}")
-    echo(f"decoder {info.decoder}, face detector {info.face_detector}")
+    runtime = f" on {info.face_detector_runtime}" if info.face_detector_runtime else ""
+    echo(f"decoder {info.decoder}, face detector {info.face_detector}{runtime}")
     echo(f"recipe {info.recipe_hash[:12]}, content {info.hash[:12]}")
     echo(f"licence: {info.licence}")
     rows = breakdown(opened)
@@ -158,4 +159,28 @@ def degrade(manifest: str, condition: str, out: str, root: str | None, workers: 
     made = run(manifest, condition, out, root=root, workers=workers, quiet=quiet)
     if not quiet:
         echo(f"{made.info.name}: {made.info.condition}, recipe {made.info.recipe_hash[:12]}")
+    echo(str(made.path))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dfbench upgrade manifests/ff++
+  dfbench upgrade manifests/ff++ --out manifests/ff++-3""",
+)
+@click.argument("manifest")
+@click.option("--out", metavar="DIR", help="Folder of the converted manifest  [default: in place]")
+@_workers_option
+@_quiet_option
+def upgrade(manifest: str, out: str | None, workers: int | None, quiet: bool) -> None:
+    """Convert MANIFEST to the current format, without the videos.
+
+    Rows and pixels stay as they are. In place, the old manifest stays until all shards are converted. Rerun the same
+    command to resume after an interruption.
+    """
+    from dfbench.preparation.derived.upgrade import upgrade as run
+
+    made = run(manifest, out, workers=workers, quiet=quiet)
+    if not quiet:
+        echo(f"{made.info.name}: format {made.info.format_version}, content {made.info.hash[:12]}")
     echo(str(made.path))

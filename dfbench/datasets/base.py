@@ -25,7 +25,7 @@ _NOT_TEXT = re.compile("[\udc80-\udcff]")  # how Python represents bytes of name
 _BAD = re.compile("[#\\\\\udc80-\udcff]")
 _TEXTS = (
     *("subset", "manipulation", "name", "scene_group", "class_name"),
-    *("identity_target", "identity_source", "base_media_id"),
+    *("identity_target", "identity_source", "base_media_id", "source_media_id"),
 )
 
 
@@ -112,6 +112,15 @@ class DataSetAdapter(ABC):
         Raises:
             DataError: there is no tree of this data set, or it is inconsistent.
         """
+
+    def source_of(self, subset: str, name: str) -> str | None:
+        """Return the media id of the clip that provided identity or expression of a fake; by default not known.
+
+        Args:
+            subset: of the fake.
+            name: of the fake, without the extension.
+        """
+        return None
 
     def expect_requested(self, findings: Findings, filters: Filters) -> None:  # noqa: B027
         """Add published counts that apply only if a filter names them; by default none."""

@@ -118,6 +118,11 @@ class DeepfakeBench(DataSetAdapter):
         _warn_about_losses(findings, chosen)
         return findings
 
+    def source_of(self, subset: str, name: str) -> str | None:
+        """Return the real clip that the second number of a fake's name stands for, in FaceForensics++ alone."""
+        clip = ffpp_pairs.parse_name(f"{name}.png", real=False) if subset.startswith("FaceForensics++") else None
+        return None if clip is None else f"{self.name}/{subset}/real/{clip.source}"
+
     def _media(self, video: JsonVideo, path: str) -> Media:
         origin = _origin(video)
         real = f"{self.name}/{video.subset}/real"
@@ -136,6 +141,7 @@ class DeepfakeBench(DataSetAdapter):
             base_media_id=f"{real}/{origin.base}" if origin.base and video.label != REAL else None,
             kind="sequence",
             cropped=True,
+            source_media_id=None if video.label == REAL else self.source_of(video.subset, video.name),
         )
 
 

@@ -8,10 +8,13 @@ There is no official split.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from dfbench.datasets.base import NOT_A_CLIP, DataSetAdapter, Findings
+from dfbench.datasets.ffpp import mask_videos
 from dfbench.datasets.frame_folders import add_frames, find_frames, warn_of_frames
 from dfbench.datasets.layout import clips_first, find_tree, may_be_media, with_videos
 from dfbench.datasets.tree import child, descend, entries
@@ -87,11 +90,12 @@ class DeepFakeDetection(DataSetAdapter):
 
     def _official(self, tree: Path) -> Findings:
         findings = Findings(tree)
+        masks = mask_videos(tree, descend(tree, *_FAKES))
         for subset in self.subsets:
             for folder in _FOLDERS[subset]:
                 real, fake = descend(tree, *_REALS, folder), descend(tree, *_FAKES, folder)
                 self._folder(findings, real, subset, REAL)
-                self._folder(findings, fake, subset, FAKE)
+                self._folder(findings, fake, subset, FAKE, masks)
         for subset in sorted({m.subset for m in findings.media.values()}):
             _expect(findings, subset)
             labels = {m.label for m in findings.media.values() if m.subset == subset}
@@ -99,7 +103,14 @@ class DeepFakeDetection(DataSetAdapter):
                 findings.warn(f"subset {subset} contains only {'fakes' if FAKE in labels else 'reals'}")
         return findings
 
-    def _folder(self, findings: Findings, folder: Path | None, subset: str, label: int) -> None:
+    def _folder(
+        self,
+        findings: Findings,
+        folder: Path | None,
+        subset: str,
+        label: int,
+        masks: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         if folder is None:
             return
         frames = find_frames(folder, lambda name: parse_name(name, label == REAL) is not None)
@@ -116,7 +127,7 @@ class DeepFakeDetection(DataSetAdapter):
             if found is None:
                 findings.exclude(NOT_A_CLIP, path)
             else:
-                findings.add(self._media(found, subset, path))
+                findings.add(replace(self._media(found, subset, path), mask_path=masks.get(found.name)))
 
     def _of_name(self, name: str, label: int, subset: str, path: str) -> Media | None:
         found = parse_name(name, label == REAL)

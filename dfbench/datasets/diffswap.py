@@ -80,6 +80,7 @@ class DiffSwap(DataSetAdapter):
 
     def _media(self, name: str, label: int, path: str, origin: SwappedFaces | None, reals: frozenset[str]) -> Media:
         manipulation = METHOD if label == FAKE else "real"
+        source = origin.source if origin is not None else None
         base = origin.target if origin is not None else (name if label == REAL else None)
         return Media(
             dataset=self.name,
@@ -91,9 +92,10 @@ class DiffSwap(DataSetAdapter):
             scene_group=f"{self.name}/{base}" if base is not None else f"{self.name}/{METHOD}/{name}",
             path=path,
             identity_target=base,
-            identity_source=origin.source if origin is not None else None,
+            identity_source=source,
             base_media_id=f"{self.name}/all/real/{base}" if label == FAKE and base in reals else None,
             kind="image",
+            source_media_id=f"{self.name}/all/real/{source}" if label == FAKE and source in reals else None,
         )
 
 

@@ -7,8 +7,7 @@ tree, is a separate data set and is not read here. The embedded data set mini ha
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from dfbench.datasets.base import NOT_A_CLIP, DataSetAdapter, Findings
 from dfbench.datasets.ffpp_flat import SUBSET, compare_csv, find_flat, flat_clips, other_folders
 from dfbench.datasets.ffpp_pairs import ClipName, ClipPairs, official_pairs, pairs_from_json, parse_name
 from dfbench.datasets.frame_folders import FrameFolder, add_frames, find_frames, warn_of_frames
+from dfbench.datasets.layout import stem
 from dfbench.datasets.tree import child, descend, entries, locate, subfolders
 from dfbench.schema.media import FAKE, REAL, SPLITS, Media
 
@@ -32,8 +32,6 @@ _LAYOUT = (
     "manipulated_sequences/Deepfakes/c23/videos/000_003.mp4 (c23, c40, raw or c0); "
     "give the folder that holds both, or its parent; or the flat copy: original/000.mp4, Deepfakes/000_003.mp4"
 )
-# FaceForensics++ and DeepFakeDetection: .../METHOD/COMPRESSION/videos/NAME.mp4 and .../METHOD/masks/videos/NAME.mp4
-_FAKE_PATH = re.compile(r"^(?P<method>(?:.*/)?manipulated_sequences/[^/]+)/[^/]+/videos/(?P<name>.+)\.[^./]+$")
 
 
 @dataclass(frozen=True)
@@ -56,13 +54,14 @@ class FaceForensicsTree(DataSetAdapter):
         found: set[tuple[str, str]] = set()
         frames: list[FrameFolder] = []
         sources = [("real", (_ORIGINALS, "youtube")), *((m, (_FORGED, m)) for m in self.manipulations)]
+        masks = {m: mask_videos(tree, descend(tree, *names)) for m, names in sources if m != "real"}
         for subset in SUBSETS:
             for manipulation, names in sources:
                 for name in _FOLDERS[subset]:
                     folder = descend(tree, *names, name, "videos")
                     if folder is not None:
                         found.add((subset, manipulation))
-                        self._read_folder(findings, folder, subset, manipulation, pairs)
+                        self._read_folder(findings, folder, subset, manipulation, pairs, masks.get(manipulation, {}))
                     frames += self._read_frames(findings, descend(tree, *names, name), subset, manipulation, pairs)
         warn_of_frames(findings, frames)
         found |= {(m.subset, m.manipulation) for m in findings.media.values()}
@@ -71,6 +70,11 @@ class FaceForensicsTree(DataSetAdapter):
         forged = child(tree, _FORGED)
         self._warn_unknown(findings, [n for n in subfolders(forged) if n.casefold() not in known] if forged else [])
         return findings
+
+    def source_of(self, subset: str, name: str) -> str | None:
+        """Return the real clip that the second number of a fake's name stands for."""
+        clip = parse_name(f"{name}.mp4", real=False)
+        return None if clip is None else f"{self.name}/{subset}/real/{clip.source}"
 
     def expect_requested(self, findings: Findings, filters: Filters) -> None:
         """Expect all clips of every requested subset and method, and warn about subsets that were not found."""
@@ -81,7 +85,15 @@ class FaceForensicsTree(DataSetAdapter):
         methods = {method for *_, method in findings.expected} | set(filters.manipulations)
         self._expect(findings, found | set(filters.subsets), methods, self.load_pairs(findings.tree))
 
-    def _read_folder(self, findings: Findings, folder: Path, subset: str, manipulation: str, pairs: ClipPairs) -> None:
+    def _read_folder(
+        self,
+        findings: Findings,
+        folder: Path,
+        subset: str,
+        manipulation: str,
+        pairs: ClipPairs,
+        masks: Mapping[str, str],
+    ) -> None:
         where = folder.relative_to(findings.tree).as_posix()
         for entry in entries(folder):
             path = f"{where}/{entry.name}"
@@ -91,7 +103,7 @@ class FaceForensicsTree(DataSetAdapter):
             elif not entry.is_file():
                 findings.exclude("not a file", path)
             elif (media := self._media(findings, clip, subset, manipulation, path, pairs)) is not None:
-                findings.add(media)
+                findings.add(replace(media, mask_path=masks.get(stem(entry.name))))
 
     def _read_frames(
         self, findings: Findings, folder: Path | None, subset: str, manipulation: str, pairs: ClipPairs
@@ -151,6 +163,7 @@ class FaceForensicsTree(DataSetAdapter):
             identity_target=clip.target,
             identity_source=clip.source,
             base_media_id=None if real else f"{self.name}/{subset}/real/{clip.target}",
+            source_media_id=None if real else self.source_of(subset, clip.name),
         )
 
     def _expect(self, findings: Findings, subsets: Iterable[str], methods: Iterable[str], pairs: ClipPairs) -> None:
@@ -170,20 +183,17 @@ class FaceForensicsTree(DataSetAdapter):
             findings.warn(f"folders that are not methods of {self.title} were skipped: {', '.join(folders)}")
 
 
-def find_mask(media: Media, root: Path) -> Path | None:
-    """Return the mask video of a fake, white where it was manipulated; None if there is none.
+def mask_videos(tree: Path, method: Path | None) -> dict[str, str]:
+    """Return the mask videos of a method's fakes: name of the fake -> POSIX path relative to the tree.
 
-    Masks have no compression level: one serves every subset. They can be shorter than their clip.
+    They are white where a fake was manipulated, can be shorter than it, and have no compression level: one serves every
+    subset. FaceForensics++ and DeepFakeDetection keep them in ``METHOD/masks/videos/NAME.mp4``.
     """
-    match = _FAKE_PATH.match(media.path)
-    if match is None:
-        return None
-    method, file = root / match["method"], f"{match['name']}.mp4"
-    path = method / "masks" / "videos" / file
-    if path.is_file():
-        return path
-    folder = descend(method, "masks", "videos")  # ignores the case of their names
-    return folder / file if folder is not None and (folder / file).is_file() else None
+    folder = None if method is None else descend(method, "masks", "videos")
+    if folder is None:
+        return {}
+    where = folder.relative_to(tree).as_posix()
+    return {e.name[:-4]: f"{where}/{e.name}" for e in entries(folder) if e.name.endswith(".mp4") and e.is_file()}
 
 
 FFPP = FaceForensicsTree(

@@ -37,7 +37,7 @@ Measure = Callable[[pa.Table, Sequence[str]], list[MetricValue]]
 def media_facts(data: RoleData) -> pd.DataFrame:
     """Return facts about the medium of each sample, indexed by sample id; NaN where a fact is not known.
 
-    Sizes are those of the source, before any crop. There is no bitrate, since the manifest has no file sizes.
+    Sizes are those of the source, before any crop. The bitrate is not among them.
     """
     rows = pd.concat([samples.select(_KEPT).to_pandas() for _, samples in data.parts], ignore_index=True)
     suffix = rows["media_path"].map(lambda path: PurePosixPath(path).suffix.lower())

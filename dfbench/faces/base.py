@@ -37,6 +37,8 @@ class FaceDetector(Protocol):
         name: the registered name.
         fingerprint: changes whenever the same frame could give another result: name, version of the algorithm,
             weights, and the execution provider if it is not the CPU.
+
+    A detector can also have the attribute ``runtime``: what runs its networks, with version, for ``manifest.json``.
     """
 
     name: str

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.faces.bundled_weights import load_any_size_centerface
-from dfbench.faces.session import session, suffix
+from dfbench.faces.session import runtime_of, session, suffix
 
 LONG_SIDE = 640
 LEAST_LONG_SIDE = 128
@@ -35,11 +35,13 @@ class CenterFace:
 
     Attributes:
         fingerprint: what the execution provider adds to a face detector's fingerprint.
+        runtime: what runs the network, with version.
     """
 
     def __init__(self, threads: int = 1, device: str = "cpu") -> None:
         self._session = session(load_any_size_centerface(), threads, device)
         self.fingerprint = suffix(self._session)
+        self.runtime = runtime_of(self._session)
 
     def boxes(
         self, frame: NDArray[np.uint8], long_side: int = LONG_SIDE

@@ -37,6 +37,7 @@ class FullCenterFaceDetector:
     def __init__(self, threads: int = 1, device: str = "cpu") -> None:
         self._boxes = CenterFace(threads, device)
         self._landmarks = ONet(threads, device)
+        self.runtime = self._boxes.runtime
         self.fingerprint = (
             f"{self.name}-v{self.VERSION}:{CENTERFACE.file}={CENTERFACE.sha256},{ONET.file}={ONET.sha256}"
             f"{self._boxes.fingerprint}"

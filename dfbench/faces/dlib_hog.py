@@ -61,6 +61,7 @@ class DlibDetector:
         digest = file_digest(path, how_to_give(PREDICTOR, _OPTION))
         self._hog = dlib.get_frontal_face_detector()
         self._predictor = _load_predictor(dlib, path)
+        self.runtime = f"dlib {dlib.__version__}"
         self.fingerprint = f"{self.name}-v{self.VERSION}:dlib={dlib.__version__},upsample={UPSAMPLE},predictor={digest}"
 
     def detect(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
@@ -114,6 +115,7 @@ class DlibGrayDetector:
         dlib = _dlib()
         self._hog = dlib.get_frontal_face_detector()
         self._landmarks = ONet(threads)
+        self.runtime = f"dlib {dlib.__version__}"
         self.fingerprint = (
             f"{self.name}-v{self.VERSION}:dlib={dlib.__version__},upsample={UPSAMPLE},{ONET.file}={ONET.sha256}"
         )

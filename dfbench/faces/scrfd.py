@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dfbench.errors import SetupError
 from dfbench.faces.base import Face, check_frames, largest_first
 from dfbench.faces.model_files import INSIGHTFACE, file_digest, find_model, how_to_give
-from dfbench.faces.session import session, suffix
+from dfbench.faces.session import runtime_of, session, suffix
 
 INPUT_SIZE = (640, 640)
 THRESHOLD = 0.5
@@ -60,6 +60,7 @@ class InsightFaceDetector:
             )
         self._scrfd = _scrfd(network)
         width, height = INPUT_SIZE
+        self.runtime = runtime_of(network)
         self.fingerprint = (
             f"{self.name}-v{self.VERSION}:{path.name}={digest},insightface={_version()},input={width}x{height}"
             f"{suffix(network)}"

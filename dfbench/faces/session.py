@@ -54,6 +54,14 @@ def provider_of(made: Any) -> str:
     return str(made.get_providers()[0])
 
 
+def runtime_of(made: Any) -> str:
+    """Return what a session runs on, with version: ``onnxruntime 1.31.1``, and the provider if it is not the CPU."""
+    import onnxruntime
+
+    provider = provider_of(made)
+    return f"onnxruntime {onnxruntime.__version__}" + ("" if provider == CPU else f" {provider}")
+
+
 def suffix(made: Any) -> str:
     """Return what a session adds to a fingerprint: nothing on the CPU, else the provider, as its last bits differ."""
     return "" if provider_of(made) == CPU else f";provider={provider_of(made)}"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from dfbench.errors import DataError
 from dfbench.io import data_sha256, write_json
-from dfbench.schema.manifest import MANIFEST_VERSION, ManifestInfo, ShardInfo
+from dfbench.schema.manifest import READ_VERSIONS, ManifestInfo, ShardInfo
 from dfbench.text import one_line
 from dfbench.untrusted import leads_outside, read_json
 
@@ -39,9 +39,10 @@ def read_info(folder: Path) -> ManifestInfo:
     check_inside(file)
     raw = read_json(file, hint)
     version = raw.get("format_version") if isinstance(raw, dict) else None
-    if version != MANIFEST_VERSION:
+    if version not in READ_VERSIONS:
         raise DataError(
-            f"{file} has format version {one_line(version)[:20]}, this dfbench reads version {MANIFEST_VERSION}",
+            f"{file} has format version {one_line(version)[:20]}, this dfbench reads versions "
+            f"{' and '.join(map(str, READ_VERSIONS))}",
             "prepare the data set again, or use the version of dfbench that made it",
         )
     try:

@@ -20,9 +20,19 @@ from dfbench.untrusted import is_relative
 
 _LONGEST_SIDE = 2**20  # pixels of a source
 _MOST_FRAMES = 2**24  # of a clip: six days at 30 frames per second
-_RANGES = {"width": (1, _LONGEST_SIDE), "height": (1, _LONGEST_SIDE), "frame_count": (0, _MOST_FRAMES)}
+_RANGES = {
+    "width": (1, _LONGEST_SIDE),
+    "height": (1, _LONGEST_SIDE),
+    "frame_count": (0, _MOST_FRAMES),
+    "media_size": (0, 2**62),
+    "jpeg_quality": (1, 100),
+    "clip_index": (0, _MOST_FRAMES),
+}
 _WORDS = {"status": STATUSES, "split": SPLITS, "label": (REAL, FAKE)}
-_FINITE = ("box", "landmarks", "matrix", "dense", "scale", "face_score", "time_s")
+_FINITE = (
+    *("box", "landmarks", "matrix", "dense", "scale", "face_score", "time_s"),
+    *("fps", "pixel_aspect", "base_shift"),
+)
 _TYPES = {column.name: column for column in MANIFEST.columns}
 
 
@@ -75,11 +85,29 @@ def _value_problems(name: str, values: pa.ChunkedArray | pa.Array) -> Iterator[t
         numbers = pc.list_flatten(values) if pa.types.is_list(values.type) else values
         if pa.types.is_floating(numbers.type) and pc.any(pc.invert(pc.is_finite(numbers))).as_py():
             yield "value", f"column {name!r} has values that are not finite"
-    if name == "media_path":
+    if name in ("media_path", "media_mask_path"):
         for path in pc.unique(values).to_pylist():
             if path is not None and not is_media_path(path):
-                yield "path", f"the media path {one_line(path)[:200]!r} leads out of the data set's folder"
+                yield "path", f"the path {one_line(path)[:200]!r} leads out of the data set's folder"
                 return
+
+
+def alignment_problems(table: pa.Table) -> Iterator[str]:
+    """Yield what contradicts one matrix for all frames of a run of frames.
+
+    Args:
+        table: rows of a shard, with the columns media_id, face_index, clip_index, status and matrix.
+    """
+    found = table.filter(pc.equal(table["status"], "ok"))
+    if found["clip_index"].null_count:
+        yield "crops of runs of frames have no clip_index"
+        return
+    matrices: dict[tuple[object, ...], object] = {}
+    names = ("media_id", "face_index", "clip_index", "matrix")
+    for media_id, face, run, matrix in zip(*(found[name].to_pylist() for name in names), strict=True):
+        if matrices.setdefault((media_id, face, run), matrix) != matrix:
+            yield f"frames of run {run} of {one_line(media_id)[:200]} have different matrices"
+            return
 
 
 def is_media_path(path: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,11 +15,14 @@ from dfbench.errors import DataError
 from dfbench.io import atomic_path
 from dfbench.manifest.info import check_inside
 from dfbench.manifest.row_checks import check_rows
-from dfbench.schema.manifest import MANIFEST, MANIFEST_VERSION, crop_columns, extra_columns
+from dfbench.schema.manifest import MANIFEST, MANIFEST_VERSION, row_schema
 from dfbench.text import one_line
 
 ROW_GROUP = 256
 STAMP_KEY = b"dfbench"
+
+_OPTIONAL = {column.name: column.type for column in MANIFEST.columns if column.optional}
+_Rows = TypeVar("_Rows", pa.Table, pa.RecordBatch)
 
 UNREADABLE = (OSError, pa.ArrowException, ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError)
 """What pyarrow raises for a damaged file. The message of the first two alone says what is wrong."""
@@ -34,11 +37,12 @@ class Stamp(BaseModel):
     recipe_hash: str
     plan_hash: str
     versions: dict[str, str]
+    face_detector_runtime: str = ""
 
 
 def shard_schema(sizes: tuple[int, ...], stamp: Stamp, extras: Sequence[str] = ()) -> pa.Schema:
     """Return the Arrow schema of a shard with the stamp and the features that Hugging Face's ``datasets`` reads."""
-    schema = MANIFEST.schema((*crop_columns(sizes), *extra_columns(extras, sizes)))
+    schema = row_schema(sizes, extras)
     info = {"info": {"features": {field.name: _feature(field) for field in schema}}}
     return schema.with_metadata(
         {
@@ -142,8 +146,10 @@ def read_shard(path: Path, columns: Sequence[str]) -> pa.Table:
         DataError: it cannot be read as Parquet, or its rows are not valid; see :mod:`dfbench.manifest.row_checks`.
     """
     try:
+        file = open_shard(path)
         # The metadata describes columns that are not read.
-        table = open_shard(path).read(columns=list(columns)).replace_schema_metadata(None)
+        table = file.read(columns=_held(file, columns)).replace_schema_metadata(None)
+        table = _with_optional(table, columns)
         _check(table, columns, path)
     except UNREADABLE as error:
         raise unreadable(path, error) from error
@@ -156,16 +162,33 @@ def shard_batches(path: Path, columns: Sequence[str], rows: int) -> Iterator[pa.
     Raises:
         DataError: as :func:`read_shard`.
     """
-    batches = open_shard(path).iter_batches(batch_size=rows, columns=list(columns))
+    file = open_shard(path)
+    batches = file.iter_batches(batch_size=rows, columns=_held(file, columns))
     while True:
         try:
             batch = next(batches, None)
             if batch is None:
                 return
+            batch = _with_optional(batch, columns)
             _check(batch, columns, path)
         except UNREADABLE as error:
             raise unreadable(path, error) from error
         yield batch
+
+
+def _held(file: pq.ParquetFile, columns: Sequence[str]) -> list[str]:
+    """Return the columns without the optional ones that a shard of an older format lacks."""
+    held = set(file.schema_arrow.names)
+    return [name for name in columns if name in held or name not in _OPTIONAL]
+
+
+def _with_optional(table: _Rows, columns: Sequence[str]) -> _Rows:
+    """Return rows with nulls in the optional columns that they lack."""
+    lacking = [name for name in columns if name in _OPTIONAL and name not in table.schema.names]
+    for name in lacking:
+        kind = _OPTIONAL[name]
+        table = table.append_column(pa.field(name, kind), pa.nulls(table.num_rows, kind))
+    return table.select([name for name in columns if name in table.schema.names]) if lacking else table
 
 
 def _check(table: pa.Table | pa.RecordBatch, columns: Sequence[str], path: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from dfbench.errors import DataError, UsageError, unknown_name
 from dfbench.manifest.shards import open_shard, read_shard
-from dfbench.schema.manifest import MANIFEST, ManifestInfo
+from dfbench.schema.manifest import MANIFEST, MANIFEST_VERSION, ManifestInfo
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,8 +50,13 @@ class ManifestTable:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Names of all columns, including those of the crops."""
-        return tuple(open_shard(self.path / self.info.shards[0].file).schema_arrow.names) if self.info.shards else ()
+        """Names of all columns, including those of the crops; optional ones that format 2 lacks are read as null."""
+        if not self.info.shards:
+            return ()
+        held = tuple(open_shard(self.path / self.info.shards[0].file).schema_arrow.names)
+        if self.info.format_version == MANIFEST_VERSION:
+            return held
+        return held + tuple(column.name for column in MANIFEST.columns if column.optional and column.name not in held)
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows as an Arrow table, in the order of the shards.

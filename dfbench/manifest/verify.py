@@ -20,12 +20,12 @@ import pyarrow.parquet as pq
 from dfbench.errors import DataError, DfbenchError
 from dfbench.io import file_sha256
 from dfbench.manifest.info import check_inside, content_hash, read_info
-from dfbench.manifest.row_checks import row_problems
+from dfbench.manifest.row_checks import alignment_problems, row_problems
 from dfbench.manifest.shards import UNREADABLE, open_shard, read_stamp, reason
 from dfbench.manifest.summary import counts_of, tally_rows
 from dfbench.media.images import decode_sized, pixel_hash
 from dfbench.schema.ids import parse_sample_id
-from dfbench.schema.manifest import MANIFEST, ManifestInfo, crop_columns, extra_columns
+from dfbench.schema.manifest import MANIFEST, ManifestInfo, row_columns, row_schema
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Problem:
     """One inconsistency.
 
     Attributes:
-        kind: short name of the check: unfinished, file, hash, rows, recipe, schema, id, status, value, path, crop,
-            mask, patch, counts.
+        kind: short name of the check: unfinished, file, hash, rows, recipe, schema, id, status, value, path, align,
+            crop, mask, patch, counts.
         where: file or sample.
         message: what is wrong.
     """
@@ -125,17 +125,20 @@ def _shard_problems(path: Path, rows: int, info: ManifestInfo, seen: _Seen) -> I
     file = open_shard(path)
     if file.metadata.num_rows != rows:
         yield Problem("rows", path.name, f"has {file.metadata.num_rows} rows, expected {rows} by manifest.json")
-    expected = MANIFEST.schema((*crop_columns(info.sizes), *extra_columns(info.extras, info.sizes)))
-    if not file.schema_arrow.equals(expected, check_metadata=False):
+    if not file.schema_arrow.equals(row_schema(info.sizes, info.extras, info.format_version), check_metadata=False):
         yield Problem("schema", path.name, "its columns differ from those of the manifest")
         return
     stamp = read_stamp(path)
-    if stamp is None or stamp.recipe_hash != info.recipe_hash:
-        yield Problem("recipe", path.name, "was made with another recipe than the one in manifest.json")
-    table = file.read(columns=[c.name for c in MANIFEST.columns])
+    if stamp is None or (stamp.recipe_hash, stamp.format_version) != (info.recipe_hash, info.format_version):
+        yield Problem(
+            "recipe", path.name, "was made with another recipe, or in another format, than stated in manifest.json"
+        )
+    table = file.read(columns=[column.name for column in row_columns(info.format_version)])
     table.validate(full=True)
     found = [Problem(kind, path.name, message) for kind, message in row_problems(table)]
     found += _id_problems(table, path.name)
+    if info.align == "clip":
+        found += [Problem("align", path.name, message) for message in alignment_problems(table)]
     yield from found
     seen.add(table, path.name)
     del table

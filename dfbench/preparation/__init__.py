@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dfbench.preparation.derived.degrade import degrade as degrade
     from dfbench.preparation.derived.merge import merge as merge
     from dfbench.preparation.derived.recrop import recrop as recrop
+    from dfbench.preparation.derived.upgrade import upgrade as upgrade
     from dfbench.preparation.planning.options import PreparationRequest as PreparationRequest
     from dfbench.preparation.planning.recipe import PreparationRecipe as PreparationRecipe
     from dfbench.preparation.prepare import PreparationPlan as PreparationPlan
@@ -30,6 +31,7 @@ _LAZY = {
     "plan_preparation": "dfbench.preparation.prepare",
     "recrop": "dfbench.preparation.derived.recrop",
     "resolve_preparation": "dfbench.preparation.prepare",
+    "upgrade": "dfbench.preparation.derived.upgrade",
 }
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "plan_preparation",
     "recrop",
     "resolve_preparation",
+    "upgrade",
 ]
 
 __getattr__ = lazy_attributes(__name__, _LAZY)

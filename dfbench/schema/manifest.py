@@ -15,7 +15,9 @@ from dfbench.schema.media import MEDIA
 from dfbench.schema.random_media import RandomSubset
 from dfbench.schema.sampling import make_rule
 
-MANIFEST_VERSION = 2
+MANIFEST_VERSION = 3
+READ_VERSIONS = (2, 3)
+"""Formats that can be read. Format 2 lacks the optional columns, which are read as null."""
 
 Status = Literal["ok", "no_face", "decode_error", "missing_media"]
 STATUSES: tuple[Status, ...] = ("ok", "no_face", "decode_error", "missing_media")
@@ -28,6 +30,40 @@ MANIFEST = TableContract(
     (
         Column("sample_id", pa.string(), "media_id#FRAME.FACE"),
         *MEDIA.columns,
+        Column("media_size", pa.int64(), "bytes of the file; of a sequence: of the images read", True, optional=True),
+        Column(
+            "media_sha256",
+            pa.string(),
+            "SHA-256 of the file; of a sequence: of lines 'SHA-256 name' of the images read, in order of frames",
+            nullable=True,
+            optional=True,
+        ),
+        Column("media_format", pa.string(), "container of a clip or format of an image", True, optional=True),
+        Column("codec", pa.string(), "video codec; null for images", True, optional=True),
+        Column("fps", pa.float64(), "average frames per second that the container states", True, optional=True),
+        Column("pixel_aspect", pa.float32(), "width of a pixel divided by its height", True, optional=True),
+        Column(
+            "jpeg_quality",
+            pa.int16(),
+            "quality from 1 to 100 whose standard luminance table is nearest to that of a JPEG file",
+            nullable=True,
+            optional=True,
+        ),
+        Column(
+            "clip_index",
+            pa.int32(),
+            "which run of consecutive frames (--sampling clips) the row belongs to, from 0; null for single frames",
+            nullable=True,
+            optional=True,
+        ),
+        Column(
+            "base_shift",
+            pa.float32(),
+            "largest displacement between the clip and its base by registration, as a fraction of the longer side; "
+            "null where it was not measured",
+            nullable=True,
+            optional=True,
+        ),
         Column("frame_index", pa.int32(), "frame index in the clip from 0; negative if the clip did not open"),
         Column("time_s", pa.float64(), "presentation time of the frame in seconds", nullable=True),
         Column("frame_count", pa.int32(), "number of frames of the clip that decode", nullable=True),
@@ -118,6 +154,23 @@ def extra_columns(groups: Iterable[str], sizes: tuple[int, ...]) -> tuple[Column
     return plain + (mask_columns(sizes) if "masks" in wanted else ())
 
 
+def row_columns(version: int = MANIFEST_VERSION) -> tuple[Column, ...]:
+    """Return the columns that every shard of a format has, without crops; format 2 has none of the optional ones."""
+    return tuple(column for column in MANIFEST.columns if version == MANIFEST_VERSION or not column.optional)
+
+
+def row_schema(sizes: tuple[int, ...], extras: Iterable[str] = (), version: int = MANIFEST_VERSION) -> pa.Schema:
+    """Return the Arrow schema of a shard, without the metadata of a file.
+
+    Args:
+        sizes: crop sizes in pixels.
+        extras: groups of optional columns.
+        version: of the format.
+    """
+    columns = (*row_columns(version), *crop_columns(sizes), *extra_columns(extras, sizes))
+    return TableContract(MANIFEST.name, columns).schema()
+
+
 SHARD_PATTERN = r"^shard-[0-9]{5,9}\.parquet$"
 """Names of shard files. No other name in a description becomes a path."""
 _MOST_ROWS = 2**31 - 1
@@ -141,7 +194,9 @@ class ManifestInfo(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format_version: int = Field(default=MANIFEST_VERSION, description="version of this format; others are refused")
+    format_version: int = Field(
+        default=MANIFEST_VERSION, description="version of this format: 3, or 2, which dfbench upgrade converts"
+    )
     name: str = Field(max_length=1024, description="name of the manifest's folder when it was made")
     dataset: _Word = Field(description="command-line name of the data set")
     complete: bool = Field(description="false while shards are missing")
@@ -156,6 +211,13 @@ class ManifestInfo(BaseModel):
     )
     decoder: _Word = Field(description="name of the video reader")
     face_detector: _Word = Field(description="name of the face detector")
+    face_detector_runtime: str = Field(
+        default="", max_length=1024, description="what ran its networks, with version: onnxruntime 1.31.1"
+    )
+    align: Literal["frame", "clip"] = Field(
+        default="frame",
+        description="frame: every frame has a matrix of its own; clip: all frames of a run (clip_index) share one",
+    )
     versions: dict[str, str] = Field(description="versions of the libraries that made the pixels")
     shards: tuple[ShardInfo, ...] = Field(default=(), description="shard files in the order of their rows")
     counts: dict[str, dict[str, dict[str, int]]] = Field(
@@ -181,6 +243,9 @@ class ManifestInfo(BaseModel):
     geometry_groups: dict[str, int] = Field(
         default_factory=dict,
         description="with shared geometry: number of scene groups per compression with shared and own geometry",
+    )
+    upgraded: dict[str, Any] = Field(
+        default_factory=dict, description="for a manifest upgraded from an older format: its format_version and hash"
     )
     licence: str = Field(description="licence note of the data set")
     hash: str = Field(default="", description="SHA-256 over the shard hashes, which identifies the content")

@@ -34,6 +34,7 @@ class Media:
     Attributes:
         kind: what ``path`` points to; see :data:`Kind`.
         cropped: the images are face crops already: no face is detected, and the whole image is the crop.
+        mask_path: the mask video of a fake, white where it was manipulated; it can be shorter than the fake.
     """
 
     dataset: str
@@ -50,6 +51,8 @@ class Media:
     base_media_id: str | None = None
     kind: Kind = "clip"
     cropped: bool = False
+    source_media_id: str | None = None
+    mask_path: str | None = None
 
     @property
     def media_id(self) -> str:
@@ -106,7 +109,21 @@ MEDIA = TableContract(
         Column("identity_target", pa.string(), "person or clip that provides the scene", nullable=True),
         Column("identity_source", pa.string(), "person or clip that provides identity or expression", nullable=True),
         Column("base_media_id", pa.string(), "media_id of the real clip that a fake was made from", nullable=True),
+        Column(
+            "source_media_id",
+            pa.string(),
+            "media_id of the clip that provided identity or expression; null if the data set does not name it",
+            nullable=True,
+            optional=True,
+        ),
         Column("media_path", pa.string(), "POSIX path relative to the data set's root"),
+        Column(
+            "media_mask_path",
+            pa.string(),
+            "POSIX path of the mask video of a fake, where the recipe uses mask videos",
+            nullable=True,
+            optional=True,
+        ),
     ),
     key=("media_id",),
 )

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dfbench.errors import DataError, SetupError, UsageError
+from dfbench.io import file_sha256
 from dfbench.media.encode import write_clip
 from dfbench.media.reader import read
 from dfbench.preparation.execution.output_folder import locked
@@ -247,3 +248,16 @@ def test_row_groups_and_storage(made):
         assert compressions == {"UNCOMPRESSED"}
     data = file.read(columns=["crop_64"])["crop_64"][0].as_py()["bytes"]
     assert cv2.imdecode(np.frombuffer(BytesIO(data).read(), np.uint8), cv2.IMREAD_COLOR).shape == (64, 64, 3)
+
+
+def test_rows_state_what_their_medium_is(made, tree):
+    assert made.info.face_detector_runtime.startswith("onnxruntime ")
+    table = made.table()
+    assert all(table[name].null_count == len(table) for name in ("media_mask_path", "clip_index", "base_shift"))
+    for row in table.to_pylist():
+        file = tree / row["media_path"]
+        assert (row["media_size"], row["media_sha256"]) == (file.stat().st_size, file_sha256(file))
+        assert (row["media_format"], row["codec"], row["fps"]) == ("mov", "h264", 25.0)
+    sources = {row["media_id"]: row["source_media_id"] for row in table.to_pylist()}
+    assert sources["ff++/c23/FaceSwap/071_054"] == "ff++/c23/real/054"
+    assert sources["ff++/c23/real/054"] is None

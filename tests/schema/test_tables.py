@@ -66,7 +66,8 @@ def test_every_column_is_documented_and_named_once(contract: TableContract) -> N
 def test_the_manifest_has_the_columns_that_others_rely_on() -> None:
     promised = """sample_id media_id dataset subset manipulation label split identity_target
     identity_source base_media_id media_path frame_index time_s frame_count width height face_index status reason
-    face_score box landmarks geometry_from matrix class scene_group scale face_count""".split()
+    face_score box landmarks geometry_from matrix class scene_group scale face_count source_media_id media_mask_path
+    media_size media_sha256 media_format codec fps pixel_aspect jpeg_quality clip_index base_shift""".split()
     assert set(promised) <= {c.name for c in MANIFEST.columns}
     assert [c.name for c in crop_columns((128, 224))] == ["crop_128", "sha256_128", "crop_224", "sha256_224"]
 

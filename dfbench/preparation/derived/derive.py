@@ -19,7 +19,7 @@ from dfbench.preparation.execution.finalize import completed
 from dfbench.preparation.execution.output_folder import check_folder, clear_temporary, locked, remove_stale_shards
 from dfbench.preparation.extraction.rows import Row
 from dfbench.progress import progress
-from dfbench.schema.manifest import ShardInfo
+from dfbench.schema.manifest import MANIFEST_VERSION, ShardInfo
 from dfbench.versions import merged_versions, pixel_versions
 
 MakeRows = Callable[[Path], Iterator[Row]]
@@ -95,7 +95,12 @@ def _run(source: Manifest, out: Path, how: Derivation, workers: int, quiet: bool
             write / shard.file,
             how.sizes,
             how.extras,
-            Stamp(recipe_hash=digest, plan_hash=shard.sha256, versions=versions),
+            Stamp(
+                recipe_hash=digest,
+                plan_hash=shard.sha256,
+                versions=versions,
+                face_detector_runtime=source.info.face_detector_runtime,
+            ),
             how.make_rows,
         )
         for shard in source.info.shards
@@ -105,6 +110,7 @@ def _run(source: Manifest, out: Path, how: Derivation, workers: int, quiet: bool
         return open_manifest(out)
     info = source.info.model_copy(
         update={
+            "format_version": MANIFEST_VERSION,
             "name": out.resolve().name,
             "complete": False,
             "recipe": dict(how.recipe),
@@ -118,7 +124,7 @@ def _run(source: Manifest, out: Path, how: Derivation, workers: int, quiet: bool
     )
     write_info(out, info)
     with progress(how.title, len(tasks), "shards", len(tasks) - len(todo), quiet) as advance:
-        for _ in _done(todo, workers):
+        for _ in make_shards(todo, workers):
             advance(1)
     shards = [ShardInfo(file=t.target.name, sha256=file_sha256(t.target), rows=_rows_in(t.target)) for t in tasks]
     write_info(out, completed(info.model_copy(update=dict(how.at_end())), out, shards))
@@ -126,7 +132,8 @@ def _run(source: Manifest, out: Path, how: Derivation, workers: int, quiet: bool
     return open_manifest(out)
 
 
-def _done(tasks: Sequence[ShardCopy], workers: int) -> Iterator[Path]:
+def make_shards(tasks: Sequence[ShardCopy], workers: int) -> Iterator[Path]:
+    """Make shards in worker processes, or in this one if there is nothing to divide; yield each when it is finished."""
     if workers == 1 or len(tasks) < 2:
         yield from map(make_shard, tasks)
         return

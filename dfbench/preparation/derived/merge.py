@@ -70,7 +70,7 @@ def merge(folders: Sequence[str | Path], out: str | Path | None = None, quiet: b
     target = _target(sources, out)
     parts = _find_parts(sources)
     _check(parts)
-    check_folder(target, parts[0].info.manifest.recipe)
+    check_folder(target, parts[0].info.manifest.recipe, parts[0].info.manifest.format_version)
     with locked(target):
         clear_temporary(target)
         try:
@@ -111,6 +111,12 @@ def _check(parts: Sequence[_FoundPart]) -> None:
             raise UsageError(
                 f"{part.name} has another recipe than {first.name} ({mine.number} -> {theirs.number}: {changed})",
                 f"prepare it with the same options: {part.command()}",
+            )
+        if mine.manifest.format_version != theirs.manifest.format_version:
+            raise DataError(
+                f"{part.name} has format {theirs.manifest.format_version}, {first.name} has "
+                f"{mine.manifest.format_version}",
+                f"prepare both with one version of dfbench: {first.command()}, then {part.command()}",
             )
         if mine.of != theirs.of:
             again = part.command(1).replace(f"1/{theirs.of}", f"I/{mine.of}")

@@ -39,6 +39,7 @@ def initial_info(recipe: PreparationRecipe, scan: Scan, out: Path) -> ManifestIn
         geometry=recipe.geometry,
         decoder=recipe.decoder,
         face_detector=recipe.face_detector,
+        face_detector_runtime=recipe.runtime,
         versions=pixel_versions(),
         expected=dict(scan.expected),
         missing=dict(scan.missing),
@@ -81,13 +82,15 @@ def completed(
                 )
         counted.append(table.select(_COUNTED))
         clips.append(table.select(_OF_CLIPS))
-    stamps = [read_stamp(path) for path in files.values()]
-    versions = merged_versions([s.versions for s in stamps if s is not None])
+    stamps = [stamp for stamp in map(read_stamp, files.values()) if stamp is not None]
+    versions = merged_versions([stamp.versions for stamp in stamps])
+    runtimes = sorted({stamp.face_detector_runtime for stamp in stamps} - {""})
     return info.model_copy(
         update={
             "complete": True,
             "shards": tuple(shards),
             "versions": versions or info.versions,
+            "face_detector_runtime": ", ".join(runtimes) or info.face_detector_runtime,
             "counts": count_rows(pa.concat_tables(counted)) if counted else {},
             "shortfall": shortfall(clips, partial(rule_in, info.recipe)),
             "geometry_groups": count_groups(clips) if info.geometry == "shared" else {},

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfbench.errors import DataError, UsageError
-from dfbench.manifest.shards import Stamp, read_shard, read_stamp
+from dfbench.manifest.shards import read_shard, read_stamp
 from dfbench.preparation.execution.commit import STAGED
 from dfbench.preparation.execution.media_state import (
     FileState,
@@ -26,7 +26,7 @@ from dfbench.preparation.planning.job_array import ArrayPart
 from dfbench.preparation.planning.recipe import PreparationRecipe
 from dfbench.preparation.planning.shard_plan import ShardPlan
 from dfbench.preparation.planning.sharding import Shard
-from dfbench.schema.manifest import STATUSES
+from dfbench.schema.manifest import MANIFEST_VERSION, STATUSES
 from dfbench.text import one_line
 
 RETRIED = tuple(status for status in STATUSES if status != "ok")
@@ -187,14 +187,14 @@ def _recorded(out: Path, array_part: ArrayPart | None) -> dict[str, FileState]:
 
 def _recognised(recipe: PreparationRecipe, mine: Sequence[Shard], out: Path, files: Sequence[str]) -> dict[int, str]:
     # Most files have the name that the plan gives them; the others are read only if a shard is lacking.
-    wanted = {shard.hash: shard for shard in mine}
+    wanted = {shard.hash: shard for shard in mine} | {shard.hash_of_format_2: shard for shard in mine}
     present = set(files)
     digest = recipe.hash
     held: dict[int, str] = {}
     unknown = present - {shard.file for shard in mine}
     for shard in mine:
         if shard.file in present:
-            if _plan_hash(out / shard.file, digest) == shard.hash:
+            if _plan_hash(out / shard.file, digest) in (shard.hash, shard.hash_of_format_2):
                 held[shard.number] = shard.file
             else:
                 unknown.add(shard.file)
@@ -209,7 +209,7 @@ def _recognised(recipe: PreparationRecipe, mine: Sequence[Shard], out: Path, fil
 def _plan_hash(path: Path, recipe_hash: str) -> str:
     # Versions may differ: a finished shard is kept, and manifest.json lists all versions.
     stamp = read_stamp(path)
-    if stamp is None or stamp != Stamp(recipe_hash=recipe_hash, plan_hash=stamp.plan_hash, versions=stamp.versions):
+    if stamp is None or (stamp.recipe_hash, stamp.format_version) != (recipe_hash, MANIFEST_VERSION):
         return ""
     return stamp.plan_hash
 

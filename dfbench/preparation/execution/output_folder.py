@@ -17,7 +17,7 @@ from dfbench.preparation.execution.commit import JOURNAL, MOVED, STAGED
 from dfbench.preparation.execution.shard_progress import progress_folder
 from dfbench.preparation.planning.job_array import ArrayPart, part_files, read_part
 from dfbench.preparation.planning.recipe import differences
-from dfbench.schema.manifest import ManifestInfo
+from dfbench.schema.manifest import MANIFEST_VERSION, ManifestInfo
 
 LOCK_FILE = ".lock"
 STATE_FILES = "media-state-*-of-*.parquet"  # of array-job parts
@@ -29,12 +29,13 @@ _OWN = re.compile(
 )
 
 
-def check_folder(out: Path, recipe: Mapping[str, Any]) -> None:
+def check_folder(out: Path, recipe: Mapping[str, Any], version: int = MANIFEST_VERSION) -> None:
     """Raise if a folder holds another manifest or foreign files.
 
     Args:
         out: the folder; it need not exist.
         recipe: the recipe of the run, as in ``manifest.json``.
+        version: of the format that is written.
 
     Raises:
         UsageError: it holds a manifest with another recipe.
@@ -62,6 +63,13 @@ def check_folder(out: Path, recipe: Mapping[str, Any]) -> None:
         raise UsageError(
             f"{out} holds a manifest with another recipe (old -> new: {changed})",
             f"give --out DIR for a second manifest, or delete {out} first",
+        )
+    if info is not None and info.format_version != version:
+        raise DataError(
+            f"{out} holds a manifest of format {info.format_version}, this dfbench writes format {version}",
+            f"convert it, without the videos: dfbench upgrade {out}"
+            if info.complete and (out / MANIFEST_FILE).is_file()
+            else f"finish it with the version of dfbench that began it, delete {out}, or give --out DIR",
         )
 
 

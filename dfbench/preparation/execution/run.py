@@ -205,7 +205,12 @@ def _make(run: _Run, found: Inventory, targets: Mapping[int, str], log: EventLog
             root,
             folder,
             recipe,
-            Stamp(recipe_hash=recipe.hash, plan_hash=shard.hash, versions=versions),
+            Stamp(
+                recipe_hash=recipe.hash,
+                plan_hash=shard.hash,
+                versions=versions,
+                face_detector_runtime=recipe.runtime,
+            ),
             file=targets[shard.number],
             progress=folder_name,
         )

@@ -26,7 +26,8 @@ One clip from ``prepare`` to its shard file:
 10. ``face_selection`` applies the face rule; for ``manipulated``, ``change_maps`` compares the clip with its base or
     mask video: ``ClipFaces``. With shared geometry, ``shared_geometry`` replaces steps 9 and 10: the faces of the base
     clip are cropped from the frames of this one.
-11. ``rows`` makes one row per requested frame and face, and adds the crops of the mask video, if requested: ``Row``.
+11. ``rows`` makes one row per requested frame and face, and adds what ``media.facts`` tells of the file, and the crops
+    of the mask video, if requested: ``Row``.
 12. ``manifest.degraded`` degrades the crops, if requested.
 13. ``manifest.shards`` writes the rows of a shard through Arrow to a temporary Parquet file and renames it.
 14. ``execution.finalize`` checks and counts the rows of all shards; ``execution.commit`` gives them their final names

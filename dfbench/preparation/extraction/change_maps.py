@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dfbench.datasets.ffpp import find_mask
 from dfbench.errors import DfbenchError
 from dfbench.faces.base import Face
 from dfbench.media.frames import Chooser, Frame, FrameCallback, Reading
@@ -75,9 +74,9 @@ class ForgeryComparison:
         return track_changes(tracks, faces, widths, self._difference_maps(self._clips[other], thumbnails))
 
     def _mask_maps(self, forgery: Media, thumbnails: Thumbnails) -> Iterable[tuple[int, ChangeMap]]:
-        path = find_mask(forgery, self._root)
-        if path is None:
+        if forgery.mask_path is None:
             return ()
+        path = self._root / forgery.mask_path
 
         def marked(frame: Frame) -> ChangeMap | None:
             mask = reduced(frame.image, like=thumbnails[frame.index])

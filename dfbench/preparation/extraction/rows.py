@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from dfbench.datasets.ffpp import find_mask
 from dfbench.errors import DfbenchError
 from dfbench.faces.crops import crop
 from dfbench.manifest.stored_geometry import face_of
+from dfbench.media.facts import MediaFacts
 from dfbench.media.frames import Frame, Reading
 from dfbench.media.images import encode_png, pixel_hash
 from dfbench.media.reader import read
@@ -81,6 +81,34 @@ def unreadable_rows(media: Media, number: int, status: str, reason: str) -> list
     return [_media_columns(media, -n) | {"status": status, "reason": reason} for n in range(1, number + 1)]
 
 
+def with_runs(rows: Sequence[Row], length: int) -> list[Row]:
+    """Return the rows of a medium with the run of frames that each belongs to; null where no frame can be read.
+
+    Args:
+        rows: of all requested frames.
+        length: frames of a run; the requested frames of a shorter clip are one run.
+    """
+    frames = sorted({row["frame_index"] for row in rows if row["frame_index"] >= 0})
+    run_of = {frame: position // length for position, frame in enumerate(frames)}
+    return [row | {"clip_index": run_of.get(row["frame_index"])} for row in rows]
+
+
+def with_facts(rows: Sequence[Row], facts: MediaFacts | None) -> list[Row]:
+    """Return the rows of a medium with the facts that are known of its file."""
+    if facts is None:
+        return list(rows)
+    columns = {
+        "media_size": facts.size,
+        "media_sha256": facts.sha256,
+        "media_format": facts.format,
+        "codec": facts.codec,
+        "fps": facts.fps,
+        "pixel_aspect": facts.pixel_aspect,
+        "jpeg_quality": facts.jpeg_quality,
+    }
+    return [row | columns for row in rows]
+
+
 def with_masks(rows: Sequence[Row], media: Media, root: Path, settings: ExtractionSettings) -> list[Row]:
     """Return the rows of a clip with mask columns, if it has a mask video.
 
@@ -88,8 +116,7 @@ def with_masks(rows: Sequence[Row], media: Media, root: Path, settings: Extracti
     frames differ in size from those of the clip or do not decode.
     """
     faces = [row for row in rows if row.get("status") == "ok" and row.get("box") is not None]
-    path = find_mask(media, root) if media.label == FAKE else None
-    if path is None or not faces:
+    if media.label != FAKE or media.mask_path is None or not faces:
         return list(rows)
     in_frame = {index: list(same) for index, same in groupby(faces, key=lambda row: int(row["frame_index"]))}
 
@@ -97,7 +124,9 @@ def with_masks(rows: Sequence[Row], media: Media, root: Path, settings: Extracti
         return [[_mask_columns(frame, row, settings) for row in in_frame[frame.index]] for frame in frames]
 
     try:
-        reading = read(path, lambda count: [i for i in in_frame if i < count], settings.decoder, crop_masks)
+        reading = read(
+            root / media.mask_path, lambda count: [i for i in in_frame if i < count], settings.decoder, crop_masks
+        )
     except (DfbenchError, OSError):
         return list(rows)
     columns = {
@@ -147,7 +176,9 @@ def _media_columns(media: Media, frame: int) -> Row:
         "identity_target": media.identity_target,
         "identity_source": media.identity_source,
         "base_media_id": media.base_media_id,
+        "source_media_id": media.source_media_id,
         "media_path": media.path,
+        "media_mask_path": media.mask_path,
         "frame_index": frame,
         "face_index": 0,
     }

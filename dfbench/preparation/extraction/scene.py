@@ -12,7 +12,15 @@ from dfbench.media.limits import is_machine_fault
 from dfbench.preparation.extraction.change_maps import ForgeryComparison
 from dfbench.preparation.extraction.clip_faces import ClipFaces, ExtractionSettings, crop_whole_frames, find_faces
 from dfbench.preparation.extraction.face_selection import select_faces
-from dfbench.preparation.extraction.rows import Row, rows_of_clip, rows_of_crops, unreadable_rows, with_masks
+from dfbench.preparation.extraction.rows import (
+    Row,
+    rows_of_clip,
+    rows_of_crops,
+    unreadable_rows,
+    with_facts,
+    with_masks,
+    with_runs,
+)
 from dfbench.preparation.extraction.scene_reader import SceneReader, Unreadable
 from dfbench.preparation.extraction.shared_geometry import SharedGeometry
 from dfbench.preparation.planning.sampling import MediaJob
@@ -50,6 +58,9 @@ class Scene:
         except Unreadable as error:
             number = 1 if error.image else job.rows_if_unreadable
             rows = unreadable_rows(media, number, error.status, error.reason)
+        if job.sampling.length is not None:
+            rows = with_runs(rows, job.sampling.length)
+        rows = with_facts(rows, self._reader.facts(media, [row["frame_index"] for row in rows]))
         return with_masks(rows, media, self._root, self._settings) if self._settings.extras.masks else rows
 
     def failed(self, job: MediaJob, error: Exception) -> list[Row]:
@@ -78,7 +89,11 @@ class Scene:
             clip = self._own_faces(media, choose)
         else:
             clip = self._shared.faces(job, source)
-        return rows_of_clip(media, clip)
+        rows = rows_of_clip(media, clip)
+        if self._shared is None:
+            return rows
+        shift = self._shared.shift_of(media)
+        return [row | {"base_shift": shift} for row in rows]
 
     def _own_faces(self, media: Media, choose: Chooser) -> ClipFaces:
         """Find the faces of a clip in its own frames, and choose those that become rows."""

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from dfbench.datasets.archives import ArchiveImages, list_images, load_images
 from dfbench.errors import DfbenchError, SetupError
+from dfbench.media.facts import MediaFacts, file_facts, sequence_facts
 from dfbench.media.frames import Chooser, FrameCallback, Reading, T
 from dfbench.media.limits import is_machine_fault
 from dfbench.media.reader import is_still, read
@@ -108,6 +109,38 @@ class SceneReader:
         if not (reading.results or reading.errors):
             raise Unreadable("decode_error", "no frame decodes")
         return reading
+
+    def facts(self, media: Media, frames: Sequence[int]) -> MediaFacts | None:
+        """Return what is known of a medium beside its frames; None if it cannot be read.
+
+        Args:
+            media: the medium.
+            frames: of a sequence the frames that were requested; others are not read.
+
+        Raises:
+            MemoryError: memory ran out.
+        """
+        self._on_open(media.media_id)
+        opens = media.media_id not in self._given_up
+        path = self._root / media.path
+        try:
+            if media.kind == "sequence" and split_archive_path(media.path) is None and not path.is_dir():
+                return None
+            if media.kind == "sequence":
+                images = self._images(media)
+                names = sorted(images.names(), key=sequence_order)
+                wanted = [names[n] for n in sorted({0, *frames}) if 0 <= n < len(names)]
+                loaded = images.load(wanted) if opens else {}
+                return sequence_facts({name: loaded[name] for name in wanted if name in loaded}) if loaded else None
+            return file_facts(path, opens) if path.is_file() else None
+        except (DfbenchError, OSError, Unreadable) as error:
+            if is_machine_fault(error):
+                raise MemoryError(str(error)) from error
+            return None
+
+    def _images(self, media: Media) -> ImageSource:
+        inside = split_archive_path(media.path)
+        return FolderImages(self._root / media.path) if inside is None else self._archived(*inside)
 
     def _archived(self, archive: str, folder: str) -> ImageSource:
         path = self._root / archive

@@ -7,6 +7,7 @@ sharing is an option that manifests state (``docs/geometry.md``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -53,13 +54,17 @@ class ClipExtent:
     height: int
     probes: Mapping[int, npt.NDArray[np.uint8]]
 
-    def fits(self, base: ClipExtent) -> bool:
-        """Whether geometry found in ``base`` is valid here: size and framing are the same."""
+    def shift(self, base: ClipExtent) -> float:
+        """Return how far the framing differs from that of a base clip, as a fraction of the longer side.
+
+        It is the largest value of the probes, and infinite if the size differs. Geometry found in ``base`` is valid
+        here up to :data:`LARGEST_SHIFT`.
+        """
         if (self.width, self.height) != (base.width, base.height):
-            return False
+            return math.inf
         pairs = ((self.probes[i], base.probes[i]) for i in sorted(self.probes.keys() & base.probes.keys()))
         # The frame size of a stream may change; such frames get no crop (BASE_SIZE).
-        return all(framed_apart(*pair) <= LARGEST_SHIFT for pair in pairs if pair[0].shape == pair[1].shape)
+        return max((framed_apart(*pair) for pair in pairs if pair[0].shape == pair[1].shape), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ class SharedGeometry:
         self._reader = reader
         self._find = find
         self._sources: dict[str, GeometrySource] | None = None
+        self._shifts: dict[str, float] = {}
         self._base_faces: dict[str, ClipFaces] = {}
 
     def source_of(self, media: Media) -> GeometrySource | None:
@@ -106,8 +112,18 @@ class SharedGeometry:
         if self._sources is None:
             clips = [job.media for job in self._jobs.values()]
             extents = {clip.media_id: self._extent(clip) for clip in clips if can_share(clip)}
-            self._sources = geometry_sources(clips, {k: extent for k, extent in extents.items() if extent is not None})
+            readable = {name: extent for name, extent in extents.items() if extent is not None}
+            self._shifts = shifts_to_base(clips, readable)
+            self._sources = geometry_sources(clips, readable, self._shifts)
         return self._sources.get(media.media_id)
+
+    def shift_of(self, media: Media) -> float | None:
+        """Return how far the framing of a fake differs from that of its base, shared or not; None if it is unknown.
+
+        To be called after :meth:`source_of`.
+        """
+        shift = self._shifts.get(media.media_id, math.inf)
+        return shift if math.isfinite(shift) else None
 
     def faces(self, job: MediaJob, source: GeometrySource) -> ClipFaces:
         """Return the faces of a clip by the geometry of its source, cropped from its own frames.
@@ -161,27 +177,44 @@ class SharedGeometry:
         return frame_faces(frame, faces, crops, of_base.detected, reason=OTHER_FACES if of_base.faces else NO_FACE)
 
 
-def geometry_sources(media: Sequence[Media], extents: Mapping[str, ClipExtent]) -> dict[str, GeometrySource]:
+def shifts_to_base(media: Sequence[Media], extents: Mapping[str, ClipExtent]) -> dict[str, float]:
+    """Return media id -> :meth:`ClipExtent.shift` of the fakes that can be compared with their base.
+
+    Args:
+        media: the clips of one scene group.
+        extents: media id -> extent, for those that can be read.
+    """
+    pairs = [(m.media_id, m.base_media_id or "") for m in media if m.label == FAKE]
+    return {fake: extents[fake].shift(extents[base]) for fake, base in pairs if fake in extents and base in extents}
+
+
+def geometry_sources(
+    media: Sequence[Media], extents: Mapping[str, ClipExtent], shifts: Mapping[str, float] | None = None
+) -> dict[str, GeometrySource]:
     """Return the geometry sources of a scene group's clips.
 
     Args:
         media: the clips of one scene group.
         extents: media id -> extent, for those that can be read. The others give no crops and affect no other clip.
+        shifts: from :func:`shifts_to_base`, if they are at hand.
 
     Returns:
         Media id -> geometry source, for every clip that shares. No clip of a subset shares if a fake's base is
         unknown, of another subset or unreadable, or differs from it in size or framing; if there is no fake; or if a
         clip is a ready-made crop or inside an archive.
     """
+    known = shifts_to_base(media, extents) if shifts is None else shifts
     out: dict[str, GeometrySource] = {}
     for subset in sorted({m.subset for m in media}):
         clips = [m for m in media if m.subset == subset]
-        sources = _sources_of_subset(clips, extents)
+        sources = _sources_of_subset(clips, extents, known)
         out.update({name: source for source in sources for name in source.members})
     return out
 
 
-def _sources_of_subset(clips: Sequence[Media], extents: Mapping[str, ClipExtent]) -> list[GeometrySource]:
+def _sources_of_subset(
+    clips: Sequence[Media], extents: Mapping[str, ClipExtent], shifts: Mapping[str, float]
+) -> list[GeometrySource]:
     by_id = {m.media_id: m for m in clips}
     fakes = [m for m in clips if m.label == FAKE]
     if not fakes or not all(can_share(m) for m in clips):
@@ -194,7 +227,7 @@ def _sources_of_subset(clips: Sequence[Media], extents: Mapping[str, ClipExtent]
     out = []
     for base_id, group in members.items():
         readable = [extents[m.media_id] for m in group if m.media_id in extents]
-        if not all(extent.fits(extents[base_id]) for extent in readable[1:]):
+        if not all(shifts[m.media_id] <= LARGEST_SHIFT for m in group[1:] if m.media_id in extents):
             return []
         if readable:
             shortest = min(e.frames for e in readable)

@@ -22,6 +22,7 @@ class FaceTools:
         fingerprint: of the face detector.
         landmarks: name of the provider of dense landmarks; empty: none.
         landmarks_fingerprint: of the provider.
+        runtime: what runs the networks of the face detector, with version; empty if it does not say.
         note: how to get the exact profile, where it is approximate; else empty.
     """
 
@@ -30,6 +31,7 @@ class FaceTools:
     fingerprint: str
     landmarks: str = ""
     landmarks_fingerprint: str = ""
+    runtime: str = ""
     note: str = ""
 
 
@@ -72,5 +74,6 @@ def resolve_faces(
         detector.fingerprint,
         landmarks or "",
         provider.fingerprint if provider is not None else "",
+        str(getattr(detector, "runtime", "")),
         match.note,
     )

@@ -82,6 +82,7 @@ class PreparationRecipe:
         landmarks: name of the provider of dense landmarks; empty: none.
         landmarks_fingerprint: identifies its weights and settings.
         most_pixels: pixels of a frame or image beyond which it is not decoded.
+        runtime: what runs the networks of the face detector on this machine, with version; not in the recipe's hash.
         local: the face detector with paths and device of this machine, which do not belong to the recipe.
     """
 
@@ -104,7 +105,13 @@ class PreparationRecipe:
     landmarks: str = ""
     landmarks_fingerprint: str = ""
     most_pixels: int = MOST_PIXELS
+    runtime: str = field(default="", compare=False)
     local: DetectorChoice | None = field(default=None, compare=False)
+
+    @property
+    def uses_masks(self) -> bool:
+        """Whether mask videos decide rows: their crops are stored, or they tell which face was manipulated."""
+        return self.masks or self.face_rule == "manipulated"
 
     @property
     def extras(self) -> tuple[str, ...]:

@@ -89,6 +89,7 @@ def make_recipe(request: PreparationRequest, source: Mapping[str, Any] | None = 
         degrade=_check_condition(request),
         landmarks=faces.landmarks,
         landmarks_fingerprint=faces.landmarks_fingerprint,
+        runtime=faces.runtime,
         local=faces.detector,
     )
 

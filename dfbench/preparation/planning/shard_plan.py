@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dfbench.datasets.adapter import Counts, Scan, flat, label_name, nested
-from dfbench.datasets.ffpp import find_mask
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError
 from dfbench.preparation.planning.recipe import MediaSelection, PreparationRecipe
@@ -50,6 +49,8 @@ def plan_shards(recipe: PreparationRecipe, root: Path) -> ShardPlan:
         _union([s.manipulations for s in recipe.selections]),
     )
     media = select_media(found.media, recipe)
+    if not recipe.uses_masks:  # mask videos that are not used must not make finished shards unfit
+        media = tuple(replace(m, mask_path=None) if m.mask_path else m for m in media)
     if not media:
         raise DataError(f"the recipe selects no clip of {root}", "loosen --subset, --split and --manipulation")
     scan = Scan(
@@ -61,7 +62,7 @@ def plan_shards(recipe: PreparationRecipe, root: Path) -> ShardPlan:
         warnings=(
             *found.warnings,
             *without_base(media, recipe.face_rule),
-            *(_without_mask(media, found.root) if recipe.masks else ()),
+            *(_without_mask(media) if recipe.masks else ()),
             *_too_few(found.media, recipe),
         ),
     )
@@ -106,9 +107,9 @@ def _too_few(media: Sequence[Media], recipe: PreparationRecipe) -> tuple[str, ..
     return tuple(out)
 
 
-def _without_mask(media: Sequence[Media], root: Path) -> tuple[str, ...]:
+def _without_mask(media: Sequence[Media]) -> tuple[str, ...]:
     fakes = [m for m in media if m.label == FAKE]
-    lone = [m for m in fakes if find_mask(m, root) is None]
+    lone = [m for m in fakes if m.mask_path is None]
     if not lone:
         return ()
     return (

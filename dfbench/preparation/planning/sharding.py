@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,9 @@ SMALLEST_SHARE = 8  # a shard holds at least this part of the most rows, if its 
 
 
 _ALL_FIELDS = attrgetter(*(field.name for field in dataclasses.fields(Media)))
+_FIELDS_OF_FORMAT_2 = attrgetter(
+    *(f.name for f in dataclasses.fields(Media) if f.name not in ("source_media_id", "mask_path"))
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,14 @@ class Shard:
     @cached_property
     def hash(self) -> str:
         """SHA-256 over all that is known of the media and over their rules: what this shard must hold."""
-        media = [_ALL_FIELDS(m) for m in self.media]
+        return self._hash_of([_ALL_FIELDS(m) for m in self.media])
+
+    @cached_property
+    def hash_of_format_2(self) -> str:
+        """The same as format 2 stated it, which upgraded shards keep."""
+        return self._hash_of([_FIELDS_OF_FORMAT_2(m) for m in self.media])
+
+    def _hash_of(self, media: list[Any]) -> str:
         rules = [rule.text for rule in self.rules]
         return canonical_hash([media, rules] if rules else media)
 
