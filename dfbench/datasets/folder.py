@@ -1,44 +1,33 @@
-"""User-defined data sets: any tree with folders ``real`` and ``fake``, or any tree with a CSV file of labels.
+"""User-defined data sets: any tree with folders of real and fake media, or any tree with a CSV file of labels.
 
-Without a CSV file: the first folder below ``fake`` is the manipulation; a folder ``train``, ``val`` or ``test`` above
-or directly below ``real`` and ``fake`` is the split, which defaults to ``test``; images are still images, unless their
-path contains a folder ``frames`` or ``sequences``: below it, every folder of images is one clip. With ``media.csv``
-(or ``labels.csv``) at the top level, only its rows are used; a row may name a folder of images, which is one clip.
+Without a CSV file: the label is the folder ``real`` or ``fake`` in one of its spellings; the first folder below that of
+the fakes is the manipulation; a folder ``train``, ``val`` or ``test`` above or directly below is the split, which
+defaults to ``test``; images are still images, unless their path contains a folder ``frames`` or ``sequences``: below
+it, every folder of images is one clip. With ``media.csv`` (or ``labels.csv``) at the top level, only its rows are used;
+a row may name a folder of images, which is one clip.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
-from dfbench.datasets.base import NOT_LISTED, DataSetAdapter, Findings, some
-from dfbench.datasets.label_lists import normal, posix, read_label
+from dfbench.datasets.adapter import label_name
+from dfbench.datasets.base import NOT_LISTED, UNLABELLED, DataSetAdapter, Findings, some
+from dfbench.datasets.folder_labels import EXACT, SEQUENCES, label_of, parse_folders
+from dfbench.datasets.folder_list import COLUMNS, ListedMedium, read_list
+from dfbench.datasets.label_lists import normal
 from dfbench.datasets.layout import find_file, find_tree, is_image, join, may_be_media, split_of, stem, walk
-from dfbench.datasets.text_files import csv_rows
-from dfbench.datasets.tree import child, subfolders
+from dfbench.datasets.tree import subfolders
 from dfbench.errors import DataError
 from dfbench.schema.media import FAKE, REAL, Kind, Media, Split
-from dfbench.untrusted import is_relative
 
 CSV_NAMES = ("media.csv", "labels.csv")
-SEQUENCES = frozenset({"frames", "sequences"})
-COLUMNS = ("path", "label", "split", "group", "manipulation")
 NO_MEDIA = "not the name of a clip or image"
 NO_LABEL = "neither below real/ nor below fake/"
-_LABELS = {"real": REAL, "fake": FAKE}
 _MANY_FRAMES = 20
-
-
-@dataclass(frozen=True)
-class FolderLabels:
-    """Label, split and manipulation according to the folders of a file or sequence; None if unknown."""
-
-    label: int | None
-    split: Split | None
-    manipulation: str | None
+_DEPTH, _MOST_FOLDERS = 3, 5000  # how far labels in other spellings are searched for
 
 
 @dataclass(frozen=True)
@@ -49,35 +38,15 @@ class MediaFile:
     kind: Kind
 
 
-def parse_folders(path: str, where: str = "") -> FolderLabels:
-    """Parse label, split and manipulation from the folders of a path.
-
-    Raises:
-        DataError: the path contains both folders ``real`` and ``fake``.
-
-    >>> parse_folders("train/fake/Deepfakes/a.mp4")
-    FolderLabels(label=1, split='train', manipulation='Deepfakes')
-    """
-    folders = path.split("/")[:-1]
-    words = [folder.casefold() for folder in folders]
-    if "real" in words and "fake" in words:
-        raise DataError(f"{where or path} is below both real/ and fake/", "move the file to one of them")
-    at = next((n for n, word in enumerate(words) if word in _LABELS), None)
-    if at is None:
-        return FolderLabels(None, next((cast(Split, s) for s in map(split_of, folders) if s), None), None)
-    rest = folders[at + 1 :]
-    split = next((s for s in map(split_of, (*folders[:at], *rest[:1])) if s), None)
-    rest = rest[1:] if rest and split_of(rest[0]) else rest
-    method = rest[0] if rest and rest[0].casefold() not in SEQUENCES and words[at] == "fake" else None
-    return FolderLabels(_LABELS[words[at]], cast("Split | None", split), method)
-
-
 class Folder(DataSetAdapter):
     """Adapter for user-defined data sets of clips and images."""
 
     def read(self, root: Path) -> Findings:
         """Read the tree from its CSV file, or from the names of its folders."""
         tree = find_tree(root, _is_tree, self.title)
+        nested = tree is None
+        if tree is None:
+            tree = _tree_of_spellings(root)
         if tree is None:
             raise self.no_tree(root)
         findings = Findings(tree)
@@ -87,17 +56,22 @@ class Folder(DataSetAdapter):
         if files:
             self._read_list(findings, files[0])
         else:
-            self._read_folders(findings)
+            self._read_folders(findings, nested)
         return findings
 
-    def _read_folders(self, findings: Findings) -> None:
+    def _read_folders(self, findings: Findings, nested: bool) -> None:
         numbered: dict[str, int] = {}
+        spelled: dict[str, int] = {}
         for item in _items(findings, ""):
             folders = parse_folders(item.path, str(findings.tree / item.path))
             if folders.label is None:
                 findings.exclude(NO_LABEL, item.path)
                 continue
-            findings.add(self._media(item, folders.label, folders.split or "test", folders.manipulation, None))
+            method = folders.manipulation or (_folder_above(item.path) if nested else None)
+            findings.add(self._media(item, folders.label, folders.split or "test", method, None))
+            names = [name for name in item.path.split("/")[:-1] if label_of(name) is not None]
+            if all(label_of(name) != (folders.label, EXACT) for name in names):
+                spelled.update(dict.fromkeys(names[:1], folders.label))
             if item.kind == "image" and stem(os.path.basename(item.path)).isdigit():
                 folder = os.path.dirname(item.path)
                 numbered[folder] = numbered.get(folder, 0) + 1
@@ -107,67 +81,47 @@ class Folder(DataSetAdapter):
                 f"numbered images were read as still images: {some(suspect)}; if they are the frames of clips, "
                 "put the folders below a folder frames/, or list the folders in media.csv, so that each is one clip"
             )
+        if spelled:
+            words = [f"{name} is {label_name(label)}" for name, label in sorted(spelled.items())]
+            findings.warn(f"labels follow from the names of folders: {some(words, 6)}")
 
     def _read_list(self, findings: Findings, file: Path) -> None:
         items = {normal(item.path): item for item in _items(findings, file.name)}
         folders: dict[str, list[str]] = {}
-        for path, found in items.items():
-            if found.kind == "image":
+        for path, item in items.items():
+            if item.kind == "image" and "/" in path:
                 folders.setdefault(os.path.dirname(path), []).append(path)
-        splits: dict[str, tuple[str, int]] = {}
-        lines: dict[str, int] = {}
+        sequences = {
+            folder: MediaFile(os.path.dirname(items[images[0]].path), "sequence") for folder, images in folders.items()
+        }
+        found = sequences | items
+        rows = read_list(findings, file, {path: item.kind for path, item in found.items()})
+        media = {path: self._listed(row, found.get(path) or MediaFile(path, "clip")) for path, row in rows.items()}
         used: set[str] = set()
-        absent: list[str] = []
-        unknown: set[str] = set()
-        for line, row in csv_rows(file, ("path", "label")):
-            where = f"{file}, line {line}"
-            unknown |= set(row) - set(COLUMNS)
-            path = posix(row["path"])
-            if not is_relative(path):
-                raise DataError(f"{where}: {row['path']!r} is not a path below {findings.tree}", "give relative paths")
-            if path in lines:
-                raise DataError(f"{where}: {path} is a duplicate of line {lines[path]}")
-            lines[path] = line
-            item = items.get(path) or (MediaFile(path, "sequence") if path in folders else None)
-            media = self._listed(row, item or MediaFile(path, "clip"), where)
-            other, first_line = splits.setdefault(media.scene_group, (media.split, line))
-            if other != media.split:
-                raise DataError(
-                    f"{where}: group {row.get('group')!r} is {media.split}, but {other} in line {first_line}",
-                    "a group must be in one split",
-                )
-            findings.expect(("all", media.split, "fake" if media.label == FAKE else "real", media.manipulation), 1)
-            if item is None:
-                absent.append(path)
-            elif findings.add(media):
-                used.update(folders.get(path, ()) if path not in items else (path,))
-        for path in items:
+        for path, row in rows.items():
+            medium = media[path]
+            used.update(folders[path] if path in folders and path not in items else (path,))
+            if medium is None:
+                findings.exclude(UNLABELLED, path)
+                continue
+            base = media[row.base] if row.base is not None else None
+            if base is not None:
+                group = medium.scene_group if row.group else base.scene_group
+                medium = replace(medium, base_media_id=base.media_id, scene_group=group)
+            findings.expect(("all", medium.split, label_name(medium.label), medium.manipulation), 1)
+            if path in found:
+                findings.add(medium)
+        for path, item in items.items():
             if path not in used:
-                findings.exclude(NOT_LISTED, path)
-        if absent:
-            findings.warn(f"{len(absent)} paths of {file.name} were not found: {some(absent)}")
-        if unknown:
-            findings.warn(f"unknown columns of {file.name} were ignored: {', '.join(sorted(unknown))}")
+                findings.exclude(NOT_LISTED, item.path)
+        if unlabelled := [path for path, medium in media.items() if medium is None]:
+            findings.warn(f"{len(unlabelled)} rows of {file.name} have no label and are not used: {some(unlabelled)}")
 
-    def _listed(self, row: Mapping[str, str], item: MediaFile, where: str) -> Media:
-        label = read_label(row["label"], where)
-        folders = parse_folders(f"{item.path}/" if item.kind == "sequence" else item.path, where)
-        if folders.label is not None and folders.label != label:
-            raise DataError(
-                f"{where}: {item.path} is labelled {row['label']!r}, which contradicts its folder",
-                "0 is real and 1 is fake",
-            )
-        split = split_of(row["split"]) if row.get("split") else (folders.split or "test")
-        if split is None:
-            raise DataError(f"{where}: not a split: {row['split']!r}", "splits are train, val and test")
-        manipulation = row.get("manipulation") or folders.manipulation
-        if manipulation and ("/" in manipulation or "\\" in manipulation or "#" in manipulation):
-            raise DataError(
-                f"{where}: not a manipulation: {manipulation!r}", "names must not contain slashes, backslashes or '#'"
-            )
-        if manipulation and (manipulation == "real") != (label == REAL) and row.get("manipulation"):
-            raise DataError(f"{where}: manipulation {manipulation!r} contradicts label {row['label']!r}")
-        return self._media(item, label, cast(Split, split), manipulation, row.get("group") or None)
+    def _listed(self, row: ListedMedium, item: MediaFile) -> Media | None:
+        if row.label is None:
+            return None
+        media = self._media(item, row.label, row.split, row.manipulation, row.group)
+        return replace(media, identity_target=row.identity_target, identity_source=row.identity_source)
 
     def _media(self, item: MediaFile, label: int, split: Split, manipulation: str | None, group: str | None) -> Media:
         name = item.path if item.kind == "sequence" else stem(item.path)
@@ -208,8 +162,52 @@ def _items(findings: Findings, csv_name: str) -> list[MediaFile]:
 def _is_tree(folder: Path) -> bool:
     if find_file(folder, *CSV_NAMES) is not None:
         return True
-    parents = [folder, *(folder / name for name in subfolders(folder) if split_of(name))]
-    return any(child(parent, label) is not None for parent in parents for label in _LABELS)
+    names = subfolders(folder)
+    inner = [name for part in names if split_of(part) for name in subfolders(folder / part)]
+    return any(label_of(name) in ((REAL, EXACT), (FAKE, EXACT)) for name in (*names, *inner))
+
+
+def _tree_of_spellings(root: Path) -> Path | None:
+    """Return the folder that holds all folders named after a label, at most three levels above them; None without any.
+
+    Trees of several generators have such folders in each: ``progan/0_real``, ``stylegan/cat/1_fake``.
+    """
+    while True:
+        names = _readable(root)
+        if any(label_of(name) or split_of(name) for name in names):
+            return root if _has_labels(root, _DEPTH) else None
+        inner = [root / name for name in names if _has_labels(root / name, _DEPTH - 1)]
+        if len(inner) != 1:
+            return root if inner else None
+        root = inner[0]
+
+
+def _readable(folder: Path) -> list[str]:
+    """Return the subfolders; none of a folder that may not be read, which may be beside the data set."""
+    try:
+        return [name for name in subfolders(folder) if not name.startswith(".")]
+    except DataError:
+        return []
+
+
+def _has_labels(folder: Path, depth: int) -> bool:
+    level = [folder]
+    for _ in range(depth):
+        found = [where / name for where in level for name in _readable(where)]
+        if any(label_of(path.name) is not None for path in found):
+            return True
+        level = found[:_MOST_FOLDERS]
+    return False
+
+
+def _folder_above(path: str) -> str | None:
+    """Return the first folder above that of the label, except a split."""
+    for folder in path.split("/")[:-1]:
+        if label_of(folder) is not None:
+            return None
+        if not split_of(folder):
+            return folder
+    return None
 
 
 FOLDER = Folder(
@@ -219,7 +217,8 @@ FOLDER = Folder(
     access="your clips or images in folders real/ and fake/, or listed in media.csv",
     citation="none",
     layout=(
-        "the layout is real/*.mp4 and fake/METHOD/*.mp4 (images as well; train/, val/, test/ above or below), "
-        "or media.csv with path,label and optionally split,group,manipulation"
+        "the layout is real/*.mp4 and fake/METHOD/*.mp4 (images as well; train/, val/, test/ above or below; also "
+        "Reals, 0_real, original, ... and Fakes, 1_fake, manipulated, ...), or media.csv with path,label and "
+        f"optionally {','.join(COLUMNS[2:])}"
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dfbench.config import find_root, manifest_home
-from dfbench.datasets.folder import parse_folders
+from dfbench.datasets.folder_labels import label_of, parse_folders
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError, UsageError
 
@@ -168,3 +168,118 @@ def test_names_that_ids_cannot_hold(name):
     with pytest.raises(UsageError, match="not a valid data set name") as error:
         get_adapter(name)
     assert "folder:NAME" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("real", "fake"),
+    [
+        ("0_real", "1_fake"),
+        ("1_fake_not", "x"),  # replaced below: nothing is told by these
+        ("Reals", "FAKES"),
+        ("training_real", "training_fake"),
+        ("real_images", "fake-images"),
+        ("original", "manipulated"),
+        ("original_sequences", "DeepFakes_manipulated"),
+        ("DiFF_real", "DiFF_fake"),
+        ("pristine", "Deepfakes"),
+        ("0 - authentic faces", "1 - synthetic faces"),
+    ],
+)
+def test_spellings_of_the_label_folders(tmp_path, touch, cells, real, fake):
+    touch(tmp_path, [f"{real}/a.jpg", f"{real}/b.jpg", f"{fake}/c.jpg"])
+    if fake == "x":
+        with pytest.raises(DataError, match="no user-defined data set tree"):
+            scan(tmp_path)
+        return
+    found = scan(tmp_path)
+    split = "train" if real.startswith("training") else "test"
+    assert cells(found) == {(split, 0, "real"): 2, (split, 1, "fake"): 1}
+    assert any(f"{real} is real" in w and f"{fake} is fake" in w for w in found.warnings)
+    assert cells(scan(tmp_path.parent / tmp_path.name)) == cells(found)
+
+
+def test_polarity_follows_from_the_words_and_not_from_their_order(tmp_path, touch):
+    # Loaders that number folders alphabetically take the first for real.
+    touch(tmp_path, ["DiFF_real/a.jpg", "fake/b.jpg", "real/c.jpg", "z_original/d.jpg"])
+    assert {m.path: m.label for m in scan(tmp_path).media} == {
+        "DiFF_real/a.jpg": 0,
+        "fake/b.jpg": 1,
+        "real/c.jpg": 0,
+        "z_original/d.jpg": 0,
+    }
+
+
+def test_label_folders_in_those_of_several_generators(tmp_path, touch, cells):
+    touch(tmp_path / "cnn", ["progan/0_real/0.jpg", "progan/1_fake/1.jpg", "stylegan/cat/0_real/2.jpg"])
+    touch(tmp_path / "cnn", ["stylegan/cat/1_fake/3.jpg", "test/biggan/1_fake/4.jpg"])
+    for root in (tmp_path, tmp_path / "cnn"):
+        found = scan(root)
+        assert found.root == tmp_path / "cnn"
+        assert cells(found) == {
+            ("test", 0, "real"): 2,
+            ("test", 1, "progan"): 1,
+            ("test", 1, "stylegan"): 1,
+            ("test", 1, "biggan"): 1,
+        }
+
+
+def test_names_that_tell_no_label_or_both(tmp_path, touch):
+    assert [label_of(n) for n in ("real_vs_fake", "not_real", "realistic", "Real-ESRGAN", "fake_news_corpus")] == [
+        None
+    ] * 5
+    # A sure name outweighs those above and below.
+    assert parse_folders("deepfake_set/real/Deepfakes/a.jpg").label == 0
+    assert parse_folders("originals/fake/original/a.jpg") == parse_folders("fake/original/a.jpg")
+    touch(tmp_path, ["deepfake_set/originals/a.jpg", "deepfake_set/forged/b.jpg"])
+    with pytest.raises(DataError, match="below both originals/ and deepfake_set/") as caught:
+        scan(tmp_path)
+    assert "give the lower folder as root" in caught.value.hint
+    assert [m.label for m in scan(tmp_path / "deepfake_set").media] == [1, 0]
+
+
+def test_a_list_with_bases_and_people(tmp_path, touch):
+    touch(tmp_path, ["c/a.mp4", "c/b.mp4", "c/d.mp4", "e.mp4", "deepfake_set/f.mp4"])
+    write(
+        tmp_path,
+        "path;label;split;base;identity_target;identity_source;group\n"
+        "c\\b.mp4;fake;train;.\\c\\a.mp4;anna;bea;\nc/a.mp4;original;train;;anna;nan;\n"
+        "c/d.mp4;fake;train;c/a.mp4;;#N/A;own\ne.mp4;;test;;;;\ndeepfake_set/f.mp4;real;test;NULL;;;\n",
+    )
+    found = scan(tmp_path)
+    by_path = {m.path: m for m in found.media}
+    fake, real = by_path["c/b.mp4"], by_path["c/a.mp4"]
+    assert (fake.base_media_id, fake.scene_group) == (real.media_id, real.scene_group)
+    assert (fake.identity_target, fake.identity_source) == ("anna", "bea")
+    assert (real.identity_target, real.identity_source) == ("anna", None)
+    assert by_path["c/d.mp4"].scene_group == "folder/group/own"
+    assert by_path["c/d.mp4"].base_media_id == real.media_id
+    assert by_path["deepfake_set/f.mp4"].base_media_id is None
+    assert found.excluded == {"without a label in the label file": ("e.mp4",)}
+    assert found.warnings == ("1 rows of media.csv have no label and are not used: e.mp4",)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("fake/a.mp4,1,test,nowhere.mp4", "the base 'nowhere.mp4' is not a row of the list"),
+        ("fake/a.mp4,1,test,fake/Deepfakes/a.mp4", "the base 'fake/Deepfakes/a.mp4' is fake in line 3"),
+        ("fake/a.mp4,1,train,real/a.mp4", "is train, but its base in line 2 is test"),
+        ("fake/a.mp4,1,test,../../x.mp4", "is not a path below"),
+        ("real/talks/b.avi,0,test,real/a.mp4", "is real, but names a base"),
+    ],
+)
+def test_bases_that_cannot_be(tmp_path, touch, row, words):
+    rows = "path,label,split,base\nreal/a.mp4,0,test,\nfake/Deepfakes/a.mp4,1,test,\n"
+    write(touch(tmp_path, CLIPS), f"{rows}{row}\n")
+    with pytest.raises(DataError, match=words) as caught:
+        scan(tmp_path)
+    assert "media.csv, line 4" in caught.value.message
+
+
+def test_a_listed_folder_of_images_in_another_normal_form(tmp_path, touch):
+    touch(tmp_path, ["s/e\u0301/1.png", "s/e\u0301/2.png"])
+    write(tmp_path, "path,label\ns/\u00e9,fake\n")
+    (media,) = scan(tmp_path).media
+    assert media.kind == "sequence"
+    assert (tmp_path / media.path).is_dir()
+    assert media.name == "s/\u00e9"
