@@ -121,6 +121,8 @@ class DF40(DataSetAdapter):
             identity_target=origin.target,
             identity_source=origin.source,
             base_media_id=f"{self.name}/{subset}/real/{origin.base}" if fake and origin.base else None,
+            # Only FaceForensics++ names the clip of the source; Celeb-DF names the person.
+            source_media_id=f"{self.name}/ff/real/{origin.source}" if subset == "ff" and origin.source else None,
             kind=kind,
             cropped=kind != "clip",
         )

@@ -76,6 +76,7 @@ class Ffiw(DataSetAdapter):
         if tree is None:
             raise self.no_tree(root)
         findings = Findings(tree)
+        masks = _masks(tree)
         for where, files in walk(tree):
             if MASKS in where.casefold().split("/"):
                 continue
@@ -87,14 +88,14 @@ class Ffiw(DataSetAdapter):
                 elif clip.split is None:
                     findings.exclude(NO_SPLIT, path)
                 else:
-                    findings.add(self._media(clip, clip.split, path))
+                    findings.add(self._media(clip, clip.split, path, masks.get((clip.split, clip.name))))
         for split, number in PUBLISHED.items():
             findings.expect(("all", split, "real", "real"), number)
             findings.expect(("all", split, "fake", METHOD), number)
         _compare(findings)
         return findings
 
-    def _media(self, clip: FfiwClip, split: Split, path: str) -> Media:
+    def _media(self, clip: FfiwClip, split: Split, path: str, mask: str | None) -> Media:
         name = f"{split}_{clip.name}"
         fake = clip.label == FAKE
         return Media(
@@ -107,7 +108,24 @@ class Ffiw(DataSetAdapter):
             scene_group=f"{self.name}/{name}",
             path=path,
             base_media_id=f"{self.name}/all/real/{name}" if fake else None,
+            mask_path=mask if fake else None,
         )
+
+
+def _masks(tree: Path) -> dict[tuple[Split, str], str]:
+    """Return (split, name) -> path of the mask of a fake."""
+    out: dict[tuple[Split, str], str] = {}
+    for where, files in walk(tree):
+        folders = where.split("/")
+        if MASKS not in map(str.casefold, folders):
+            continue
+        for entry in files:
+            # Masks are named as the fakes.
+            path = join("/".join(FAKES if f.casefold() == MASKS else f for f in folders), entry.name)
+            clip = parse_path(path) if may_be_media(entry.name) else None
+            if clip is not None and clip.split is not None:
+                out.setdefault((clip.split, clip.name), join(where, entry.name))
+    return out
 
 
 def _compare(findings: Findings) -> None:

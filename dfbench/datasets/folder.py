@@ -10,6 +10,7 @@ a row may name a folder of images, which is one clip.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -98,12 +99,17 @@ class Folder(DataSetAdapter):
         rows = read_list(findings, file, {path: item.kind for path, item in found.items()})
         media = {path: self._listed(row, found.get(path) or MediaFile(path, "clip")) for path, row in rows.items()}
         used: set[str] = set()
+        lost: list[str] = []
         for path, row in rows.items():
             medium = media[path]
             used.update(folders[path] if path in folders and path not in items else (path,))
             if medium is None:
                 findings.exclude(UNLABELLED, path)
                 continue
+            medium = self._with_source_and_mask(medium, row, media, items)
+            used.update({row.mask} if row.mask else ())
+            if row.mask and medium.mask_path is None:
+                lost.append(row.mask)
             base = media[row.base] if row.base is not None else None
             if base is not None:
                 group = medium.scene_group if row.group else base.scene_group
@@ -114,8 +120,21 @@ class Folder(DataSetAdapter):
         for path, item in items.items():
             if path not in used:
                 findings.exclude(NOT_LISTED, item.path)
+        if lost:
+            findings.warn(f"{len(lost)} masks of {file.name} were not found: {some(lost)}")
         if unlabelled := [path for path, medium in media.items() if medium is None]:
             findings.warn(f"{len(unlabelled)} rows of {file.name} have no label and are not used: {some(unlabelled)}")
+
+    def _with_source_and_mask(
+        self, medium: Media, row: ListedMedium, media: Mapping[str, Media | None], items: Mapping[str, MediaFile]
+    ) -> Media:
+        source = media[row.source] if row.source else None
+        mask = items.get(row.mask) if row.mask else None
+        return replace(
+            medium,
+            source_media_id=source.media_id if source else None,
+            mask_path=mask.path if mask else None,
+        )
 
     def _listed(self, row: ListedMedium, item: MediaFile) -> Media | None:
         if row.label is None:

@@ -17,7 +17,11 @@ from dfbench.schema.media import FAKE, REAL, Kind, Split
 from dfbench.untrusted import is_relative
 
 REQUIRED = ("path", "label")
-COLUMNS = (*REQUIRED, "split", "group", "manipulation", "base", "identity_target", "identity_source")
+_OF_FAKES = ("base", "source", "mask")
+COLUMNS = (
+    *REQUIRED,
+    *("split", "group", "manipulation", "base", "source", "mask", "identity_target", "identity_source"),
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class ListedMedium:
         group: as given, else None.
         manipulation: as given, else by a folder, else None.
         base: path of the real clip that a fake was made from, a row of the list.
+        source: path of the clip whose face or motion was used, a row of the list.
+        mask: path of the mask of a fake in normal form.
         identity_target: the person shown, if given.
         identity_source: the person whose face or motion was used, if given.
     """
@@ -43,6 +49,8 @@ class ListedMedium:
     group: str | None
     manipulation: str | None
     base: str | None
+    source: str | None
+    mask: str | None
     identity_target: str | None
     identity_source: str | None
 
@@ -102,9 +110,10 @@ def _row(row: Mapping[str, str], path: str, folders: str, line: int, where: str,
         )
     if method and label is not None and (method == "real") != (label == REAL):
         raise DataError(f"{where}: manipulation {method!r} contradicts label {row['label']!r}")
-    base = given(row.get("base"))
-    if base and label == REAL:
-        raise DataError(f"{where}: {path} is real, but names a base", "only fakes have a base")
+    paths = {name: _path(text, where, tree) if (text := given(row.get(name))) else None for name in _OF_FAKES}
+    named = [name for name, text in paths.items() if text]
+    if named and label == REAL:
+        raise DataError(f"{where}: {path} is real, but names a {named[0]}", "only fakes have one")
     group = given(row.get("group"))
     return ListedMedium(
         line=line,
@@ -113,7 +122,9 @@ def _row(row: Mapping[str, str], path: str, folders: str, line: int, where: str,
         split=cast(Split, split),
         group=normal(group) if group else None,
         manipulation=method or told.manipulation,
-        base=_path(base, where, tree) if base else None,
+        base=paths["base"],
+        source=paths["source"],
+        mask=paths["mask"],
         identity_target=given(row.get("identity_target")),
         identity_source=given(row.get("identity_source")),
     )
@@ -123,6 +134,11 @@ def _check(rows: Mapping[str, ListedMedium], file: Path) -> None:
     splits: dict[str, ListedMedium] = {}
     for medium in rows.values():
         where = f"{file}, line {medium.line}"
+        if medium.source is not None and medium.source not in rows:
+            raise DataError(
+                f"{where}: the source {medium.source!r} is not a row of the list",
+                "write the path as in its row; for a person use the column identity_source",
+            )
         base = rows.get(medium.base) if medium.base is not None else None
         if medium.base is not None and (base is None or base.label == FAKE):
             what = "is not a row of the list" if base is None else f"is fake in line {base.line}"

@@ -52,6 +52,8 @@ def test_polarity_splits_and_spellings(tree, cells):
     by_id = {m.media_id: m for m in found.media}
     fake = by_id["df40/ff/SimSwap/000_003"]
     assert (fake.identity_target, fake.identity_source, fake.base_media_id) == ("000", "003", "df40/ff/real/000")
+    assert fake.source_media_id == "df40/ff/real/003"
+    assert by_id["df40/cdf/SimSwap/id0_id1_0000"].source_media_id is None
     # The reverse pair of another method, and a face synthesised for the clip, are in the same scene group.
     assert fake.scene_group == by_id["df40/ff/FS_vid2vid/003_000"].scene_group
     assert fake.scene_group == by_id["df40/ff/StyleGAN-XL/000"].scene_group

@@ -261,6 +261,8 @@ def test_a_list_with_bases_and_people(tmp_path, touch):
 @pytest.mark.parametrize(
     ("row", "words"),
     [
+        ("fake/a.mp4,1,test,real/a.mp4,x.mp4", "the source 'x.mp4' is not a row of the list"),
+        ("real/talks/b.avi,0,test,,real/a.mp4", "is real, but names a source"),
         ("fake/a.mp4,1,test,nowhere.mp4", "the base 'nowhere.mp4' is not a row of the list"),
         ("fake/a.mp4,1,test,fake/Deepfakes/a.mp4", "the base 'fake/Deepfakes/a.mp4' is fake in line 3"),
         ("fake/a.mp4,1,train,real/a.mp4", "is train, but its base in line 2 is test"),
@@ -269,11 +271,28 @@ def test_a_list_with_bases_and_people(tmp_path, touch):
     ],
 )
 def test_bases_that_cannot_be(tmp_path, touch, row, words):
-    rows = "path,label,split,base\nreal/a.mp4,0,test,\nfake/Deepfakes/a.mp4,1,test,\n"
-    write(touch(tmp_path, CLIPS), f"{rows}{row}\n")
+    rows = "path,label,split,base,source\nreal/a.mp4,0,test,,\nfake/Deepfakes/a.mp4,1,test,,\n"
+    write(touch(tmp_path, CLIPS), f"{rows}{row}{',' * (4 - row.count(','))}\n")
     with pytest.raises(DataError, match=words) as caught:
         scan(tmp_path)
     assert "media.csv, line 4" in caught.value.message
+
+
+def test_a_list_with_sources_and_masks(tmp_path, touch):
+    touch(tmp_path, ["a.mp4", "b.mp4", "f.mp4", "g.mp4", "masks/e\u0301.mp4"])
+    write(
+        tmp_path,
+        "path,label,base,source,mask\na.mp4,0,,,\nb.mp4,0,,,\nf.mp4,1,a.mp4,b.mp4,masks/\u00e9.mp4\n"
+        "g.mp4,1,,,masks/gone.mp4\n",
+    )
+    found = scan(tmp_path)
+    by_path = {m.path: m for m in found.media}
+    assert by_path["f.mp4"].source_media_id == by_path["b.mp4"].media_id
+    assert by_path["f.mp4"].base_media_id == by_path["a.mp4"].media_id
+    assert (tmp_path / str(by_path["f.mp4"].mask_path)).is_file()
+    assert by_path["g.mp4"].mask_path is None
+    assert found.warnings == ("1 masks of media.csv were not found: masks/gone.mp4",)
+    assert found.excluded == {}
 
 
 def test_a_listed_folder_of_images_in_another_normal_form(tmp_path, touch):

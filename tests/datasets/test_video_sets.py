@@ -48,6 +48,8 @@ def test_ffiw_folder_and_prefix_tell_the_same(tmp_path, touch, cells, form):
     assert (fake.base_media_id, fake.scene_group) == (real.media_id, real.scene_group)
     assert fake.label == 1
     assert "target/" in fake.path
+    assert fake.mask_path == fake.path.replace("target/", "target_mask/")
+    assert real.mask_path is None
     assert found.expected["all"]["test"] == {"real": {"real": 1738}, "fake": {"fake": 1738}}
     assert sum(found.expected["all"][s]["real"]["real"] for s in counts) == 9988
     assert found.warnings == ()
