@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from dfbench.errors import DataError, SetupError, UsageError
-from dfbench.text import path_text
+from dfbench.storage.path import StoredPath, as_path, check_writable, uploaded
+from dfbench.storage.staging import staging_home
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +48,8 @@ _WRONG_PATH = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, er
 def atomic_path(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     """Give a temporary path that replaces ``path`` when the block ends, or is removed when the block fails.
 
-    The folder is created if necessary. Close the file inside the block.
+    The folder is created if necessary. Close the file inside the block. For a URL the temporary path is on a local
+    disk, and the file is uploaded when the block ends.
 
     Args:
         path: the final path.
@@ -61,10 +63,14 @@ def atomic_path(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     Raises:
         SetupError: the file cannot be written: full disk, missing permission, a path below a file.
     """
-    path = Path(path)
+    path = as_path(path)
     start = os.fsencode(path.name)[:_LONGEST].decode("utf-8", "ignore")
     temporary = path.with_name(f"{TEMPORARY}{start}-{os.getpid()}-{secrets.token_hex(4)}")
     with translate_os_errors(path):
+        if isinstance(path, StoredPath):
+            with uploaded(path, staging_home() / "uploads", temporary.name) as local:
+                yield local
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
@@ -137,7 +143,7 @@ def make_folder(path: str | Path) -> Path:
     Raises:
         SetupError: it cannot be created.
     """
-    path = Path(path)
+    path = as_path(path)
     with translate_os_errors(path, "could not be created"):
         path.mkdir(parents=True, exist_ok=True)
     return path
@@ -177,11 +183,14 @@ def translate_os_errors(path: str | Path, what: str = "could not be written", op
     try:
         yield
     except OSError as error:
-        raise _setup_error(Path(path), error, what, option) from error
+        raise _setup_error(as_path(path), error, what, option) from error
 
 
 def _setup_error(path: Path, error: OSError, what: str, option: str) -> SetupError:
     reason = error.strerror or str(error) or type(error).__name__
+    if isinstance(path, StoredPath):
+        hint = f"check the URL, the network and the credentials, or {_elsewhere(option)}"
+        return SetupError(f"{path} {what}: {reason}", hint)
     named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes | os.PathLike) else path
     if named.parent != path.parent and named not in path.parents:
         reason = f"{reason}: {named}"
@@ -222,16 +231,14 @@ def check_output_folder(path: str | Path, option: str = "") -> Path:
         The path.
 
     Raises:
-        UsageError: it is a file or lies below one, or no folder can have that name; of ``--out`` also if its name is
-            not UTF-8.
+        UsageError: it is a file or lies below one, or no folder can have that name.
         SetupError: it is not writable: permissions, a read-only or a full disk.
     """
-    path = Path(path)
-    if option.startswith("--out") and path_text(path) != str(path):  # PyArrow opens no other names
-        raise UsageError(
-            f"the name of the folder {path} is not UTF-8, as a folder for tables must be", _elsewhere(option)
-        )
+    path = as_path(path)
     with translate_os_errors(path, "cannot be used for output", option):
+        if isinstance(path, StoredPath):
+            check_writable(path, f"{TEMPORARY}{secrets.token_hex(4)}")
+            return path
         _check_name(path)
         folder = _nearest_existing(path)
         if not folder.is_dir():
@@ -255,9 +262,10 @@ def check_output_file(path: str | Path, option: str = "") -> Path:
         UsageError: it is a folder, or its folder is a file or lies below one.
         SetupError: its folder is not writable.
     """
-    path = Path(path)
+    path = as_path(path)
     with translate_os_errors(path, "cannot be used for output", option):
-        _check_name(path)
+        if not isinstance(path, StoredPath):
+            _check_name(path)
         if path.is_dir():
             raise UsageError(f"{path} is a folder; the output is a file", f"name a file in it, as {path / 'NAME'}")
         if path.exists() and not path.is_file():
@@ -293,7 +301,7 @@ def file_sha256(path: str | Path) -> str:
         DataError: the file cannot be read.
     """
     try:
-        with Path(path).open("rb") as stream:
+        with as_path(path).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from error

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from dfbench.errors import SetupError
-from dfbench.io import open_for_appending, translate_os_errors
+from dfbench.io import data_sha256, open_for_appending, translate_os_errors
+from dfbench.storage import StoredPath, as_path, staging_home
 
 __all__ = ["lock"]
 
@@ -33,7 +34,7 @@ def lock(
     The operating system releases the lock when the process dies, so a killed process leaves no lock behind. On a file
     system without locks (some network drives) the block runs without one, with a warning; the same holds for shared
     locks where they are not available (Windows without pywin32). A link is not followed, so that a foreign folder
-    cannot have another file emptied.
+    cannot have another file emptied. For a URL, whose store has no locks, the lock file is on this machine.
 
     Args:
         path: the lock file; its folder is created if necessary.
@@ -45,7 +46,7 @@ def lock(
     Raises:
         SetupError: another process holds the lock, or the lock file cannot be written.
     """
-    path = Path(path)
+    path = _on_this_machine(as_path(path))
     deadline = time.monotonic() + wait_s
     with _locked_stream(path, shared, deadline, busy or f"another process uses {path.parent}", hint) as stream:
         if not shared:
@@ -59,6 +60,10 @@ def lock(
             if not shared or _acquire(stream, False, path):
                 with suppress(OSError):
                     path.unlink()
+
+
+def _on_this_machine(path: Path) -> Path:
+    return staging_home() / "locks" / data_sha256(str(path))[:32] if isinstance(path, StoredPath) else path
 
 
 @contextmanager

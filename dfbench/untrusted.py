@@ -17,6 +17,7 @@ from pathlib import Path, PureWindowsPath
 from typing import IO, Any
 
 from dfbench.errors import DataError, DfbenchError
+from dfbench.storage.path import StoredPath
 
 __all__ = ["encoding_of", "is_clutter", "is_relative", "leads_outside", "open_regular", "read_json", "read_toml"]
 
@@ -78,6 +79,8 @@ def open_regular(path: Path) -> IO[bytes]:
         DataError: it is not a regular file, or cannot be read.
     """
     try:
+        if isinstance(path, StoredPath):
+            return path.open("rb")
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)

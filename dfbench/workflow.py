@@ -33,7 +33,14 @@ from dfbench.preparation.prepare import resolve_preparation as resolve_preparati
 from dfbench.protocols.protocol import Protocol
 from dfbench.training.loggers import check_loggers
 from dfbench.training.methods import DEFAULT, TRAINING_METHODS
-from dfbench.training.plan import TrainingPlan, check_devices, check_patience, training_roles, weight_file
+from dfbench.training.plan import (
+    TrainingPlan,
+    check_devices,
+    check_patience,
+    training_notes,
+    training_roles,
+    weight_file,
+)
 from dfbench.training.recipe import RecipeValues, fill_recipe
 
 if TYPE_CHECKING:
@@ -176,18 +183,7 @@ def resolve_training(
         from dfbench.training.train import initial_network
 
         plan = replace(plan, built=BuiltNetwork(initial_network(plan)))
-    notes = []
-    if source.spec.published_pretrained and not chosen.get("pretrained"):
-        notes.append(
-            f"{source.name} starts from random weights, the published detector from ImageNet weights: "
-            "--option pretrained=true"
-        )
-    if target.is_file() and not target.with_name(f"{target.stem}.training").is_dir():
-        notes.append(
-            f"{target} is the result of a finished training, whose state is not kept: more epochs cannot continue it; "
-            "all epochs are trained, and then it is replaced (to keep it: --out FILE)"
-        )
-    return TrainingWorkflow(plan, _missing(found, rules, quiet), tuple(notes))
+    return TrainingWorkflow(plan, _missing(found, rules, quiet), training_notes(plan))
 
 
 @_same_parameters(resolve_training)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -45,3 +47,22 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("DFBENCH_HOME", "DFBENCH_ROOTS"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The address of an S3 server on this machine."""
+    from s3_server import s3_server
+
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(s3: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of an empty bucket on that server; what is staged goes to a folder of the test."""
+    from s3_server import environment, make_bucket
+
+    for name, value in environment(s3, tmp_path_factory.mktemp("staging")).items():
+        monkeypatch.setenv(name, value)
+    return make_bucket(f"b{secrets.token_hex(8)}")

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from dfbench.cli.options import PATH_OR_URL
 from dfbench.cli.show import echo
 
 
 @click.command(epilog="Example: dfbench compare runs/grnet runs/meso4 --metric auc.video.mean")
-@click.argument("run_a", metavar="RUN_A", type=click.Path(path_type=Path))
-@click.argument("run_b", metavar="RUN_B", type=click.Path(path_type=Path))
+@click.argument("run_a", metavar="RUN_A", type=PATH_OR_URL)
+@click.argument("run_b", metavar="RUN_B", type=PATH_OR_URL)
 @click.option(
     "--metric",
     "metrics",

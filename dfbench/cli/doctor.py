@@ -11,6 +11,7 @@ import click
 from dfbench.cli.show import echo
 from dfbench.errors import DfbenchError
 from dfbench.startup import telemetry_state
+from dfbench.storage import is_url
 
 # import name -> (distribution, purpose, how to install it)
 _NEEDED = {
@@ -38,6 +39,7 @@ _OPTIONAL = {
     "dask": ("dask", "--engine dask", 'pip install "deepfake-dfbench[dask]"'),
     "distributed": ("distributed", "--engine dask", 'pip install "deepfake-dfbench[dask]"'),
     "ray": ("ray", "--engine ray", 'pip install "deepfake-dfbench[ray]"'),
+    "s3fs": ("s3fs", "paths that begin with s3://", 'pip install "deepfake-dfbench[s3]"'),
 }
 
 
@@ -85,7 +87,8 @@ def doctor() -> None:
     echo(f"workspace      {config.workspace().resolve()}")
     roots = config.configured_roots()
     for name, root in roots.items():
-        echo(f"root {name:<9} {root}{'' if Path(root).expanduser().is_dir() else '   (not a folder)'}")
+        known = is_url(root) or Path(root).expanduser().is_dir()
+        echo(f"root {name:<9} {root}{'' if known else '   (not a folder)'}")
     if not roots:
         echo(f"roots          none configured; see DFBENCH_ROOTS or {config.CONFIG_NAME} in docs/prepare.md")
     if missing:

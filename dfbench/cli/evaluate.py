@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dfbench.cli.options import (
+    PATH_OR_URL,
     compute_options,
     log_to_stderr,
     manifest_option,
@@ -36,7 +37,7 @@ Examples:
 )
 @model_option
 @click.option("--protocol", metavar="P", help="Name or file of the protocol.  [default: mini]")
-@click.option("--weights", metavar="FILE", type=click.Path(path_type=Path), help="Weight file with its card.")
+@click.option("--weights", metavar="FILE", type=PATH_OR_URL, help="Weight file with its card.")
 @manifest_option
 @click.option(
     "--data",
@@ -54,7 +55,7 @@ Examples:
 )
 @click.option("--suite", "suites", multiple=True, metavar="S", help="Also evaluate under a suite: robustness/v1.")
 @root_option
-@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option("--out", metavar="DIR", type=PATH_OR_URL, help="Folder of the run.")
 @click.option("--overwrite", is_flag=True, help="Replace another run in --out.")
 @preset_option
 @model_options_option

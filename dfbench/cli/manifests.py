@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dfbench.cli.options import deprecated_alias
+from dfbench.cli.options import PATH_OR_URL, deprecated_alias
 from dfbench.cli.show import echo, print_table
 from dfbench.errors import DataError
 
@@ -19,7 +19,7 @@ _quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress ba
 
 
 @click.command(epilog="Example: dfbench inspect manifests/mini --faces faces.png")
-@click.argument("manifest", type=click.Path(path_type=Path))
+@click.argument("manifest", type=PATH_OR_URL)
 @click.option(
     "--faces", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw a contact sheet of face crops."
 )
@@ -55,7 +55,7 @@ def inspect(manifest: Path, faces: Path | None, per_row: int) -> None:
 
 
 @click.command(epilog="Example: dfbench verify manifests/mini")
-@click.argument("manifest", type=click.Path(path_type=Path))
+@click.argument("manifest", type=PATH_OR_URL)
 def verify(manifest: Path) -> None:
     """Check the hashes, counts, identifiers and every crop of MANIFEST."""
     from dfbench.manifest.info import read_info
@@ -85,7 +85,7 @@ Examples:
   dfbench merge manifests/dfdc
   dfbench merge /scratch/part-1 /scratch/part-2 --out manifests/dfdc""",
 )
-@click.argument("folders", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...", type=PATH_OR_URL)
 @click.option("--out", metavar="DIR", help="The manifest's folder  [default: DIR, if only one is given]")
 @_quiet_option
 def merge(folders: tuple[Path, ...], out: str | None, quiet: bool) -> None:

@@ -15,6 +15,21 @@ from dfbench.errors import UsageError
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class PathOrUrl(click.ParamType):  # type: ignore[type-arg]
+    """A local path, or the URL of a file or folder in a store, as a path."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path of a word of the command line."""
+        from dfbench.storage import as_path
+
+        return as_path(value)
+
+
+PATH_OR_URL = PathOrUrl()
+
+
 def deprecated_alias(old: str, new: str, *, is_flag: bool = False) -> Callable[[F], F]:
     """Accept an old spelling of an option: hidden in the help, and used with a warning on standard error.
 
@@ -120,7 +135,7 @@ manifest_option = click.option(
     "manifests",
     multiple=True,
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH_OR_URL,
     help="A manifest the protocol needs; repeat  [default: those in manifests/].",
 )
 root_option = click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dfbench.cli.options import PATH_OR_URL
 from dfbench.cli.show import echo
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ Examples:
   dfbench table grnet-5 runs/a runs/b --format tex --out table5.tex"""
 )
 @click.argument("name", required=False, metavar="[NAME]")
-@click.argument("runs", nargs=-1, metavar="[RUN...]", type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, metavar="[RUN...]", type=PATH_OR_URL)
 @click.option("--format", "fmt", default="text", show_default=True, metavar="F", help=f"{', '.join(FORMATS)}.")
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE instead.")
 def table(name: str | None, runs: tuple[Path, ...], fmt: str, out: Path | None) -> None:

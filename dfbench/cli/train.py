@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dfbench.cli.options import (
+    PATH_OR_URL,
     compute_options,
     log_to_stderr,
     manifest_option,
@@ -42,7 +43,7 @@ Examples:
 )
 @click.option("--condition", metavar="C", help="Degradation of the training data in place of the protocol's: JP60.")
 @root_option
-@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Weight file, *.safetensors.")
+@click.option("--out", metavar="FILE", type=PATH_OR_URL, help="Weight file, *.safetensors.")
 @preset_option
 @model_options_option
 @click.option("--epochs", type=click.IntRange(min=1), help="Overrides the recipe.")

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dfbench import storage
 from dfbench.config import find_manifest
 from dfbench.degrade import Condition
 from dfbench.errors import DataError, UsageError
@@ -37,10 +38,10 @@ MOST_HELD = 2 << 30
 
 
 def as_path(value: str | Path, what: str) -> Path:
-    """Return a path; anything but text or a path raises :class:`UsageError`, which calls it ``what``."""
+    """Return a path, also of a URL; anything but text or a path raises :class:`UsageError`, which calls it ``what``."""
     if not isinstance(value, str | Path):
         raise UsageError(f"{what} is given by its path, not as {type(value).__name__}", "pass a str or a Path")
-    return Path(value).expanduser()
+    return storage.as_path(value)
 
 
 def as_protocol(protocol: Protocol | str | Path) -> Protocol:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dfbench.degrade import Condition
 from dfbench.io import canonical_json, data_sha256, write_bytes, write_table
+from dfbench.storage import working_path
 
 PARTIAL = "conditions"
 """Folder of the scores of finished conditions, and of the logits of the first samples under an unfinished one."""
@@ -63,12 +64,12 @@ class ConditionScores:
     """The folder ``conditions`` of an unfinished run: one file per finished condition.
 
     Args:
-        run: the run's folder.
+        run: the run's folder; for that of a URL, the scores of an unfinished run are on this machine.
         key: identifies what the scores depend on; files of another run or other versions are not used.
     """
 
     def __init__(self, run: Path, key: str) -> None:
-        self.folder = run / PARTIAL
+        self.folder = working_path(run) / PARTIAL
         self._key = key.encode()
 
     def each(

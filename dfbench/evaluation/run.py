@@ -21,6 +21,7 @@ from dfbench.io import file_sha256
 from dfbench.metrics import IntervalEstimate, coverage_rows, parse_metric
 from dfbench.schema.result import RESULT_VERSION, MetricValue, RunResult
 from dfbench.schema.scores import SCORES
+from dfbench.storage.path import as_path, parquet_source
 from dfbench.untrusted import read_json
 
 RESULT_FILE = "result.json"
@@ -158,12 +159,12 @@ def open_run(path: str | Path) -> Run:
     """Open a run folder and check that its files belong together.
 
     Args:
-        path: a folder that ``evaluate`` or ``import_scores`` wrote.
+        path: a folder that ``evaluate`` or ``import_scores`` wrote, or its URL.
 
     Raises:
         DataError: no such folder, not a run, a run of another format version, or files that do not belong together.
     """
-    folder = Path(path)
+    folder = as_path(path)
     if not folder.is_dir():
         raise DataError(f"run folder not found: {folder}", "dfbench evaluate prints the folder of its run")
     result = _read_result(folder)
@@ -210,7 +211,7 @@ def _read_scores(folder: Path, result: RunResult) -> pa.Table:
     if result.scores_sha256 and file_sha256(file) != result.scores_sha256:
         raise DataError(f"{file} is not the file that {RESULT_FILE} was computed from: its hash differs", _RERUN)
     try:
-        scores = pq.read_table(file)
+        scores = pq.read_table(parquet_source(file))
         scores.validate(full=True)  # texts of a damaged file need not be UTF-8
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file} is not a readable Parquet file: {error}", _RERUN) from error

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from dfbench.errors import DataError
 from dfbench.manifest.page_positions import ColumnChunk, NotInPlaceError, Positions, value_positions
 from dfbench.manifest.samples import Samples
-from dfbench.manifest.shard_source import LocalFiles, ShardSource
+from dfbench.manifest.shard_source import ShardSource, shard_source
 from dfbench.manifest.shards import read_group
 from dfbench.manifest.table import ManifestTable
 from dfbench.media.images import decode_crop
@@ -138,7 +138,7 @@ def _chunk(column: Any, rows: int, level: int) -> ColumnChunk | None:
 
 def stored_crops(manifest: ManifestTable, rows: npt.NDArray[np.int64], size: int) -> StoredCrops:
     """Return the stored crops of some rows of a manifest, each of which has one."""
-    return StoredCrops(LocalFiles(manifest.path), manifest.info.shards, rows, size)
+    return StoredCrops(shard_source(manifest.path), manifest.info.shards, rows, size)
 
 
 def iterate_crops(

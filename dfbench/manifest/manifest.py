@@ -17,6 +17,7 @@ from dfbench.errors import DataError
 from dfbench.manifest.info import MANIFEST_FILE, check_inside, read_info
 from dfbench.manifest.samples import Samples, select_samples
 from dfbench.manifest.table import ManifestTable
+from dfbench.storage import StoredPath, as_path
 
 if TYPE_CHECKING:
     from dfbench.manifest.torch_dataset import CropDataset
@@ -136,14 +137,14 @@ def open_manifest(path: str | Path, allow_incomplete: bool = False) -> Manifest:
     """Open a finished manifest.
 
     Args:
-        path: its folder, or the ``manifest.json`` in it.
+        path: its folder, or the ``manifest.json`` in it; also as a URL (``s3://bucket/folder``).
         allow_incomplete: open an unfinished one too; its ``info.complete`` is False and it has no shards.
 
     Raises:
         DataError: not a manifest, another format version, not finished, or a shard file is missing or a link that
             leads out of the folder.
     """
-    folder = Path(path).expanduser()
+    folder = as_path(path)
     if folder.name == MANIFEST_FILE:
         folder = folder.parent
     info = read_info(folder)
@@ -152,7 +153,11 @@ def open_manifest(path: str | Path, allow_incomplete: bool = False) -> Manifest:
             f"the manifest {folder} is not finished",
             f"rerun the same command to resume: dfbench prepare {info.dataset} ... --out {folder}",
         )
-    missing = [s.file for s in info.shards if not (folder / s.file).is_file()]
+    if isinstance(folder, StoredPath):  # one request, not one for every shard
+        present = {file.name for file in folder.iterdir()}
+    else:
+        present = {s.file for s in info.shards if (folder / s.file).is_file()}
+    missing = [s.file for s in info.shards if s.file not in present]
     if missing:
         raise DataError(
             f"the manifest {folder} lacks {len(missing)} of its {len(info.shards)} shard files: "

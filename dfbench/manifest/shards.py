@@ -16,6 +16,7 @@ from dfbench.io import atomic_path
 from dfbench.manifest.info import check_inside
 from dfbench.manifest.row_checks import check_rows
 from dfbench.schema.manifest import MANIFEST, MANIFEST_VERSION, row_schema
+from dfbench.storage.path import StoredPath, parquet_source
 from dfbench.text import one_line
 
 ROW_GROUP = 256
@@ -134,7 +135,7 @@ def open_shard(path: Path) -> pq.ParquetFile:
     if not path.is_file():
         raise DataError(f"there is no shard file {path}", f"see: dfbench verify {path.parent}")
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(parquet_source(path), pre_buffer=isinstance(path, StoredPath))
     except UNREADABLE as error:
         raise unreadable(path, error) from error
 

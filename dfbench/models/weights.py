@@ -17,6 +17,7 @@ from dfbench.models.interface import fake_probability, logits_of
 from dfbench.models.options import current_options, recorded_options
 from dfbench.models.source import ModelSource, model_source
 from dfbench.models.spec import ModelSpec
+from dfbench.storage import StoredPath
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -106,10 +107,11 @@ def read_state(path: Path, hint: str = "") -> dict[str, Tensor]:
         ModelError: it is not a complete safetensors file; the message says what it looks like.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load, load_file
 
     try:
-        tensors: dict[str, Tensor] = load_file(str(path))
+        stored = isinstance(path, StoredPath)
+        tensors: dict[str, Tensor] = load(path.read_bytes()) if stored else load_file(str(path))
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(
             f"{path} is {looks_like(path)}, not a safetensors file: {error}", hint or bad_file_hint(path)

@@ -64,7 +64,7 @@ def compare_runs(
         UsageError: a run is compared with itself, or an unknown metric.
         DataError: the runs have different protocols, rules, manifests or samples.
     """
-    a, b = open_run(Path(first)), open_run(Path(second))
+    a, b = open_run(first), open_run(second)
     check_comparable(a, b)
     common = [v.name for v in a.result.metrics if v.name in {w.name for w in b.result.metrics}]
     wanted = list(names) or [n for n in dict.fromkeys(common) if not parse_metric(n).reference]

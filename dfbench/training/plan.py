@@ -16,6 +16,7 @@ from dfbench.manifest.manifest import Manifest
 from dfbench.models.device import resolve_device
 from dfbench.models.source import BuiltNetwork, ModelSource
 from dfbench.protocols.protocol import Protocol
+from dfbench.storage import working_path
 from dfbench.training.methods import DEFAULT
 from dfbench.training.recipe import FullRecipe
 
@@ -139,6 +140,28 @@ def check_devices(device: str, devices: int, save_every: float) -> None:
         from dfbench.training.lightning import require_devices
 
         require_devices(resolve_device(device), devices)
+
+
+def training_folder(weights: Path) -> Path:
+    """Return the folder of the unfinished training of a weight file; that of a URL is on this machine."""
+    return working_path(weights.with_name(f"{weights.stem}.training"))
+
+
+def training_notes(plan: TrainingPlan) -> tuple[str, ...]:
+    """Return what the user should know before the training."""
+    notes = []
+    source, target = plan.source, plan.out
+    if source.spec.published_pretrained and not plan.options.get("pretrained"):
+        notes.append(
+            f"{source.name} starts from random weights, the published detector from ImageNet weights: "
+            "--option pretrained=true"
+        )
+    if target.is_file() and not training_folder(target).is_dir():
+        notes.append(
+            f"{target} is the result of a finished training, whose state is not kept: more epochs cannot continue it; "
+            "all epochs are trained, and then it is replaced (to keep it: --out FILE)"
+        )
+    return tuple(notes)
 
 
 def weight_file(out: str | Path | None, default: Path) -> Path:

@@ -17,7 +17,7 @@ from dfbench.models.options import full_options
 from dfbench.protocols.protocol import Protocol
 from dfbench.protocols.reference import protocol_ref
 from dfbench.training.methods import TRAINING_METHODS
-from dfbench.training.plan import TrainingPlan
+from dfbench.training.plan import TrainingPlan, training_folder
 from dfbench.training.recipe import overridden
 from dfbench.versions import library_versions
 
@@ -66,7 +66,7 @@ def run_training(plan: TrainingPlan) -> Path:
     plan = replace(plan, recipe=within_budget(plan.recipe, network, protocol.crops.size))
     module = module_sha256(plan.source, state_sha256(network)) if plan.source.given is not None else ""
     identity = _identity(plan, devices, module, [m.info.hash for m in manifests])
-    folder = TrainingFolder(plan.out.with_name(plan.out.stem + ".training"), identity)
+    folder = TrainingFolder(training_folder(plan.out), identity)
     method = TRAINING_METHODS.get(plan.method)
     title = f"{plan.source.name} on {protocol.name}"
     facts = {"model": plan.source.name, "protocol": protocol.name, **_recipe(plan, devices)}

@@ -20,7 +20,6 @@ from dfbench.preparation.execution.output_folder import check_folder, clear_temp
 from dfbench.preparation.extraction.rows import Row
 from dfbench.progress import progress
 from dfbench.schema.manifest import MANIFEST_VERSION, ShardInfo
-from dfbench.text import path_text
 from dfbench.versions import merged_versions, pixel_versions
 
 MakeRows = Callable[[Path], Iterator[Row]]
@@ -112,7 +111,7 @@ def _run(source: Manifest, out: Path, how: Derivation, workers: int, quiet: bool
     info = source.info.model_copy(
         update={
             "format_version": MANIFEST_VERSION,
-            "name": path_text(out.resolve().name),
+            "name": out.resolve().name,
             "complete": False,
             "recipe": dict(how.recipe),
             "recipe_hash": digest,
