@@ -158,6 +158,24 @@ def list_examples(folder: Path) -> Iterator[Example]:
         (folder / "3-ff++" / "splits" / f"{split}.json").write_text(json.dumps(pairs), "utf-8")
     yield Example("lists", folder / "3-ff++", "splits/train.json")
 
+    touch("4-folder/a.mp4", "4-folder/b.mp4", "4-folder/c.mp4", "4-folder/m.mp4")
+    lines = "path;label;base;source;mask;identity_target\na.mp4;original;;;;é\n"
+    lines += "b.mp4;0;;;nan;\nc.mp4;1;a.mp4;b.mp4;m.mp4;é\n"
+    (folder / "4-folder" / "media.csv").write_bytes(lines.encode("utf-16"))
+    yield Example("lists", folder / "4-folder", "media.csv")
+    paths = ("Celeb-real/id0_0000.mp4", "Celeb-synthesis/FaceSwap/GHOST/id0_id1_0000.mp4")
+    touch(*(f"5-celeb-df++/{path}" for path in paths))
+    (folder / "5-celeb-df++" / "List_of_testing_videos.txt").write_text(f"1 {paths[0]}\n0 {paths[1]}\n", "utf-8")
+    yield Example("lists", folder / "5-celeb-df++", "List_of_testing_videos.txt")
+    touch("6-fakeavceleb/FakeVideo-FakeAudio/Asian (East)/men/id1/0_1.mp4")
+    lines = "source,target1,method,type,path,\nid1,id2,fsgan,FakeVideo-FakeAudio,0_1.mp4,x\n"
+    (folder / "6-fakeavceleb" / "meta_data.csv").write_text(lines, "utf-8")
+    yield Example("lists", folder / "6-fakeavceleb", "meta_data.csv")
+    touch("7-deepfake-eval-2024/video-data/0.mp4", "7-deepfake-eval-2024/video-data/1.mp4")
+    lines = "Filename,Video Ground Truth\n0.mp4,Real\n1.mp4,Unknown\n"
+    (folder / "7-deepfake-eval-2024" / "video-metadata-publish.csv").write_text(lines, "utf-8")
+    yield Example("lists", folder / "7-deepfake-eval-2024", "video-metadata-publish.csv")
+
 
 def text_examples(folder: Path) -> Iterator[Example]:
     """A protocol, files of scores, and a run."""

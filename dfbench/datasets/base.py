@@ -191,10 +191,11 @@ class DataSetAdapter(ABC):
 
 
 def _normalised(media: Media) -> Media:
-    texts: dict[str, Any] = {
-        name: normal(text) for name in _TEXTS if (text := getattr(media, name)) and not text.isascii()
-    }
-    return replace(media, **texts) if texts else media
+    texts = {name: text for name in _TEXTS if (text := getattr(media, name))}
+    if "".join(texts.values()).isascii():
+        return media
+    changed: dict[str, Any] = {name: normal(text) for name, text in texts.items()}
+    return replace(media, **changed)
 
 
 def _as_text(text: str) -> str:

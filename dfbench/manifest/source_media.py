@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,13 @@ def find_media_root(manifest: ManifestTable, root: str | Path | None = None) -> 
 
 def _exists(root: Path, media_path: str) -> bool:
     inside = split_archive_path(media_path)
-    return (root / (inside[0] if inside else media_path)).exists()
+    return _on_disk(root, inside[0] if inside else media_path).exists()
+
+
+def _on_disk(root: Path, path: str) -> Path:
+    """Return where a path is, in the Unicode normal form that the file system of this copy has given its names."""
+    forms = (path,) if path.isascii() else (path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))
+    return next((found for form in forms if (found := root / form).exists()), root / path)
 
 
 def read_medium(root: Path, media_path: str, choose: Chooser, decoder: str) -> Reading[Any]:
@@ -69,8 +76,8 @@ def read_medium(root: Path, media_path: str, choose: Chooser, decoder: str) -> R
         raise DataError(f"the media path {one_line(media_path)!r} leads out of {root}", "see: dfbench verify")
     inside = split_archive_path(media_path)
     if inside is not None:
-        return read_sequence(_archived(root / inside[0], inside[1], choose), choose, media_path)
-    path = root / media_path
+        return read_sequence(_archived(_on_disk(root, inside[0]), inside[1], choose), choose, media_path)
+    path = _on_disk(root, media_path)
     return read_sequence(FolderImages(path), choose, media_path) if path.is_dir() else read(path, choose, decoder)
 
 

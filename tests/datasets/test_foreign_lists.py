@@ -6,6 +6,7 @@ import json
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dfbench.config import configured_roots
@@ -13,6 +14,8 @@ from dfbench.datasets.label_lists import given, read_label
 from dfbench.datasets.registry import get_adapter
 from dfbench.datasets.text_files import csv_rows
 from dfbench.errors import DataError, UsageError
+from dfbench.manifest.source_media import read_medium
+from dfbench.media.images import encode_png
 from dfbench.protocols.files import load_protocol
 
 ROWS = [
@@ -250,3 +253,16 @@ def test_toml_in_another_encoding_is_named_with_the_remedy(tmp_path, monkeypatch
     with pytest.raises(UsageError, match=r"not text in UTF-8 \(byte 20, line 2\)") as caught:
         configured_roots()
     assert "save it as UTF-8" in caught.value.hint
+
+
+@pytest.mark.parametrize(("stored", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_media_of_a_manifest_from_a_machine_with_another_normal_form(tmp_path, stored, on_disk):
+    folder, name = "Größe", "é 한국.png"
+    file = tmp_path / unicodedata.normalize(on_disk, folder) / unicodedata.normalize(on_disk, name)
+    file.parent.mkdir()
+    file.write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
+    path = unicodedata.normalize(stored, f"{folder}/{name}")
+    for medium in (path, path.rpartition("/")[0]):  # an image, and a folder of images
+        assert read_medium(tmp_path, medium, lambda count: [0], "pyav").frame_count == 1
+    with pytest.raises(DataError):
+        read_medium(tmp_path, "Grösse/é.png", lambda count: [0], "pyav")
