@@ -30,6 +30,7 @@ DATASETS: Registry[Adapter] = Registry(
         "deepfake-eval-2024": "dfbench.datasets.deepfake_eval:DEEPFAKE_EVAL_2024",
         "hff": "dfbench.datasets.hff:HFF",
         "wilddeepfake": "dfbench.datasets.wilddeepfake:WILDDEEPFAKE",
+        "diff": "dfbench.datasets.diff:DIFF",
         "diffswap": "dfbench.datasets.diffswap:DIFFSWAP",
         "deepfakebench": "dfbench.datasets.deepfakebench:DEEPFAKEBENCH",
         "folder": "dfbench.datasets.folder:FOLDER",
