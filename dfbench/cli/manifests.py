@@ -28,6 +28,7 @@ _quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress ba
 )
 def inspect(manifest: Path, faces: Path | None, per_row: int) -> None:
     """Show what MANIFEST holds: counts by split, label, manipulation and status."""
+    from dfbench.cli.preparation_summary import print_unusual
     from dfbench.io import check_output_file
     from dfbench.manifest.manifest import open_manifest
     from dfbench.manifest.summary import breakdown
@@ -47,6 +48,7 @@ def inspect(manifest: Path, faces: Path | None, per_row: int) -> None:
     echo(f"licence: {info.licence}")
     rows = breakdown(opened)
     print_table(("split", "subset", "label", "manipulation", "clips", *STATUSES), rows)
+    print_unusual(info)
     if faces is not None:
         from dfbench.manifest.contact_sheet import write_contact_sheet
 

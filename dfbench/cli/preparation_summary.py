@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dfbench.schema.sampling import Rule
 
 MOST_EXAMPLES = 3
+_UNUSUAL = {"frame_sizes": "frames of several sizes", "pixels_not_square": "pixels that are not square"}
 INVENTORY_HEADER = ("subset", "split", "label", "manipulation", "have", "missing", "extra", "expected")
 
 
@@ -136,6 +137,7 @@ def show_summary(manifest: Manifest) -> None:
             for sample, reason in status.examples:
                 echo(f"  {sample}: {reason}")
     _print_sampling(info)
+    print_unusual(info)
     if total(info.missing):
         echo(f"not in the tree: {total(info.missing)} of {total(info.expected)} expected clips (see manifest.json)")
     _print_excluded(info.left_out)
@@ -163,6 +165,12 @@ def _print_sampling(info: ManifestInfo) -> None:
             f"geometry: {groups.get('shared', 0)} scene groups (of one compression level each) use the geometry of "
             f"their base clips, {groups.get('own', 0)} their own (a base is missing, or differs in size or framing)"
         )
+
+
+def print_unusual(info: ManifestInfo) -> None:
+    """Print how many media have frames that are used as stored although that is unusual."""
+    for name, number in info.unusual.items():
+        echo(f"{number} media with {_UNUSUAL.get(name, 'other peculiarities')}: their frames are used as stored")
 
 
 def _print_excluded(excluded: Mapping[str, Sequence[str]]) -> None:

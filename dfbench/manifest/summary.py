@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -56,6 +56,25 @@ def counts_of(rows: Mapping[RowKind, int]) -> Counts:
     for (split, label, status), number in sorted(rows.items(), key=lambda item: tuple(map(str, item[0]))):
         out.setdefault(split, {}).setdefault("fake" if label else "real", {})[status] = number
     return out
+
+
+def count_unusual(tables: Iterable[pa.Table]) -> dict[str, int]:
+    """Count media whose frames are used as they are stored although that is unusual.
+
+    Args:
+        tables: with the columns media_id, width, height, pixel_aspect; no medium is in two of them.
+
+    Returns:
+        ``pixels_not_square`` and ``frame_sizes`` (frames of several sizes) -> number of media, without zeros.
+    """
+    found = Counter[str]()
+    for table in tables:
+        columns = [("width", "count_distinct"), ("height", "count_distinct"), ("pixel_aspect", "max")]
+        media = table.group_by("media_id").aggregate(columns)
+        several = pc.or_(pc.greater(media["width_count_distinct"], 1), pc.greater(media["height_count_distinct"], 1))
+        found["frame_sizes"] += pc.sum(several).as_py() or 0
+        found["pixels_not_square"] += pc.sum(pc.not_equal(media["pixel_aspect_max"], 1.0)).as_py() or 0
+    return {name: number for name, number in sorted(found.items()) if number}
 
 
 def statuses(table: pa.Table, examples: int = 3) -> tuple[StatusSummary, ...]:

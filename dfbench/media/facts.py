@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from dfbench.errors import DataError
 from dfbench.media.container import open_clip
+from dfbench.media.heif_boxes import is_heif
 from dfbench.media.images import MAGIC_BYTES, image_format
 from dfbench.media.limits import beat
 from dfbench.untrusted import open_regular
@@ -78,6 +79,8 @@ def file_facts(path: Path, opens: bool = True) -> MediaFacts:
     kind = image_format(head[:MAGIC_BYTES])
     if kind is not None:
         return MediaFacts(size, digest.hexdigest(), kind, jpeg_quality=jpeg_quality(head))
+    if is_heif(path):
+        return MediaFacts(size, digest.hexdigest(), "heif")
     if not opens:
         return MediaFacts(size, digest.hexdigest())
     try:

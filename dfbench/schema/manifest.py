@@ -244,6 +244,11 @@ class ManifestInfo(BaseModel):
         default_factory=dict,
         description="with shared geometry: number of scene groups per compression with shared and own geometry",
     )
+    unusual: dict[str, int] = Field(
+        default_factory=dict,
+        description="number of media whose frames are used as stored: pixels that are not square (pixels_not_square), "
+        "frames of several sizes (frame_sizes)",
+    )
     upgraded: dict[str, Any] = Field(
         default_factory=dict, description="for a manifest upgraded from an older format: its format_version and hash"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,10 @@ import av
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from dfbench import prepare
+from dfbench.cli.main import cli
 from dfbench.faces.base import Face
 from dfbench.faces.profiles import get_profile
 from dfbench.media.reader import read
@@ -135,3 +139,26 @@ def test_areas_are_those_of_the_first_size() -> None:
     assert choose(faces, "track", sizes) == {0: (0,), 7: ()}
     # Where the size does not change, nothing is computed anew.
     assert build_tracks(faces, dict.fromkeys(faces, (640, 480))) == build_tracks(faces)
+
+
+def test_unusual_media_are_counted(tmp_path: Path) -> None:
+    real, fake = tmp_path / "data" / "real", tmp_path / "data" / "fake"
+    real.mkdir(parents=True)
+    fake.mkdir()
+    stream("libx264", "h264", fake / "joined.mp4", [(160, 96), (96, 160)], one_person, 3)
+    for name, aspect in (("broadcast.mp4", Fraction(16, 11)), ("narrow.mkv", Fraction(1, 2)), ("square.mp4", None)):
+        with av.open(str(real / name), "w") as out:
+            encoder: Any = out.add_stream("libx264", rate=25, options={"threads": "1"})
+            encoder.width, encoder.height, encoder.pix_fmt = 160, 96, "yuv420p"
+            if aspect is not None:
+                encoder.codec_context.sample_aspect_ratio = encoder.sample_aspect_ratio = aspect
+            for n in range(4):
+                out.mux(encoder.encode(av.VideoFrame.from_ndarray(one_person(n, 160, 96), format="rgb24")))
+            out.mux(encoder.encode(None))
+    manifest = prepare("folder", tmp_path / "data", tmp_path / "m", frames=6, sizes=[32], workers=1, quiet=True)
+    rows = manifest.table().to_pandas()
+    assert manifest.info.unusual == {"frame_sizes": 1, "pixels_not_square": 2}
+    assert set(rows[rows["label"] == 0]["width"]) == {160}, "frames are as stored"
+    shown = CliRunner().invoke(cli, ["inspect", str(tmp_path / "m")]).output
+    assert "1 media with frames of several sizes: their frames are used as stored" in shown
+    assert "2 media with pixels that are not square: their frames are used as stored" in shown

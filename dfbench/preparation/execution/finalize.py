@@ -13,7 +13,7 @@ from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError
 from dfbench.manifest.info import content_hash
 from dfbench.manifest.shards import read_shard, read_stamp
-from dfbench.manifest.summary import count_rows
+from dfbench.manifest.summary import count_rows, count_unusual
 from dfbench.preparation.extraction.shared_geometry import count_groups
 from dfbench.preparation.planning.recipe import PreparationRecipe, rule_in
 from dfbench.preparation.planning.sampling import shortfall
@@ -21,7 +21,10 @@ from dfbench.schema.manifest import MANIFEST, ManifestInfo, ShardInfo
 from dfbench.versions import merged_versions, pixel_versions
 
 _COUNTED = ["split", "label", "status"]
-_OF_CLIPS = ["split", "label", "subset", "manipulation", "scene_group", "media_id", "geometry_from", "face_index"]
+_OF_CLIPS = [
+    *("split", "label", "subset", "manipulation", "scene_group", "media_id", "geometry_from", "face_index"),
+    *("width", "height", "pixel_aspect"),
+]
 
 
 def initial_info(recipe: PreparationRecipe, scan: Scan, out: Path) -> ManifestInfo:
@@ -94,6 +97,7 @@ def completed(
             "counts": count_rows(pa.concat_tables(counted)) if counted else {},
             "shortfall": shortfall(clips, partial(rule_in, info.recipe)),
             "geometry_groups": count_groups(clips) if info.geometry == "shared" else {},
+            "unusual": count_unusual(clips),
             "hash": content_hash(shards),
         }
     )
