@@ -88,6 +88,7 @@ Examples:
 @click.option("--allow-crop-mismatch", is_flag=True, help="Use weights trained on other crops; outputs are marked.")
 @click.option("--allow-mini-weights", is_flag=True, help="Use weights trained on mini with other data.")
 @click.option("--workers", type=int, metavar="N", help="Worker processes  [default: one per CPU core].")
+@click.option("--time-limit", type=float, default=300, show_default=True, metavar="S", help="Seconds without a frame.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Crops per step.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:N].")
 @click.option("--precision", default="fp32", show_default=True, metavar="P", help="fp32, bf16, or fp16 on a GPU.")
@@ -114,7 +115,7 @@ def score(
     Folders with subfolders real and fake, or with a media.csv, are labelled: AUC and ACC are printed too. A score is
     the output of one detector, not the probability that a file is forged, and not evidence.
     """
-    from dfbench.scoring import CropOptions, OutputError
+    from dfbench.scoring import CropOptions, ScoringError
     from dfbench.scoring import score as run
 
     crops = CropOptions(profile, size, face_detector, face_model, dlib_predictor)
@@ -124,7 +125,7 @@ def score(
         raise
     except KeyboardInterrupt:
         raise Interrupted("interrupted", "files already written are complete; rerun to start over") from None
-    except OutputError as error:
+    except ScoringError as error:
         show(error.result, quiet)
         raise
     show(result, quiet)

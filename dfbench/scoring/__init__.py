@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dfbench.scoring.labels import FileMetric as FileMetric
     from dfbench.scoring.labels import LabelledMetrics as LabelledMetrics
     from dfbench.scoring.labels import ScoreThreshold as ScoreThreshold
-    from dfbench.scoring.outputs import OutputError as OutputError
+    from dfbench.scoring.outputs import ScoringError as ScoringError
     from dfbench.scoring.resolve import CropOptions as CropOptions
     from dfbench.scoring.results import CAUTION as CAUTION
     from dfbench.scoring.results import FaceScore as FaceScore
@@ -33,7 +33,7 @@ _LAZY = {
     "FileScore": "dfbench.scoring.results",
     "FrameScore": "dfbench.scoring.results",
     "LabelledMetrics": "dfbench.scoring.labels",
-    "OutputError": "dfbench.scoring.outputs",
+    "ScoringError": "dfbench.scoring.outputs",
     "ScoreThreshold": "dfbench.scoring.labels",
     "ScoreSummary": "dfbench.scoring.results",
     "ScoringResult": "dfbench.scoring.results",

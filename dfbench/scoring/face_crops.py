@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from joblib import Parallel, delayed
 
 from dfbench.degrade import Condition, parse
 from dfbench.errors import DfbenchError, UsageError, unknown_name
@@ -15,19 +12,16 @@ from dfbench.faces.base import DetectorChoice
 from dfbench.faces.profiles import get_profile
 from dfbench.manifest.degraded import Degrader
 from dfbench.preparation.execution.shard_worker import face_detector, one_thread, release_memory
-from dfbench.preparation.execution.subprocess_worker import WorkerDied, WorkerProcess, process_pool
 from dfbench.preparation.extraction.clip_faces import ExtractionSettings
 from dfbench.preparation.extraction.optional_columns import Extras
-from dfbench.preparation.extraction.rows import Row, unreadable_rows
+from dfbench.preparation.extraction.rows import Row
 from dfbench.preparation.extraction.scene import Scene
-from dfbench.preparation.extraction.scene_reader import GIVEN_UP
 from dfbench.preparation.planning.request import check_condition
 from dfbench.preparation.planning.sampling import MediaJob
 from dfbench.schema.media import Media
 from dfbench.schema.sampling import FACE_RULES, FaceRule, FrameSampling
 from dfbench.text import path_text
 
-TRIES = 2
 _NO_LABEL = -1
 
 
@@ -94,43 +88,14 @@ def extract_rows(path: Path, settings: CropSettings) -> list[Row]:
         extras=Extras(dense=settings.detector.name == "dlib"),
     )
     with one_thread():
-        job = MediaJob(_media(path), settings.sampling)
-        rows = Scene([job], path.parent, extraction).rows(job)
+        job = MediaJob(media_of(path), settings.sampling)
+        scene = Scene([job], path.parent, extraction)
+        try:
+            rows = scene.rows(job)
+        except Exception as error:  # noqa: BLE001 - whatever a library raises for this file, it costs no other
+            rows = scene.failed(job, error)
         release_memory()
         return rows if settings.condition.is_clean else _degraded(rows, path, settings)
-
-
-def extract_all(files: Sequence[Path], settings: CropSettings, workers: int = 1) -> Iterator[list[Row]]:
-    """Yield the rows of each file, in the order of ``files``.
-
-    Args:
-        files: the files.
-        settings: what determines the crops.
-        workers: number of processes. With several, a crash of the decoder affects the rows of one file only.
-    """
-    if workers == 1:
-        yield from (extract_rows(path, settings) for path in files)
-        return
-    with process_pool(workers) as borrow:
-
-        def run(path: Path) -> list[Row]:
-            with borrow() as process:
-                return _guarded(process, path, settings)
-
-        pool = Parallel(n_jobs=workers, backend="threading", batch_size=1, return_as="generator")
-        yield from pool(delayed(run)(path) for path in files)
-
-
-def _guarded(process: WorkerProcess, path: Path, settings: CropSettings) -> list[Row]:
-    for _ in range(TRIES):
-        try:
-            rows: list[Row] = process.run(extract_rows, path, settings)
-        except WorkerDied:
-            if process.closed:
-                raise
-            continue
-        return rows
-    return unreadable_rows(_media(path), settings.sampling.rows_if_unreadable, "decode_error", GIVEN_UP)
 
 
 def _degraded(rows: list[Row], path: Path, settings: CropSettings) -> list[Row]:
@@ -142,6 +107,7 @@ def _degraded(rows: list[Row], path: Path, settings: CropSettings) -> list[Row]:
         return [row | lost if row["status"] == "ok" else row for row in rows]
 
 
-def _media(path: Path) -> Media:
+def media_of(path: Path) -> Media:
+    """Return a file as a medium without label."""
     name = re.sub(r"[#\\]", "_", path_text(path.name))  # part of the sample ids, which seed random numbers
     return Media("score", "all", "unknown", name, _NO_LABEL, "test", name, path.name)

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from dfbench.errors import DataError, DfbenchError, UsageError
+from dfbench.errors import DataError, DfbenchError, SetupError, UsageError
 from dfbench.io import check_output_file, check_output_folder
+from dfbench.preparation.execution.decoder_messages import naming_messages
 from dfbench.progress import progress
+from dfbench.scoring.clip_workers import UNFINISHED
 from dfbench.scoring.inputs import is_image_file
 from dfbench.scoring.results import ScoringResult
 from dfbench.scoring.tables import marks, write_csv, write_json
+from dfbench.text import path_text
 
 CLIP, IMAGE = ".mp4", ".png"
 
@@ -67,19 +70,19 @@ def plan_outputs(
     return outputs
 
 
-class OutputError(DfbenchError):
-    """Raised after all other outputs have been written, so that the scores are not lost.
+class ScoringError(DfbenchError):
+    """Raised after the work if a part of it could not be done, so that the scores are not lost.
 
     Args:
         result: the scores.
-        errors: what prevented each of the others.
+        errors: what could not be done.
 
     Attributes:
         result: the scores; its ``written`` are the outputs that exist.
     """
 
     def __init__(self, result: ScoringResult, errors: Sequence[DfbenchError]) -> None:
-        first, more = errors[0], f" (and {len(errors) - 1} more outputs)" if len(errors) > 1 else ""
+        first, more = errors[0], f" (and {len(errors) - 1} more errors)" if len(errors) > 1 else ""
         super().__init__(first.message + more, first.hint)
         self.exit_code = first.exit_code
         self.result = result
@@ -101,10 +104,11 @@ def write_outputs(
         The scores with the paths of the files written.
 
     Raises:
-        OutputError: a file cannot be written, or a clip can no longer be decoded; all others have been written.
+        ScoringError: a file cannot be written, a clip can no longer be decoded, or files are unfinished; everything
+            else has been written.
     """
     written: list[Path] = []
-    errors: list[DfbenchError] = []
+    errors: list[DfbenchError] = _unfinished(result)
     for path, write in _writers(result, files, outputs, decoder, quiet):
         try:
             write()
@@ -116,8 +120,21 @@ def write_outputs(
             written.append(path)
     complete = replace(result, written=tuple(written))
     if errors:
-        raise OutputError(complete, errors)
+        raise ScoringError(complete, errors)
     return complete
+
+
+def _unfinished(result: ScoringResult) -> list[DfbenchError]:
+    files = [file for file in result.files if file.status == UNFINISHED]
+    if not files:
+        return []
+    return [
+        SetupError(
+            f"{len(files)} of {len(result.files)} files have no score because their worker processes were killed from "
+            f"outside or ran out of memory, the last time with no other at work: {files[0].file} ({files[0].reason})",
+            "free memory or raise its limit, then score these files again",
+        )
+    ]
 
 
 _Writer = tuple[Path, Callable[[], None]]
@@ -151,7 +168,13 @@ def _drawings(
                 model = result.settings["model"]
                 yield timeline, partial(write_timeline, file, timeline, model, notes, result.threshold)
             if overlay is not None:
-                yield overlay, partial(write_overlay, path, file, overlay, notes, decoder, advance)
+                draw = partial(write_overlay, path, file, overlay, notes, decoder, advance)
+                yield overlay, partial(_naming, path, draw)
+
+
+def _naming(path: Path, draw: Callable[[], None]) -> None:
+    with naming_messages(path_text(path)):
+        draw()
 
 
 def _overlays(out: Path, files: Sequence[Path], clips: set[Path]) -> dict[Path, Path]:

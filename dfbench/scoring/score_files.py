@@ -13,11 +13,12 @@ from dfbench.media.reader import check_decoder
 from dfbench.metrics.aggregation import AGGREGATIONS
 from dfbench.metrics.samples import FACE_AGGREGATIONS
 from dfbench.models.device import check_device_name, check_precision
-from dfbench.preparation.execution.engine import worker_count
+from dfbench.preparation.execution.engine import DEFAULT_TIME_LIMIT, check_time_limit, worker_count
 from dfbench.preparation.planning.options import DEFAULT_FRAMES
 from dfbench.progress import progress
 from dfbench.schema.sampling import FrameSampling
-from dfbench.scoring.face_crops import CropSettings, check_face_rule, extract_all, parse_condition
+from dfbench.scoring.clip_workers import extract_all
+from dfbench.scoring.face_crops import CropSettings, check_face_rule, parse_condition
 from dfbench.scoring.inputs import find_files
 from dfbench.scoring.labels import compute_file_metrics, find_labels
 from dfbench.scoring.outputs import plan_outputs, write_outputs
@@ -50,6 +51,7 @@ def score(
     batch_size: int = 64,
     precision: str = "fp32",
     workers: int | None = None,
+    time_limit: float = DEFAULT_TIME_LIMIT,
     csv: str | Path | None = None,
     json: str | Path | None = None,
     timeline: str | Path | None = None,
@@ -84,7 +86,10 @@ def score(
         device: device of the detector: ``auto``, ``cpu`` or ``cuda[:N]``.
         batch_size: crops per step; it changes scores by rounding errors only.
         precision: ``fp32``, ``bf16`` or ``fp16``.
-        workers: processes for decoding and face detection; default: one per CPU core, at most one per file.
+        workers: processes for decoding and face detection; default: one per CPU core, at most one per file. 1: this
+            process, which a crash of a decoder ends.
+        time_limit: seconds without a frame after which a file is interrupted; tried again alone, it is then
+            ``decode_error``.
         csv: file for a table with a row per face and frame.
         json: file for everything.
         timeline: folder for a plot per clip, the scores of every tracked face over time.
@@ -101,7 +106,8 @@ def score(
         ModelError: the weights are missing, damaged, trained on mini, or on other crops.
         SetupError: the face detector, the video decoder or the device is not available, or an output cannot be
             written.
-        OutputError: an output could not be written after the work; it has the scores.
+        ScoringError: after the work, an output could not be written, or the worker of a file was killed from outside
+            or ran out of memory twice; it has the scores of all others.
     """
     words = [files] if isinstance(files, str | Path) else list(files)
     _check_rules(face_aggregation, aggregation)
@@ -111,6 +117,7 @@ def score(
     check_device_name(device)
     check_precision(precision, device)
     processes = worker_count(workers)
+    check_time_limit(time_limit)
     detector = resolve_detector(
         model,
         weights,
@@ -127,15 +134,19 @@ def score(
     settings = CropSettings(sampling, rule, tools.profile, detector.size, tools.detector, decoder, degradation)
     scorer = Scorer(detector, device, batch_size, precision)
     started = datetime.now(UTC)
-    rows_by_file = extract_all(inputs.files, settings, min(processes, len(inputs.files)))
-    found: list[FileScore] = []
+    extracted = extract_all(
+        inputs.files, settings, None if workers == 1 else min(processes, len(inputs.files)), time_limit
+    )
+    by_number: dict[int, FileScore] = {}
     with progress(f"score {detector.name}", len(inputs.files), "files", quiet=quiet) as advance:
-        for path, (rows, p_fake, logits) in zip(inputs.files, scorer.score_all(rows_by_file), strict=True):
+        for number, (rows, p_fake, logits) in scorer.score_all(extracted):
+            path = inputs.files[number]
             known = labels.by_file.get(path)
-            found.append(
-                file_score(path_text(path), rows, p_fake, logits, rules, None if known is None else known.label)
+            by_number[number] = file_score(
+                path_text(path), rows, p_fake, logits, rules, None if known is None else known.label
             )
             advance()
+    found = [by_number[number] for number in range(len(inputs.files))]
     result = ScoringResult(
         settings=_settings(detector, settings, rules)
         | {

@@ -13,6 +13,9 @@ from dfbench.models.source import model_source
 from dfbench.preparation.extraction.rows import Row
 from dfbench.scoring.resolve import ResolvedDetector
 
+Extracted = tuple[int, list[Row]]
+"""Number and rows of a file."""
+
 Scored = tuple[list[Row], NDArray[np.float64], NDArray[np.float32]]
 """The rows of a file, and P(fake), (N,), and logits, (N, C), of its rows with status ok."""
 
@@ -60,16 +63,16 @@ class Scorer:
             "card": loaded.card.model_dump(mode="json") if loaded.card else {},
         }
 
-    def score_all(self, rows_by_file: Iterable[list[Row]]) -> Iterator[Scored]:
-        """Yield the scores of each file, in the order of ``rows_by_file``."""
-        for batch in _batches(rows_by_file, self._batch_size):
-            p_fake, logits = self._score([row for rows in batch for row in _aligned(rows)])
+    def score_all(self, extracted: Iterable[Extracted]) -> Iterator[tuple[int, Scored]]:
+        """Yield number and scores of each file, in the order of ``extracted``, the numbers and rows of files."""
+        for batch in _batches(extracted, self._batch_size):
+            p_fake, logits = self._score([row for _, rows in batch for row in _aligned(rows)])
             if len(logits):
                 self._seen.append(logits)
             start = 0
-            for rows in batch:
+            for number, rows in batch:
                 end = start + len(_aligned(rows))
-                yield rows, p_fake[start:end], logits[start:end]
+                yield number, (rows, p_fake[start:end], logits[start:end])
                 start = end
 
     @property
@@ -98,12 +101,12 @@ def _aligned(rows: list[Row]) -> list[Row]:
     return [row for row in rows if row["status"] == "ok"]
 
 
-def _batches(rows_by_file: Iterable[list[Row]], size: int) -> Iterator[list[list[Row]]]:
+def _batches(extracted: Iterable[Extracted], size: int) -> Iterator[list[Extracted]]:
     """Group files until they have ``size`` crops, or are ``size`` files."""
-    batch: list[list[Row]] = []
-    for rows in rows_by_file:
-        batch.append(rows)
-        if sum(len(_aligned(one)) for one in batch) >= size or len(batch) >= size:
+    batch: list[Extracted] = []
+    for one in extracted:
+        batch.append(one)
+        if sum(len(_aligned(rows)) for _, rows in batch) >= size or len(batch) >= size:
             yield batch
             batch = []
     if batch:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dfbench.preparation.execution.subprocess_worker import WorkerProcess, name_messages
+from dfbench.preparation.execution.decoder_messages import name_messages
+from dfbench.preparation.execution.subprocess_worker import WorkerProcess
 from dfbench.startup import TELEMETRY, telemetry_state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +22,8 @@ WAITING = """
 import os, sys, time
 import click
 from dfbench.cli import main
-from dfbench.preparation.execution.subprocess_worker import WorkerProcess, name_messages
+from dfbench.preparation.execution.decoder_messages import name_messages
+from dfbench.preparation.execution.subprocess_worker import WorkerProcess
 
 def work():
     print("ready", file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ import re
 import signal
 import threading
 import time
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ from dfbench.preparation.execution.retry import WorkerCrash
 from dfbench.preparation.execution.shard_progress import ShardProgress, current_clip
 from dfbench.preparation.execution.shard_worker import ShardTask
 from dfbench.preparation.execution.subprocess_worker import WorkerDied, WorkerProcess
+from dfbench.preparation.extraction.scene_reader import TimeLimitError
 from dfbench.preparation.planning.options import PreparationRequest
 from dfbench.preparation.planning.request import make_recipe
 from dfbench.preparation.planning.sharding import Shard
@@ -160,6 +162,28 @@ def test_a_clip_without_progress_is_tried_again_alone_and_then_given_up(tmp_path
     (hung,) = [r for r in results if r.crashes]
     assert [(c.media_id, c.reason) for c in hung.crashes] == [("ff++/c23/real/000-1", "time limit")] * min(times, 2)
     assert hung.info.rows == int(times > 1)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers")
+def test_a_clip_without_progress_is_interrupted_in_this_process(tmp_path):
+    """Between clips there is no limit."""
+    journal = task(tmp_path, 0).journal
+    journal.parent.mkdir()
+
+    def hangs(given: ShardTask) -> ShardInfo:
+        with closing(ShardProgress(journal, 0)) as progress:
+            time.sleep(0.8)
+            progress.clip_begun("a")
+            with pytest.raises(TimeLimitError):
+                time.sleep(60)
+            progress.clip_done(0)
+            time.sleep(0.8)
+        return ShardInfo(file=given.shard.file, sha256="0" * 64, rows=1)
+
+    before = signal.getsignal(signal.SIGALRM)
+    (made,) = run_tasks(hangs, [task(tmp_path, 0)], Workers(1, "inline", time_limit=0.4))
+    assert made.info.rows == 1
+    assert signal.getsignal(signal.SIGALRM) is before
 
 
 def slow_work(given: ShardTask) -> ShardInfo:

@@ -22,7 +22,7 @@ from dfbench.media.reader import read
 from dfbench.report.figures.svg import COLOURS
 from dfbench.report.table_notes import MINI_NOTE
 from dfbench.scoring import outputs
-from dfbench.scoring.outputs import OutputError, plan_outputs, write_outputs
+from dfbench.scoring.outputs import ScoringError, plan_outputs, write_outputs
 from dfbench.scoring.overlay import DrawnBox, InterpolatedTracks, draw
 from dfbench.scoring.resolve import CropOptions
 from dfbench.scoring.results import (
@@ -343,7 +343,7 @@ def test_what_cannot_be_written_in_the_end_costs_nothing_else(
     monkeypatch.setattr(outputs, "write_csv", full)
     monkeypatch.setattr("dfbench.scoring.timeline.write_timeline", failing)
     planned = plan_outputs(words, tmp_path / "s.csv", tmp_path / "s.json", tmp_path / "time", tmp_path / "boxes")
-    with pytest.raises(OutputError, match=r"No space left on device \(and 1 more") as caught:
+    with pytest.raises(ScoringError, match=r"No space left on device \(and 1 more") as caught:
         write_outputs(scores, words, planned, quiet=True)
     assert caught.value.exit_code == SetupError.exit_code
     assert caught.value.result.files == scores.files

@@ -114,8 +114,9 @@ def test_every_file_is_accounted_for(clips: Path, weights: Path, tmp_path: Path)
 
 
 def test_several_processes_give_the_same_and_survive_a_crash(
-    clips: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+    clips: Path, weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """One file crashes its worker every time, the worker of another is killed from outside once."""
     from dfbench.scoring import face_crops
 
     plain = dfbench.score([clips / "one.mp4", clips / "photo.png"], "meso4", weights, frames=2, workers=1, quiet=True)
@@ -127,6 +128,10 @@ def test_several_processes_give_the_same_and_survive_a_crash(
         from dfbench.scoring.face_crops import extract_rows
 
         if path.name == "two.mp4":
+            os.write(2, b"libpng error: IDAT\n")
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if path.name == "photo.png" and not (tmp_path / "killed").exists():
+            (tmp_path / "killed").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return extract_rows(path, settings)
 
@@ -136,6 +141,9 @@ def test_several_processes_give_the_same_and_survive_a_crash(
     assert [f.status for f in found.files] == ["ok", "decode_error", "ok"]
     assert "crashes the decoder" in found.files[1].reason
     assert (found.files[0], found.files[2]) == plain.files
+    assert (tmp_path / "killed").exists()
+    lines = [line for line in capfd.readouterr().err.splitlines() if "libpng" in line]
+    assert set(lines) <= {f"{clips / 'two.mp4'}: libpng error: IDAT"}
 
 
 def test_a_condition_is_applied_and_named(clips: Path, weights: Path) -> None:

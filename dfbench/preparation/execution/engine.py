@@ -40,7 +40,7 @@ class Workers:
             address is given.
         engine: see :data:`ENGINES`.
         address: address of a cluster's scheduler.
-        time_limit: seconds without a frame after which a clip is interrupted; not with ``inline``.
+        time_limit: seconds without a frame after which a clip is interrupted.
     """
 
     count: int | None = None
@@ -140,7 +140,7 @@ def _results(work: Work, tasks: Sequence[ShardTask], workers: Workers) -> Iterat
         return
     if workers.engine == "inline":
         for task in tasks:
-            yield make_inline(work, task)
+            yield make_inline(work, task, workers.time_limit)
         return
     limit = workers.time_limit
     with _pool(workers, len(tasks)) as run:

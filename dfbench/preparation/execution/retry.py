@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from dfbench.errors import SetupError
 from dfbench.media.limits import is_machine_fault
 from dfbench.preparation.execution.shard_progress import current_clip, has_begun, mark_start
 from dfbench.preparation.execution.shard_worker import ShardTask
 from dfbench.preparation.execution.subprocess_worker import WorkerDied, WorkerProcess
-from dfbench.preparation.execution.watchdog import watching
+from dfbench.preparation.execution.watchdog import interrupting, journal_progress, watching
 from dfbench.preparation.extraction.scene_reader import GIVEN_UP, TIME_LIMIT
 from dfbench.schema.manifest import ShardInfo
 
@@ -84,12 +85,18 @@ class Postponed:
     crashes: tuple[WorkerCrash, ...]
 
 
-def make_inline(work: Work, task: ShardTask) -> ShardResult | Postponed:
-    """Make a shard in this process, where it is alone; try once more if memory runs out."""
+def make_inline(work: Work, task: ShardTask, time_limit: float) -> ShardResult | Postponed:
+    """Make a shard in this process, where it is alone; try once more if memory runs out.
+
+    A clip over the time limit is interrupted if its decoder returns to Python; see
+    :func:`dfbench.preparation.execution.watchdog.interrupting`.
+    """
     crashes: list[WorkerCrash] = []
     while len(crashes) < TRIES:
         try:
-            return ShardResult(work(task), datetime.now(UTC), tuple(crashes))
+            with interrupting(partial(journal_progress, task.journal), time_limit):
+                info = work(task)
+            return ShardResult(info, datetime.now(UTC), tuple(crashes))
         except Exception as error:
             if not is_machine_fault(error):
                 raise

@@ -21,8 +21,8 @@ from dfbench.io import file_sha256
 from dfbench.manifest.degraded import Degrader
 from dfbench.manifest.shards import Stamp, write_shard
 from dfbench.media.limits import listening
+from dfbench.preparation.execution.decoder_messages import name_messages
 from dfbench.preparation.execution.shard_progress import PROGRESS, ShardProgress
-from dfbench.preparation.execution.subprocess_worker import name_messages
 from dfbench.preparation.extraction.clip_faces import ExtractionSettings
 from dfbench.preparation.extraction.optional_columns import Extras
 from dfbench.preparation.extraction.rows import Row

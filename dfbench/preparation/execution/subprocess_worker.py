@@ -23,7 +23,7 @@ from typing import IO, Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from dfbench.text import one_line
+from dfbench.preparation.execution.decoder_messages import forward_messages
 
 # Threads of the libraries would compete with the other workers.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -185,7 +185,7 @@ def serve() -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # output of libraries must not mix with the answers
-    _forward_messages()
+    forward_messages()
     while True:
         try:
             function, arguments = pickle.load(sys.stdin.buffer)
@@ -197,37 +197,3 @@ def serve() -> None:
             answer = (False, _portable(error))
         cloudpickle.dump(answer, answers)
         answers.flush()
-
-
-_MOST_MESSAGES = 3
-_read_by_worker = ["starting"]  # what the worker of this process is reading, for the thread below
-
-
-def name_messages(media_id: str) -> None:
-    """Say what is being read: messages of decoders from now on are printed with its name."""
-    _read_by_worker[0] = media_id
-
-
-def _forward_messages() -> None:
-    """Print what libraries write to standard error with the name of the clip, a few different lines per clip.
-
-    Decoders (FFmpeg, libpng, libjpeg) write there without saying which file they mean.
-    """
-    shown = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
-    source, sink = os.pipe()
-    os.dup2(sink, 2)
-    os.close(sink)
-    threading.Thread(target=_name_lines, args=(source, shown), daemon=True).start()
-
-
-def _name_lines(source: int, shown: IO[str]) -> None:
-    of, seen = "", set[str]()
-    with os.fdopen(source, encoding="utf-8", errors="replace") as lines, contextlib.suppress(OSError):
-        for line in lines:
-            if of != _read_by_worker[0]:
-                of, seen = _read_by_worker[0], set()
-            text = one_line(line.rstrip())
-            if text and text not in seen and len(seen) < _MOST_MESSAGES:
-                seen.add(text)
-                shown.write(f"{one_line(of)}: {text}\n")
-                shown.flush()

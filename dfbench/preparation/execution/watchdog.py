@@ -1,15 +1,17 @@
-"""End a worker process that reads a clip and makes no progress, for example because it hangs or was stopped."""
+"""End the reading of a clip that makes no progress: end its worker process, or interrupt it in this process."""
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dfbench.preparation.execution.shard_progress import current_clip
 from dfbench.preparation.execution.subprocess_worker import WorkerProcess
+from dfbench.preparation.extraction.scene_reader import TimeLimitError
 
 LONGEST_INTERVAL = 1.0
 
@@ -58,6 +60,52 @@ def watching(process: WorkerProcess, journal: Path, limit: float) -> Iterator[Wa
     finally:
         stop.set()
         thread.join()
+
+
+@contextmanager
+def interrupting(progress: Callable[[], object], limit: float) -> Iterator[None]:
+    """Raise :class:`TimeLimitError` in the block if it reads a clip and makes no progress for ``limit`` seconds.
+
+    It is raised between two steps of Python: a decoder that never returns is not interrupted, other than by
+    :func:`watching`. Only in the main thread of a system with interval timers; elsewhere there is no limit.
+
+    Args:
+        progress: returns a value that changes with every frame; None between clips.
+        limit: seconds.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+    last, since = progress(), time.monotonic()
+    other, begun = (0.0, 0.0), since
+
+    def check(number: int, frame: object) -> None:
+        nonlocal last, since
+        now = time.monotonic()
+        if 0 < other[0] <= now - begun and callable(before):  # of another user of this signal
+            before(number, frame)  # type: ignore[arg-type]
+        current = progress()
+        if current is None or current != last:
+            last, since = current, now
+        elif now - since >= limit:
+            since = now
+            raise TimeLimitError
+
+    before = signal.signal(signal.SIGALRM, check)
+    interval = min(LONGEST_INTERVAL, limit / 4)
+    other = signal.setitimer(signal.ITIMER_REAL, interval, interval)
+    try:
+        yield
+    finally:
+        left = max(other[0] - (time.monotonic() - begun), 0.01) if other[0] else 0.0
+        signal.setitimer(signal.ITIMER_REAL, left, other[1])
+        signal.signal(signal.SIGALRM, before)
+
+
+def journal_progress(journal: Path) -> tuple[str, int] | None:
+    """Return clip and size of a worker's journal, which grows with every frame; None between clips."""
+    clip = current_clip(journal)
+    return None if clip is None else (clip, _size(journal))
 
 
 def _size(path: Path) -> int:

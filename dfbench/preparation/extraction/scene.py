@@ -21,7 +21,7 @@ from dfbench.preparation.extraction.rows import (
     with_masks,
     with_runs,
 )
-from dfbench.preparation.extraction.scene_reader import SceneReader, Unreadable
+from dfbench.preparation.extraction.scene_reader import SceneReader, TimeLimitError, Unreadable
 from dfbench.preparation.extraction.shared_geometry import SharedGeometry
 from dfbench.preparation.planning.sampling import MediaJob
 from dfbench.schema.media import Media
@@ -76,6 +76,8 @@ class Scene:
             raise MemoryError(str(error)) from error
         lines = str(error).splitlines()
         text = f"{type(error).__name__}: {lines[0] if lines else ''}".replace(f"{self._root}/", "")
+        if isinstance(error, TimeLimitError):
+            text = error.message
         return unreadable_rows(job.media, job.rows_if_unreadable, "decode_error", text)
 
     def _rows(self, job: MediaJob) -> list[Row]:

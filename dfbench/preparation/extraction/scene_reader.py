@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dfbench.datasets.archives import ArchiveImages, list_images, load_images
-from dfbench.errors import DfbenchError, SetupError
+from dfbench.errors import DataError, DfbenchError, SetupError
 from dfbench.media.facts import MediaFacts, file_facts, sequence_facts
 from dfbench.media.frames import Chooser, FrameCallback, Reading, T
 from dfbench.media.limits import is_machine_fault
@@ -20,6 +20,13 @@ from dfbench.text import terminal_text
 VANISHED = "the file vanished after planning"
 GIVEN_UP = "reading it ended the worker process twice: it crashes the decoder"
 TIME_LIMIT = "time limit"
+
+
+class TimeLimitError(DataError):
+    """Raised in the middle of reading a clip that makes no progress, where no other process can be ended."""
+
+    def __init__(self, message: str = TIME_LIMIT, hint: str = "") -> None:
+        super().__init__(message, hint)
 
 
 class Unreadable(Exception):  # noqa: N818 - an outcome that becomes rows
