@@ -58,8 +58,9 @@ class FaceDetector(Protocol):
     def detect_clip(self, frames: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
         """Find the faces of consecutive frames of one clip; arguments and result as in :meth:`detect`.
 
-        A detector may use earlier frames of this call, but nothing from earlier calls: the result for a clip does not
-        depend on what was processed before.
+        A detector may use the other frames of this call, but nothing from earlier calls: the result for a clip does not
+        depend on what was processed before. It is called for the face rule ``largest``; the other rules call
+        :meth:`detect`, as small faces matter to them.
         """
         ...
 

@@ -15,12 +15,12 @@ from dfbench.media.limits import BATCH_BYTES, beat
 
 T = TypeVar("T")
 
-BATCH_FRAMES = 8
-"""Frames per call of a :data:`FrameCallback`: 50 MB at 1080p, whatever the length of a clip. Frames that are so large
-that eight exceed :data:`~dfbench.media.limits.BATCH_BYTES` are passed in smaller batches.
+BATCH_FRAMES = 16
+"""Frames per call of a :data:`FrameCallback`: 100 MB at 1080p, whatever the length of a clip. Frames that are so large
+that sixteen exceed :data:`~dfbench.media.limits.BATCH_BYTES` are passed in smaller batches.
 
-Face detectors know nothing of the frames before a batch. A detector that reuses results within a batch loses nothing
-as long as its refresh interval divides this number.
+Face detectors know nothing of the frames before a batch. A detector that reuses results within blocks of frames loses
+nothing as long as their length divides this number.
 """
 
 

@@ -19,7 +19,7 @@ MOST_PIXELS = 64_000_000
 """Largest width x height of a frame or image. It is checked before anything is decoded."""
 
 BATCH_BYTES = 256 * 2**20
-"""Bytes of frames that are passed to a callback at once, at most: eight frames of 4096x2304 pixels are less."""
+"""Bytes of frames that are passed to a callback at once, at most: nine frames of 4096x2304 pixels are less."""
 
 LARGEST_IMAGE_FILE = 2**30
 """Bytes of an image file, which is read whole."""

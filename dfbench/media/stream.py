@@ -12,7 +12,7 @@ from pathlib import Path
 from dfbench.media.frames import Frame
 from dfbench.media.reader import read
 
-_BATCHES_AHEAD = 2
+_BATCHES_AHEAD = 1
 """Batches of frames that are decoded ahead of the consumer."""
 
 

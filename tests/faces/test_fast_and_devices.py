@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 import onnxruntime
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dfbench.errors import SetupError, UsageError
 from dfbench.faces.base import Face, FaceDetector
 from dfbench.faces.bundled_weights import ONET, load
-from dfbench.faces.centerface import smaller_long_side
-from dfbench.faces.centerface_onet import CenterFaceDetector
+from dfbench.faces.centerface import shrink, smaller_long_side, tiles
+from dfbench.faces.centerface_onet import CenterFaceDetector, FullCenterFaceDetector
 from dfbench.faces.detectors import build_face_detector
 from dfbench.faces.session import CPU, CUDA, session
 from dfbench.media.reader import read
@@ -29,8 +32,10 @@ def fast() -> CenterFaceDetector:
 
 
 @pytest.fixture(scope="module")
-def full() -> FaceDetector:
-    return build_face_detector("centerface-full")
+def full() -> FullCenterFaceDetector:
+    made = build_face_detector("centerface-full")
+    assert isinstance(made, FullCenterFaceDetector)
+    return made
 
 
 def bits(found: list[list[Face]]) -> list[list[tuple[object, ...]]]:
@@ -57,9 +62,10 @@ def test_a_clip_gives_nearly_what_single_frames_give(
         eyes = np.linalg.norm(other.landmarks[1] - other.landmarks[0])
         assert np.linalg.norm(one.landmarks - other.landmarks, axis=1).mean() < 0.05 * eyes
         differ += not np.array_equal(one.box, other.box)
-    # Full looks at frames 0, 8 and 16, small ones at all others.
-    assert differ == 17
-    assert bits(quick)[0::8] == bits(every)[0::8]
+    # Full looks at both ends of the blocks 0-15 and 16-19, small ones at all others.
+    assert differ == 16
+    for full_look in (0, 15, 16, 19):
+        assert bits(quick)[full_look] == bits(every)[full_look]
 
 
 def test_a_clip_depends_on_itself_alone(fast: CenterFaceDetector, hopper: np.ndarray) -> None:
@@ -88,6 +94,105 @@ def test_faces_that_come_and_go_are_seen(fast: CenterFaceDetector, hopper: np.nd
     two[:176, 400:550] = small
     shown = [one, one, two, two, one, none, one]
     assert [len(faces) for faces in fast.detect_clip(shown)] == [1, 1, 2, 2, 1, 0, 1]
+
+
+@pytest.mark.parametrize(("first", "last"), [(4, 15), (0, 9), (5, 5)])
+def test_a_second_face_is_counted_in_every_frame(
+    fast: CenterFaceDetector, hopper: np.ndarray, first: int, last: int
+) -> None:
+    # 75 pixels wide of 1280 beside one of 240; alone it would be too small where the frame is shrunk for the other one.
+    large = cv2.resize(hopper, (615, 720), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(hopper, (192, 225), interpolation=cv2.INTER_AREA)
+    frames, counts = [], []
+    for number in range(16):
+        frame = np.full((720, 1280, 3), 120, np.uint8)
+        frame[:, 3 * number : 3 * number + 615] = large
+        shown = first <= number <= last
+        if shown:
+            frame[300:525, 900 + number : 900 + number + 192] = small
+        frames.append(frame)
+        counts.append(1 + shown)
+    assert [len(faces) for faces in fast.detect_clip(frames)] == counts
+
+
+def test_a_small_second_face_that_stays_is_counted(fast: CenterFaceDetector, hopper: np.ndarray) -> None:
+    large = cv2.resize(hopper, (615, 720), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(hopper, (115, 135), interpolation=cv2.INTER_AREA)  # a face of 45 pixels
+    frames = [np.full((720, 1280, 3), 120, np.uint8) for _ in range(16)]
+    for number, frame in enumerate(frames):
+        frame[:, :615] = large
+        if number >= 3:
+            frame[300:435, 900:1015] = small
+    assert [len(faces) for faces in fast.detect_clip(frames)] == [1] * 3 + [2] * 13
+
+
+def placed(image: np.ndarray, width: int, height: int, face: int, turns: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A canvas with the portrait, whose face is about as many pixels wide; and its eyes, in image-left, right order."""
+    scale = face / 200
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    eyes = (np.array([(219, 194), (306, 187)]) + 0.5) * scale - 0.5
+    for _ in range(turns):
+        eyes = np.stack([eyes[:, 1], small.shape[1] - 1 - eyes[:, 0]], axis=1)
+        small = np.ascontiguousarray(np.rot90(small))
+    rng = np.random.default_rng(face)
+    back = rng.integers(90, 150, (height // 24, width // 24, 3), np.uint8)
+    canvas = cv2.resize(back, (width, height), interpolation=cv2.INTER_CUBIC)
+    x, y = width // 3, height // 3
+    canvas[y : y + small.shape[0], x : x + small.shape[1]] = small
+    return canvas, eyes + np.array([x, y])
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "face", "turns"),
+    [(720, 1280, 30, 0), (1920, 1080, 46, 0), (1280, 720, 160, 1), (1280, 720, 120, 3)],
+)
+def test_small_faces_in_large_frames_and_faces_on_their_side(
+    full: FullCenterFaceDetector, hopper: np.ndarray, width: int, height: int, face: int, turns: int
+) -> None:
+    frame, eyes = placed(hopper, width, height, face, turns)
+    assert full._look(frame, 640)[0] == []
+    (found,) = full.detect([frame])
+    assert len(found) == 1
+    error = np.linalg.norm(found[0].landmarks[:2] - eyes, axis=1).mean() / np.linalg.norm(eyes[1] - eyes[0])
+    assert error < 0.15
+    x1, y1, x2, y2 = found[0].box
+    assert (found[0].landmarks > (x1, y1)).all()
+    assert (found[0].landmarks < (x2, y2)).all()
+
+
+def test_further_searches_cost_nothing_where_the_first_finds_a_face(
+    full: FullCenterFaceDetector, hopper: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    look = full._look
+    monkeypatch.setattr(full, "_look", lambda frame, side: sizes.append((frame.shape, side)) or look(frame, side))
+    full.detect([placed(hopper, 1280, 720, 120)[0]])
+    assert sizes == [((720, 1280, 3), 640)]
+    sizes.clear()
+    full.detect([np.full((720, 1280, 3), 90, np.uint8)])
+    assert sizes == [((720, 1280, 3), 640), ((1280, 720, 3), 640), ((1280, 720, 3), 640), ((720, 1280, 3), 1280)]
+
+
+@given(st.integers(1, 200).map(lambda n: 32 * n))
+def test_tiles_cover_a_side_and_overlap(length: int) -> None:
+    parts = tiles(length)
+    assert parts[0][0] == 0
+    assert sum(parts[-1]) == length
+    assert all(start % 32 == 0 and size % 32 == 0 and size <= 1024 for start, size in parts)
+    assert all(start + size - after >= 128 for (start, size), (after, _) in pairwise(parts))
+
+
+@given(st.integers(40, 900), st.integers(40, 900), st.integers(1, 4), st.integers(1, 4))
+def test_frames_are_halved_before_they_are_resized(width: int, height: int, across: int, down: int) -> None:
+    frame = np.zeros((height, width, 3), np.uint8)
+    frame[:, : width // 2] = 200
+    resized, (shown_width, shown_height) = shrink(frame, 32 * across, 32 * down)
+    assert resized.shape == (32 * down, 32 * across, 3)
+    step = 2 ** max(0, int(np.log2(max(width / (32 * across), height / (32 * down)))))
+    assert (shown_width, shown_height) == (width // step * step, height // step * step)
+    # The edge stays where it is.
+    edge = (resized[0, :, 0] > 100).sum() / (32 * across) * shown_width
+    assert abs(edge - width // 2) <= shown_width / (32 * across) + step
 
 
 def test_how_far_frames_are_shrunk() -> None:

@@ -49,7 +49,7 @@ def test_a_clip(tmp_path: Path, make_clip: Make, decoder: str) -> None:
     recorder = Recorder()
     assert_same(read(path, third, decoder), read(path, third, decoder, recorder), recorder)
     assert [index for call in recorder.calls for index in call] == third(60)
-    assert len(recorder.calls) == 3
+    assert len(recorder.calls) == -(-20 // BATCH_FRAMES) > 1
 
 
 @pytest.mark.parametrize(("name", "damage"), [("a.avi", 1.0), ("a.ts", 0.6)])

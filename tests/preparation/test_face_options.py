@@ -42,7 +42,7 @@ def test_the_quick_detector_gives_the_same_bytes_with_any_number_of_workers(tree
         for jobs in (1, 2)
     ]
     assert made[0].info.hash == made[1].info.hash
-    assert made[0].info.recipe["face_detector"]["fingerprint"].startswith("centerface-v2:")
+    assert made[0].info.recipe["face_detector"]["fingerprint"].startswith("centerface-v3:")
     full = dfbench.prepare(
         "ff++",
         tree,

@@ -294,7 +294,7 @@ def test_totals_and_their_shortfall(tree, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("detector", "at_once"), [("centerface-full", 5), ("centerface", 2 * CenterFaceDetector.REFRESH)]
+    ("detector", "at_once"), [("centerface-full", 5), ("centerface", 2 * CenterFaceDetector.BLOCK)]
 )
 def test_clips_looked_at_in_other_parts_give_the_same(tree, tmp_path, monkeypatch, detector, at_once):
     options = {"frames": None, "sampling": ["all"], "splits": ["val"], "face_detector": detector}
@@ -306,8 +306,8 @@ def test_clips_looked_at_in_other_parts_give_the_same(tree, tmp_path, monkeypatc
     assert (whole.groupby("media_id").size() > min(at_once, BATCH_FRAMES)).all()
 
 
-def test_a_part_ends_where_the_detector_looks_fully_again():
-    assert BATCH_FRAMES % CenterFaceDetector.REFRESH == 0
+def test_a_part_ends_where_a_block_of_the_detector_ends():
+    assert BATCH_FRAMES % CenterFaceDetector.BLOCK == 0
 
 
 # Sequences and ready-made crops

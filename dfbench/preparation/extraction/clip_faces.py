@@ -95,7 +95,7 @@ def find_faces(frames: Sequence[Frame], settings: ExtractionSettings) -> list[Fr
     """Detect the faces of some frames and crop those that can become rows (a frame callback)."""
     largest_only = settings.face_rule == "largest"
     out = []
-    for frame, faces in zip(frames, _detect(frames, settings.detector), strict=True):
+    for frame, faces in zip(frames, _detect(frames, settings), strict=True):
         crops = crop_faces(frame.image, faces[:1] if largest_only else faces, settings)
         thumbnail = reduced(frame.image) if settings.face_rule == "manipulated" else None
         out.append(frame_faces(frame, faces, crops, len(faces), thumbnail))
@@ -161,11 +161,14 @@ def _crop_columns(
     return out  # sizes rise, so matrix and scale are those of the largest
 
 
-def _detect(frames: Sequence[Frame], detector: FaceDetector) -> list[list[Face]]:
+def _detect(frames: Sequence[Frame], settings: ExtractionSettings) -> list[list[Face]]:
+    # Where every face counts, no detector may save time at the cost of a small one beside the largest.
+    detector = settings.detector
+    detect = detector.detect_clip if settings.face_rule == "largest" else detector.detect
     # A detector takes frames of equal size; the frame size of a stream may change.
     found: list[list[Face]] = [[] for _ in frames]
     for shape in dict.fromkeys(frame.image.shape for frame in frames):
         positions = [n for n, frame in enumerate(frames) if frame.image.shape == shape]
-        for n, faces in zip(positions, detector.detect_clip([frames[n].image for n in positions]), strict=True):
+        for n, faces in zip(positions, detect([frames[n].image for n in positions]), strict=True):
             found[n] = faces
     return found
