@@ -21,7 +21,7 @@ from dfbench.preparation.execution.shard_progress import ShardProgress, mark_sta
 from dfbench.preparation.execution.subprocess_worker import WorkerDied, WorkerProcess, process_pool
 from dfbench.preparation.execution.watchdog import interrupting, watching
 from dfbench.preparation.extraction.rows import Row, unreadable_rows
-from dfbench.preparation.extraction.scene_reader import GIVEN_UP, TIME_LIMIT
+from dfbench.preparation.extraction.scene_reader import GIVEN_UP, TIME_LIMIT, TimeLimitError
 from dfbench.scoring import face_crops
 from dfbench.scoring.face_crops import CropSettings, media_of
 from dfbench.text import path_text
@@ -116,6 +116,8 @@ def _in_this_process(path: Path, settings: CropSettings, time_limit: float) -> l
         try:
             with naming_messages(path_text(path)), interrupting(lambda: beats, time_limit), listening(beat):
                 return face_crops.extract_rows(path, settings)
+        except TimeLimitError:  # raised outside of what handles the errors of a clip
+            return _without_rows(path, settings, TIME_LIMIT)
         except Exception as error:
             if not is_machine_fault(error):
                 raise

@@ -124,6 +124,7 @@ def test_a_file_without_progress_is_interrupted_in_this_process(
 ) -> None:
     """One with progress is not, however long it takes."""
     (tmp_path / "a.mp4").write_bytes(b"x")
+    list(extract_all([tmp_path / "a.mp4"], SETTINGS, None, 60.0))  # imports what is needed
 
     def reading(path: Path, *rest: object) -> object:
         for _ in range(20):
@@ -132,11 +133,24 @@ def test_a_file_without_progress_is_interrupted_in_this_process(
         time.sleep(60)
 
     monkeypatch.setattr("dfbench.preparation.extraction.scene_reader.read", reading)
-    monkeypatch.setattr(face_crops, "face_detector", lambda choice: None)
     start = time.monotonic()
     ((_, rows),) = extract_all([tmp_path / "a.mp4"], SETTINGS, None, 1.0)
     assert 2 < time.monotonic() - start < 50
     assert [(row["status"], row["reason"]) for row in rows] == [("decode_error", "time limit")] * 2
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers")
+def test_an_interruption_outside_of_the_clip_costs_no_other_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(path: Path, settings: CropSettings) -> object:
+        time.sleep(60 if path.name == "a.mp4" else 0)
+        return OK
+
+    monkeypatch.setattr(face_crops, "extract_rows", slow)
+    before = signal.getsignal(signal.SIGALRM)
+    found = dict(extract_all([Path("a.mp4"), Path("b.mp4")], SETTINGS, None, 0.4))
+    assert (found[0][0]["status"], found[0][0]["reason"]) == ("decode_error", "time limit")
+    assert found[1] == OK
+    assert signal.getsignal(signal.SIGALRM) is before
 
 
 def test_messages_are_named_in_this_process_too(capfd: pytest.CaptureFixture[str]) -> None:

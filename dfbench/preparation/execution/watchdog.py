@@ -77,7 +77,7 @@ def interrupting(progress: Callable[[], object], limit: float) -> Iterator[None]
         yield
         return
     last, since = progress(), time.monotonic()
-    other, begun = (0.0, 0.0), since
+    other, begun, inside = (0.0, 0.0), since, True
 
     def check(number: int, frame: object) -> None:
         nonlocal last, since
@@ -87,7 +87,7 @@ def interrupting(progress: Callable[[], object], limit: float) -> Iterator[None]
         current = progress()
         if current is None or current != last:
             last, since = current, now
-        elif now - since >= limit:
+        elif now - since >= limit and inside:
             since = now
             raise TimeLimitError
 
@@ -95,7 +95,10 @@ def interrupting(progress: Callable[[], object], limit: float) -> Iterator[None]
     interval = min(LONGEST_INTERVAL, limit / 4)
     other = signal.setitimer(signal.ITIMER_REAL, interval, interval)
     try:
-        yield
+        try:
+            yield
+        finally:
+            inside = False  # from here on nothing is interrupted
     finally:
         left = max(other[0] - (time.monotonic() - begun), 0.01) if other[0] else 0.0
         signal.setitimer(signal.ITIMER_REAL, left, other[1])
