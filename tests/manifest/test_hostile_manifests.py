@@ -40,6 +40,7 @@ CALLS: dict[str, Callable[[Path, Path], list[str]]] = {
         *(str(m), "--condition", "jpeg:q=60@source", "--root", str(m.parent / "tree")),
         *("--out", str(out / "degraded"), "--workers", "1", "-q"),
     ],
+    "upgrade": lambda m, out: [str(m), "--out", str(out / "upgraded"), "--workers", "1", "-q"],
     "prepare": lambda m, out: [
         "folder",
         "--size",
@@ -156,6 +157,8 @@ class Site:
             file.unlink(missing_ok=True)
             file = self.manifest / "part-1-of-1.json"
             content = {"number": 1, "of": 1, "plan": "p", "plan_shards": 1, "manifest": content}
+        if command == "upgrade" and isinstance(content, dict) and content.get("format_version") == 3:
+            content = content | {"format_version": 2}  # so that there is something to convert
         file.unlink(missing_ok=True)
         file.write_text(json.dumps(content) if text is None else text, "utf-8")
         return file
@@ -295,11 +298,13 @@ def test_links_pipes_and_devices(command: str, site: Site, capfd: pytest.Capture
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
-@pytest.mark.parametrize("command", ["prepare", "degrade", "merge"])
+@pytest.mark.parametrize("command", ["prepare", "degrade", "merge", "upgrade"])
 def test_nothing_is_written_through_links_in_the_output_folder(
     command: str, site: Site, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    out = {"prepare": site.manifest, "degrade": site.out / "degraded", "merge": site.out / "merged"}[command]
+    out = {"prepare": site.manifest, "degrade": site.out / "degraded", "merge": site.out / "merged"}.get(
+        command, site.out / "upgraded"
+    )
     names = (
         ".lock",
         "media-state.parquet",
