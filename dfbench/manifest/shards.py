@@ -30,7 +30,10 @@ UNREADABLE = (OSError, pa.ArrowException, ValueError, LookupError, ArithmeticErr
 
 
 class Stamp(BaseModel):
-    """How a shard was made, stored in its metadata; a shard with the expected stamp is finished."""
+    """How a shard was made, stored in its metadata; a shard with the expected stamp is finished.
+
+    ``groups`` holds a digest of each of its scene groups, by which their rows can be found in another shard.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,6 +42,7 @@ class Stamp(BaseModel):
     plan_hash: str
     versions: dict[str, str]
     face_detector_runtime: str = ""
+    groups: tuple[str, ...] = ()
 
 
 def shard_schema(sizes: tuple[int, ...], stamp: Stamp, extras: Sequence[str] = ()) -> pa.Schema:

@@ -21,6 +21,7 @@ from dfbench.preparation.execution.media_state import (
     state_name,
 )
 from dfbench.preparation.execution.output_folder import STATE_FILES, shard_files, staged_files
+from dfbench.preparation.execution.stored_rows import reusable_groups
 from dfbench.preparation.extraction.scene_reader import TIME_LIMIT
 from dfbench.preparation.planning.job_array import ArrayPart
 from dfbench.preparation.planning.recipe import PreparationRecipe
@@ -57,6 +58,7 @@ class Inventory:
         changed: media whose files changed since their rows were made.
         retried: media with rows that are to be made again because of their status.
         unfitting: number of shard files whose content is not in the plan.
+        stored: digest of a scene group that is to be made -> shard file that holds its rows.
         states: state of all media of the plan now.
         recorded: state of media when their rows were made, where it is known.
     """
@@ -67,6 +69,7 @@ class Inventory:
     changed: tuple[str, ...] = ()
     retried: tuple[str, ...] = ()
     unfitting: int = 0
+    stored: Mapping[str, str] = field(default_factory=dict)
     states: Mapping[str, FileState] = field(default_factory=dict)
     recorded: Mapping[str, FileState] = field(default_factory=dict)
 
@@ -82,6 +85,9 @@ class Inventory:
                 f"{self.unfitting} finished shards do not fit the data set as it is now (media came, went or are "
                 f"described differently, or another version of dfbench made them): {len(self.todo)} are made"
             )
+        if self.stored:
+            groups = sum(len(shard.group_hashes) for shard in self.todo)
+            out.append(f"{len(self.stored)} of their {groups} scene groups are copied from finished shards")
         return out
 
 
@@ -147,13 +153,15 @@ def take_inventory(
         finished[number] = file
         outdated.discard(number)
     left = sorted(set(files) - set(held.values()))
+    todo = tuple(shard for shard in mine if shard.number not in finished)
     return Inventory(
         finished,
-        tuple(shard for shard in mine if shard.number not in finished),
+        todo,
         _missing(plan, out, left),
         tuple(changed) if outdated else (),
         tuple(retried) if outdated else (),
         len(left),
+        _stored(plan.recipe, todo, out, set(files) - set(finished.values()), retry),
         states,
         recorded,
     )
@@ -231,6 +239,15 @@ def _staged(
         if name is not None and _plan_hash(out / name, digest) == shard.hash and not _problems(out / name, ()):
             found[shard.number] = name
     return found
+
+
+def _stored(
+    recipe: PreparationRecipe, todo: Sequence[Shard], out: Path, files: Collection[str], retry: Collection[str]
+) -> dict[str, str]:
+    found = reusable_groups(recipe, todo, out, files)
+    condemned = {file: set(_problems(out / file, retry)) for file in set(found.values())}
+    of_group = {d: {m.media_id for m in g} for s in todo for d, g in zip(s.group_hashes, s.groups, strict=True)}
+    return {digest: file for digest, file in found.items() if not of_group[digest] & condemned[file]}
 
 
 def _problems(path: Path, retry: Collection[str]) -> list[str]:

@@ -146,7 +146,7 @@ def _run(run: _Run, resume: ResumeOptions) -> Manifest:
         warnings=(*incomplete.warnings, *found.messages()),
     )
     try:
-        made = _make(run, found, targets, log)
+        made = _make(run, found, targets, log, known)
     except (DfbenchError, KeyboardInterrupt) as error:
         _log_end(log, error)
         raise
@@ -193,7 +193,10 @@ def _states_at_start(run: _Run, found: Inventory, targets: Mapping[int, str]) ->
     return out
 
 
-def _make(run: _Run, found: Inventory, targets: Mapping[int, str], log: EventLog) -> list[ShardInfo]:
+def _make(
+    run: _Run, found: Inventory, targets: Mapping[int, str], log: EventLog, known: ManifestInfo | None
+) -> list[ShardInfo]:
+    hashes = {shard.file: shard.sha256 for shard in (known.shards if known is not None else ())}
     versions = pixel_versions()
     recipe = run.plan.recipe
     folder_name = progress_folder(run.description.slug)
@@ -210,9 +213,13 @@ def _make(run: _Run, found: Inventory, targets: Mapping[int, str], log: EventLog
                 plan_hash=shard.hash,
                 versions=versions,
                 face_detector_runtime=recipe.runtime,
+                groups=shard.group_hashes,
             ),
             file=targets[shard.number],
             progress=folder_name,
+            stored={
+                d: (found.stored[d], hashes.get(found.stored[d], "")) for d in shard.group_hashes if d in found.stored
+            },
         )
         for shard in found.todo
     ]

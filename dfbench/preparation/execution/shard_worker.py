@@ -23,6 +23,7 @@ from dfbench.manifest.shards import Stamp, write_shard
 from dfbench.media.limits import listening
 from dfbench.preparation.execution.decoder_messages import name_messages
 from dfbench.preparation.execution.shard_progress import PROGRESS, ShardProgress
+from dfbench.preparation.execution.stored_rows import StoredRows
 from dfbench.preparation.extraction.clip_faces import ExtractionSettings
 from dfbench.preparation.extraction.optional_columns import Extras
 from dfbench.preparation.extraction.rows import Row
@@ -45,6 +46,7 @@ class ShardTask:
         file: name of the file to write; empty: that of the shard.
         progress: name of the folder in which workers report progress.
         worker: name of the worker.
+        stored: digest of a scene group -> file in ``out`` that holds its rows, and its SHA-256; empty: not recorded.
         given_up: ids of clips that are not read, and why: reading them ends the process, or takes too long.
     """
 
@@ -57,6 +59,7 @@ class ShardTask:
     file: str = ""
     progress: str = PROGRESS
     worker: str = "inline"
+    stored: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def journal(self) -> Path:
@@ -99,10 +102,18 @@ def _rows(task: ShardTask, progress: ShardProgress) -> Iterator[Row]:
         name_messages(media_id)
         progress.clip_begun(media_id)
 
-    for _, jobs in groupby(task.shard.jobs(recipe.sampling), key=lambda job: job.media.scene_group):
+    stored = StoredRows(task.out, task.stored, recipe)
+    groups = groupby(task.shard.jobs(recipe.sampling), key=lambda job: job.media.scene_group)
+    for digest, (name, jobs) in zip(task.shard.group_hashes, groups, strict=True):
         clips = list(jobs)
         # The clip that is opened need not be the one whose rows are made: a fake can need its base.
         scene = Scene(clips, task.root, settings, on_open=opened)
+        known = stored.find(digest, name)
+        if known and scene.is_unchanged(known):
+            for job in clips:
+                progress.clip_done(sum(r["status"] == "ok" for r in known if r["media_id"] == job.media.media_id))
+            yield from known
+            continue
         for job in clips:
             if os.getppid() != parent:
                 raise SetupError("the command that started this worker has exited", "rerun it to resume")

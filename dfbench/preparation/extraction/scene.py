@@ -44,6 +44,7 @@ class Scene:
         settings: ExtractionSettings,
         on_open: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._jobs = tuple(jobs)
         self._root = root
         self._settings = settings
         self._reader = SceneReader(jobs, root, settings.decoder, settings.given_up, on_open)
@@ -62,6 +63,24 @@ class Scene:
             rows = with_runs(rows, job.sampling.length)
         rows = with_facts(rows, self._reader.facts(media, [row["frame_index"] for row in rows]))
         return with_masks(rows, media, self._root, self._settings) if self._settings.extras.masks else rows
+
+    def is_unchanged(self, rows: Sequence[Row]) -> bool:
+        """Whether the media of the scene group are, byte by byte, those that rows were made from.
+
+        Args:
+            rows: of all media of the scene group, as a shard holds them.
+        """
+        by_medium: dict[str, list[Row]] = {}
+        for row in rows:
+            by_medium.setdefault(row["media_id"], []).append(row)
+        if by_medium.keys() != {job.media.media_id for job in self._jobs}:
+            return False
+        for job in self._jobs:
+            stored = by_medium[job.media.media_id]
+            facts = self._reader.facts(job.media, [row["frame_index"] for row in stored])
+            if facts is None or any((r["media_size"], r["media_sha256"]) != (facts.size, facts.sha256) for r in stored):
+                return False
+        return True
 
     def failed(self, job: MediaJob, error: Exception) -> list[Row]:
         """Return the rows of a clip for which something raised an unexpected error.

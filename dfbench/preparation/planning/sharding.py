@@ -60,6 +60,21 @@ class Shard:
         return self._hash_of([_ALL_FIELDS(m) for m in self.media])
 
     @cached_property
+    def groups(self) -> tuple[tuple[Media, ...], ...]:
+        """The media by scene group, in their order."""
+        return tuple(tuple(members) for _, members in groupby(self.media, key=lambda m: m.scene_group))
+
+    @cached_property
+    def group_hashes(self) -> tuple[str, ...]:
+        """A digest of 64 bits of each scene group: of all that is known of its media and their rules."""
+        rules = iter(self.rules)
+        found = []
+        for group in self.groups:
+            of_group = [next(rules).text for _ in group] if self.rules else []
+            found.append(canonical_hash([[_ALL_FIELDS(m) for m in group], of_group])[:16])
+        return tuple(found)
+
+    @cached_property
     def hash_of_format_2(self) -> str:
         """The same as format 2 stated it, which upgraded shards keep."""
         return self._hash_of([_FIELDS_OF_FORMAT_2(m) for m in self.media])
