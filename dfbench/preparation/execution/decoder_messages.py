@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,12 +18,28 @@ from dfbench.text import one_line
 
 _MOST_MESSAGES = 3
 _STDERR = 2
-_read_by_worker = ["starting"]  # what the worker of this process is reading, for the thread below
+# Stands before a name in the pipe of messages; no library begins a message like that.
+_MARK = f"\0{secrets.token_hex(8)}\0"
+_forwards = threading.Event()
+_caught_up = threading.Event()
 
 
 def name_messages(media_id: str) -> None:
-    """Say what is being read: messages of decoders from now on are printed with its name."""
-    _read_by_worker[0] = media_id
+    """Say what this worker process is reading: messages of decoders from now on are printed with its name.
+
+    The name goes through the pipe of the messages, so that it stands between those before and those after it: decoders
+    can be faster than the thread that prints. Nothing happens where messages are not forwarded.
+    """
+    if _forwards.is_set():
+        os.write(_STDERR, f"\n{_MARK}{one_line(media_id)}\n".encode("utf-8", "replace"))
+
+
+def flush_messages() -> None:
+    """Wait until what this worker process wrote so far is printed; not for long, since the other end may be stuck."""
+    _caught_up.clear()
+    if _forwards.is_set():
+        os.write(_STDERR, f"\n{_MARK}\n".encode())
+        _caught_up.wait(timeout=2)
 
 
 def forward_messages() -> None:
@@ -31,17 +48,17 @@ def forward_messages() -> None:
     source, sink = os.pipe()
     os.dup2(sink, _STDERR)
     os.close(sink)
-    threading.Thread(target=_name_lines, args=(source, shown), daemon=True).start()
+    threading.Thread(target=_name_lines, args=(source, shown, "starting"), daemon=True).start()
+    _forwards.set()
 
 
 @contextmanager
 def naming_messages(media_id: str) -> Iterator[None]:
     """Do so in this process while the block reads a clip; what Python prints is not affected."""
-    name_messages(media_id)
     original = os.dup(_STDERR)
     shown = os.fdopen(os.dup(original), "w", encoding="utf-8", errors="replace")
     source, sink = os.pipe()
-    reader = threading.Thread(target=_name_lines, args=(source, shown), daemon=True)
+    reader = threading.Thread(target=_name_lines, args=(source, shown, media_id), daemon=True)
     printed, direct = sys.stderr, None
     if printed is not None and _descriptor(printed) == _STDERR:  # progress bars of other threads
         printed.flush()
@@ -69,14 +86,17 @@ def _descriptor(stream: IO[str]) -> int:
         return -1
 
 
-def _name_lines(source: int, shown: IO[str]) -> None:
-    of, seen = "", set[str]()
-    with shown, os.fdopen(source, encoding="utf-8", errors="replace") as lines, contextlib.suppress(OSError):
+def _name_lines(source: int, shown: IO[str], name: str) -> None:
+    of, seen = one_line(name), set[str]()
+    with os.fdopen(source, encoding="utf-8", errors="replace") as lines, contextlib.suppress(OSError), shown:
         for line in lines:
-            if of != _read_by_worker[0]:
-                of, seen = _read_by_worker[0], set()
-            text = one_line(line.rstrip())
-            if text and text not in seen and len(seen) < _MOST_MESSAGES:
+            text = line.rstrip("\n")
+            if text == _MARK:
+                _caught_up.set()
+            elif text.startswith(_MARK):
+                of, seen = text.removeprefix(_MARK), set()
+            elif (text := one_line(text.rstrip())) and text not in seen and len(seen) < _MOST_MESSAGES:
                 seen.add(text)
-                shown.write(f"{one_line(of)}: {text}\n")
-                shown.flush()
+                with contextlib.suppress(OSError):  # nobody reads it; the pipe must not fill up all the same
+                    shown.write(f"{of}: {text}\n")
+                    shown.flush()

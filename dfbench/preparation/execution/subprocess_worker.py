@@ -23,7 +23,7 @@ from typing import IO, Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from dfbench.preparation.execution.decoder_messages import forward_messages
+from dfbench.preparation.execution.decoder_messages import flush_messages, forward_messages
 
 # Threads of the libraries would compete with the other workers.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -195,5 +195,6 @@ def serve() -> None:
             answer = (True, function(*arguments))
         except Exception as error:  # noqa: BLE001 - sent to the other process, which raises it
             answer = (False, _portable(error))
+        flush_messages()
         cloudpickle.dump(answer, answers)
         answers.flush()
