@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dfbench.datasets.adapter import label_name
 from dfbench.datasets.base import NOT_LISTED, UNLABELLED, DataSetAdapter, Findings, some
-from dfbench.datasets.folder_labels import EXACT, SEQUENCES, label_of, parse_folders
+from dfbench.datasets.folder_labels import EXACT, SEQUENCES, SPELLINGS, label_of, parse_folders
 from dfbench.datasets.folder_list import COLUMNS, ListedMedium, read_list
 from dfbench.datasets.label_lists import normal
 from dfbench.datasets.layout import find_file, find_tree, is_image, join, may_be_media, split_of, stem, walk
@@ -84,7 +84,7 @@ class Folder(DataSetAdapter):
             )
         if spelled:
             words = [f"{name} is {label_name(label)}" for name, label in sorted(spelled.items())]
-            findings.warn(f"labels follow from the names of folders: {some(words, 6)}")
+            findings.warn(f"{SPELLINGS}: {some(words, 6)}")
 
     def _read_list(self, findings: Findings, file: Path) -> None:
         items = {normal(item.path): item for item in _items(findings, file.name)}

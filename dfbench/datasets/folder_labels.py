@@ -104,6 +104,9 @@ def parse_folders(path: str, where: str = "", least: int = FAR) -> FolderLabels:
     return FolderLabels(label, split, method)
 
 
+SPELLINGS = "labels follow from the names of folders"
+"""Begin of the warning that lists folders in other spellings with their labels."""
+
 SEQUENCES = frozenset({"frames", "sequences"})
 """Folders below which every folder of images is one clip."""
 

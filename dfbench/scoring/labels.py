@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dfbench.datasets.folder_labels import SPELLINGS
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError, UndefinedMetric
 from dfbench.metrics import IntervalEstimate, bootstrap_interval, majority
@@ -58,7 +59,7 @@ class FoundLabels:
 
     Attributes:
         by_file: file -> label, for the files that have one.
-        notes: why labels of a folder were not used.
+        notes: why labels of a folder were not used, or which spellings of real and fake were read as which.
     """
 
     by_file: Mapping[Path, FileLabel]
@@ -119,8 +120,8 @@ def find_labels(words: Sequence[str | Path], files: Sequence[Path]) -> FoundLabe
     """Find the labels of files, from the folders among ``words``.
 
     A folder is labelled if the adapter of user-defined data sets can read it: it has subfolders ``real`` and ``fake``
-    (or is one of them), or a ``media.csv`` (``labels.csv``) with the columns ``path`` and ``label``. Media files are
-    not opened.
+    in one of their spellings (or is one of them), or a ``media.csv`` (``labels.csv``) with the columns ``path`` and
+    ``label``. Media files are not opened.
 
     Args:
         words: the inputs as given by the user.
@@ -135,6 +136,7 @@ def find_labels(words: Sequence[str | Path], files: Sequence[Path]) -> FoundLabe
             if _has_labels(root):
                 notes.append(f"the labels in {root} are not used: {error.message}")
             continue
+        notes += [warning for warning in scan.warnings if warning.startswith(SPELLINGS)]
         for media in scan.media:
             of_path |= dict.fromkeys(_paths(scan.root, media), FileLabel(media.label, media.scene_group))
     found = {path: of_path.get(os.path.realpath(path)) for path in files}

@@ -119,3 +119,13 @@ def test_a_labelled_folder_has_metrics_everywhere(
     assert repr(result) == "ScoringResult(meso4, 2 of 3 files scored)"
     unlabelled = dfbench.score(tmp_path / "real" / "one.mp4", "meso4", weights, frames=1, workers=1, quiet=True)
     assert unlabelled.metrics is None
+
+
+def test_spellings_of_the_label_folders_are_told(tmp_path: Path) -> None:
+    files = [tmp_path / "0_real" / "a.png", tmp_path / "1_fake" / "b.png"]
+    for file in files:
+        file.parent.mkdir()
+        file.touch()
+    found = find_labels([tmp_path], files)
+    assert [found.by_file[file].label for file in files] == [0, 1]
+    assert found.notes == ("labels follow from the names of folders: 0_real is real, 1_fake is fake",)
