@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from dfbench.cli.main import run_command
@@ -359,3 +360,41 @@ def test_parts_of_an_array_job_notice_changes_too(root, tmp_path, made):
     made.clear()
     make(root, out)
     assert made == []
+
+
+def test_mask_videos_that_changed_or_arrived_are_noticed(root, tmp_path, made):
+    def write_mask(name: str, shift: int) -> Path:
+        path = root / "manipulated_sequences/FaceSwap/masks/videos" / f"{name}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_clip(path, plain(shift), 25, 23)
+        return path
+
+    def again() -> list[str]:
+        made.clear()
+        make(root, out, masks=True)
+        return [name.rpartition("/")[2] for name in made]
+
+    out = tmp_path / "m"
+    mask = write_mask("000_003", 1)
+    assert len(again()) == 3
+    assert again() == []
+    os.utime(mask, ns=(1, 1))
+    assert again() == ["000_003"]
+    write_mask("054_071", 2)
+    assert again() == ["071_054"]
+    make(root, tmp_path / "plain")
+    made.clear()
+    write_mask("720_672", 3)  # no recipe without masks depends on it
+    make(root, tmp_path / "plain")
+    assert made == []
+
+
+def test_a_record_without_mask_videos_is_read(root, tmp_path, made):
+    out = tmp_path / "m"
+    make(root, out)
+    record = out / "media-state.parquet"
+    pq.write_table(pq.read_table(record).drop_columns(["mask_size", "mask_mtime_ns"]), record)
+    write_clip(root / CLIP, plain(99), 25, 23)
+    made.clear()
+    make(root, out)
+    assert len(made) == 1

@@ -1,14 +1,14 @@
 """``media-state.parquet`` beside the shards: size and modification time of every medium when its rows were made.
 
-It is how a later run notices that a file was repaired, truncated or replaced under the same name. It is no part of the
-shards, whose bytes depend on the content of the media alone.
+It is how a later run notices that a file was repaired, truncated or replaced under the same name. Mask videos that are
+used are recorded as well. It is no part of the shards, whose bytes depend on the content of the media alone.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +19,15 @@ from dfbench.preparation.planning.sharding import Shard
 from dfbench.schema.media import Media, split_archive_path
 from dfbench.untrusted import leads_outside
 
-_SCHEMA = pa.schema([("media_id", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64())])
+_SCHEMA = pa.schema(
+    [
+        ("media_id", pa.string()),
+        ("size", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("mask_size", pa.int64()),
+        ("mask_mtime_ns", pa.int64()),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +37,14 @@ class FileState:
     Attributes:
         size: bytes; of a folder of images their sum; -1 if there is nothing.
         mtime_ns: time of the last modification in nanoseconds; of a folder the latest of its images and its own.
+        mask_size: bytes of the mask video; None where none is used, or the record does not say.
+        mask_mtime_ns: its time of the last modification in nanoseconds; None as ``mask_size``.
     """
 
     size: int
     mtime_ns: int
+    mask_size: int | None = None
+    mask_mtime_ns: int | None = None
 
 
 ABSENT = FileState(-1, -1)
@@ -56,7 +68,11 @@ def current_states(shards: Iterable[Shard], root: Path) -> dict[str, FileState]:
             path = _file(media, root)
             if path not in known:
                 known[path] = _state(path)
-            out[media.media_id] = known[path]
+            state = known[path]
+            if media.mask_path is not None:
+                mask = _state(root / media.mask_path)
+                state = replace(state, mask_size=mask.size, mask_mtime_ns=mask.mtime_ns)
+            out[media.media_id] = state
     return out
 
 
@@ -65,11 +81,15 @@ def read_states(path: Path) -> dict[str, FileState]:
     if not path.is_file() or leads_outside(path):
         return {}
     try:
-        table = pq.read_table(path, columns=_SCHEMA.names).cast(_SCHEMA)
-    except (OSError, pa.ArrowException, ValueError):
+        table = pq.ParquetFile(path).read()
+        for field in _SCHEMA:
+            if field.name not in table.column_names and field.name.startswith("mask_"):  # before masks were recorded
+                table = table.append_column(field, pa.nulls(len(table), field.type))
+        table = table.select(_SCHEMA.names).cast(_SCHEMA)
+    except (OSError, pa.ArrowException, ValueError, LookupError):
         return {}
-    ids, sizes, times = (table[name].to_pylist() for name in _SCHEMA.names)
-    return {name: FileState(size, time) for name, size, time in zip(ids, sizes, times, strict=True)}
+    columns = (table[name].to_pylist() for name in _SCHEMA.names)
+    return {name: FileState(*state) for name, *state in zip(*columns, strict=True)}
 
 
 def write_states(path: Path, states: Mapping[str, FileState]) -> None:
@@ -79,8 +99,8 @@ def write_states(path: Path, states: Mapping[str, FileState]) -> None:
         SetupError: it cannot be written.
     """
     names = sorted(states)
-    columns = [names, [states[n].size for n in names], [states[n].mtime_ns for n in names]]
-    write_table(path, pa.table(columns, schema=_SCHEMA))
+    columns = {column: [getattr(states[name], column) for name in names] for column in _SCHEMA.names[1:]}
+    write_table(path, pa.table({"media_id": names} | columns, schema=_SCHEMA))
 
 
 def differ(recorded: FileState | None, now: FileState, times: bool = True) -> bool:
@@ -93,12 +113,15 @@ def differ(recorded: FileState | None, now: FileState, times: bool = True) -> bo
     """
     if recorded is None:
         return False
-    return recorded.size != now.size or (times and recorded.mtime_ns != now.mtime_ns)
+    changed = recorded.size != now.size or (times and recorded.mtime_ns != now.mtime_ns)
+    if None in (recorded.mask_size, now.mask_size):
+        return changed
+    return changed or recorded.mask_size != now.mask_size or (times and recorded.mask_mtime_ns != now.mask_mtime_ns)
 
 
 def content_key(shard: Shard, states: Mapping[str, FileState]) -> str:
     """Return a digest of what a shard must hold and of the files that it is made from."""
-    files = [(states[m.media_id].size, states[m.media_id].mtime_ns) for m in shard.media if m.media_id in states]
+    files = [astuple(states[m.media_id]) for m in shard.media if m.media_id in states]
     return canonical_hash([shard.hash, files])[:32]
 
 
