@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.media import limits
+from dfbench.media.frames import Frame
 from dfbench.media.limits import beat, check_pixels, is_machine_fault, lacks_memory
+from dfbench.media.orientation import frame_orientation
 from dfbench.untrusted import open_regular
 
 # Playlists, subtitles and FFmpeg's "text as video" demuxers are not clips, and playlists would open other
@@ -42,11 +45,28 @@ _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
 
 @dataclass(frozen=True)
 class Clip:
-    """An open clip: the container, its video stream, and the decoder's context (one thread)."""
+    """An open clip: the container, its video stream, the decoder's context (one thread) and a colour converter."""
 
     container: Any
     stream: Any
     codec: Any
+    converter: Any = field(default_factory=VideoReformatter)
+
+    def frame(self, number: int, decoded: Any) -> Frame:
+        """Convert a decoded frame to upright RGB by FFmpeg's default conversion, as OpenCV and decord do."""
+        # One converter for all frames: each sets up tables that depend on the size and format alone.
+        image = self.converter.reformat(decoded, format="rgb24", threads=1).to_ndarray()
+        upright = frame_orientation(decoded).apply(image)
+        # Frames that a decoder gives at the end of its packets lack a time base.
+        base = self.stream.time_base
+        time_s = None if decoded.pts is None else decoded.pts * base.numerator / base.denominator
+        return Frame(number, time_s, upright)
+
+    @property
+    def fps(self) -> float | None:
+        """Average frames per second as the container states them."""
+        rate = self.stream.average_rate
+        return float(rate) if rate else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +151,12 @@ def prepare_decoder(codec: Any) -> None:
     codec.thread_type = "NONE"
 
 
+def gives_one_frame_per_packet(clip: Clip) -> bool:
+    """Whether every packet of the clip's codec is exactly one shown frame."""
+    names = (clip.codec.name, clip.codec.codec.canonical_name)
+    return any(name in _ONE_FRAME_PER_PACKET for name in names)
+
+
 def index_packets(path: Path) -> PacketIndex:
     """Read all packets of the video stream without decoding them (about 0.1 ms per packet).
 
@@ -168,9 +194,7 @@ def index_packets(path: Path) -> PacketIndex:
             damaged = True
         claimed = clip.stream.frames
         has_times = clip.container.format.name.split(",")[0] in _HAVE_TIMES
-        one_frame_per_packet = (
-            clip.codec.name in _ONE_FRAME_PER_PACKET or clip.codec.codec.canonical_name in _ONE_FRAME_PER_PACKET
-        )
+        one_frame_per_packet = gives_one_frame_per_packet(clip)
     shown = np.array(sorted(pts), np.int64)
     starts = np.array(sorted(keys), np.int64)
     trusted = (

@@ -1,9 +1,10 @@
-"""Decode exact frames of a clip with PyAV: by packet index and seeks if that is safe, else by decoding everything.
+"""Decode exact frames of a clip with PyAV: by an index and seeks if that is safe, else by decoding everything.
 
-The fast path rests on three facts. The packets of a clip list its frames without decoding any; a decoder started
-at a keyframe needs nothing before it; and a frame that no other frame refers to (most B-frames of x264) can be
-skipped unless it is requested. Frames are selected by presentation time, so a seek that lands elsewhere cannot return
-a wrong frame: it returns none, and then everything is decoded.
+An mp4 file holds an index itself (:mod:`dfbench.media.container_index`); of other containers, all packets are listed
+first. Decoding a part of a clip rests on three facts. The packets of a clip list its frames without decoding any; a
+decoder started at a keyframe needs nothing before it; and a frame that no other frame refers to (most B-frames of
+x264) can be skipped unless it is requested. Frames are selected by presentation time, so a seek that lands elsewhere
+cannot return a wrong frame: it returns none, and then everything is decoded.
 """
 
 from __future__ import annotations
@@ -19,14 +20,10 @@ import numpy as np
 
 from dfbench.errors import DataError
 from dfbench.media.container import Clip, PacketIndex, index_packets, open_clip, reason
+from dfbench.media.container_index import UnsafeIndexError, container_index, indexed_frames
 from dfbench.media.damage import DamageRecord, DecodedFrame
 from dfbench.media.frames import Chooser, Frame, FrameCallback, FrameCollector, Reading, requested_frames
 from dfbench.media.limits import beat, lacks_memory
-from dfbench.media.orientation import frame_orientation
-
-
-class _Unsafe(Exception):  # noqa: N818 - an outcome, not a fault
-    """Raised when the fast path cannot guarantee its frames."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +66,12 @@ class _Failures:
 
 def read_clip(path: Path, choose: Chooser, callback: FrameCallback[Any] | None = None) -> Reading[Any]:
     """Decode the requested frames of a clip; see :func:`dfbench.media.reader.read`."""
+    try:
+        reading = _read_by_container(path, choose, callback)
+    except UnsafeIndexError:
+        reading = None
+    if reading is not None:
+        return reading
     index = index_packets(path)
     if index.packets == 0:
         raise DataError(f"{path} holds no video packet", "the file is truncated: copy or download it again")
@@ -76,9 +79,28 @@ def read_clip(path: Path, choose: Chooser, callback: FrameCallback[Any] | None =
         numbers = requested_frames(choose, len(index.pts), path)
         try:
             return _read_indexed(path, index, numbers, callback)
-        except _Unsafe:
+        except UnsafeIndexError:
             pass
     return _read_sequential(path, index, choose, callback)
+
+
+def _read_by_container(path: Path, choose: Chooser, callback: FrameCallback[Any] | None) -> Reading[Any] | None:
+    """Decode the requested frames in one pass by the index that the container holds; None if there is none to rely on.
+
+    Raises:
+        UnsafeIndexError: the packets contradict the index, or a frame is damaged or missing.
+    """
+    with open_clip(path) as clip:
+        index = container_index(clip, path)
+        if index is None:
+            return None
+        numbers = requested_frames(choose, len(index), path)
+        collected = FrameCollector(callback if numbers else None)
+        for frame in indexed_frames(clip, index, numbers or [0]):
+            collected.add(frame)
+        fps = clip.fps
+    collected.flush()
+    return collected.reading(numbers, len(index), fps, "index")
 
 
 def _read_indexed(
@@ -87,14 +109,14 @@ def _read_indexed(
     """Seek from group to group and decode only what the requested frames need.
 
     Raises:
-        _Unsafe: a frame is damaged or missing, or a seek did not land on its keyframe.
+        UnsafeIndexError: a frame is damaged or missing, or a seek did not land on its keyframe.
     """
     collected = FrameCollector(callback if numbers else None)
     with open_clip(path) as clip:
         # If nothing is requested, frame 0 is decoded: a clip of which nothing decodes must not count as readable.
         for frame in _indexed_frames(clip, index, numbers or [0]):
             collected.add(frame)
-        fps = _fps(clip)
+        fps = clip.fps
     collected.flush()
     return collected.reading(numbers, len(index.pts), fps, "index")
 
@@ -107,11 +129,11 @@ def _indexed_frames(clip: Clip, index: PacketIndex, numbers: list[int]) -> Itera
                 clip.codec.flush_buffers()
             by_time = {int(index.pts[i]): i for i in group}
             for pts, decoded in _decode_group(clip, by_time, key):
-                yield _frame(by_time[pts], decoded)
+                yield clip.frame(by_time[pts], decoded)
     except (av.FFmpegError, OSError, ValueError) as error:
         if lacks_memory(error):
             raise MemoryError(reason(error)) from error
-        raise _Unsafe(reason(error)) from error
+        raise UnsafeIndexError(reason(error)) from error
 
 
 def _groups(index: PacketIndex, numbers: list[int]) -> Iterator[tuple[int | None, list[int]]]:
@@ -133,24 +155,24 @@ def _decode_group(clip: Clip, by_time: dict[int, int], key: int | None) -> Itera
     last: int | None = None
     for packet in clip.container.demux(clip.stream):
         if first and key is not None and not (packet.is_keyframe and packet.pts is not None and packet.pts <= key):
-            raise _Unsafe("the seek did not land on a keyframe")
+            raise UnsafeIndexError("the seek did not land on a keyframe")
         first = False
         needed = packet.pts is None or packet.pts in missing or packet.is_keyframe
         clip.codec.skip_frame = "DEFAULT" if needed else "NONREF"
         for frame in _decode(packet):
             if frame.is_corrupt:
                 # Whether other frames refer to it is known only if all are decoded.
-                raise _Unsafe("a frame is damaged")
+                raise UnsafeIndexError("a frame is damaged")
             # Decoders return frames in the order they are shown: times that disagree are not reliable.
             if frame.pts is None or (last is not None and frame.pts <= last):
-                raise _Unsafe("times do not follow the order of frames")
+                raise UnsafeIndexError("times do not follow the order of frames")
             last = frame.pts
             if frame.pts in missing:
                 missing.discard(frame.pts)
                 yield frame.pts, frame
         if not missing:
             return
-    raise _Unsafe("a requested frame was not found")
+    raise UnsafeIndexError("a requested frame was not found")
 
 
 def _read_sequential(
@@ -216,12 +238,12 @@ def _decode_all(
             record.shown(_described(frame))
             if number in requested:
                 try:
-                    upright = _frame(number, frame)
+                    upright = clip.frame(number, frame)
                 except (av.FFmpegError, ValueError) as error:
                     failures.add(error)
                 else:
                     collected.add(upright)
-        fps = _fps(clip)
+        fps = clip.fps
     if not times:
         why = f": {failures.texts[0]}" if failures.texts else ""
         raise DataError(f"no frame of {path} decodes{why}", "the file is damaged: copy or download it again")
@@ -282,21 +304,10 @@ def _decode(packet: Any) -> list[Any]:
         return []
 
 
-def _frame(number: int, frame: Any) -> Frame:
-    """Convert to upright RGB by FFmpeg's default conversion, as OpenCV and decord do."""
-    upright = frame_orientation(frame).apply(frame.to_ndarray(format="rgb24"))
-    return Frame(number, None if frame.time is None else float(frame.time), upright)
-
-
-def _fps(clip: Clip) -> float | None:
-    rate = clip.stream.average_rate
-    return float(rate) if rate else None
-
-
 def _size(path: Path) -> tuple[int, int]:
     """Return height and width of the first frame that decodes."""
     with open_clip(path) as clip:
         for frame in _all_frames(clip, _Failures(DamageRecord())):
-            height, width = _frame(0, frame).image.shape[:2]
+            height, width = clip.frame(0, frame).image.shape[:2]
             return height, width
     raise DataError(f"no frame of {path} decodes", "the file is damaged: copy or download it again")

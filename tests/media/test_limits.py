@@ -114,16 +114,16 @@ def test_large_frames_are_passed_in_small_batches(monkeypatch: pytest.MonkeyPatc
     def collect() -> list[int]:
         sizes.clear()
         collected = FrameCollector(callback)
-        for number in range(10):
+        for number in range(20):
             collected.add(Frame(number, None, np.zeros((10, 10, 3), np.uint8)))
         collected.flush()
         return sizes.copy()
 
-    assert collect() == [8, 2]
+    assert collect() == [16, 4]
     monkeypatch.setattr("dfbench.media.frames.BATCH_BYTES", 900)
-    assert collect() == [3, 3, 3, 1]
+    assert collect() == [3] * 6 + [2]
     monkeypatch.setattr("dfbench.media.frames.BATCH_BYTES", 1)
-    assert collect() == [1] * 10
+    assert collect() == [1] * 20
 
 
 def test_errors_that_are_the_fault_of_the_machine() -> None:
