@@ -124,8 +124,8 @@ class _Decoding:
 
     def _seek(self, group: int) -> None:
         """Continue at a group; the decoder forgets what it holds."""
-        # FFmpeg goes to the last keyframe that is decoded and shown by this time; a keyframe is shown after its decoding
-        # time if other frames of its group are decoded in between, but before the decoding time of the group's last.
+        # FFmpeg goes to the last keyframe that is decoded and shown by this time. Where frames are reordered, a
+        # keyframe is shown after it is decoded, but mostly before the last frame of its group is decoded.
         last = int(self._index.times[self._index.starts[group + 1] - 1])
         self._clip.container.seek(last, stream=self._clip.stream, backward=True)
         self._clip.codec.flush_buffers()
