@@ -115,8 +115,20 @@ def test_recrop_has_no_masks(masked, tmp_path):
     assert "masks" not in made.info.recipe
 
 
-@pytest.mark.parametrize("dataset", ["dfdc", "mini", "folder"])
+@pytest.mark.parametrize("dataset", ["dfdc", "mini", "hff"])
 def test_a_data_set_without_masks(dataset):
     with pytest.raises(UsageError, match=f"{dataset}' has no mask videos") as error:
         make_recipe(PreparationRequest(dataset, masks=True))
     assert "--masks" in error.value.hint
+
+
+def test_masks_that_a_list_names_are_those_of_the_official_tree(masked, tmp_path):
+    official = prepare("ff++", masked, tmp_path / "m", masks=True, manipulations=["Deepfakes"], **OPTIONS)
+    fake = "manipulated_sequences/Deepfakes/c23/videos/000_003.mp4"
+    mask = "manipulated_sequences/Deepfakes/masks/videos/000_003.mp4"
+    (masked / "media.csv").write_text(f"path,label,mask\n{fake},1,{mask}\n", "utf-8")
+    listed = prepare("folder:own", masked, tmp_path / "n", masks=True, **OPTIONS)
+    rows = [m.table([*m.columns]).to_pandas().set_index("media_path") for m in (official, listed)]
+    ours, theirs = (table.loc[fake]["sha256_mask_64"].tolist() for table in rows)
+    assert ours == theirs
+    assert all(ours)

@@ -188,7 +188,8 @@ class PreparationRequest:
         metadata=_option("--patch", "Store the source pixels around each face as well, for dfbench recrop."),
     )
     masks: bool = field(
-        default=False, metadata=_option("--masks", "Store crops of the fakes' mask videos as well (ff++, dfd).")
+        default=False,
+        metadata=_option("--masks", "Store crops of the fakes' mask videos as well (ff++, dfd, ffiw, folder)."),
     )
     condition: str | None = field(
         default=None,

@@ -31,8 +31,8 @@ SMALLEST, LARGEST = 16, 1024
 """Allowed crop sizes, in pixels."""
 
 GEOMETRIES = ("own", "shared")
-MASKED_DATASETS = ("ff++", "dfd")
-"""Data sets that publish mask videos of their fakes."""
+MASKED_DATASETS = ("ff++", "dfd", "ffiw", "folder")
+"""Data sets with mask videos of their fakes; those of user-defined data sets are named in ``media.csv``."""
 
 
 def make_recipe(request: PreparationRequest, source: Mapping[str, Any] | None = None) -> PreparationRecipe:
@@ -153,10 +153,10 @@ def _check_geometry(name: str) -> str:
 
 
 def _check_masks(request: PreparationRequest) -> bool:
-    if request.masks and request.dataset not in MASKED_DATASETS:
+    if request.masks and request.dataset.partition(":")[0] not in MASKED_DATASETS:
         raise UsageError(
             f"the data set {request.dataset!r} has no mask videos",
-            f"drop --masks; {' and '.join(MASKED_DATASETS)} have them",
+            f"drop --masks; {', '.join(MASKED_DATASETS)} can have them",
         )
     return request.masks
 
