@@ -139,8 +139,8 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         monkeypatch.setattr(module, name, call)
 
     count("dfbench.evaluation.dataset", "open_manifest")
-    count("dfbench.workflow", "plan_conditions")
-    count("dfbench.workflow", "training_condition")
+    count("dfbench.workflow.evaluation", "plan_conditions")
+    count("dfbench.workflow.training", "training_condition")
 
     def counts() -> dict[str, int]:
         found = [*calls, *log.read_text("utf-8").split()]
