@@ -72,7 +72,7 @@ def media_examples(folder: Path) -> Iterator[Example]:
 
 def sequence_examples(folder: Path) -> Iterator[Example]:
     """Animations and pages in formats of still images."""
-    from PIL import Image
+    from PIL import Image, features
 
     first, *rest = (Image.fromarray(drawn_image(n)) for n in range(4))
     for suffix, options in (
@@ -84,6 +84,8 @@ def sequence_examples(folder: Path) -> Iterator[Example]:
         ("pages.tiff", {"compression": "tiff_lzw"}),
         ("plain.tiff", {}),
     ):
+        if suffix.endswith("avif") and not features.check("avif"):
+            continue
         first.save(folder / suffix, save_all=True, append_images=rest, **options)
         yield Example("media", folder / suffix)
 
@@ -91,9 +93,10 @@ def sequence_examples(folder: Path) -> Iterator[Example]:
 def heif_examples(folder: Path) -> Iterator[Example]:
     """Images in tiles and single ones, turned, mirrored and cropped."""
     from heif_files import clean_aperture, coded_av1, coded_hevc, grid, mirrored, turned, write_heif
+    from PIL import features
 
     shown = clean_aperture(80, 40, 2, 0), turned(1), mirrored(1)
-    for name, encode in (("heic", coded_hevc), ("avif", coded_av1)):
+    for name, encode in (("heic", coded_hevc), *([("avif", coded_av1)] if features.check("avif") else [])):
         tiles = [encode(drawn_image(n, 64)) for n in range(4)]
         yield Example("media", write_heif(folder / f"grid.{name}", grid(tiles, 2, 100, 90, *shown), brand=name))
         yield Example("media", write_heif(folder / f"one.{name}", tiles[:1], brand=name))

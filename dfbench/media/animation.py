@@ -18,13 +18,11 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.media.limits import beat, check_pixels, is_machine_fault
-from dfbench.media.orientation import EXIF_ORIENTATIONS
+from dfbench.media.orientation import exif_orientation
 from dfbench.media.tiff import decode_page, list_pages
 
 MAY_MOVE = frozenset({"png", "webp", "tiff"})
 """Formats of still images whose files may hold several images."""
-
-_ORIENTATION = 274
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,7 @@ def _frames(data: bytes, numbers: Sequence[int]) -> Iterator[DecodedImage]:
             warnings.simplefilter("ignore")  # of Pillow, about sizes: they are checked here
             with Image.open(io.BytesIO(_without_cut_frame(data)), formats=("PNG", "WEBP")) as file:
                 check_pixels(*file.size)
-                orientation = file.getexif().get(_ORIENTATION, 1)
-                upright = EXIF_ORIENTATIONS[orientation - 1 if orientation in range(1, 9) else 0]
+                upright = exif_orientation(file.getexif())
                 first = int(getattr(file, "default_image", False))  # an image for programs that know no animations
                 for at in range(numbers[-1] + 1):
                     beat()

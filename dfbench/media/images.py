@@ -16,10 +16,12 @@ from dfbench.errors import DataError, SetupError, unknown_name
 from dfbench.io import data_sha256
 from dfbench.media.image_header import image_size
 from dfbench.media.limits import check_pixels, is_machine_fault
+from dfbench.media.orientation import AS_STORED, Orientation, exif_orientation
 from dfbench.media.tiff import is_damaged
 
 MAGIC_BYTES = 16
 """Number of leading bytes that :func:`image_format` needs."""
+_OWN_ORIENTATION = MappingProxyType({"webp": cv2.IMREAD_IGNORE_ORIENTATION})  # OpenCV before 5 ignores EXIF of WebP
 SUPPORTED = "supported: JPEG, PNG, WebP, BMP, TIFF, JPEG 2000, PGM and PPM"
 """The hint where a file is no image."""
 _PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
@@ -83,7 +85,7 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
     if size is not None:
         check_pixels(*size)
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | _OWN_ORIENTATION.get(kind or "", 0))
     except cv2.error as error:
         if is_machine_fault(error):
             raise MemoryError(str(error)) from error
@@ -96,7 +98,23 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
             np.empty((4, size[1], size[0], 3), np.uint8)
         what = f"the {kind} image is damaged" if kind else "not an image in a known format"
         raise DataError(what, SUPPORTED)
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    image = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    return webp_orientation(data).apply(image) if kind == "webp" else image
+
+
+def webp_orientation(data: bytes) -> Orientation:
+    """Return the EXIF orientation of a WebP file."""
+    if data[12:16] != b"VP8X" or not data[20] & 8:  # the usual case, without Pillow
+        return AS_STORED
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=("WEBP",)) as file:
+            return exif_orientation(file.getexif())
+    except Exception as error:
+        if is_machine_fault(error):
+            raise MemoryError(str(error)) from error
+        return AS_STORED
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,17 @@ EXIF_ORIENTATIONS = (
     Orientation(transposed=True, mirrored_y=True),
 )
 """The values 1 to 8 of the EXIF tag 274, in this order."""
+_EXIF_TAG = 274
+
+
+def exif_orientation(tags: Mapping[int, Any]) -> Orientation:
+    """Return the orientation that EXIF tags state; as stored where they state none.
+
+    >>> exif_orientation({274: 2}) == EXIF_ORIENTATIONS[1]
+    True
+    """
+    value = tags.get(_EXIF_TAG, 1)
+    return EXIF_ORIENTATIONS[value - 1] if value in range(1, 9) else AS_STORED
 
 
 def matrix_orientation(matrix: Sequence[int]) -> Orientation:

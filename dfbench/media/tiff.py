@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 
@@ -16,6 +17,7 @@ from dfbench.media.limits import is_machine_fault
 _MOST_PAGES = 10_000
 _SUBFILE, _WIDTH, _HEIGHT = 254, 256, 257
 _REDUCED_OR_MASK = 0b101
+_DECODER_ERROR = re.compile(r"(decoder error )?-[0-9]+")  # of libtiff, as Pillow reports it
 
 
 def decode_page(data: bytes, place: int) -> NDArray[np.uint8] | None:
@@ -58,7 +60,7 @@ def is_damaged(data: bytes, place: int = 0) -> bool:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever Pillow raises; only one of its errors tells
-        return str(error).startswith("decoder error")
+        return _DECODER_ERROR.fullmatch(str(error)) is not None
     return False
 
 

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 from loading import load_file
-from PIL import Image
+from PIL import Image, features
 
 from dfbench.errors import DataError
 from dfbench.media.heif_boxes import is_heif
@@ -31,7 +31,10 @@ def whole() -> np.ndarray:
     return drawn(WIDTH, HEIGHT)
 
 
-@pytest.fixture(scope="module", params=["av01", "hvc1"])
+needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+
+
+@pytest.fixture(scope="module", params=[pytest.param("av01", marks=needs_avif), "hvc1"])
 def tiles(request: pytest.FixtureRequest, whole: np.ndarray) -> list[object]:
     """Six tiles of 64x64 pixels that cover the image; their border is repeated beyond it."""
     padded = np.pad(whole, ((0, 2 * TILE - HEIGHT), (0, 3 * TILE - WIDTH), (0, 0)), "edge")
@@ -89,6 +92,7 @@ def test_clean_aperture_is_applied_before_turning(tmp_path: Path, tiles: list[ob
         read(files.write_heif(tmp_path / "b", files.grid(tiles, 3, WIDTH, HEIGHT, outside)), range)
 
 
+@needs_avif
 def test_single_images_have_the_pixels_of_plain_decoding(tmp_path: Path, whole: np.ndarray) -> None:
     for number, item in enumerate((files.coded_av1(whole), files.coded_hevc(whole))):
         path = files.write_heif(tmp_path / f"{number}", [item])
@@ -129,6 +133,7 @@ def test_damaged_images_are_data_errors(tmp_path: Path, tiles: list[object]) -> 
         check_pixels(60000, 60000)
 
 
+@needs_avif
 def test_clips_and_sequences_are_no_images(tmp_path: Path, whole: np.ndarray) -> None:
     path = tmp_path / "a.avif"
     frames = [Image.fromarray(np.roll(whole, 9 * n, 1)) for n in range(3)]
