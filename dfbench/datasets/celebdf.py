@@ -31,7 +31,7 @@ NAMES = {
     YOUTUBE: re.compile(r"^[0-9]{5}$"),
     SYNTHESIS: re.compile(r"^id(?P<target>[0-9]+)_id(?P<source>[0-9]+)_(?P<clip>[0-9]{4})$"),
 }
-_LINE = re.compile(r"^(?P<flag>[01])\s+(?P<path>.+)$")
+_LINE = re.compile(r"^\"?(?P<flag>[01])\"?[\s,;]+\"?(?P<path>[^\"]+)\"?$")  # also as a spreadsheet saves it
 _REAL_FLAG = "1"
 CATEGORIES = ("FaceSwap", "FaceReenact", "TalkingFace")  # of the methods of Celeb-DF++
 V1_CLIPS = {CELEB: 158, YOUTUBE: 250, SYNTHESIS: 795}

@@ -29,6 +29,8 @@ NO_LABEL = "no label: neither below real/ or fake/ nor in a list"
 _LABELS = {"real": REAL, "fake": FAKE}
 _POLARITY = re.compile(r"^#\s*(?P<word>fake|real)\s*=\s*(?P<flag>[01])\s*$", re.IGNORECASE)
 
+_LINE = re.compile(r"^\"?(?P<path>[^\"]+?)\"?[\s,;]+\"?(?P<flag>[01])\"?$")  # also as a spreadsheet saves it
+
 
 def _key(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.casefold())
@@ -196,10 +198,10 @@ def _read_list(
 
 
 def _split_line(line: str, where: str) -> tuple[str, str]:
-    path, _, flag = line.strip().rpartition(" ") if " " in line.strip() else line.strip().rpartition("\t")
-    if not path or flag not in ("0", "1"):
+    match = _LINE.match(line.strip())
+    if match is None:
         raise DataError(f"{where}: not an entry of the list: {line.strip()!r}", "the format is: PATH 0, or PATH 1")
-    return posix(path), flag
+    return posix(match["path"]), match["flag"]
 
 
 def _resolve(path: str, images: dict[str, str]) -> str | None:

@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from dfbench.errors import DataError
-from dfbench.untrusted import encoding_of, open_regular
+from dfbench.untrusted import LARGEST_TEXT, encoding_of, open_regular
 
 _DELIMITERS = ",;\t|"
+_LOOKED_AT = 65536  # characters, in which the header ends
 
 
 def read_text(path: Path) -> str:
@@ -21,9 +22,11 @@ def read_text(path: Path) -> str:
     """
     try:
         with open_regular(path) as stream:
-            data = stream.read()
+            data = stream.read(LARGEST_TEXT + 1)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}", "check the file and its permissions") from error
+    if len(data) > LARGEST_TEXT:
+        raise DataError(f"{path} is larger than {LARGEST_TEXT} bytes", "label files are smaller; check the file")
     return decode(data, path)
 
 
@@ -70,7 +73,7 @@ def text_rows(text: str, required: Collection[str], path: Path) -> Iterator[tupl
     if declared.startswith("sep=") and len(declared) <= len("sep=") + 1:
         text, lines, delimiter = rest, 1, first.strip().strip('"')[len("sep=") :] or "\t"
     try:
-        delimiter = delimiter or _delimiter(text, required)
+        delimiter = delimiter or _delimiter(text[:_LOOKED_AT], required)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     except (csv.Error, TypeError) as error:
         raise DataError(f"{path}, line 1: not CSV: {error}", "copy the file again") from error

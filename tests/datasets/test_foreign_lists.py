@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dfbench.config import configured_roots
+from dfbench.datasets import text_files
 from dfbench.datasets.label_lists import given, read_label
 from dfbench.datasets.registry import get_adapter
 from dfbench.datasets.text_files import csv_rows
@@ -266,3 +267,30 @@ def test_media_of_a_manifest_from_a_machine_with_another_normal_form(tmp_path, s
         assert read_medium(tmp_path, medium, lambda count: [0], "pyav").frame_count == 1
     with pytest.raises(DataError):
         read_medium(tmp_path, "Grösse/é.png", lambda count: [0], "pyav")
+
+
+@pytest.mark.parametrize(("separator", "quote"), [(" ", ""), (",", ""), (";", '"'), ("\t", ""), (", ", '"')])
+def test_lists_of_path_and_flag_saved_by_a_spreadsheet(tmp_path, touch, separator, quote):
+    touch(tmp_path / "celeb", ["Celeb-real/id0_0000.mp4", "YouTube-real/00170.mp4", "YouTube-real/00001.mp4"])
+    lines = [f"{quote}1{quote}{separator}{quote}YouTube-real/00170.mp4{quote}\r\n"]
+    (tmp_path / "celeb" / "List_of_testing_videos.txt").write_bytes("".join(lines).encode("utf-16"))
+    splits = {m.name: m.split for m in get_adapter("celeb-df-v2").scan(tmp_path / "celeb").media}
+    assert splits == {"id0_0000": "train", "00170": "test", "00001": "train"}
+    touch(tmp_path / "hff", ["test/real/CelebA/a b.png", "test/fake/Glow/c.png"])
+    lines = [
+        f"{quote}test/{path}{quote}{separator}{flag}\n"
+        for path, flag in (("real/CelebA/a b.png", 1), ("fake/Glow/c.png", 0))
+    ]
+    (tmp_path / "hff" / "test.txt").write_text("".join(lines), "utf-8")
+    assert {m.path: m.label for m in get_adapter("hff").scan(tmp_path / "hff").media} == {
+        "test/real/CelebA/a b.png": 0,
+        "test/fake/Glow/c.png": 1,
+    }
+
+
+def test_a_label_file_without_end_is_refused(tmp_path, touch, monkeypatch):
+    touch(tmp_path, ["a.mp4"])
+    monkeypatch.setattr(text_files, "LARGEST_TEXT", 1000)
+    (tmp_path / "media.csv").write_text("path,label\na.mp4,1\n" + "\n" * 1000, "utf-8")
+    with pytest.raises(DataError, match=r"media\.csv is larger than 1000 bytes"):
+        get_adapter("folder").scan(tmp_path)
