@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from dfbench.datasets.archives import archive_stem, list_archive
+from dfbench.datasets.archive_cache import list_archive_once
+from dfbench.datasets.archives import archive_stem
 from dfbench.datasets.base import DataSetAdapter, Findings
 from dfbench.datasets.layout import find_tree, is_image, join, split_of, walk
 from dfbench.datasets.tree import subfolders
@@ -45,7 +46,7 @@ class WildDeepfake(DataSetAdapter):
     """Adapter for WildDeepfake; a scene group is an archive, or the folder that it was extracted to."""
 
     def read(self, root: Path) -> Findings:
-        """Read the four folders. Listing an archive means reading all of it, which takes time."""
+        """Read the four folders. Archives are inflated to be listed, once; see :mod:`dfbench.datasets.archive_cache`."""
         tree = find_tree(root, lambda folder: bool(_parts(folder)), self.title)
         if tree is None:
             raise self.no_tree(root)
@@ -86,7 +87,7 @@ class WildDeepfake(DataSetAdapter):
         return ungrouped
 
     def _archive(self, findings: Findings, part: LabelFolder, name: str, path: str, file: Path) -> None:
-        listing = list_archive(file)
+        listing = list_archive_once(file)
         for member in listing.unsafe:
             findings.exclude(UNSAFE, f"{path}: {member}")
         for member in listing.others:

@@ -85,7 +85,8 @@ def probe_clip(plan: ShardPlan, shards: Sequence[Shard]) -> ClipProbe:
         choice = plan.recipe.local or DetectorChoice(plan.recipe.face_detector)
         detector = build_face_detector(choice.name, threads=1, model=choice.model, device=choice.device)
         detector.detect(images[:1])  # the first call of a network is slower
-        faces, detect = _timed(lambda: detector.detect_clip(images))
+        find = detector.detect_clip if plan.recipe.face_rule == "largest" else detector.detect
+        faces, detect = _timed(lambda: find(images))
     found = [(image, face) for image, of_image in zip(images, faces, strict=False) for face in of_image[:1]]
     return ClipProbe(
         media.media_id,

@@ -39,12 +39,14 @@ def media_id(dataset: str, subset: str, manipulation: str, name: str) -> str:
     'ff++/c23/Deepfakes/071_054'
     """
     parts = (dataset, subset, manipulation, name)
-    if not all(parts) or any("/" in p for p in parts[:3]) or any("#" in p or "\\" in p for p in parts):
+    whole = "/".join(parts)
+    named = dataset and subset and manipulation and name
+    if not named or "#" in whole or "\\" in whole or "/" in dataset or "/" in subset or "/" in manipulation:
         raise DataError(
             f"cannot build a media id from {parts!r}",
             "names must not be empty and must not contain '#' or a backslash",
         )
-    return "/".join(parts)
+    return whole
 
 
 def parse_media_id(text: str) -> MediaName:

@@ -71,12 +71,16 @@ def plan_shards(recipe: PreparationRecipe, root: Path) -> ShardPlan:
 
 def select_media(media: Sequence[Media], recipe: PreparationRecipe) -> tuple[Media, ...]:
     """The media that the recipe selects: by name, and at random where it gives a number; in their order."""
-    chosen: set[str] = set()
+    whole = [selection for selection in recipe.selections if selection.take is None]
+    drawn: set[str] = set()
     for selection in recipe.selections:
-        mine = _named(media, selection)
-        names = {m.media_id for m in mine}
-        chosen |= names if selection.take is None else selection.take.select((m.media_id, m.label) for m in mine)
-    return tuple(m for m in media if m.media_id in chosen)
+        if selection.take is not None:
+            drawn |= selection.take.select((m.media_id, m.label) for m in _named(media, selection))
+    return tuple(
+        m
+        for m in media
+        if any(s.takes(m.subset, m.split, m.manipulation) for s in whole) or (drawn and m.media_id in drawn)
+    )
 
 
 def _cut(media: Sequence[Media], recipe: PreparationRecipe) -> tuple[Shard, ...]:
