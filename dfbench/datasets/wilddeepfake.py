@@ -46,7 +46,7 @@ class WildDeepfake(DataSetAdapter):
     """Adapter for WildDeepfake; a scene group is an archive, or the folder that it was extracted to."""
 
     def read(self, root: Path) -> Findings:
-        """Read the four folders. Archives are inflated to be listed, once; see :mod:`dfbench.datasets.archive_cache`."""
+        """Read the four folders. Archives are inflated to be listed once; see :mod:`dfbench.datasets.archive_cache`."""
         tree = find_tree(root, lambda folder: bool(_parts(folder)), self.title)
         if tree is None:
             raise self.no_tree(root)
