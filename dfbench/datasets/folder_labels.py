@@ -84,16 +84,24 @@ def parse_folders(path: str, where: str = "", least: int = FAR) -> FolderLabels:
     >>> parse_folders("train/fake/Deepfakes/a.mp4")
     FolderLabels(label=1, split='train', manipulation='Deepfakes')
     """
-    folders = path.split("/")[:-1]
+    found = _parse(path.rpartition("/")[0], least)
+    if isinstance(found, FolderLabels):
+        return found
+    raise DataError(
+        f"{where or path} is below both {found[0]}/ and {found[1]}/", "move the file, or give the lower folder as root"
+    )
+
+
+@lru_cache(maxsize=65536)
+def _parse(parent: str, least: int) -> FolderLabels | tuple[str, str]:
+    """Return what the folders tell, or the names of a real and a fake folder that contradict each other."""
+    folders = parent.split("/") if parent else []
     told = [(n, found) for n, folder in enumerate(folders) if (found := label_of(folder)) and found[1] <= least]
     best = min((certainty for _, (_, certainty) in told), default=None)
     chosen = [(n, label) for n, (label, certainty) in told if certainty == best]
     if len({label for _, label in chosen}) > 1:
-        names = [next(folders[n] for n, label in chosen if label == wanted) for wanted in (REAL, FAKE)]
-        raise DataError(
-            f"{where or path} is below both {names[0]}/ and {names[1]}/",
-            "move the file, or give the lower folder as root",
-        )
+        real, fake = (next(folders[n] for n, label in chosen if label == wanted) for wanted in (REAL, FAKE))
+        return real, fake
     if not chosen:
         return FolderLabels(None, _first_split(folders), None)
     at, label = chosen[0]
