@@ -200,7 +200,15 @@ def text_examples(folder: Path) -> Iterator[Example]:
     frame.to_csv(folder / "s.csv", index=False)
     frame.to_csv(folder / "s.tsv", index=False, sep="\t")
     frame.to_parquet(folder / "s.parquet")
-    yield from (Example("scores", folder / f"s.{suffix}") for suffix in ("csv", "tsv", "parquet"))
+    frame.to_feather(folder / "s.feather")
+    frame.to_json(folder / "s.json", orient="records")
+    frame.to_json(folder / "s.jsonl", orient="records", lines=True)
+    frame.to_csv(folder / "s.txt", index=False, sep=";", decimal=",", encoding="utf-16")
+    frame.to_csv(folder / "s.csv.gz", index=False)
+    np.savez_compressed(folder / "s.npz", **{name: frame[name].to_numpy() for name in ("label", "score")})
+    np.save(folder / "s.npy", frame.astype({"media_id": "S20"}).to_records(index=False))
+    suffixes = ("csv", "tsv", "parquet", "feather", "json", "jsonl", "txt", "csv.gz", "npz", "npy")
+    yield from (Example("scores", folder / f"s.{suffix}") for suffix in suffixes)
     import_scores(folder / "s.csv", folder / "run")
     yield from (Example("runs", folder / "run", name) for name in ("result.json", "scores.parquet"))
 
@@ -217,9 +225,10 @@ def weight_examples(folder: Path) -> Iterator[Example]:
     folder.mkdir(parents=True)
     state = {"a.weight": torch.ones(4, 3), "a.bias": torch.zeros(4)}
     torch.save({"state_dict": state, "epoch": 1}, folder / "w.pth")
+    torch.save({"state_dict": state, "state_dict_ema": state, "callbacks": {"EMA": {"decay": 0.9}}}, folder / "w.ckpt")
     np.savez_compressed(folder / "w.npz", **{name: value.numpy() for name, value in state.items()})
     save_file(state, folder / "w.safetensors")
-    yield from (Example("weights", folder / f"w.{suffix}") for suffix in ("pth", "npz", "safetensors"))
+    yield from (Example("weights", folder / f"w.{suffix}") for suffix in ("pth", "ckpt", "npz", "safetensors"))
     carded = folder / "carded"
     carded.mkdir()
     card = WeightCard(

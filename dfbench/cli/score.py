@@ -88,7 +88,14 @@ Examples:
 @click.option("--allow-crop-mismatch", is_flag=True, help="Use weights trained on other crops; outputs are marked.")
 @click.option("--allow-mini-weights", is_flag=True, help="Use weights trained on mini with other data.")
 @click.option("--workers", type=int, metavar="N", help="Worker processes  [default: one per CPU core].")
-@click.option("--time-limit", type=float, default=300, show_default=True, metavar="S", help="Seconds without a frame.")
+@click.option(
+    "--time-limit",
+    type=float,
+    default=300,
+    show_default=True,
+    metavar="S",
+    help="Seconds without a frame that end a file.",
+)
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Crops per step.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda[:N].")
 @click.option("--precision", default="fp32", show_default=True, metavar="P", help="fp32, bf16, or fp16 on a GPU.")

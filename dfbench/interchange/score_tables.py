@@ -86,7 +86,7 @@ def read_columns(file: Path) -> Columns:
         columns = _read(file, start)
     except DataError:
         raise
-    except (pa.ArrowException, OSError, EOFError, ValueError, RecursionError, MemoryError, lzma.LZMAError) as error:
+    except Exception as error:  # parsers of libraries raise whatever their damaged input leads to
         raise DataError(f"{file} is not a readable file of scores: {error}", REQUIRED) from error
     named: Columns = {}
     for name, values in columns:
