@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +28,7 @@ _TEXTS = (
     *("subset", "manipulation", "name", "scene_group", "class_name"),
     *("identity_target", "identity_source", "base_media_id", "source_media_id"),
 )
+_TEXTS_OF = attrgetter(*_TEXTS)
 
 
 @dataclass
@@ -191,10 +193,10 @@ class DataSetAdapter(ABC):
 
 
 def _normalised(media: Media) -> Media:
-    texts = {name: text for name in _TEXTS if (text := getattr(media, name))}
-    if "".join(texts.values()).isascii():
+    texts = _TEXTS_OF(media)
+    if "".join(filter(None, texts)).isascii():  # a million media are looked at
         return media
-    changed: dict[str, Any] = {name: normal(text) for name, text in texts.items()}
+    changed: dict[str, Any] = {name: normal(text) for name, text in zip(_TEXTS, texts, strict=True) if text}
     return replace(media, **changed)
 
 
