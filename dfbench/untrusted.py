@@ -35,7 +35,13 @@ _ENCODINGS = (  # in this order: the mark of UTF-32 begins like that of UTF-16
 )
 _LOOKED_AT = 4096  # bytes
 
-_CLUTTER = frozenset({"__macosx", ".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", ".appledouble"})
+_CLUTTER = frozenset(
+    {
+        *("__macosx", ".ds_store", ".appledouble", "icon\r", ".trashes", ".spotlight-v100", ".fseventsd"),
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
+        *("@eadir", "#recycle", "lost+found"),
+    }
+)
 
 
 def is_clutter(name: str) -> bool:

@@ -71,6 +71,14 @@ def test_pipes_and_devices_are_never_opened(tmp_path: Path, touch: Callable[...,
 
 
 CLUTTER = ["._1.png", "__MACOSX/1.png", "__MACOSX/real/2.png", ".DS_Store", "Thumbs.db", "desktop.ini"]
+CLUTTER += [
+    "Icon\r",
+    "$RECYCLE.BIN/3.png",
+    "System Volume Information/x",
+    "lost+found/4.png",
+    "@eaDir/1.png",
+    "#recycle/1.png",
+]
 
 
 def test_what_operating_systems_leave_behind_is_no_medium(tmp_path: Path, touch: Callable[..., None]) -> None:
@@ -139,3 +147,30 @@ def test_ordinary_long_names_are_read(tmp_path: Path) -> None:
             archive.addfile(tarfile.TarInfo(f"{'n' * 200}/é{'x' * 200}.png"), io.BytesIO())
         assert list_archive(file).sequences == {"n" * 200: 1}
     assert LARGEST_HEADER > 2**16
+
+
+def test_a_closed_folder_that_the_file_system_keeps_does_not_stop_a_scan(
+    tmp_path: Path, touch: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, ["real/1.png", "fake/2.png", "lost+found/x"])
+    honest = os.scandir
+
+    def refuse(path: str | Path) -> object:
+        if str(path).endswith("lost+found"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return honest(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert len(get_adapter("folder").scan(tmp_path).media) == 2
+
+
+def test_members_of_archives_whose_names_are_not_utf8(tmp_path: Path) -> None:
+    for part in ("real_train", "fake_test"):
+        (tmp_path / part).mkdir()
+        with tarfile.open(tmp_path / part / "0.tar", "w", format=tarfile.GNU_FORMAT, encoding="gbk") as archive:
+            for name in ("12/1.png", "\u4f60\u597d/1.png"):
+                archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    found = get_adapter("wilddeepfake").scan(tmp_path)
+    assert sorted(m.name for m in found.media) == ["test/0/12", "train/0/12"]
+    assert [len(paths) for paths in found.excluded.values()] == [2]
+    assert any("2 files are not used" in w and "\\xc4\\xe3\\xba\\xc3" in w for w in found.warnings)
