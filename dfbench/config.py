@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dfbench.errors import DataError, UsageError
+from dfbench.errors import DataError, SetupError, UsageError
+from dfbench.storage import as_path
 from dfbench.untrusted import read_toml
 
 CONFIG_NAME = "dfbench.toml"
@@ -165,10 +166,12 @@ def find_root(dataset: str, root: str | Path | None = None) -> Path:
 
     Args:
         dataset: command-line name of the data set.
-        root: an explicit root (``--root``), which takes precedence over environment and configuration.
+        root: an explicit root (``--root``), which takes precedence over environment and configuration; as all of them
+            it may be a URL.
 
     Raises:
         DataError: no root is configured, or it is not a folder.
+        SetupError: it is a URL whose store cannot be read.
     """
     where = str(root) if root is not None else configured_roots().get(dataset)
     if where is None:
@@ -177,8 +180,14 @@ def find_root(dataset: str, root: str | Path | None = None) -> Path:
             f'give --root DIR, set DFBENCH_ROOTS="{dataset}=/path", or add to {CONFIG_NAME}:\n'
             f'      [roots]\n      "{dataset}" = "/path"',
         )
-    path = Path(where).expanduser()
-    if not path.is_dir():
+    path = as_path(where)
+    try:
+        found = path.is_dir()
+    except OSError as error:  # of a store; a disk answers no
+        raise SetupError(
+            f"the root of {dataset!r} cannot be read: {path}: {error.strerror}", "check the network and the credentials"
+        ) from error
+    if not found:
         raise DataError(
             f"the root of {dataset!r} is not a folder: {path}",
             "check the path in --root or in the configuration",

@@ -18,6 +18,7 @@ _OTHERS = frozenset(
     "csv txt json jsonl md log xml yaml yml ini toml db npy npz pkl pickle h5 hdf5 mat pt pth dat lmdb mdb html htm "
     "pdf py sh zip tar gz tgz bz2 xz 7z rar wav mp3 aac part tmp crdownload sha256 md5 parquet".split()
 )
+_LISTS = frozenset("csv tsv txt json jsonl list lst xlsx zip tar gz tgz".split())
 _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})$")
 
 
@@ -48,6 +49,15 @@ def is_image(file_name: str) -> bool:
 def may_be_media(file_name: str) -> bool:
     """Whether a name may be that of a clip or an image: all except hidden files and known other types."""
     return not file_name.startswith(".") and not is_clutter(file_name) and extension(file_name) not in _OTHERS
+
+
+def is_read_for_listing(file_name: str) -> bool:
+    """Whether adapters may open a file of this name to list a data set: label files and archives.
+
+    >>> is_read_for_listing("metadata.json"), is_read_for_listing("0.tar.gz"), is_read_for_listing("000.mp4")
+    (True, True, False)
+    """
+    return not is_clutter(file_name) and extension(file_name) in _LISTS
 
 
 def clips_first(listing: list[os.DirEntry[str]]) -> list[os.DirEntry[str]]:

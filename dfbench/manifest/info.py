@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from dfbench.errors import DataError
-from dfbench.io import data_sha256, write_json
+from dfbench.io import data_sha256, translate_os_errors, write_json
 from dfbench.schema.manifest import READ_VERSIONS, ManifestInfo, ShardInfo
 from dfbench.text import one_line
 from dfbench.untrusted import leads_outside, read_json
@@ -25,7 +25,9 @@ def read_info(folder: Path) -> ManifestInfo:
     """
     file = folder / MANIFEST_FILE
     hint = "give the folder that dfbench prepare wrote"
-    if not folder.is_dir():
+    with translate_os_errors(folder, "cannot be read"):  # of a store; a disk answers no
+        is_folder = folder.is_dir()
+    if not is_folder:
         raise DataError(f"there is no manifest folder {folder}", f"prepare one: dfbench prepare DATASET --out {folder}")
     if not file.is_file():
         parts = sorted(folder.glob(PART_FILES))

@@ -21,6 +21,7 @@ from dfbench.preparation.planning.options import MINI, PreparationRequest, calle
 from dfbench.preparation.planning.recipe import PreparationRecipe
 from dfbench.preparation.planning.request import as_protocol, make_recipe
 from dfbench.preparation.planning.shard_plan import ShardPlan, plan_shards
+from dfbench.storage import StoredPath, as_path
 
 if TYPE_CHECKING:
     from dfbench.mini.settings import MiniSettings
@@ -121,13 +122,13 @@ def plan_preparation(request: PreparationRequest) -> PreparationPlan:
     workers = Workers(count, engine, request.address, check_time_limit(request.time_limit))
     part = parse_array_part(request.array) if request.array is not None else None
     resume = ResumeOptions(request.allow_missing, parse_retry(request.retry))
-    out = Path(request.out).expanduser() if request.out is not None else manifest_home(request.dataset)
+    out = as_path(request.out) if request.out is not None else manifest_home(request.dataset)
     check_output_folder(out, "--out DIR")
     check_folder(out, recipe.to_json())
     if mini is None:
         root = find_root(request.dataset, request.root)
     else:
-        root = Path(request.root).expanduser() if request.root is not None else mini_home()
+        root = as_path(request.root) if request.root is not None else mini_home()
         mini = _unless_generated(root, mini)
     shards = plan_shards(recipe, root) if mini is None else None
     return PreparationPlan(recipe, root, out, workers, shards, mini, part, request.quiet, resume)
@@ -140,6 +141,11 @@ def _unless_generated(root: Path, settings: MiniSettings) -> MiniSettings | None
     with translate_os_errors(root):
         if is_generated(root, settings):
             return None
+    if isinstance(root, StoredPath):
+        raise UsageError(
+            f"{root} does not hold the complete mini data set with these settings, and it is not generated in a store",
+            "generate it on disk, dfbench prepare mini --root DIR, then copy DIR there",
+        )
     check_output_folder(root, "--root DIR")
     return settings
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from dfbench.preparation.planning.recipe import PreparationRecipe
 from dfbench.preparation.planning.sampling import MediaJob
 from dfbench.preparation.planning.shard_plan import ShardPlan
 from dfbench.preparation.planning.sharding import Shard
+from dfbench.storage import StagedFiles
 
 MOST_FRAMES = 8
 """Frames of the clip that the face detector is timed on."""
@@ -73,7 +75,13 @@ def probe_clip(plan: ShardPlan, shards: Sequence[Shard]) -> ClipProbe:
         return job.sampling.indices(count, media.media_id)
 
     try:
-        reading, read = _timed(lambda: SceneReader([job], plan.root, plan.recipe.decoder).read(media, choose, keep))
+        with ExitStack() as stack:
+            root = plan.root
+            if (tree := plan.staged([media])) is not None:
+                staged = stack.enter_context(StagedFiles(tree))
+                staged.fetch([media.path])
+                root = staged.root
+            reading, read = _timed(lambda: SceneReader([job], root, plan.recipe.decoder).read(media, choose, keep))
     except Unreadable as error:
         return ClipProbe(media.media_id, problem=error.reason)
     if not kept:

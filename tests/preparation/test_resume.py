@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -226,7 +225,7 @@ class Killed(BaseException):
 
 def kill_at(patch: pytest.MonkeyPatch, number: int) -> None:
     """Let the N-th change of a file at the end of a run fail."""
-    rename, write = os.replace, commit.write_json
+    rename, write = commit._rename, commit.write_json
     left = [number]
 
     def step() -> None:
@@ -242,7 +241,7 @@ def kill_at(patch: pytest.MonkeyPatch, number: int) -> None:
         step()
         write(*arguments, **options)
 
-    patch.setattr(commit, "os", SimpleNamespace(replace=replace))
+    patch.setattr(commit, "_rename", replace)
     patch.setattr(commit, "write_json", write_json)
 
 

@@ -17,6 +17,7 @@ from dfbench.preparation.derived.derive import Derivation, derive
 from dfbench.preparation.extraction.rows import Row
 from dfbench.preparation.planning.request import check_condition
 from dfbench.schema.manifest import MANIFEST, crop_columns, extra_columns
+from dfbench.storage import as_path
 
 BATCH = 32  # rows in memory at a time
 
@@ -77,7 +78,7 @@ def degrade(
         SetupError: an encoder is missing, the disk is full, or another run is at work in ``out``.
     """
     chosen = check_condition(condition)
-    check_output_folder(Path(out).expanduser(), "--out DIR")
+    check_output_folder(as_path(out), "--out DIR")
     source = manifest if isinstance(manifest, Manifest) else open_manifest(manifest)
     info = source.info
     extras = tuple(group for group in info.extras if group != "patch")

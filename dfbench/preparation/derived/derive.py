@@ -20,6 +20,7 @@ from dfbench.preparation.execution.output_folder import check_folder, clear_temp
 from dfbench.preparation.extraction.rows import Row
 from dfbench.progress import progress
 from dfbench.schema.manifest import MANIFEST_VERSION, ShardInfo
+from dfbench.storage import as_path
 from dfbench.versions import merged_versions, pixel_versions
 
 MakeRows = Callable[[Path], Iterator[Row]]
@@ -71,7 +72,7 @@ def derive(
         DataError: the source manifest is damaged.
         SetupError: the disk is full, or another run is at work in ``out``.
     """
-    folder = Path(out).expanduser()
+    folder = as_path(out)
     if folder.resolve() == source.path.resolve():
         raise UsageError("the output folder is the folder of the source manifest", "give --out DIR")
     count = worker_count(workers)

@@ -26,6 +26,7 @@ from dfbench.preparation.planning.job_array import PartInfo, part_files, read_pa
 from dfbench.preparation.planning.recipe import differences
 from dfbench.progress import progress
 from dfbench.schema.manifest import ShardInfo
+from dfbench.storage import StoredPath, as_path
 from dfbench.untrusted import leads_outside
 
 
@@ -66,7 +67,7 @@ def merge(folders: Sequence[str | Path], out: str | Path | None = None, quiet: b
         DataError: a part is missing, given twice or unfinished, belongs to another plan, or lacks a shard file.
         SetupError: the manifest cannot be written.
     """
-    sources = list(dict.fromkeys(Path(folder).expanduser().resolve() for folder in folders))
+    sources = list(dict.fromkeys(as_path(folder).resolve() for folder in folders))
     target = _target(sources, out)
     parts = _find_parts(sources)
     _check(parts)
@@ -83,7 +84,7 @@ def _target(sources: Sequence[Path], out: str | Path | None) -> Path:
     if not sources:
         raise UsageError("no folder was given", "dfbench merge DIR... --out DIR")
     if out is not None:
-        return check_output_folder(Path(out).expanduser().resolve(), "--out DIR")
+        return check_output_folder(as_path(out).resolve(), "--out DIR")
     if len(sources) > 1:
         raise UsageError("parts in several folders need an output folder", "give --out DIR")
     return sources[0]
@@ -197,6 +198,10 @@ def _bring(shard: ShardInfo, part: _FoundPart, out: Path) -> None:
     if target.is_file() and not leads_outside(target) and file_sha256(target) == shard.sha256:
         return
     with atomic_path(target) as temporary:
+        if isinstance(source, StoredPath):
+            with source.open("rb") as stored, temporary.open("wb") as copy:
+                shutil.copyfileobj(stored, copy, 8 << 20)
+            return
         try:
             os.link(source, temporary)
         except OSError:  # another file system, or one without links

@@ -25,6 +25,7 @@ from dfbench.preparation.extraction.patches import region
 from dfbench.preparation.extraction.rows import Row
 from dfbench.preparation.planning.request import check_sizes
 from dfbench.schema.manifest import MANIFEST, extra_columns
+from dfbench.storage import as_path
 
 VERSION = 1  # increased when the same patches would give other crops
 BATCH = 32  # rows in memory at a time: a patch of a large face is some megabytes
@@ -88,7 +89,7 @@ def recrop(
         DataError: the manifest has no patches, or is damaged.
         SetupError: the disk is full, or another run is at work in ``out``.
     """
-    check_output_folder(Path(out).expanduser(), "--out DIR")
+    check_output_folder(as_path(out), "--out DIR")
     source = manifest if isinstance(manifest, Manifest) else open_manifest(manifest)
     info = source.info
     if "patch" not in info.extras:

@@ -1,4 +1,7 @@
-"""Run shard tasks on a Dask or Ray cluster through joblib's backends. All machines must have the same folders."""
+"""Run shard tasks on a Dask or Ray cluster through joblib's backends.
+
+All machines must have the same folders, or read and write the same object store.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,7 @@ class _CheckedWork:
 
     def __call__(self, task: ShardTask) -> ShardInfo:
         host = platform.node()
-        for folder in (task.root, task.out):
+        for folder in (task.out,) if task.staged is not None else (task.root, task.out):
             if not folder.is_dir():
                 raise SetupError(
                     f"the worker on {host} has no access to {folder}", "mount it at the same path on all machines"

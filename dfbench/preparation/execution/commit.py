@@ -6,7 +6,6 @@ names. What is to be done is written to a journal first, so that the next run co
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -114,16 +113,20 @@ def _carry_out(out: Path, journal: _Journal, slug: str) -> None:
                 aside = out / f"{MOVED}{final}"
                 if not aside.exists():
                     with suppress(FileNotFoundError):  # somebody else removed it: the next run makes it again
-                        os.replace(out / now, aside)
+                        _rename(out / now, aside)
             journal = journal.model_copy(update={"moved_aside": True})
             _write(path, journal)
         for final in journal.moves.values():
             aside = out / f"{MOVED}{final}"
             if aside.exists():
-                os.replace(aside, out / final)
+                _rename(aside, out / final)
     write_json(out / journal.description, journal.content, indent=1)
     path.unlink(missing_ok=True)
 
 
 def _write(path: Path, journal: _Journal) -> None:
     write_json(path, journal.model_dump(mode="json"))
+
+
+def _rename(now: Path, final: Path) -> None:
+    now.replace(final)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,10 @@ from typing import Any
 import pyarrow as pa
 
 from dfbench.io import open_for_appending, translate_os_errors
+from dfbench.storage import StoredPath
+
+SECONDS_BETWEEN_WRITES = 30.0
+"""How often at most the log in an object store is written while shards are made."""
 
 LOG_COLUMNS = ("media_id", "status", "reason")
 
@@ -24,6 +29,8 @@ class EventLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lines: list[str] | None = None
+        self._written = 0.0
 
     def write(self, event: str, at: datetime | None = None, **fields: Any) -> None:
         """Append a line.
@@ -36,10 +43,23 @@ class EventLog:
         Raises:
             SetupError: the file cannot be written.
         """
-        time = (at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": time, "event": event, **fields}, ensure_ascii=False)
+        moment = (at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"time": moment, "event": event, **fields}, ensure_ascii=False)
+        if isinstance(self._path, StoredPath):
+            self._store(self._path, line, event not in ("clip", "shard", "death"))
+            return
         with translate_os_errors(self._path), open_for_appending(self._path) as stream:
             stream.write(line + "\n")
+
+    def _store(self, path: StoredPath, line: str, now: bool) -> None:
+        # Objects cannot be appended to. The log as a whole is written again, not for every line.
+        with translate_os_errors(path):
+            if self._lines is None:
+                self._lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+            self._lines.append(line)
+            if now or time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES:
+                path.write_bytes("".join(f"{one}\n" for one in self._lines).encode("utf-8", "backslashreplace"))
+                self._written = time.monotonic()
 
 
 def log_name(slug: str = "") -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfbench.errors import DataError, UsageError
-from dfbench.manifest.shards import read_shard, read_stamp
+from dfbench.manifest.shards import open_shard, read_shard, read_stamp
 from dfbench.preparation.execution.commit import STAGED
 from dfbench.preparation.execution.media_state import (
     FileState,
@@ -175,7 +175,7 @@ def check_nothing_missing(inventory: Inventory, plan: ShardPlan, out: Path) -> N
     """
     if inventory.missing:
         raise DataError(
-            f"{some(inventory.missing)} of finished shards in {out} are not in {plan.root}",
+            f"{some(inventory.missing)} of finished shards in {out} are not in {plan.place}",
             "mount the disk, or correct --root; if they are gone for good, --allow-missing drops their rows",
         )
 
@@ -252,7 +252,7 @@ def _stored(
 
 def _problems(path: Path, retry: Collection[str]) -> list[str]:
     """Return the media of a shard with rows of these statuses, or over the time limit."""
-    if _all_ok(pq.read_metadata(path)):
+    if _all_ok(open_shard(path).metadata):
         return []
     table = read_shard(path, ["media_id", "status", "reason"])
     rows = zip(*(table[name].to_pylist() for name in ("media_id", "status", "reason")), strict=True)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from dfbench.io import canonical_hash, write_table
 from dfbench.preparation.planning.sharding import Shard
 from dfbench.schema.media import Media, split_archive_path
+from dfbench.storage.path import parquet_source
 from dfbench.untrusted import leads_outside
 
 _SCHEMA = pa.schema(
@@ -81,7 +82,7 @@ def read_states(path: Path) -> dict[str, FileState]:
     if not path.is_file() or leads_outside(path):
         return {}
     try:
-        table = pq.ParquetFile(path).read()
+        table = pq.ParquetFile(parquet_source(path)).read()
         for field in _SCHEMA:
             if field.name not in table.column_names and field.name.startswith("mask_"):  # before masks were recorded
                 table = table.append_column(field, pa.nulls(len(table), field.type))

@@ -14,10 +14,11 @@ from dfbench.io import TEMPORARY, canonical_hash, check_output_folder
 from dfbench.locks import lock
 from dfbench.manifest.info import MANIFEST_FILE, read_info
 from dfbench.preparation.execution.commit import JOURNAL, MOVED, STAGED
-from dfbench.preparation.execution.shard_progress import progress_folder
+from dfbench.preparation.execution.shard_progress import journal_folder, progress_folder
 from dfbench.preparation.planning.job_array import ArrayPart, part_files, read_part
 from dfbench.preparation.planning.recipe import differences
 from dfbench.schema.manifest import MANIFEST_VERSION, ManifestInfo
+from dfbench.storage import StoredPath
 
 LOCK_FILE = ".lock"
 STATE_FILES = "media-state-*-of-*.parquet"  # of array-job parts
@@ -97,6 +98,8 @@ def clear_temporary(out: Path, numbers: Collection[int] | None = None, slug: str
         numbers: only files of these shards, since other runs may work on the rest; None: all files.
         slug: of the array-job part.
     """
+    if isinstance(out, StoredPath):
+        shutil.rmtree(journal_folder(out, progress_folder(slug)), ignore_errors=True)
     for path in out.glob(f"{TEMPORARY}*"):
         match = _OF_A_SHARD.match(path.name)
         mine = (match is not None and int(match[1]) in numbers) if numbers is not None else True

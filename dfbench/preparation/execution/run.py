@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from dfbench.errors import DfbenchError, SetupError
 from dfbench.io import file_sha256
 from dfbench.manifest.info import PART_FILES, write_description
 from dfbench.manifest.manifest import Manifest
-from dfbench.manifest.shards import Stamp, read_shard
+from dfbench.manifest.shards import Stamp, open_shard, read_shard
 from dfbench.preparation.execution.commit import STAGED, commit, complete_commit
 from dfbench.preparation.execution.description import Description
 from dfbench.preparation.execution.engine import Workers, run_tasks
@@ -38,13 +36,14 @@ from dfbench.preparation.execution.output_folder import (
     remove_stale_shards,
 )
 from dfbench.preparation.execution.retry import ShardResult
-from dfbench.preparation.execution.shard_progress import progress_folder, watched
+from dfbench.preparation.execution.shard_progress import journal_folder, progress_folder, watched
 from dfbench.preparation.execution.shard_worker import ShardTask, run_shard
 from dfbench.preparation.planning.job_array import ArrayPart
 from dfbench.preparation.planning.shard_plan import ShardPlan
 from dfbench.preparation.planning.sharding import Shard
 from dfbench.progress import progress
 from dfbench.schema.manifest import ManifestInfo, ShardInfo
+from dfbench.storage import StoredPath
 from dfbench.versions import pixel_versions
 
 logger = logging.getLogger("dfbench")
@@ -201,7 +200,7 @@ def _make(
     recipe = run.plan.recipe
     folder_name = progress_folder(run.description.slug)
     # Workers of a cluster may have another working directory.
-    root, folder = Path(os.path.abspath(run.plan.root)), Path(os.path.abspath(run.out))
+    root, folder = Path(os.path.abspath(run.plan.root)), _absolute(run.out)
     tasks = [
         ShardTask(
             shard,
@@ -220,6 +219,7 @@ def _make(
             stored={
                 d: (found.stored[d], hashes.get(found.stored[d], "")) for d in shard.group_hashes if d in found.stored
             },
+            staged=run.plan.staged(shard.media),
         )
         for shard in found.todo
     ]
@@ -239,10 +239,14 @@ def _make(
     total = before + sum(clips.values())
     with (
         progress(f"prepare {recipe.dataset}", total, "clips", before, run.quiet) as advance,
-        watched(run.out / folder_name, advance),
+        watched(journal_folder(run.out, folder_name), advance),
     ):
         results = run_tasks(run_shard, tasks, run.workers, log_shard)
     return [result.info for result in results]
+
+
+def _absolute(path: Path) -> Path:
+    return path if isinstance(path, StoredPath) else Path(os.path.abspath(path))
 
 
 def _replace(
@@ -280,4 +284,4 @@ def _describe_shard(out: Path, file: str, now: str, known: Mapping[str, ShardInf
     if now in known:
         return known[now].model_copy(update={"file": file})
     path = out / now
-    return ShardInfo(file=file, sha256=file_sha256(path), rows=pq.read_metadata(path).num_rows)
+    return ShardInfo(file=file, sha256=file_sha256(path), rows=open_shard(path).metadata.num_rows)

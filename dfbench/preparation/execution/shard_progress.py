@@ -17,6 +17,7 @@ from pathlib import Path
 
 from dfbench.io import TEMPORARY, translate_os_errors
 from dfbench.progress import Advance
+from dfbench.storage import working_path
 
 PROGRESS = f"{TEMPORARY}progress"
 """Name of the folder that holds the journals of a run's workers."""
@@ -30,6 +31,16 @@ def progress_folder(slug: str = "") -> str:
     return f"{PROGRESS}-{slug}" if slug else PROGRESS
 
 
+def journal_folder(out: Path, name: str) -> Path:
+    """Return the folder of the journals of a run.
+
+    Args:
+        out: the manifest's folder. Journals are appended to, so those of a URL are on the worker's machine.
+        name: from :func:`progress_folder`.
+    """
+    return working_path(out / name)
+
+
 class ShardProgress:
     """What the worker of a shard reports.
 
@@ -40,7 +51,7 @@ class ShardProgress:
 
     def __init__(self, journal: Path, number: int) -> None:
         with translate_os_errors(journal):
-            journal.parent.mkdir(exist_ok=True)
+            journal.parent.mkdir(parents=True, exist_ok=True)
             self._stream = journal.open("ab", buffering=0)
         self._last = 0.0
         self._write(f"\nS {number}")  # a line that was cut off by a crash ends here
@@ -75,7 +86,7 @@ def mark_start(journal: Path) -> None:
         SetupError: the file cannot be written.
     """
     with translate_os_errors(journal):
-        journal.parent.mkdir(exist_ok=True)
+        journal.parent.mkdir(parents=True, exist_ok=True)
         with journal.open("ab") as stream:
             stream.write(b"\nR\n")
 

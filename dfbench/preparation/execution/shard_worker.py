@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
@@ -17,12 +17,12 @@ from dfbench.faces.base import DetectorChoice, FaceDetector
 from dfbench.faces.detectors import build_face_detector
 from dfbench.faces.landmarks import LandmarkProvider, build_landmark_provider
 from dfbench.faces.profiles import get_profile
-from dfbench.io import file_sha256
+from dfbench.io import atomic_path, file_sha256
 from dfbench.manifest.degraded import Degrader
 from dfbench.manifest.shards import Stamp, write_shard
 from dfbench.media.limits import listening
 from dfbench.preparation.execution.decoder_messages import name_messages
-from dfbench.preparation.execution.shard_progress import PROGRESS, ShardProgress
+from dfbench.preparation.execution.shard_progress import PROGRESS, ShardProgress, journal_folder
 from dfbench.preparation.execution.stored_rows import StoredRows
 from dfbench.preparation.extraction.clip_faces import ExtractionSettings
 from dfbench.preparation.extraction.optional_columns import Extras
@@ -31,6 +31,7 @@ from dfbench.preparation.extraction.scene import Scene
 from dfbench.preparation.planning.recipe import PreparationRecipe
 from dfbench.preparation.planning.sharding import Shard
 from dfbench.schema.manifest import ShardInfo
+from dfbench.storage import StagedFiles, StagedTree, StoredPath
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class ShardTask:
         progress: name of the folder in which workers report progress.
         worker: name of the worker.
         stored: digest of a scene group -> file in ``out`` that holds its rows, and its SHA-256; empty: not recorded.
+        staged: where the media are, if they are copied to this machine scene by scene.
         given_up: ids of clips that are not read, and why: reading them ends the process, or takes too long.
     """
 
@@ -60,11 +62,12 @@ class ShardTask:
     progress: str = PROGRESS
     worker: str = "inline"
     stored: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    staged: StagedTree | None = None
 
     @property
     def journal(self) -> Path:
         """The file in which the worker reports progress."""
-        return self.out / self.progress / self.worker
+        return journal_folder(self.out, self.progress) / self.worker
 
 
 def run_shard(task: ShardTask) -> ShardInfo:
@@ -77,12 +80,22 @@ def run_shard(task: ShardTask) -> ShardInfo:
     progress = ShardProgress(task.journal, task.shard.number)
     with one_thread(), closing(progress), listening(progress.beat):
         path = task.out / (task.file or task.shard.file)
-        rows = write_shard(path, _rows(task, progress), task.recipe.sizes, task.stamp, task.recipe.extras)
-        return ShardInfo(file=task.shard.file, sha256=file_sha256(path), rows=rows)
+        if isinstance(path, StoredPath):
+            with atomic_path(path) as local:  # uploaded whole at the end
+                return _write(task, progress, local)
+        return _write(task, progress, path)
 
 
-def _rows(task: ShardTask, progress: ShardProgress) -> Iterator[Row]:
+def _write(task: ShardTask, progress: ShardProgress, path: Path) -> ShardInfo:
+    with ExitStack() as stack:
+        staged = None if task.staged is None else stack.enter_context(StagedFiles(task.staged))
+        rows = write_shard(path, _rows(task, progress, staged), task.recipe.sizes, task.stamp, task.recipe.extras)
+    return ShardInfo(file=task.shard.file, sha256=file_sha256(path), rows=rows)
+
+
+def _rows(task: ShardTask, progress: ShardProgress, staged: StagedFiles | None) -> Iterator[Row]:
     recipe = task.recipe
+    root = task.root if staged is None else staged.root
     detector = face_detector(recipe.local or DetectorChoice(recipe.face_detector))
     provider = _provider(recipe.landmarks) if recipe.landmarks else None
     settings = ExtractionSettings(
@@ -95,7 +108,7 @@ def _rows(task: ShardTask, progress: ShardProgress) -> Iterator[Row]:
         task.given_up,
         Extras(recipe.patch, recipe.masks, provider, "dense" in recipe.extras),
     )
-    degrader = _degrader(recipe, task.root) if recipe.degrade else None
+    degrader = _degrader(recipe, root) if recipe.degrade else None
     parent = os.getppid()
 
     def opened(media_id: str) -> None:
@@ -103,12 +116,14 @@ def _rows(task: ShardTask, progress: ShardProgress) -> Iterator[Row]:
         progress.clip_begun(media_id)
 
     stored = StoredRows(task.out, task.stored, recipe)
-    groups = groupby(task.shard.jobs(recipe.sampling), key=lambda job: job.media.scene_group)
-    for digest, (name, jobs) in zip(task.shard.group_hashes, groups, strict=True):
-        clips = list(jobs)
+    jobs = task.shard.jobs(recipe.sampling)
+    scenes = [list(clips) for _, clips in groupby(jobs, key=lambda job: job.media.scene_group)]
+    paths = [[job.media.path for job in clips] for clips in scenes]
+    for number in range(len(scenes)) if staged is None else staged.each(paths):
+        clips = scenes[number]
         # The clip that is opened need not be the one whose rows are made: a fake can need its base.
-        scene = Scene(clips, task.root, settings, on_open=opened)
-        known = stored.find(digest, name)
+        scene = Scene(clips, root, settings, on_open=opened)
+        known = stored.find(task.shard.group_hashes[number], clips[0].media.scene_group)
         if known and scene.is_unchanged(known):
             for job in clips:
                 progress.clip_done(sum(r["status"] == "ok" for r in known if r["media_id"] == job.media.media_id))

@@ -75,11 +75,13 @@ class PreparationRequest:
     dataset: str = field(metadata=_option("", "Name of the data set; see: dfbench list datasets."))
     root: str | Path | None = field(
         default=None,
-        metadata=_option("--root DIR", "The data set's folder or its parent; overrides the configuration."),
+        metadata=_option("--root DIR", "The data set's folder or its parent, or its URL; overrides the configuration."),
     )
     out: str | Path | None = field(
         default=None,
-        metadata=_option("--out DIR", "The manifest's folder.", assumed="manifests/DATASET in the workspace"),
+        metadata=_option(
+            "--out DIR", "The manifest's folder, or its URL.", assumed="manifests/DATASET in the workspace"
+        ),
     )
     _: KW_ONLY
     protocol: Protocol | str | Path | None = field(

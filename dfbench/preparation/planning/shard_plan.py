@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dfbench.datasets.adapter import Counts, Scan, flat, label_name, nested
+from dfbench.datasets.layout import is_read_for_listing
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError
 from dfbench.preparation.planning.recipe import MediaSelection, PreparationRecipe
 from dfbench.preparation.planning.sampling import assign, rows_planned, without_base
 from dfbench.preparation.planning.sharding import Shard, cut, rows_per_shard
-from dfbench.schema.media import FAKE, REAL, Media
+from dfbench.schema.media import FAKE, REAL, Media, split_archive_path
 from dfbench.schema.sampling import FrameSampling
+from dfbench.storage import StagedTree, StoredPath, StoredTree
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class ShardPlan:
         scan: what was found there, within the recipe.
         shards: the work, in order.
         found: all media of the tree that the adapter lists, also those that the recipe does not select.
+        stored: the tree in an object store, whose names and label files ``root`` holds; None: ``root`` is the tree.
     """
 
     recipe: PreparationRecipe
@@ -34,6 +37,18 @@ class ShardPlan:
     scan: Scan
     shards: tuple[Shard, ...]
     found: tuple[Media, ...] = ()
+    stored: StoredTree | None = None
+
+    @property
+    def place(self) -> Path:
+        """The tree as messages name it."""
+        return self.root if self.stored is None else self.stored.place
+
+    def staged(self, media: Iterable[Media]) -> StagedTree | None:
+        """Where the files of some media are, if they must be copied before they are read."""
+        if self.stored is None:
+            return None
+        return self.stored.part(self.root, {m.path: _files(m) for m in media})
 
 
 def plan_shards(recipe: PreparationRecipe, root: Path) -> ShardPlan:
@@ -42,12 +57,8 @@ def plan_shards(recipe: PreparationRecipe, root: Path) -> ShardPlan:
     Raises:
         DataError: the tree holds none of the media that the recipe selects.
     """
-    found = get_adapter(recipe.dataset).scan(
-        root,
-        _union([s.subsets for s in recipe.selections]),
-        _union([s.splits for s in recipe.selections]),
-        _union([s.manipulations for s in recipe.selections]),
-    )
+    stored = StoredTree(root, is_read_for_listing) if isinstance(root, StoredPath) else None
+    found = _scan(recipe, root, stored)
     media = select_media(found.media, recipe)
     if not recipe.uses_masks:  # mask videos that are not used must not make finished shards unfit
         media = tuple(replace(m, mask_path=None) if m.mask_path else m for m in media)
@@ -66,7 +77,26 @@ def plan_shards(recipe: PreparationRecipe, root: Path) -> ShardPlan:
             *_too_few(found.media, recipe),
         ),
     )
-    return ShardPlan(recipe, found.root, scan, _cut(media, recipe), found.media)
+    return ShardPlan(recipe, found.root, scan, _cut(media, recipe), found.media, stored)
+
+
+def _files(media: Media) -> tuple[str, ...]:
+    inside = split_archive_path(media.path) if media.kind == "sequence" else None
+    own = media.path if inside is None else inside[0]
+    return (own,) if media.mask_path is None else (own, media.mask_path)
+
+
+def _scan(recipe: PreparationRecipe, root: Path, stored: StoredTree | None) -> Scan:
+    folder = root if stored is None else stored.folder
+    try:
+        return get_adapter(recipe.dataset).scan(
+            folder,
+            _union([s.subsets for s in recipe.selections]),
+            _union([s.splits for s in recipe.selections]),
+            _union([s.manipulations for s in recipe.selections]),
+        )
+    except DataError as error:  # a stored tree is named by its URL
+        raise DataError(error.message.replace(str(folder), str(root)), error.hint) from error
 
 
 def select_media(media: Sequence[Media], recipe: PreparationRecipe) -> tuple[Media, ...]:
