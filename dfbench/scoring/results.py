@@ -120,7 +120,8 @@ class FileScore:
 
     Attributes:
         file: its path as given.
-        status: ``ok`` if a frame was scored, else the most frequent status of its frames.
+        status: ``ok`` if a frame was scored, else the most frequent status of its frames; ``unfinished`` if its worker
+            process was killed from outside or ran out of memory, also when it was tried again.
         reason: why nothing could be scored.
         summary: summary of the scores of its frames.
         requested: number of requested frames.

@@ -151,14 +151,24 @@ def test_several_state_dicts_without_a_usual_one_need_a_choice(file: Path, conte
     assert read_checkpoint(file, list(content)[1]).key == list(content)[1]
 
 
+def test_a_checkpoint_that_contains_itself_is_searched_once(file: Path) -> None:
+    inner: dict[str, object] = {"epoch": 1, "last": {"weights": port_state()}}
+    content = inner | {f"copy{n}": inner for n in range(40)}
+    for n in range(40):
+        inner[f"self{n}"] = inner
+    torch.save(content, file)
+    found = read_checkpoint(file)
+    assert (found.key, found.others) == ("last.weights", ())
+
+
 @pytest.mark.parametrize("key", ["module", "params", "weights", "best_model"])
 def test_the_only_state_dict_may_have_any_key(file: Path, key: str) -> None:
-    """The averages of an optimiser are no state dict."""
-    network = torch.nn.Linear(2, 2)
-    optimizer = torch.optim.Adam(network.parameters())
-    network(torch.ones(1, 2)).sum().backward()
-    optimizer.step()
-    torch.save({key: port_state(), "optimizer": optimizer.state_dict(), "rng": torch.get_rng_state()}, file)
+    """The averages of an optimiser, by number or by name, are no state dict."""
+    averages = {"step": torch.ones(1), "exp_avg": torch.ones(2), "exp_avg_sq": torch.ones(2)}
+    optimizer = {"state": {0: averages, 1: averages}, "param_groups": [{"lr": 0.1, "params": [0, 1]}]}
+    sharded = {"state": {"fc1.weight": averages}}
+    rest = {"optimizer": optimizer, "optim": sharded, "rng": torch.get_rng_state()}
+    torch.save({key: port_state()} | rest, file)
     assert read_checkpoint(file).key == key
     plain = file.with_name("plain.pth")
     torch.save(port_state(), plain)

@@ -14,6 +14,7 @@ import dfbench
 from dfbench.errors import DataError, ModelError, UsageError
 from dfbench.preparation.prepare import prepare
 from dfbench.scoring import CropOptions
+from dfbench.scoring.tables import DOUBT_NOTE
 from dfbench.workflow import evaluate
 
 pytestmark = pytest.mark.slow
@@ -262,6 +263,34 @@ def test_a_users_own_detector_comes_as_it_is(clips: Path, tmp_path: Path) -> Non
     found = dfbench.score(clips / "photo.png", f"{file}:Red", crops=CropOptions(size=SIZE), workers=1, quiet=True)
     assert found.settings["weights"]["file"] is None
     assert 0.2 < found.files[0].summary.p_fake < 0.9
+
+
+def test_probabilities_of_a_users_detector_are_marked_or_declared(clips: Path, tmp_path: Path) -> None:
+    code = (
+        "import torch\nfrom torch import nn\n"
+        "class Red(nn.Module):\n"
+        "    def forward(self, images):\n"
+        "        return images[:, 0].mean(dim=(1, 2)).sigmoid() ** 2\n"
+    )
+    found = {}
+    for name, more in (("silent", ""), ("declared", "    outputs_probabilities = True\n")):
+        (tmp_path / f"{name}.py").write_text(code + more)
+        found[name] = dfbench.score(
+            [clips / "one.mp4", clips / "two.mp4"],
+            f"{tmp_path / name}.py:Red",
+            crops=CropOptions(size=SIZE),
+            workers=1,
+            quiet=True,
+            csv=tmp_path / f"{name}.csv",
+        )
+    assert "are in [0,1]" in found["silent"].settings["doubt"]
+    assert DOUBT_NOTE in (tmp_path / "silent.csv").read_text("utf-8")
+    assert found["declared"].settings["doubt"] == ""
+    assert DOUBT_NOTE not in (tmp_path / "declared.csv").read_text("utf-8")
+    for silent, declared in zip(found["silent"].files, found["declared"].files, strict=True):
+        p = np.array([frame.p_fake for frame in declared.frames])
+        assert [frame.p_fake for frame in silent.frames] == pytest.approx(1 / (1 + np.exp(-p)), abs=1e-6)
+        assert 0.25 < p.min() < p.max() < 0.6
 
 
 @pytest.mark.parametrize(

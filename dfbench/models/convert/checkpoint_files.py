@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _WRAPPING_KEYS = ("state_dict", "model", "net", "model_state_dict")
 _TENSOR_NAME = re.compile(r".*\..+|weight|bias")
 """How tensors of a network are named, other than the averages of an optimiser."""
+_NAMED = 12  # state dicts in a message
 _DEEPEST = 5  # levels of a checkpoint at which state dicts are looked for
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _AGAIN = "download or copy it again"
@@ -74,12 +75,12 @@ def read_checkpoint(path: Path, key: str | None = None) -> Checkpoint:
         return Checkpoint(_tensors(_unwrap(content), path))
     taken = key if key is not None else _usual(found)
     if taken is None:
-        raise ModelError(f"{path} has {len(found)} state dicts: {', '.join(found)}", _choose(found))
+        raise ModelError(f"{path} has {len(found)} state dicts, and none of a usual name", _choose(found))
     return Checkpoint(found[taken], taken, tuple(name for name in found if name != taken))
 
 
 def _choose(found: Mapping[str, State]) -> str:
-    named = ", ".join(name for name in found if name)
+    named = ", ".join([name for name in found if name][:_NAMED]) + (", ..." if len(found) > _NAMED else "")
     return f"choose one with --weights-key: {named}" if named else "drop --weights-key: the file is one state dict"
 
 
@@ -89,11 +90,12 @@ def _state_dicts(content: object) -> dict[str, State]:
 
     found: dict[str, State] = {}
     waiting: list[tuple[tuple[str, ...], object]] = [((), content)]
-    while waiting:
-        keys, value = waiting.pop(0)
-        if not isinstance(value, Mapping) or not value or not all(isinstance(name, str) for name in value):
+    seen: set[int] = set()  # a file can refer to one mapping from everywhere
+    for keys, value in waiting:
+        if not isinstance(value, Mapping) or id(value) in seen or not all(isinstance(name, str) for name in value):
             continue
-        if all(isinstance(v, torch.Tensor) for v in value.values()):
+        seen.add(id(value))
+        if value and all(isinstance(v, torch.Tensor) for v in value.values()):
             if not keys or any(_TENSOR_NAME.fullmatch(name) for name in value):
                 found[".".join(keys)] = dict(value)
         elif len(keys) < _DEEPEST:
