@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dfbench.faces.bundled_weights import load_any_size_centerface
 from dfbench.faces.session import runtime_of, session, suffix
+from dfbench.media.limits import beat
 
 LONG_SIDE = 640
 LARGEST_LONG_SIDE = 1920
@@ -76,6 +77,7 @@ class CenterFace:
         self, image: NDArray[np.uint8], left: int, top: int, width: int, height: int, threshold: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return boxes in pixels of the image, and scores, of the faces in one rectangle of it."""
+        beat()  # a batch of large frames without a face takes long on a slow machine
         tile = image[top : top + height, left : left + width]
         planes = np.ascontiguousarray(tile.transpose(2, 0, 1)[None], np.float32)
         heat, sizes, offsets = (out[0] for out in self._session.run(_OUTPUTS, {"input.1": planes}))
