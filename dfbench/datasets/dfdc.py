@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 from typing import Any, cast
 
 from dfbench.datasets.base import NOT_A_CLIP, NOT_LISTED, UNLABELLED, DataSetAdapter, Findings, some
@@ -122,9 +123,9 @@ class DeepfakeDetectionChallenge(DataSetAdapter):
             name=name,
             label=label,
             split=split,
-            scene_group=f"{self.name}/{split}/{base or name}",
+            scene_group=intern(f"{self.name}/{split}/{base or name}"),  # one string for all fakes of an original
             path=path,
-            base_media_id=f"{self.name}/all/real/{base}" if base else None,
+            base_media_id=intern(f"{self.name}/all/real/{base}") if base else None,
         )
 
 
