@@ -77,15 +77,16 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
     if not data:
         raise DataError("the image file is empty", "copy or download it again")
     kind = image_format(data[:MAGIC_BYTES])
-    size = image_size(kind, data) if kind is not None else None
-    if kind is not None and size is None:
+    if kind is None:  # OpenCV knows more formats, whose size it does not state before it decodes them
+        raise DataError("not an image in a known format", SUPPORTED)
+    size = image_size(kind, data)
+    if size is None:
         raise DataError(
             f"the {kind} image is damaged: its header states no size, or it is truncated", "copy or download it again"
         )
-    if size is not None:
-        check_pixels(*size)
+    check_pixels(*size)
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | _OWN_ORIENTATION.get(kind or "", 0))
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | _OWN_ORIENTATION.get(kind, 0))
     except cv2.error as error:
         if is_machine_fault(error):
             raise MemoryError(str(error)) from error
@@ -93,11 +94,9 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
     if kind == "tiff" and bgr is not None and is_damaged(data):
         bgr = None
     if bgr is None:
-        if size is not None:
-            # OpenCV does not say whether the file is damaged or memory ran out: this raises MemoryError in that case.
-            np.empty((4, size[1], size[0], 3), np.uint8)
-        what = f"the {kind} image is damaged" if kind else "not an image in a known format"
-        raise DataError(what, SUPPORTED)
+        # OpenCV does not say whether the file is damaged or memory ran out: this raises MemoryError in that case.
+        np.empty((4, size[1], size[0], 3), np.uint8)
+        raise DataError(f"the {kind} image is damaged", SUPPORTED)
     image = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
     return webp_orientation(data).apply(image) if kind == "webp" else image
 

@@ -89,6 +89,19 @@ def test_damaged_strips_of_tiff_are_an_error(compression: str) -> None:
         decode_image(bytes(data))
 
 
+def test_formats_whose_size_is_not_known_first_are_refused() -> None:
+    for kind, options in (("GIF", {}), ("TGA", {}), ("PCX", {})):
+        buffer = io.BytesIO()
+        PIL_Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(buffer, kind, **options)
+        with pytest.raises(DataError, match="known format") as error:
+            decode_image(buffer.getvalue())
+        assert "JPEG" in error.value.hint
+    done, sun = cv2.imencode(".ras", np.zeros((8, 8, 3), np.uint8))
+    assert done
+    with pytest.raises(DataError, match="known format"):
+        decode_image(sun.tobytes())
+
+
 def test_texts_and_clips_are_no_images() -> None:
     for head in (
         b"BMW, a text about cars",
