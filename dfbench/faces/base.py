@@ -59,8 +59,8 @@ class FaceDetector(Protocol):
         """Find the faces of consecutive frames of one clip; arguments and result as in :meth:`detect`.
 
         A detector may use the other frames of this call, but nothing from earlier calls: the result for a clip does not
-        depend on what was processed before. It is called for the face rule ``largest``; the other rules call
-        :meth:`detect`, as small faces matter to them.
+        depend on what was processed before. A detector that could miss small faces beside the largest in this way can
+        have a method ``detect_every_face`` with the same arguments, which the other face rules than ``largest`` call.
         """
         ...
 

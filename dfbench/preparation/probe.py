@@ -15,6 +15,7 @@ from dfbench.faces.profiles import get_profile
 from dfbench.media.frames import Frame
 from dfbench.media.images import encode_png, pixel_hash
 from dfbench.media.limits import BATCH_BYTES
+from dfbench.preparation.extraction.clip_faces import clip_detection
 from dfbench.preparation.extraction.scene_reader import SceneReader, Unreadable
 from dfbench.preparation.planning.estimate import ClipCosts
 from dfbench.preparation.planning.recipe import PreparationRecipe
@@ -93,7 +94,7 @@ def probe_clip(plan: ShardPlan, shards: Sequence[Shard]) -> ClipProbe:
         choice = plan.recipe.local or DetectorChoice(plan.recipe.face_detector)
         detector = build_face_detector(choice.name, threads=1, model=choice.model, device=choice.device)
         detector.detect(images[:1])  # the first call of a network is slower
-        find = detector.detect_clip if plan.recipe.face_rule == "largest" else detector.detect
+        find = clip_detection(detector, plan.recipe.face_rule)
         faces, detect = _timed(lambda: find(images))
     found = [(image, face) for image, of_image in zip(images, faces, strict=False) for face in of_image[:1]]
     return ClipProbe(

@@ -126,6 +126,15 @@ def test_a_small_second_face_that_stays_is_counted(fast: CenterFaceDetector, hop
     assert [len(faces) for faces in fast.detect_clip(frames)] == [1] * 3 + [2] * 13
 
 
+def test_every_face_of_every_frame(fast: CenterFaceDetector, hopper: np.ndarray) -> None:
+    # 30 pixels wide of 640, in one frame alone: no trace in a frame that is shrunk for the other face.
+    frames = drifting(cv2.resize(hopper, (320, 375), interpolation=cv2.INTER_AREA), 5)
+    frames[2][50:150, 440:525] = cv2.resize(hopper, (85, 100), interpolation=cv2.INTER_AREA)
+    assert [len(faces) for faces in fast.detect_every_face(frames)] == [1, 1, 2, 1, 1]
+    quick, every = fast.detect_clip(frames), fast.detect_every_face(frames)
+    assert bits([every[n] for n in (0, 1, 3, 4)]) == bits([quick[n] for n in (0, 1, 3, 4)])
+
+
 def placed(image: np.ndarray, width: int, height: int, face: int, turns: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """A canvas with the portrait, whose face is about as many pixels wide; and its eyes, in image-left, right order."""
     scale = face / 200

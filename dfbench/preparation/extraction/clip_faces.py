@@ -24,6 +24,9 @@ from dfbench.schema.sampling import FaceRule
 Columns = dict[str, Any]
 """Some columns of a manifest row: name -> value."""
 
+Detection = Callable[[Sequence[npt.NDArray[np.uint8]]], list[list[Face]]]
+"""Frames of one clip, of equal size -> the faces of each, largest first."""
+
 FaceChoice = Mapping[int, tuple[int, ...]]
 """Frame index -> positions of the chosen faces among those of the frame, largest first; empty if there is none."""
 
@@ -161,10 +164,15 @@ def _crop_columns(
     return out  # sizes rise, so matrix and scale are those of the largest
 
 
-def _detect(frames: Sequence[Frame], settings: ExtractionSettings) -> list[list[Face]]:
+def clip_detection(detector: FaceDetector, rule: FaceRule) -> Detection:
+    """Return the method of a face detector that a face rule calls; see :class:`dfbench.faces.base.FaceDetector`."""
     # Where every face counts, no detector may save time at the cost of a small one beside the largest.
-    detector = settings.detector
-    detect = detector.detect_clip if settings.face_rule == "largest" else detector.detect
+    every: Detection | None = None if rule == "largest" else getattr(detector, "detect_every_face", None)
+    return every or detector.detect_clip
+
+
+def _detect(frames: Sequence[Frame], settings: ExtractionSettings) -> list[list[Face]]:
+    detect = clip_detection(settings.detector, settings.face_rule)
     # A detector takes frames of equal size; the frame size of a stream may change.
     found: list[list[Face]] = [[] for _ in frames]
     for shape in dict.fromkeys(frame.image.shape for frame in frames):
