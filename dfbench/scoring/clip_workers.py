@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from joblib import Parallel, delayed
 
+from dfbench.errors import SetupError
 from dfbench.media.limits import is_machine_fault, listening
 from dfbench.preparation.execution.decoder_messages import name_messages, naming_messages
 from dfbench.preparation.execution.engine import DEFAULT_TIME_LIMIT
@@ -45,11 +46,11 @@ def extract_all(
     if workers is None:
         yield from enumerate(_in_this_process(path, settings, time_limit) for path in files)
         return
-    with process_pool(workers) as borrow, tempfile.TemporaryDirectory(prefix="dfbench-score-") as folder:
+    with process_pool(workers) as borrow, _journals() as folder:
 
         def run(path: Path) -> list[Row] | str:
             with borrow() as process:
-                return _until_done(process, path, settings, Path(folder), time_limit)
+                return _until_done(process, path, settings, folder, time_limit)
 
         pool = Parallel(n_jobs=workers, backend="threading", batch_size=1, return_as="generator")
         again: list[int] = []
@@ -61,6 +62,20 @@ def extract_all(
         for index in again:  # now with no other worker at work
             rows = run(files[index])
             yield index, rows if not isinstance(rows, str) else _without_rows(files[index], settings, rows)
+
+
+@contextmanager
+def _journals() -> Iterator[Path]:
+    """Make a folder in which the workers report progress."""
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dfbench-score-"))
+        except OSError as error:
+            raise SetupError(
+                f"no temporary folder can be made: {error.strerror or error}",
+                "set the environment variable TMPDIR to a folder that can be written to",
+            ) from error
+        yield Path(folder)
 
 
 def _until_done(

@@ -162,3 +162,26 @@ def test_messages_are_named_in_this_process_too(capfd: pytest.CaptureFixture[str
     assert "a.png: libpng error: IDAT" in lines
     assert lines.count("a.png: libpng error: IDAT") == 1
     assert lines[-1] == "after"
+
+
+def test_threads_that_name_messages_leave_standard_error_as_it_was(capfd: pytest.CaptureFixture[str]) -> None:
+    first, second = naming_messages("a.png"), naming_messages("b.png")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+def test_no_temporary_folder_is_an_error_of_the_machine(
+    scripted: Callable[..., ScriptedProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(prefix: str) -> object:
+        raise OSError(28, "No space left on device")
+
+    scripted({"a.mp4": [OK]})
+    monkeypatch.setattr("tempfile.TemporaryDirectory", full)
+    with pytest.raises(SetupError, match="no temporary folder can be made: No space left") as caught:
+        list(extract_all([Path("a.mp4")], SETTINGS, 1))
+    assert "TMPDIR" in caught.value.hint

@@ -52,10 +52,31 @@ def forward_messages() -> None:
     _forwards.set()
 
 
+_in_use = threading.Lock()
+
+
 @contextmanager
 def naming_messages(media_id: str) -> Iterator[None]:
-    """Do so in this process while the block reads a clip; what Python prints is not affected."""
-    original = os.dup(_STDERR)
+    """Do so in this process while the block reads a clip; what Python prints is not affected.
+
+    Messages stay as they are while another thread does this, and where standard error is closed.
+    """
+    if not _in_use.acquire(blocking=False):
+        yield
+        return
+    try:
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):
+                original = os.dup(_STDERR)
+                stack.callback(os.close, original)
+                stack.enter_context(_redirected(original, media_id))
+            yield
+    finally:
+        _in_use.release()
+
+
+@contextmanager
+def _redirected(original: int, media_id: str) -> Iterator[None]:
     shown = os.fdopen(os.dup(original), "w", encoding="utf-8", errors="replace")
     source, sink = os.pipe()
     reader = threading.Thread(target=_name_lines, args=(source, shown, media_id), daemon=True)
@@ -71,7 +92,6 @@ def naming_messages(media_id: str) -> Iterator[None]:
         yield
     finally:
         os.dup2(original, _STDERR)  # closes the last end to write to: the reader finishes
-        os.close(original)
         if direct is not None:
             sys.stderr = printed
         reader.join(timeout=1)  # a process that was started meanwhile may keep the other end open
