@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.storage.path import StoredPath, as_path, check_writable, uploaded
 from dfbench.storage.staging import staging_home
+from dfbench.text import path_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -231,10 +232,15 @@ def check_output_folder(path: str | Path, option: str = "") -> Path:
         The path.
 
     Raises:
-        UsageError: it is a file or lies below one, or no folder can have that name.
+        UsageError: it is a file or lies below one, or no folder can have that name; of ``--out`` also if its name is
+            not UTF-8.
         SetupError: it is not writable: permissions, a read-only or a full disk.
     """
     path = as_path(path)
+    if option.startswith("--out") and path_text(str(path)) != str(path):  # PyArrow opens no other names
+        raise UsageError(
+            f"the name of the folder {path} is not UTF-8, as a folder for tables must be", _elsewhere(option)
+        )
     with translate_os_errors(path, "cannot be used for output", option):
         if isinstance(path, StoredPath):
             check_writable(path, f"{TEMPORARY}{secrets.token_hex(4)}")

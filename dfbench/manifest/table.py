@@ -15,6 +15,7 @@ import pyarrow as pa
 from dfbench.errors import DataError, UsageError, unknown_name
 from dfbench.manifest.shards import open_shard, read_shard
 from dfbench.schema.manifest import MANIFEST, MANIFEST_VERSION, ManifestInfo
+from dfbench.text import path_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,7 @@ class ManifestTable:
     @property
     def name(self) -> str:
         """Name of the folder."""
-        return self.path.resolve().name
+        return path_text(self.path.resolve().name)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:

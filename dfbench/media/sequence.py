@@ -13,6 +13,7 @@ from dfbench.errors import DataError
 from dfbench.media.frames import Chooser, Frame, FrameCallback, FrameCollector, Reading, T, requested_frames
 from dfbench.media.images import MAGIC_BYTES, SUPPORTED, decode_image, image_format
 from dfbench.schema.media import sequence_order
+from dfbench.text import one_line
 from dfbench.untrusted import is_clutter, open_regular
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"})
@@ -104,7 +105,7 @@ def read_sequence(
         try:
             image = _decode(images.load([names[number]]).get(names[number]))
         except DataError as error:
-            errors[number] = f"{names[number]}: {error.message}"
+            errors[number] = one_line(f"{names[number]}: {error.message}")
         else:
             collected.add(Frame(number, None, image))
     collected.flush()

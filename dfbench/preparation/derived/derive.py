@@ -21,6 +21,7 @@ from dfbench.preparation.extraction.rows import Row
 from dfbench.progress import progress
 from dfbench.schema.manifest import MANIFEST_VERSION, ShardInfo
 from dfbench.storage import as_path
+from dfbench.text import path_text
 from dfbench.versions import merged_versions, pixel_versions
 
 MakeRows = Callable[[Path], Iterator[Row]]
@@ -112,7 +113,7 @@ def _run(source: Manifest, out: Path, how: Derivation, workers: int, quiet: bool
     info = source.info.model_copy(
         update={
             "format_version": MANIFEST_VERSION,
-            "name": out.resolve().name,
+            "name": path_text(out.resolve().name),
             "complete": False,
             "recipe": dict(how.recipe),
             "recipe_hash": digest,

@@ -27,6 +27,7 @@ from dfbench.preparation.planning.recipe import differences
 from dfbench.progress import progress
 from dfbench.schema.manifest import ShardInfo
 from dfbench.storage import StoredPath, as_path
+from dfbench.text import path_text
 from dfbench.untrusted import leads_outside
 
 
@@ -177,7 +178,7 @@ def _join(parts: Sequence[_FoundPart], out: Path, quiet: bool) -> Manifest:
     if states:
         write_states(out / state_name(), states)
     remove_stale_shards(out, {shard.file for shard in shards})
-    base = parts[0].info.manifest.model_copy(update={"name": out.resolve().name, "complete": False})
+    base = parts[0].info.manifest.model_copy(update={"name": path_text(out.resolve().name), "complete": False})
     write_info(out, completed(base, out, shards))
     for file in (*part_files(out), *out.glob(STATE_FILES)):  # what they described is in the whole manifest now
         file.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from dfbench.preparation.extraction.shared_geometry import count_groups
 from dfbench.preparation.planning.recipe import PreparationRecipe, rule_in
 from dfbench.preparation.planning.sampling import shortfall
 from dfbench.schema.manifest import MANIFEST, ManifestInfo, ShardInfo
+from dfbench.text import path_text
 from dfbench.versions import merged_versions, pixel_versions
 
 _COUNTED = ["split", "label", "status"]
@@ -30,7 +31,7 @@ _OF_CLIPS = [
 def initial_info(recipe: PreparationRecipe, scan: Scan, out: Path) -> ManifestInfo:
     """Return an incomplete description, which states the recipe of a folder before its shards are finished."""
     return ManifestInfo(
-        name=out.resolve().name,
+        name=path_text(out.resolve().name),
         dataset=recipe.dataset,
         complete=False,
         recipe=recipe.to_json(),

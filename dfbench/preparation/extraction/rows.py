@@ -20,6 +20,7 @@ from dfbench.preparation.extraction.clip_faces import ClipFaces, Columns, Extrac
 from dfbench.preparation.extraction.face_selection import NO_FACE, OTHER_FACES
 from dfbench.schema.ids import sample_id
 from dfbench.schema.media import FAKE, Media
+from dfbench.text import one_line
 
 Row = dict[str, Any]
 """One manifest row: column name -> value; columns that are null may be absent."""
@@ -78,7 +79,7 @@ def rows_of_crops(media: Media, reading: Reading[FrameFaces]) -> list[Row]:
 
 def unreadable_rows(media: Media, number: int, status: str, reason: str) -> list[Row]:
     """Return rows for the frames of a medium of which no frame can be read; frame indices are -1, -2, ..."""
-    return [_media_columns(media, -n) | {"status": status, "reason": reason} for n in range(1, number + 1)]
+    return [_media_columns(media, -n) | {"status": status, "reason": one_line(reason)} for n in range(1, number + 1)]
 
 
 def with_runs(rows: Sequence[Row], length: int) -> list[Row]:
@@ -156,7 +157,7 @@ def _frames(media: Media, reading: Reading[FrameFaces]) -> Iterator[tuple[Row, F
         row = _media_columns(media, index) | {"frame_count": reading.frame_count}
         frame = reading.results.get(index)
         if frame is None:
-            error = {"status": "decode_error", "reason": reading.errors[index]}
+            error = {"status": "decode_error", "reason": one_line(reading.errors[index])}
             yield row | {"width": reading.width, "height": reading.height} | error, None
         else:
             yield row | {"time_s": reading.times[index], "width": frame.width, "height": frame.height}, frame
