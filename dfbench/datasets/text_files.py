@@ -61,8 +61,16 @@ def csv_rows(path: Path, required: Collection[str]) -> Iterator[tuple[int, dict[
     yield from text_rows(read_text(path), required, path)
 
 
-def text_rows(text: str, required: Collection[str], path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def text_rows(
+    text: str, required: Collection[str], path: Path, once: Collection[str] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of the text of a table, as :func:`csv_rows` does; the path is that of messages.
+
+    Args:
+        text: the text.
+        required: columns that must be there.
+        path: for messages.
+        once: further columns that must not occur twice.
 
     Raises:
         DataError: as :func:`csv_rows`.
@@ -79,7 +87,7 @@ def text_rows(text: str, required: Collection[str], path: Path) -> Iterator[tupl
         raise DataError(f"{path}, line 1: not CSV: {error}", "copy the file again") from error
     try:
         header = [name.strip().casefold() for name in next(reader, [])]
-        _check_header(header, required, f"{path}, line {lines + 1}")
+        _check_header(header, required, once, f"{path}, line {lines + 1}")
         for values in reader:
             if not any(value.strip() for value in values):
                 continue
@@ -110,13 +118,13 @@ def _delimiter(text: str, required: Collection[str]) -> str:
     return max(_DELIMITERS, key=lambda delimiter: (counts[delimiter], -_DELIMITERS.index(delimiter)))
 
 
-def _check_header(header: list[str], required: Collection[str], where: str) -> None:
+def _check_header(header: list[str], required: Collection[str], once: Collection[str], where: str) -> None:
     absent = sorted(set(required) - set(header))
     if absent:
         raise DataError(
             f"{where}: no column {', '.join(map(repr, absent))}; it has: {', '.join(header) or 'nothing'}",
             f"the header needs at least: {','.join(sorted(required))}",
         )
-    twice = sorted({name for name in required if header.count(name) > 1})
+    twice = sorted({name for name in (*required, *once) if header.count(name) > 1})
     if twice:
         raise DataError(f"{where}: column {twice[0]!r} occurs twice", "remove or rename one of them")

@@ -12,11 +12,9 @@ from scipy.special import expit
 
 from dfbench.datasets.label_lists import given, read_label
 from dfbench.errors import DataError, unknown_name
-from dfbench.interchange.score_tables import REQUIRED, Columns, read_columns
+from dfbench.interchange.score_tables import COLUMNS, REQUIRED, TEXTS, Columns, read_columns
 
 KINDS = ("probability", "logit")
-TEXTS = ("sample_id", "media_id", "dataset", "subset", "manipulation", "condition", "scene_group", "status")
-COLUMNS = (*TEXTS, "frame_index", "label", "score")
 _NAMED = 5
 _NESTED = list, tuple, dict, np.ndarray
 _REAL_IS_0 = "labels are 0 (real) and 1 (fake), or words: real, fake"

@@ -27,6 +27,10 @@ from dfbench.datasets.text_files import decode, text_rows
 from dfbench.errors import DataError
 from dfbench.untrusted import open_regular
 
+TEXTS = ("sample_id", "media_id", "dataset", "subset", "manipulation", "condition", "scene_group", "status")
+COLUMNS = (*TEXTS, "frame_index", "label", "score")
+"""Columns that are used; others are ignored."""
+
 Columns = dict[str, "pd.Series[Any]"]
 """Name in lower case, with underscores -> values as stored."""
 
@@ -91,7 +95,7 @@ def read_columns(file: Path) -> Columns:
     named: Columns = {}
     for name, values in columns:
         plain = str(name).strip().casefold().replace(" ", "_").replace("-", "_")
-        if plain in named:
+        if plain in named and plain in COLUMNS:
             raise DataError(f"{file} has several columns {plain!r}", "keep one of them")
         named[plain] = values.reset_index(drop=True)
     return named
@@ -128,7 +132,7 @@ def _read(file: Path, start: bytes) -> _Pairs:
 
 
 def _of_csv(text: str, file: Path) -> _Pairs:
-    rows = text_rows(text, ("score",), file)
+    rows = text_rows(text, ("score",), file, COLUMNS)
     values: dict[str, list[str]] = {}
     try:
         for _, row in rows:

@@ -74,6 +74,8 @@ READ: dict[str, bytes] = {
     "percent with commas.csv": text(
         ";", TABLE.assign(score=[f"{100 * s:.2f}%".replace(".", ",") for s in SCORES])
     ).encode(),
+    "others twice.csv": text(frame=TABLE.assign(a=1, b=2), head="media_id,label,score,note,note").encode(),
+    "pandas index.csv": packed(TABLE.to_csv),
     "words.csv": text(frame=TABLE.assign(label=["REAL", "Fake"] * (N // 2))).encode(),
     "booleans.csv": text(frame=TABLE.assign(label=["FALSE", "TRUE"] * (N // 2))).encode(),
     "float labels.csv": text(frame=TABLE.assign(label=["0.0", "1.0"] * (N // 2))).encode(),
@@ -181,6 +183,21 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
         "rename the column 'p_fake'",
     ),
     "twice.csv": (text(head="media_id,Score,score").encode(), "'score' occurs twice", "rename"),
+    "labels twice.csv": (
+        text(frame=TABLE.assign(more=LABELS), head="media_id,label,score,Label").encode(),
+        "'label' occurs twice",
+        "rename",
+    ),
+    "ids twice.csv": (
+        text(frame=TABLE.assign(more=NAMES), head="media_id,label,score,Media ID").encode(),
+        "several columns 'media_id'",
+        "keep one",
+    ),
+    "scores twice.parquet": (
+        packed(lambda stream: pq.write_table(arrow().append_column("Score", pa.array(SCORES)), stream)),
+        "several columns 'score'",
+        "keep one",
+    ),
     "long rows.csv": (text(";").replace("0003;1", "0003;1;x").encode(), "line 5: 4 values", "quotes"),
     "decimal commas.csv": (text(",", COMMAS).encode(), "line 2: 4 values, the header has 3", "quotes"),
     "thousands.csv": (
