@@ -17,6 +17,8 @@ from dfbench.media.frames import Chooser, Reading
 from dfbench.media.reader import read
 from dfbench.media.sequence import FolderImages, read_sequence
 from dfbench.schema.media import sequence_order, split_archive_path
+from dfbench.storage import StoredPath
+from dfbench.storage.tree import copied
 from dfbench.text import one_line
 
 
@@ -40,6 +42,11 @@ def find_media_root(manifest: ManifestTable, root: str | Path | None = None) -> 
     if first is None:
         raise DataError(f"the manifest {manifest.path} has no rows", "prepare the data set again")
     if not _exists(folder, first):
+        if isinstance(folder, StoredPath):
+            raise DataError(
+                f"{folder} has no {first}, which the manifest {manifest.path} was made from",
+                "give its exact URL: --root",
+            )
         folder = get_adapter(name).scan(folder).root  # a parent was given, or unpacking doubled a level
     if not _exists(folder, first):
         raise DataError(
@@ -64,7 +71,7 @@ def read_medium(root: Path, media_path: str, choose: Chooser, decoder: str) -> R
     """Read chosen frames of a clip, an image, a folder of images, or a folder of images inside an archive.
 
     Args:
-        root: folder that media paths are relative to.
+        root: folder that media paths are relative to, or its URL.
         media_path: as in the manifest.
         choose: number of frames -> frame numbers to read; see :func:`dfbench.media.reader.read`.
         decoder: name of the video reader.
@@ -75,6 +82,9 @@ def read_medium(root: Path, media_path: str, choose: Chooser, decoder: str) -> R
     if not is_media_path(media_path):
         raise DataError(f"the media path {one_line(media_path)!r} leads out of {root}", "see: dfbench verify")
     inside = split_archive_path(media_path)
+    if isinstance(root, StoredPath):
+        with copied(root, media_path if inside is None else inside[0]) as folder:
+            return read_medium(folder, media_path, choose, decoder)
     if inside is not None:
         return read_sequence(_archived(_on_disk(root, inside[0]), inside[1], choose), choose, media_path)
     path = _on_disk(root, media_path)

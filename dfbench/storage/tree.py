@@ -5,14 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from dfbench.errors import DataError, SetupError
 from dfbench.storage import client
 from dfbench.storage.client import StoredObject
 from dfbench.storage.path import StoredPath
-from dfbench.storage.staging import LIMIT_VARIABLE, StagedTree, own_folder, stage, staging_home, staging_limit
+from dfbench.storage.staging import (
+    LIMIT_VARIABLE,
+    StagedFiles,
+    StagedTree,
+    own_folder,
+    stage,
+    staging_home,
+    staging_limit,
+)
 from dfbench.text import one_line
 
 Reads = Callable[[str], bool]
@@ -102,7 +112,36 @@ class StoredTree:
         for one in sorted(f"{name}/{inner}" for inner in os.listdir(folder)) if folder.is_dir() else [name]:
             found = self._objects.get(prefix + one)
             if found is not None:
-                yield StoredObject(one, found.size, found.mtime_ns, found.version)
+                yield replace(found, name=one)
+
+
+@contextmanager
+def copied(root: StoredPath, path: str) -> Iterator[Path]:
+    """Copy a file, or the files of a folder, for the length of a block.
+
+    Args:
+        root: URL that the path is relative to.
+        path: POSIX path of the file or folder. What does not exist is left out.
+
+    Yields:
+        A local folder, in which the path leads to the copy.
+
+    Raises:
+        SetupError: the store cannot be read.
+    """
+    try:
+        own = client.describe(f"{root}/{path}")
+        inside = client.list_folder(f"{root}/{path}") if own is not None and own.is_folder else []
+    except OSError as error:
+        raise SetupError(
+            f"{root}/{path} cannot be read: {error.strerror or error}", "check the network and the credentials"
+        ) from error
+    found = [replace(o, name=f"{path}/{o.name}") for o in inside if not o.is_folder]
+    if own is not None and not own.is_folder:
+        found = [replace(own, name=path)]
+    with StagedFiles(StagedTree(str(root), {path: tuple(found)})) as staged:
+        staged.fetch([path])
+        yield staged.root
 
 
 def _is_usable(name: str) -> bool:

@@ -14,6 +14,8 @@ from dfbench.errors import DataError
 from dfbench.manifest import open_manifest
 from dfbench.manifest.manifest import Manifest
 from dfbench.manifest.shard_source import CopiedFiles, StoredFiles, shard_source
+from dfbench.manifest.source_media import read_medium
+from dfbench.media.images import encode_png
 from dfbench.storage import StoredPath, as_path
 
 
@@ -99,3 +101,19 @@ def test_a_local_path_with_a_colon_is_local(
     assert run_command(["verify", "s3:/faces:1"]) == 0
     assert as_path(f"file://{manifest.path}") == manifest.path
     assert open_manifest(f"file://{manifest.path}").info == manifest.info
+
+
+def test_media_in_a_store_are_read_for_conditions_before_cropping(bucket: str, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    (tmp_path / "tree" / "clip").mkdir(parents=True)
+    for name in ("photo.png", "clip/0.png", "clip/1.png"):
+        pixels = generator.integers(0, 256, (20, 30, 3), np.uint8)
+        (tmp_path / "tree" / name).write_bytes(encode_png(pixels))
+    url = as_path(put_tree(tmp_path / "tree", f"{bucket}/media"))
+    for path in ("photo.png", "clip"):
+        here, there = (read_medium(root, path, range, "pyav") for root in (tmp_path / "tree", url))
+        assert here.frame_count == there.frame_count
+        for one, two in zip(here.results, there.results, strict=True):
+            np.testing.assert_array_equal(one.image, two.image)
+    with pytest.raises(DataError, match="does not exist"):
+        read_medium(url, "gone.png", range, "pyav")

@@ -33,6 +33,7 @@ from dfbench.preparation.planning.sharding import Shard
 from dfbench.preparation.prepare import prepare
 from dfbench.schema.manifest import ShardInfo
 from dfbench.schema.media import Media
+from dfbench.startup import TELEMETRY
 
 pytestmark = pytest.mark.slow
 
@@ -368,9 +369,52 @@ def alone(tree, tmp_path_factory):
     return prepare("ff++", tree, tmp_path_factory.mktemp("alone") / "m", workers=1, **OPTIONS)
 
 
+def tells(folder: Path):
+    """Make shards, and write down how the process that reads the media was started."""
+
+    def work(task):
+        import json
+        import os
+        import signal
+
+        from dfbench.preparation.execution.shard_worker import run_shard
+        from dfbench.startup import TELEMETRY
+
+        ignored = [signal.getsignal(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+        facts = {
+            "ignored": [handler == signal.SIG_IGN for handler in ignored],
+            "telemetry": {name: os.environ.get(name) for name in TELEMETRY},
+        }
+        (folder / str(os.getpid())).write_text(json.dumps(facts))
+        return run_shard(task)
+
+    return work
+
+
+def check_processes(folder: Path) -> None:
+    """The processes that read media are not this one, send nothing, and leave signals to the one that started them."""
+    told = {path.name: json.loads(path.read_text()) for path in folder.iterdir()}
+    assert told
+    assert str(os.getpid()) not in told
+    for facts in told.values():
+        assert facts["ignored"] == [True, True, True]
+        assert facts["telemetry"] == dict(TELEMETRY)
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    folder = tmp_path / "told"
+    folder.mkdir()
+    for name in TELEMETRY:
+        monkeypatch.delenv(name, raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "run_shard", tells(folder))
+        yield folder
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("distributed") is None, reason="dask and distributed are not installed")
-def test_dask_gives_the_same_bytes(tree, alone, tmp_path, monkeypatch):
+def test_dask_gives_the_same_bytes(tree, alone, tmp_path, monkeypatch, told):
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as local:
@@ -378,6 +422,7 @@ def test_dask_gives_the_same_bytes(tree, alone, tmp_path, monkeypatch):
         made = prepare("ff++", tree, tmp_path / "m", engine="dask", address=address, **OPTIONS)
         assert shard_bytes(made.path) == shard_bytes(alone.path)
         assert made.info.hash == alone.info.hash
+        check_processes(told)
         assert [e["engine"] for e in log_lines(made.path) if e["event"] == "start"] == ["dask"]
         # A crash costs its clip there too, and the versions of a worker must be the command's.
         monkeypatch.setattr(run, "run_shard", kills_on(DEADLY))
@@ -414,7 +459,8 @@ def test_a_ray_that_does_not_start(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
-def test_ray_gives_the_same_bytes(tree, alone, tmp_path):
+def test_ray_gives_the_same_bytes(tree, alone, tmp_path, told):
     made = prepare("ff++", tree, tmp_path / "m", engine="ray", workers=2, **OPTIONS)
+    check_processes(told)
     assert shard_bytes(made.path) == shard_bytes(alone.path)
     assert made.info.hash == alone.info.hash
