@@ -127,7 +127,7 @@ def test_a_file_without_progress_is_interrupted_in_this_process(
     list(extract_all([tmp_path / "a.mp4"], SETTINGS, None, 60.0))  # imports what is needed
 
     def reading(path: Path, *rest: object) -> object:
-        for _ in range(20):
+        for _ in range(13):
             time.sleep(0.1)
             beat()
         time.sleep(60)
@@ -135,7 +135,7 @@ def test_a_file_without_progress_is_interrupted_in_this_process(
     monkeypatch.setattr("dfbench.preparation.extraction.scene_reader.read", reading)
     start = time.monotonic()
     ((_, rows),) = extract_all([tmp_path / "a.mp4"], SETTINGS, None, 1.0)
-    assert 2 < time.monotonic() - start < 50
+    assert 1.3 + 1.0 <= time.monotonic() - start < 50
     assert [(row["status"], row["reason"]) for row in rows] == [("decode_error", "time limit")] * 2
 
 

@@ -337,6 +337,8 @@ def test_names_that_lead_nowhere(
         ({"device": "gpu"}, "unknown device"),
         ({"precision": "fp8"}, "unknown precision"),
         ({"workers": 0}, "at least 1"),
+        ({"time_limit": 0}, "must be positive"),
+        ({"time_limit": float("nan")}, "must be positive"),
         ({"crops": CropOptions(profile="nativ")}, "unknown crop profile"),
         ({"crops": CropOptions(size=4)}, "between 16 and 1024"),
         ({"crops": CropOptions(face_detector="mtcn")}, "unknown face detector"),
