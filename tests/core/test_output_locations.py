@@ -46,6 +46,7 @@ from dfbench.preparation import (
     plan_preparation,
     recrop,
     resolve_preparation,
+    upgrade,
 )
 from dfbench.report import write_report
 from dfbench.training import run_training
@@ -71,6 +72,7 @@ WORK = (
     "dfbench.preparation.derived.merge:_find_parts",
     "dfbench.preparation.derived.recrop:open_manifest",
     "dfbench.preparation.derived.degrade:open_manifest",
+    "dfbench.preparation.derived.upgrade:open_manifest",
     "dfbench.mini.generate:_make_pairs",
     "dfbench.manifest.manifest:Manifest.table",
     "dfbench.manifest.manifest:Manifest.crops",
@@ -83,7 +85,7 @@ WORK = (
     "dfbench.report.page:open_runs",
     "dfbench.report.papers:paper_table",
     "dfbench.interchange.scores:read_score_file",
-    "dfbench.models.convert.import_weights:read_foreign",
+    "dfbench.models.convert.import_weights:read_checkpoint",
     "dfbench.media.reader:read",
 )
 """The first steps of the work of every function and command below."""
@@ -152,6 +154,7 @@ COMMANDS: dict[tuple[str, str], tuple[str, Callable[[SimpleNamespace], list[Any]
     ("merge", "--out"): ("m", lambda x: ["merge", x.tree]),
     ("recrop", "--out"): ("m", lambda x: ["recrop", x.manifest, "--size", "32"]),
     ("degrade", "--out"): ("m", lambda x: ["degrade", x.manifest, "--condition", "JP60"]),
+    ("upgrade", "--out"): ("m", lambda x: ["upgrade", x.manifest]),
     ("inspect", "--faces"): ("faces.png", lambda x: ["inspect", x.manifest]),
     ("train", "--out"): ("w.safetensors", lambda x: benchmark("train", x)),
     ("evaluate", "--out"): ("run", lambda x: [*benchmark("evaluate", x), "--weights", x.weights]),
@@ -186,6 +189,7 @@ FUNCTIONS: dict[tuple[Callable[..., Any], str], tuple[str, Callable[[SimpleNames
     (merge, "out"): ("m", lambda x, p: merge([x.tree], p)),
     (recrop, "out"): ("m", lambda x, p: recrop(x.manifest, p)),
     (degrade, "out"): ("m", lambda x, p: degrade(x.manifest, "JP60", p)),
+    (upgrade, "out"): ("m", lambda x, p: upgrade(x.manifest, p)),
     (generate, "out"): ("data", lambda x, p: generate(p, MiniSettings(), jobs=1, quiet=True)),
     (write_clip, "path"): ("c.mp4", lambda x, p: write_clip(p, frames_of_a_clip(), 25, 23)),
     (write_contact_sheet, "file"): ("s.png", lambda x, p: write_contact_sheet(x.opened, p)),
@@ -193,10 +197,18 @@ FUNCTIONS: dict[tuple[Callable[..., Any], str], tuple[str, Callable[[SimpleNames
         "w.safetensors",
         lambda x, p: dfbench.train("meso4", x.protocol, [x.manifest], p, **COMPUTE),
     ),
+    (resolve_training, "out"): (
+        "w.safetensors",
+        lambda x, p: resolve_training("meso4", x.protocol, [x.manifest], p, **COMPUTE),
+    ),
     (run_training, "plan"): ("w.safetensors", lambda x, p: run_training(replace(x.training, out=p))),
     (dfbench.evaluate, "out"): (
         "run",
         lambda x, p: dfbench.evaluate("meso4", x.protocol, [x.manifest], x.weights, p, **COMPUTE),
+    ),
+    (resolve_evaluation, "out"): (
+        "run",
+        lambda x, p: resolve_evaluation("meso4", x.protocol, [x.manifest], x.weights, p, **COMPUTE),
     ),
     (run_evaluation, "plan"): ("run", lambda x, p: run_evaluation(replace(x.evaluation, out=p))),
     (dfbench.score, "csv"): ("s.csv", lambda x, p: score(x, x.image, csv=p)),
