@@ -18,8 +18,6 @@ from dfbench.storage import StagedFiles, StagedTree, StoredPath
 from dfbench.storage.client import StoredObject, list_folder, read_range
 from dfbench.storage.staging import staging_limit
 
-MOST_OPEN = 256
-"""Largest number of files that a process holds open for reading crops."""
 AHEAD = 4 << 20
 """Bytes that are requested of a store where crops are read one after the other."""
 NEAR = 1 << 20
@@ -53,7 +51,8 @@ class LocalFiles:
         folder: the folder.
     """
 
-    most_open = MOST_OPEN
+    most_open = 256
+    """Largest number of files that a process holds open."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

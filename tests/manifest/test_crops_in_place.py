@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from dfbench.errors import DataError
 from dfbench.manifest import crops as crops_module
-from dfbench.manifest import shard_source
 from dfbench.manifest.crops import StoredCrops, stored_crops
 from dfbench.manifest.manifest import Manifest
 from dfbench.manifest.page_positions import ColumnChunk, NotInPlaceError, read_levels, value_positions
@@ -141,7 +140,7 @@ def test_files_that_are_not_the_manifests(tmp_path: Path) -> None:
 def test_a_limited_number_of_files_is_open(
     manifest: Manifest, image_of: Callable[[str, int], np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shard_source, "MOST_OPEN", 1)
+    monkeypatch.setattr(LocalFiles, "most_open", 1)
     rows = np.flatnonzero(np.asarray(manifest.table(["status"])["status"]) == "ok")
     crops = stored_crops(manifest, rows, 64)
     ids = manifest.table(["sample_id"])["sample_id"].to_pylist()
