@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.media.container import open_container, prepare_decoder, reason
-from dfbench.media.heif_boxes import Grid, HeifImage, read_heif_image
+from dfbench.media.heif_boxes import HeifImage, TileGrid, read_heif_image
 from dfbench.media.limits import MOST_PIXELS, beat, check_pixels, lacks_memory
 from dfbench.untrusted import open_regular
 
@@ -81,7 +81,7 @@ def _decode(path: Path, wanted: frozenset[int]) -> dict[int, NDArray[np.uint8]]:
     return out
 
 
-def _put_together(tiles: Mapping[int, NDArray[np.uint8]], grid: Grid) -> NDArray[np.uint8]:
+def _put_together(tiles: Mapping[int, NDArray[np.uint8]], grid: TileGrid) -> NDArray[np.uint8]:
     height, width = tiles[grid.tiles[0]].shape[:2]
     rows = len(grid.tiles) // grid.columns
     if width * grid.columns < grid.width or height * rows < grid.height:

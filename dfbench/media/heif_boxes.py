@@ -34,7 +34,7 @@ Boxes = Iterator[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True)
-class Grid:
+class TileGrid:
     """Tiles that make one image.
 
     Attributes:
@@ -63,7 +63,7 @@ class HeifImage:
     """
 
     item: int
-    grid: Grid | None
+    grid: TileGrid | None
     crop: tuple[int, ...] | None
     orientations: tuple[Orientation, ...]
 
@@ -125,7 +125,7 @@ def _read_heif_image(file: IO[bytes]) -> HeifImage:
     columns, rows, width, height = _grid_shape(_item_data(file, meta, primary))
     if len(tiles) != columns * rows or any(kinds[tile] not in CODED for tile in tiles):
         raise DataError(f"the HEIF image is a grid of {columns}x{rows}, but has {len(tiles)} tiles", _DAMAGED)
-    return HeifImage(primary, Grid(tiles, columns, width, height), crop, orientations)
+    return HeifImage(primary, TileGrid(tiles, columns, width, height), crop, orientations)
 
 
 def _top_level(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:

@@ -15,6 +15,11 @@ _BIBTEX = """@article{guo2023grnet,
 _LITERAL = {"residual_norm": "imagenet", "afm_scale": False, "afm_residual": False}
 """What the paper leaves open, read to the letter: nothing is added that it does not mention. The defaults of 0.1.0."""
 
+_SEARCH = (
+    "docs/results/grnet-search.md: 60 validation pairs of mini, three seeds, 120 and 300 steps from random weights; "
+    "invented faces, so thin evidence"
+)
+
 GRNET = ModelSpec(
     name="grnet",
     target="reference_models.grnet.network:GRnet",
@@ -26,8 +31,8 @@ GRNET = ModelSpec(
         "residual_norm": "imagenet",
         "residual_at": "after",
         "afm_at": "map",
-        "afm_scale": False,
-        "afm_residual": False,
+        "afm_scale": True,
+        "afm_residual": True,
         "alpha_update": "epoch",
         "alpha_form": "softmax",
         "w_aux": 1.0,
@@ -75,13 +80,18 @@ GRNET = ModelSpec(
             "residual_at",
         ),
         ReproductionNote(
-            "normalisation of the residual", "by the ImageNet mean and standard deviation, like RGB", "residual_norm"
+            "normalisation of the residual",
+            "by the ImageNet mean and standard deviation, like RGB; validation AUC over budgets and seeds 0.709, with "
+            f"none 0.706 (tied), with batch statistics 0.698 ({_SEARCH})",
+            "residual_norm",
         ),
         ReproductionNote("whether the streams share weights", "they do not"),
         ReproductionNote("position of the fusion", "on the last 512-channel map, before pooling", "afm_at"),
         ReproductionNote(
             "form of the channel attention",
-            "row-wise softmax of unscaled dot products, no residual connection, no learned parameters",
+            "row-wise softmax of dot products over the square root of the number of positions, the features added, no "
+            "learned parameters; validation AUC over budgets and seeds 0.762, to the letter (unscaled, not added) "
+            f"0.709, scaled only 0.737, added only 0.742 ({_SEARCH})",
             "afm_scale, afm_residual",
         ),
         ReproductionNote(

@@ -268,13 +268,12 @@ def test_options_tell_the_rows_of_one_detector_apart(tmp_path: Path) -> None:
 
 def test_other_defaults_than_the_papers_get_a_row_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = get_spec("grnet")
-    changed = replace(spec, options=dict(spec.options) | {"residual_norm": "batch"})
+    literal = dict(spec.options) | dict(spec.presets["paper"].options)
+    changed = replace(spec, options=literal | {"residual_norm": "batch"})
     monkeypatch.setattr(matching, "get_spec", lambda name: changed if name == "grnet" else get_spec(name))
     old = write_paper_run(tmp_path / "old", "grnet/hff-binary", gap=1.0)
     new = write_paper_run(tmp_path / "new", "grnet/hff-binary", options=dict(changed.options), gap=3.0)
-    paper = write_paper_run(
-        tmp_path / "paper", "grnet/hff-binary", options=dict(changed.options) | {"residual_norm": "imagenet"}, seed=8
-    )
+    paper = write_paper_run(tmp_path / "paper", "grnet/hff-binary", options=literal, seed=8)
     table = grid("grnet-5", old, new, paper)
     assert {fit.run.folder for fit in line(table, "GRnet").cells[0].fits} == {old, paper}
     assert [fit.run.folder for fit in line(table, "grnet, default options").cells[0].fits] == [new]
