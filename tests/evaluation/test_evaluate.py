@@ -19,6 +19,7 @@ from dfbench.evaluation.run import Run
 from dfbench.manifest.manifest import open_manifest
 from dfbench.media.images import decode_image
 from dfbench.models.card import SelectionRecord, WeightCard
+from dfbench.models.registry import get_spec
 from dfbench.models.weights import save_weights
 from dfbench.protocols.files import load_protocol
 from dfbench.schema.result import RunResult
@@ -34,6 +35,7 @@ def make_weights(folder: Path, name: str, mini: bool = False, profile: str = "na
     torch.manual_seed(0)
     card = WeightCard(
         model=name,
+        options=dict(get_spec(name).options),
         num_classes=2,
         profile=profile,
         size=64,

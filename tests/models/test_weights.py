@@ -13,6 +13,7 @@ from dfbench.errors import ModelError
 from dfbench.models.build import build_model
 from dfbench.models.card import IntendedUse, SelectionRecord, WeightCard, card_path
 from dfbench.models.files import looks_like
+from dfbench.models.registry import get_spec
 from dfbench.models.weights import load_weights, read_state, save_weights, write_state
 from dfbench.schema.result import ProtocolRef
 
@@ -22,6 +23,7 @@ SIZE = 64
 def card(model: str = "meso4", **changes: object) -> WeightCard:
     fields = {
         "model": model,
+        "options": dict(get_spec(model).options),
         "num_classes": 2,
         "profile": "native",
         "size": SIZE,

@@ -14,6 +14,7 @@ from loading import load_file
 from dfbench.media.encode import write_clip
 from dfbench.models.build import build_model
 from dfbench.models.card import SelectionRecord, WeightCard
+from dfbench.models.registry import get_spec
 from dfbench.models.weights import save_weights
 
 SIZE = 64
@@ -52,7 +53,13 @@ def save(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
     def make(model: str = "meso4", out: Path | None = None, **card: object) -> Path:
         torch.manual_seed(1)
-        values = {"num_classes": 2, "profile": "native", "size": SIZE, "mini": False} | card
+        values = {
+            "options": dict(get_spec(model).options),
+            "num_classes": 2,
+            "profile": "native",
+            "size": SIZE,
+            "mini": False,
+        } | card
         selection = SelectionRecord(split="none", epoch=0, note="untrained")
         full = WeightCard.model_validate({"model": model, "selection": selection, **values})
         path = out or tmp_path_factory.mktemp("weights") / f"{model}.safetensors"
