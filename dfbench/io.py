@@ -45,6 +45,11 @@ _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _WRONG_PATH = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
 
+def _located(path: str | Path) -> Path:
+    # Paths are used as they are: a folder below this one may be named ~x. Only what is text may be a URL.
+    return path if isinstance(path, Path) else as_path(path)
+
+
 @contextmanager
 def atomic_path(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     """Give a temporary path that replaces ``path`` when the block ends, or is removed when the block fails.
@@ -64,7 +69,7 @@ def atomic_path(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     Raises:
         SetupError: the file cannot be written: full disk, missing permission, a path below a file.
     """
-    path = as_path(path)
+    path = _located(path)
     start = os.fsencode(path.name)[:_LONGEST].decode("utf-8", "ignore")
     temporary = path.with_name(f"{TEMPORARY}{start}-{os.getpid()}-{secrets.token_hex(4)}")
     with translate_os_errors(path):
@@ -144,7 +149,7 @@ def make_folder(path: str | Path) -> Path:
     Raises:
         SetupError: it cannot be created.
     """
-    path = as_path(path)
+    path = _located(path)
     with translate_os_errors(path, "could not be created"):
         path.mkdir(parents=True, exist_ok=True)
     return path
@@ -184,7 +189,7 @@ def translate_os_errors(path: str | Path, what: str = "could not be written", op
     try:
         yield
     except OSError as error:
-        raise _setup_error(as_path(path), error, what, option) from error
+        raise _setup_error(_located(path), error, what, option) from error
 
 
 def _setup_error(path: Path, error: OSError, what: str, option: str) -> SetupError:
@@ -236,7 +241,7 @@ def check_output_folder(path: str | Path, option: str = "") -> Path:
             not UTF-8.
         SetupError: it is not writable: permissions, a read-only or a full disk.
     """
-    path = as_path(path)
+    path = _located(path)
     if option.startswith("--out") and path_text(str(path)) != str(path):  # PyArrow opens no other names
         raise UsageError(
             f"the name of the folder {path} is not UTF-8, as a folder for tables must be", _elsewhere(option)
@@ -268,7 +273,7 @@ def check_output_file(path: str | Path, option: str = "") -> Path:
         UsageError: it is a folder, or its folder is a file or lies below one.
         SetupError: its folder is not writable.
     """
-    path = as_path(path)
+    path = _located(path)
     with translate_os_errors(path, "cannot be used for output", option):
         if not isinstance(path, StoredPath):
             _check_name(path)
@@ -307,7 +312,7 @@ def file_sha256(path: str | Path) -> str:
         DataError: the file cannot be read.
     """
     try:
-        with as_path(path).open("rb") as stream:
+        with _located(path).open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from error

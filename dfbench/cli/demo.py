@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dfbench.cli.options import deprecated_alias, log_to_stderr
+from dfbench.cli.options import LocalPath, deprecated_alias, log_to_stderr
 from dfbench.cli.show import echo
 
 DETECTORS = ("grnet", "amtennet-srm")
@@ -15,7 +15,7 @@ DETECTORS = ("grnet", "amtennet-srm")
 @click.command(epilog="Example: dfbench demo --out demo")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=LocalPath(path_type=Path, file_okay=False),
     default=Path("demo"),
     show_default=True,
     help="Folder for everything the demo makes.",

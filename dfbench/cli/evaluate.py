@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dfbench.cli.options import (
+    LOCAL_PATH,
     PATH_OR_URL,
     compute_options,
     log_to_stderr,
@@ -42,7 +43,7 @@ Examples:
 @click.option(
     "--data",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=LOCAL_PATH,
     help="Evaluate a folder with real/ and fake/, or with media.csv, in place of a protocol.",
 )
 @click.option("--frames", type=click.IntRange(min=1), metavar="K", help="Frames per clip of --data.  [default: 32]")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dfbench.cli.options import deprecated_alias
+from dfbench.cli.options import LOCAL_PATH, deprecated_alias
 from dfbench.cli.show import echo
 
 
@@ -21,14 +21,14 @@ Examples:
   dfbench import scores theirs.csv --out runs/theirs
   dfbench import scores theirs.parquet --kind logit --manifest manifests/ff++ --out runs/theirs"""
 )
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
-@click.option("--out", required=True, metavar="RUN", type=click.Path(path_type=Path), help="Folder of the run.")
+@click.argument("file", metavar="FILE", type=LOCAL_PATH)
+@click.option("--out", required=True, metavar="RUN", type=LOCAL_PATH, help="Folder of the run.")
 @click.option(
     "--manifest",
     "manifests",
     multiple=True,
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=LOCAL_PATH,
     help="Match samples by sample_id, or media_id and frame_index; repeat  [default: labels in the file].",
 )
 @click.option("--protocol", metavar="P", help="Use the rules of this protocol; needs all its test samples.")

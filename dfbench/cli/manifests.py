@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dfbench.cli.options import PATH_OR_URL, deprecated_alias
+from dfbench.cli.options import LOCAL_PATH, PATH_OR_URL, deprecated_alias
 from dfbench.cli.show import echo, print_table
 from dfbench.errors import DataError
 
@@ -20,9 +20,7 @@ _quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress ba
 
 @click.command(epilog="Example: dfbench inspect manifests/mini --faces faces.png")
 @click.argument("manifest", type=PATH_OR_URL)
-@click.option(
-    "--faces", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw a contact sheet of face crops."
-)
+@click.option("--faces", type=LOCAL_PATH, metavar="FILE.png", help="Draw a contact sheet of face crops.")
 @click.option(
     "--per-row", type=click.IntRange(1, 64), default=8, show_default=True, help="Faces per method on the sheet."
 )
@@ -170,11 +168,11 @@ Examples:
   dfbench upgrade manifests/ff++
   dfbench upgrade manifests/ff++ --out manifests/ff++-3""",
 )
-@click.argument("manifest")
-@click.option("--out", metavar="DIR", help="Folder of the converted manifest  [default: in place]")
+@click.argument("manifest", type=LOCAL_PATH)
+@click.option("--out", metavar="DIR", type=LOCAL_PATH, help="Folder of the converted manifest  [default: in place]")
 @_workers_option
 @_quiet_option
-def upgrade(manifest: str, out: str | None, workers: int | None, quiet: bool) -> None:
+def upgrade(manifest: Path, out: Path | None, workers: int | None, quiet: bool) -> None:
     """Convert MANIFEST to the current format, without the videos.
 
     Rows and pixels stay as they are. In place, the old manifest stays until all shards are converted. Rerun the same

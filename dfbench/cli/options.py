@@ -30,6 +30,23 @@ class PathOrUrl(click.ParamType):  # type: ignore[type-arg]
 PATH_OR_URL = PathOrUrl()
 
 
+class LocalPath(click.Path):
+    """A local path; the URL of a store is refused, which would become the name of a local folder otherwise."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path of a word of the command line."""
+        from dfbench.storage import StoredPath, as_path, is_url
+
+        if isinstance(value, str) and is_url(value):
+            value = as_path(value)
+            if isinstance(value, StoredPath):
+                raise UsageError(f"{value} cannot be used here: a local path is needed", "copy from or to the store")
+        return super().convert(value, param, ctx)
+
+
+LOCAL_PATH = LocalPath(path_type=Path)
+
+
 def deprecated_alias(old: str, new: str, *, is_flag: bool = False) -> Callable[[F], F]:
     """Accept an old spelling of an option: hidden in the help, and used with a warning on standard error.
 

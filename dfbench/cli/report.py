@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from dfbench.cli.options import PATH_OR_URL
+from dfbench.cli.options import LOCAL_PATH, PATH_OR_URL
 from dfbench.cli.show import echo, echo_rendered
 
 
 @click.command(epilog="Example: dfbench report runs/grnet runs/meso4 --out report")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=PATH_OR_URL)
-@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder of the report.")
+@click.option("--out", required=True, metavar="DIR", type=LOCAL_PATH, help="Folder of the report.")
 @click.option("--no-faces", is_flag=True, help="Exclude all images of faces and their residuals.")
 @click.option("--title", help="Title of the page.")
 def report(runs: tuple[Path, ...], out: Path, no_faces: bool, title: str | None) -> None:

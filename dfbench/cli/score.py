@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dfbench.cli.options import deprecated_alias, model_option
+from dfbench.cli.options import LOCAL_PATH, deprecated_alias, model_option
 from dfbench.cli.show import echo, print_table
 from dfbench.errors import DataError, DfbenchError
 from dfbench.startup import StoppedBySignal
@@ -39,7 +39,7 @@ Examples:
 @click.option(
     "--weights",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=LOCAL_PATH,
     help="Weight file with its card beside it  [default: those of the model in the workspace].",
 )
 @click.option("--frames", type=int, metavar="K", help="Frames per clip, evenly spaced  [default: 32].")
@@ -76,13 +76,13 @@ Examples:
     metavar="NAME",
     help="Class that counts as real, of a detector with several classes; repeat.",
 )
-@click.option("--csv", metavar="FILE", type=click.Path(path_type=Path), help="Write a table of all frames and faces.")
-@click.option("--json", metavar="FILE", type=click.Path(path_type=Path), help="Write everything, settings included.")
-@click.option("--timeline", metavar="DIR", type=click.Path(path_type=Path), help="Plot the scores of clips over time.")
+@click.option("--csv", metavar="FILE", type=LOCAL_PATH, help="Write a table of all frames and faces.")
+@click.option("--json", metavar="FILE", type=LOCAL_PATH, help="Write everything, settings included.")
+@click.option("--timeline", metavar="DIR", type=LOCAL_PATH, help="Plot the scores of clips over time.")
 @click.option(
     "--overlay",
     metavar="OUT",
-    type=click.Path(path_type=Path),
+    type=LOCAL_PATH,
     help="Draw boxes and scores: *.mp4 (*.png) for a single clip (image), else a folder.",
 )
 @click.option("--allow-crop-mismatch", is_flag=True, help="Use weights trained on other crops; outputs are marked.")

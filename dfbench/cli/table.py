@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dfbench.cli.options import PATH_OR_URL
+from dfbench.cli.options import LOCAL_PATH, PATH_OR_URL
 from dfbench.cli.show import echo
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Examples:
 @click.argument("name", required=False, metavar="[NAME]")
 @click.argument("runs", nargs=-1, metavar="[RUN...]", type=PATH_OR_URL)
 @click.option("--format", "fmt", default="text", show_default=True, metavar="F", help=f"{', '.join(FORMATS)}.")
-@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE instead.")
+@click.option("--out", metavar="FILE", type=LOCAL_PATH, help="Write to FILE instead.")
 def table(name: str | None, runs: tuple[Path, ...], fmt: str, out: Path | None) -> None:
     """Print the paper table NAME with dfbench results beside the published numbers; without NAME, list the tables.
 

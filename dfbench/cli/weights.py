@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dfbench.cli.options import parse_model_options
+from dfbench.cli.options import LOCAL_PATH, parse_model_options
 from dfbench.cli.show import echo, print_table
 
 _SHOWN = ("model", "options", "num_classes", "polarity", "profile", "size", "licence")
@@ -27,9 +27,9 @@ Examples:
   dfbench weights import checkpoint.pth --model xception --weights-key state_dict_ema
   dfbench weights import capsule_21.pt --model capsule --profile ffpp13 --option pretrained=vgg19-dcbb9e9d.pth""",
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=LOCAL_PATH)
 @click.option("--model", required=True, metavar="M", help="A registered name, or your own path/to/file.py:ClassName.")
-@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Weight file to write, *.safetensors.")
+@click.option("--out", metavar="FILE", type=LOCAL_PATH, help="Weight file to write, *.safetensors.")
 @click.option("--profile", metavar="NAME", help="Crop profile  [default: that of the source].")
 @click.option("--size", type=click.IntRange(min=1), help="Crop size in pixels  [default: that of the source].")
 @click.option("--classes", metavar="A,B,...", help="Names of more than two classes, in the order of the outputs.")
@@ -106,7 +106,7 @@ def import_file(
 
 
 @weights_group.command(epilog="Example: dfbench weights show weights/mini/grnet.safetensors")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=LOCAL_PATH)
 @click.option("--model", metavar="M", help="A registered name, or your own path/to/file.py:ClassName.")
 def show(file: Path, model: str | None) -> None:
     """Check a weight FILE against its card (hash, tensors, golden scores), and print the card.

@@ -60,3 +60,22 @@ def test_characters_that_the_terminal_lacks_do_not_end_a_command(tmp_path, monke
     assert done.value.code == 0
     shown.flush()
     assert shown.buffer.getvalue().splitlines()[-1].endswith(b"\\u540d \xe9.txt")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["demo", "--out"],
+        ["report", "run", "--out"],
+        ["inspect", "manifest", "--faces"],
+        ["upgrade", "manifest", "--out"],
+        ["upgrade"],
+        ["table", "grnet-5", "--out"],
+        ["score", "clip.mp4", "--model", "meso4", "--csv"],
+    ],
+)
+def test_a_url_is_no_name_of_a_local_folder(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_command([*words, "s3://bucket/out"]) == 2
+    assert "s3://bucket/out cannot be used here: a local path is needed" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

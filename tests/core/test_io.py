@@ -294,3 +294,12 @@ def test_canonical_hashes_keep_the_values_of_earlier_versions() -> None:
     assert hashlib.sha256(compact.encode()).hexdigest() == io.canonical_hash(value)
     assert hashlib.sha256(spaced.encode()).hexdigest() == io.canonical_hash(value, compact=False)
     assert io.canonical_hash({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+
+def test_a_folder_whose_name_begins_like_that_of_a_home_is_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = io.check_output_folder(Path("~nobody of this name"), "--out DIR")
+    io.write_text(folder / "a.txt", "a")
+    assert (tmp_path / "~nobody of this name" / "a.txt").read_text("utf-8") == "a"
