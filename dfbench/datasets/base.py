@@ -16,6 +16,7 @@ from dfbench.datasets.label_lists import normal
 from dfbench.datasets.tree import entries
 from dfbench.errors import DataError, unknown_name
 from dfbench.schema.media import Media
+from dfbench.text import path_text
 
 NOT_A_CLIP = "not the name of a clip"
 SECOND_FILE = "a second file of the same clip"
@@ -65,7 +66,7 @@ class Findings:
 
     def exclude(self, reason: str, path: str) -> None:
         """Record a file that was found but is not used."""
-        self.excluded.setdefault(reason, []).append(_as_text(path))
+        self.excluded.setdefault(reason, []).append(path_text(path))  # names on disk need not be valid text
 
     def expect(self, key: CountKey, number: int) -> None:
         """Add to the published counts."""
@@ -73,7 +74,7 @@ class Findings:
 
     def warn(self, sentence: str) -> None:
         """Add a warning."""
-        self.warnings.append(_as_text(sentence))
+        self.warnings.append(path_text(sentence))
 
 
 @dataclass(frozen=True)
@@ -200,11 +201,6 @@ def _normalised(media: Media) -> Media:
     return replace(media, **changed)
 
 
-def _as_text(text: str) -> str:
-    # Names on disk need not be valid text, but the record of them must be.
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 def contents_of(folder: Path, most: int = 5) -> str:
     """Return the first few names in a folder and in its first subfolder as text, folders first."""
 
@@ -219,7 +215,7 @@ def contents_of(folder: Path, most: int = 5) -> str:
     found = names(folder)
     text = some(found, most) if found else "nothing"
     inner = names(folder / found[0]) if found and found[0].endswith("/") else []
-    return _as_text(f"{text} ({found[0]} contains {some(inner)})" if inner else text)
+    return path_text(f"{text} ({found[0]} contains {some(inner)})" if inner else text)
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

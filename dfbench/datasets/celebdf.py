@@ -93,12 +93,7 @@ class CelebDF(DataSetAdapter):
         if tree is None:
             raise self.no_tree(root)
         findings = Findings(tree)
-        file = find_file(tree, LIST_NAME)
-        if file is None:
-            raise DataError(
-                f"{tree} has no {LIST_NAME}, so train and test cannot be distinguished",
-                "the list is a part of the data set; copy it beside the three folders",
-            )
+        file = find_list(tree, "the list is a part of the data set; copy it beside the three folders")
         tested = read_list(file, findings, _list_key)
         found = {folder: self._folder(findings, folder, tested) for folder in FOLDERS}
         self._expect(findings, tested)
@@ -212,6 +207,18 @@ def has_categories(folder: Path) -> bool:
 def _list_key(folder: str, inside: Sequence[str]) -> tuple[str, str] | None:
     name = stem(inside[-1])
     return (folder, name) if NAMES[folder].match(name) else None
+
+
+def find_list(tree: Path, hint: str) -> Path:
+    """Return the list of test videos of a tree.
+
+    Raises:
+        DataError: it is missing; the hint says where to get it.
+    """
+    file = find_file(tree, LIST_NAME)
+    if file is None:
+        raise DataError(f"{tree} has no {LIST_NAME}, so train and test cannot be distinguished", hint)
+    return file
 
 
 def read_list(file: Path, findings: Findings, key_of: Callable[[str, Sequence[str]], Key | None]) -> dict[Key, int]:

@@ -21,13 +21,14 @@ from dfbench.datasets.celebdf import (
     NAMES,
     SYNTHESIS,
     YOUTUBE,
+    find_list,
     has_categories,
     has_folders,
     parse_name,
     read_list,
     warn_of_shared_clips,
 )
-from dfbench.datasets.layout import clips_first, find_file, find_tree, join, may_be_media, stem, walk, with_videos
+from dfbench.datasets.layout import clips_first, find_tree, join, may_be_media, stem, walk, with_videos
 from dfbench.datasets.tree import child
 from dfbench.errors import DataError
 from dfbench.schema.media import FAKE, REAL, Media, Split
@@ -97,12 +98,7 @@ class CelebDFPlusPlus(DataSetAdapter):
                 )
             raise self.no_tree(root)
         findings = Findings(tree)
-        file = find_file(tree, LIST_NAME)
-        if file is None:
-            raise DataError(
-                f"{tree} has no {LIST_NAME}, so train and test cannot be distinguished",
-                "early copies lacked it and the talking faces: download the data set again",
-            )
+        file = find_list(tree, "early copies lacked it and the talking faces: download the data set again")
         tested = read_list(file, findings, _list_key)
         found = {key for folder in (CELEB, YOUTUBE) for key in self._reals(findings, folder, tested)}
         found |= self._fakes(findings, tested)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from dfbench.errors import DataError
 from dfbench.manifest.shards import open_shard
 from dfbench.storage import StagedFiles, StagedTree, StoredPath
-from dfbench.storage.client import StoredObject, list_folder, read_range
+from dfbench.storage.client import StoredObject, list_folder, read_range, unreadable
 from dfbench.storage.staging import staging_limit
 
 AHEAD = 4 << 20
@@ -163,9 +163,7 @@ class StoredFiles:
         try:
             self._data = read_range(url, start, start + length)
         except OSError as error:
-            raise DataError(
-                f"{url} cannot be read: {error.strerror or error}", "check the network and the credentials"
-            ) from error
+            raise DataError(*unreadable(url, error)) from error
         self._file, self._start = file, start
 
     def __getstate__(self) -> dict[str, Any]:
@@ -188,9 +186,7 @@ def shard_source(folder: Path) -> ShardSource:
     try:
         objects = {entry.name: entry for entry in list_folder(str(folder))}
     except OSError as error:
-        raise DataError(
-            f"{folder} cannot be read: {error.strerror or error}", "check the network and the credentials"
-        ) from error
+        raise DataError(*unreadable(folder, error)) from error
     fits = sum(entry.size for entry in objects.values()) <= staging_limit()
     return CopiedFiles(folder, objects) if fits else StoredFiles(folder)
 

@@ -47,6 +47,11 @@ class StoredObject:
     is_folder: bool = False
 
 
+def unreadable(what: object, error: OSError) -> tuple[str, str]:
+    """Return message and hint of the error for what a store did not give."""
+    return f"{what} cannot be read: {error.strerror or error}", "check the network and the credentials"
+
+
 @contextmanager
 def calls(url: str) -> Iterator[None]:
     """Raise ``OSError`` that names the URL in place of whatever a store's package raises in the block.

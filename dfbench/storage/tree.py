@@ -133,9 +133,7 @@ def copied(root: StoredPath, path: str) -> Iterator[Path]:
         own = client.describe(f"{root}/{path}")
         inside = client.list_folder(f"{root}/{path}") if own is not None and own.is_folder else []
     except OSError as error:
-        raise SetupError(
-            f"{root}/{path} cannot be read: {error.strerror or error}", "check the network and the credentials"
-        ) from error
+        raise SetupError(*client.unreadable(f"{root}/{path}", error)) from error
     found = [replace(o, name=f"{path}/{o.name}") for o in inside if not o.is_folder]
     if own is not None and not own.is_folder:
         found = [replace(own, name=path)]

@@ -105,7 +105,7 @@ def test_other_trees(tmp_path, touch, cells):
     assert cells(found) == {("test", 1, "SimSwap"): 1, ("test", 1, "dalle2_face"): 1, ("test", 1, "FOMM"): 1}
     assert {m.kind: m.cropped for m in found.media} == {"sequence": True, "clip": False}  # the original clips
     assert any("not published methods: dalle2_face" in w for w in found.warnings)
-    # FaceForensics++'s training clips in the test part, and the reverse, are told.
+    # FaceForensics++'s training clips in the test part, and the reverse, give a warning.
     write(tmp_path / "two", "DF40/simswap/ff/frames/033_097", "DF40_train/simswap/ff/frames/000_003")
     assert any(w.startswith("2 fakes are made from clips of another split") for w in scan(tmp_path / "two").warnings)
     with pytest.raises(DataError, match="no DF40 tree"):

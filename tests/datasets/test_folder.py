@@ -174,7 +174,7 @@ def test_names_that_ids_cannot_hold(name):
     ("real", "fake"),
     [
         ("0_real", "1_fake"),
-        ("1_fake_not", "x"),  # replaced below: nothing is told by these
+        ("1_fake_not", "x"),  # no label follows from these
         ("Reals", "FAKES"),
         ("training_real", "training_fake"),
         ("real_images", "fake-images"),

@@ -26,6 +26,7 @@ from dfbench.progress import progress
 from dfbench.schema.ids import parse_media_id
 from dfbench.schema.manifest import MANIFEST_VERSION, ManifestInfo, ShardInfo, row_schema
 from dfbench.schema.media import FAKE
+from dfbench.text import path_text
 
 BATCH = 32
 """Rows in memory at a time: a patch of a large face is some megabytes."""
@@ -151,7 +152,7 @@ def _new_info(old: ManifestInfo, target: Path) -> ManifestInfo:
     return old.model_copy(
         update={
             "format_version": MANIFEST_VERSION,
-            "name": target.resolve().name,
+            "name": path_text(target.resolve().name),
             "face_detector_runtime": f"onnxruntime {version}" if known else "",
             "upgraded": {"format_version": old.format_version, "hash": old.hash},
         }
