@@ -44,13 +44,14 @@ class Line:
 class Setting:
     """What all runs share: the protocol, the seed of the data set, the device, and how many test videos there are.
 
-    ``videos`` maps a subset to its real and fake videos.
+    ``videos`` maps a subset to its real and fake videos. ``earlier`` tells of measurements before this one.
     """
 
     protocol: Protocol
     mini_seed: int
     device: str
     videos: dict[str, tuple[int, int]]
+    earlier: tuple[str, ...] = ()
 
 
 def page(lines: Sequence[Line], setting: Setting, against_backbone: SeedDifference | None = None) -> str:
@@ -86,8 +87,9 @@ def _head(setting: Setting) -> list[str]:
         f"{rules.crops.size} pixels, by the recipe of protocol `{rules.name}` (version {rules.version}, hash "
         f"`{rules.hash[:12]}`). The recipe was fixed on validation data of other people beforehand, epoch and decision "
         "threshold are chosen on validation data, and every run was tested once.",
-        f"* The people are those of mini seed {setting.mini_seed}, which was written down before the recipe and "
-        "GRnet's options were chosen; nothing was chosen on them.",
+        f"* The people are those of mini seed {setting.mini_seed}, which was written down before the recipe was chosen; "
+        "nothing was chosen on them.",
+        *(f"* Earlier measurement: {text}" for text in setting.earlier),
         "* **It is no ground for ranking detectors.** The recipe is a small part of any published training, without "
         "the pretrained weights that most of these detectors were published with; the published input size of many "
         "is another; the forgeries are programmed, and their traces need not be those of real forgeries. A detector "

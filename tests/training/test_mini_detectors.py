@@ -49,10 +49,12 @@ def test_the_page(pages: ModuleType) -> None:
         values = {f"{m} {s}": pages.Value(value, 0.4, None) for m in pages.TITLES for s in ("c23", "c40")}
         values["auc c23"] = pages.Value(value, 0.4, 0.8)
         lines.append(pages.Line("meso4", seed, 3, 0.61, 1.5, values))
-    setting = pages.Setting(load_protocol("mini"), 550917, "cpu", {"c23": (40, 160), "c40": (40, 160)})
+    videos = {"c23": (40, 160), "c40": (40, 160)}
+    setting = pages.Setting(load_protocol("mini"), 550917, "cpu", videos, ("Seed 3, before.",))
     text = pages.page(lines, setting, SeedDifference(0.0312, 0.02, 0.01, 20.0, 0.1754, (5, 5)))
     assert "no ground for ranking" in text
     assert "mini seed 550917" in text
+    assert "Earlier measurement: Seed 3, before." in text
     assert "accuracy of 0.800" in text
     assert "| meso4 | 2 | 0.600 (0.500-0.700) |" in text
     assert "| meso4 | 8 | 3 | 0.610 | 0.700 (0.400-0.800) | 0.700 (no interval) |" in text
