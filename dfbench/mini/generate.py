@@ -42,7 +42,7 @@ def generate(out: Path, settings: MiniSettings | None = None, jobs: int | None =
 
     Args:
         out: the root folder; created if necessary.
-        settings: what to generate; the default is 48, 12 and 24 pairs in ``c23`` and ``c40``.
+        settings: what to generate; the default is 80, 12 and 24 pairs in ``c23`` and ``c40``.
         jobs: number of worker processes; default: one per free CPU core.
         quiet: show no progress bar.
 

@@ -45,7 +45,7 @@ class MiniSettings:
             is identical to its original outside the face, as in FF++, so that single statistics separate them.
     """
 
-    train_pairs: int = 48
+    train_pairs: int = 80
     val_pairs: int = 12
     test_pairs: int = 24
     frames: tuple[int, int] = (10, 16)

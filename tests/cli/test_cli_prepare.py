@@ -134,7 +134,7 @@ def test_dry_run_writes_nothing(dfbench, tree, tmp_path):
     assert "at most 64 rows" in lines[-1]
     code, lines, _ = dfbench("prepare", "mini", "--dry-run")
     assert code == 0
-    assert lines[0] == "the mini data set will be generated first: 1680 clips of invented people in data/mini"
+    assert lines[0] == "the mini data set will be generated first: 2320 clips of invented people in data/mini"
     assert lines[-1] == "would then prepare them (profile native, sizes 128) into manifests/mini; all options are valid"
     assert list(tmp_path.iterdir()) == []
 
