@@ -13,7 +13,8 @@ less is free, give fewer rows). Two ways of reading take turns, each start in a 
   2 GiB, a loop draws the partner of every fake, images are transposed one by one.
 
 The rate is that of one process and one thread, from the file to the float input of a detector, in CPU time.
-``decoded`` is the optional store of decoded crops; ``png`` is decoding by kornia-rs, if it is installed.
+``now`` decodes by kornia-rs, which the extra ``models`` installs; ``opencv`` is the same without it; ``decoded`` is the
+optional store of decoded crops.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ INTRODUCTION = """# Reading crops
 
 Measured by `benchmarks/loader.py`, which says what the two ways are: *before* is dfbench 0.1.0. One process, one
 thread, on a busy machine of two cores: seconds hold for it only, ratios carry over. The rate of *now* is that of PNG
-decoding ([measured](png-decoders.md)): faster with `pip install "deepfake-dfbench[png]"`, and avoided by the store of
+decoding ([measured](png-decoders.md)), by kornia-rs of the extra `models` or by OpenCV, and avoided by the store of
 decoded crops (`dfbench train --decoded`), which takes twice the disk space. All times and sizes but those of the first
 batch grow in proportion to the rows.
 
@@ -270,13 +271,13 @@ def rates(folder: Path, cache: Path, count: int, repeats: int) -> dict[str, floa
         "now": dataset(manifest, some),
         "decoded": dataset(manifest, some, decoded=True),
     }
-    arms |= {"png": arms["now"]} if fast else {}
+    arms |= {"opencv": arms["now"]} if fast else {}
     order = np.random.default_rng(0).permutation(len(some))[:count]
     batches = [order[i : i + BATCH].tolist() for i in range(0, len(order), BATCH)]
     found: dict[str, list[float]] = {arm: [] for arm in arms}
     for turn in range(repeats + 1):
         for arm, images in arms.items():
-            images_module.fast_png_decoder = lambda arm=arm: fast if arm == "png" else None
+            images_module.fast_png_decoder = lambda arm=arm: fast if arm in ("now", "decoded") else None
             begin = time.process_time()
             for batch, _ in loader(arm, images, batches):
                 old_input(batch) if arm == "before" else to_input(batch, torch.device("cpu"))
@@ -354,7 +355,7 @@ def table(figures: dict[str, Any]) -> str:
     lines += [
         f"| copies on disk, GB | {kept} | |",
         f"| images per second of one core | {rate['before']:.0f} | {rate['now']:.0f} | {ratios['now']:.2f} |",
-        *[f"| the same with kornia-rs | | {value:.0f} | {ratios['png']:.2f} |" for value in [rate.get("png")] if value],
+        *[f"| the same with OpenCV | | {value:.0f} | {ratios['opencv']:.2f} |" for value in [rate.get("opencv")] if value],
         f"| the same from the decoded store | | {rate['decoded']:.0f} | {ratios['decoded']:.2f} |",
     ]
     return "\n".join(lines) + "\n"

@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/png_decoders.py MANIFEST [--size 128] [--page docs/results/png-decoders.md]
 
-The crops are those of a manifest, whose files ``prepare`` wrote: zlib level 1 with the filter AVG. Every decoder gives
+The crops are those of a manifest, whose files ``prepare`` wrote: Huffman codes alone, filter AVG. Every decoder gives
 the same pixels, which is checked. One process and one thread; arms take turns, and the medians of their CPU times are
 compared. Decoders that are not installed are left out.
 """
@@ -33,11 +33,11 @@ decoders give the same pixels.
 
 {decoders}
 
-dfbench decodes crops with kornia-rs where it is installed (`pip install "deepfake-dfbench[png]"`), else with OpenCV. No
-library that dfbench requires is twice as fast as OpenCV. Inflating the compressed data takes {share:.0f} % of OpenCV's
-time with the zlib of Python; the rest undoes the filter, checks sums and copies.
+dfbench decodes crops with kornia-rs where it is installed (the extra `models` installs it), else with OpenCV. Inflating
+the compressed data takes {share:.0f} % of OpenCV's time with the zlib of Python; the rest undoes the filter, checks
+sums and copies.
 
-How the file was written, decoded by OpenCV and compared with the files of `prepare` (level 1, AVG). No filter and
+How the file was written, decoded by OpenCV and compared with the files of `prepare` (AVG, huffman_only). No filter and
 strategy makes decoding twice as fast; files without compression decode {raw:.1f} times as fast at {size:.1f} times the
 size, and the store of decoded crops (`train --decoded`) needs no decoding:
 

@@ -34,7 +34,7 @@ _OPTIONAL = {
         "--face-detector insightface",
         'pip install "deepfake-dfbench[insightface]"; it also needs a model pack (--face-model)',
     ),
-    "kornia_rs": ("kornia-rs", "decoding of PNG crops in half the time", 'pip install "deepfake-dfbench[png]"'),
+    "kornia_rs": ("kornia-rs", "decoding of PNG crops in half the time", 'pip install "deepfake-dfbench[models]"'),
     "decord": ("decord", "--decoder decord, an alternative video decoder", 'pip install "deepfake-dfbench[decord]"'),
     "dask": ("dask", "--engine dask", 'pip install "deepfake-dfbench[dask]"'),
     "distributed": ("distributed", "--engine dask", 'pip install "deepfake-dfbench[dask]"'),

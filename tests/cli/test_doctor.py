@@ -9,7 +9,7 @@ from dfbench.cli.main import run_command
 
 EXTRAS = {"dlib": "dlib", "insightface": "insightface", "decord": "decord", "dask": "dask", "distributed": "dask"} | {
     "ray": "ray",
-    "kornia_rs": "png",
+    "kornia_rs": "models",
 }
 
 
