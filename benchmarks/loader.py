@@ -355,7 +355,7 @@ def table(figures: dict[str, Any]) -> str:
     lines += [
         f"| copies on disk, GB | {kept} | |",
         f"| images per second of one core | {rate['before']:.0f} | {rate['now']:.0f} | {ratios['now']:.2f} |",
-        *[f"| the same with OpenCV | | {value:.0f} | {ratios['opencv']:.2f} |" for value in [rate.get("opencv")] if value],
+        *[f"| the same with OpenCV | | {v:.0f} | {ratios['opencv']:.2f} |" for v in [rate.get("opencv")] if v],
         f"| the same from the decoded store | | {rate['decoded']:.0f} | {ratios['decoded']:.2f} |",
     ]
     return "\n".join(lines) + "\n"

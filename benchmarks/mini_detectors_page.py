@@ -87,8 +87,8 @@ def _head(setting: Setting) -> list[str]:
         f"{rules.crops.size} pixels, by the recipe of protocol `{rules.name}` (version {rules.version}, hash "
         f"`{rules.hash[:12]}`). The recipe was fixed on validation data of other people beforehand, epoch and decision "
         "threshold are chosen on validation data, and every run was tested once.",
-        f"* The people are those of mini seed {setting.mini_seed}, which was written down before the recipe was chosen; "
-        "nothing was chosen on them.",
+        f"* The people are those of mini seed {setting.mini_seed}, which was written down before the recipe was "
+        "chosen; nothing was chosen on them.",
         *(f"* Earlier measurement: {text}" for text in setting.earlier),
         "* **It is no ground for ranking detectors.** The recipe is a small part of any published training, without "
         "the pretrained weights that most of these detectors were published with; the published input size of many "
