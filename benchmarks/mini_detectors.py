@@ -1,13 +1,15 @@
 """Every registered detector on the mini data set by one fixed recipe, with several seeds: the table of results.
 
     python benchmarks/mini_detectors.py --work DIR [--jobs 2] [--markdown docs/results/mini-detectors.md] [--json FILE]
+                                        [--records benchmarks/results/mini-detectors]
 
 The recipe is that of the protocol ``mini``, which ``dfbench demo`` uses too; nothing is chosen here. The people are
 those of mini seed ``MINI_SEED``. GRnet and its backbone ResNet-18 are trained with two more seeds and compared. The
 data set is generated and prepared once in DIR; then every detector is trained and evaluated once for each seed by the
 commands ``dfbench train`` and ``dfbench evaluate``, each in a process of its own with one thread. It may be stopped at
-any time; the same command resumes: finished runs are kept, and a training resumes from its last stored state. The page
-is written when every run is finished.
+any time; the same command resumes: finished runs are kept, and a training resumes from its last stored state. Of every
+finished run, a small record is written, with which another machine can go on. The page is written when every run is
+finished.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from mini_detectors_page import METRICS, Line, Setting, Value, page
+from mini_detectors_records import Record, Records, video_scores
 from sklearn.metrics import roc_curve
 
 from dfbench.evaluation.run import open_run
@@ -65,8 +68,10 @@ class Bench:
     protocol_name: str
     manifest: Path
     manifest_hash: str
+    recipe_hash: str
     device: str
     keep_weights: bool
+    records: Records
 
     def run_folder(self, model: str, seed: int) -> Path:
         """The run of a detector and seed."""
@@ -95,10 +100,36 @@ class Bench:
         found = RunResult.model_validate_json(file.read_text("utf-8"))
         return found if self._fits(found.weights.card if found.weights else {}, seed) else None
 
+    def identity(self, model: str, seed: int) -> dict[str, Any]:
+        """Return what a record must be made of to be taken.
+
+        The manifest's own hash is not part of it: mini's pixels differ in their last digits between kinds of CPU.
+        """
+        version = library_versions()["dfbench"]
+        return {
+            "model": model,
+            "seed": seed,
+            "protocol": self.protocol.hash,
+            "recipe": self.recipe_hash,
+            "dfbench": version,
+        }
+
+    def record(self, model: str, seed: int) -> Record | None:
+        """The record of a finished run, if there is one or it can be made from the run."""
+        identity = self.identity(model, seed)
+        found = self.records.read(identity)
+        if found is None and self.result(model, seed) is not None:
+            scores = open_run(self.run_folder(model, seed)).scores_table
+            videos = test_videos(self, model, seed)
+            compared = video_scores(scores, "c23") if model in COMPARED else None
+            found = Record(identity, self.manifest_hash, read_line(self, model, seed), videos, compared)
+            self.records.write(found)
+        return found
+
 
 def run(bench: Bench, model: str, seed: int) -> str:
     """Train and evaluate one detector with one seed; returns what went wrong, or nothing."""
-    if bench.result(model, seed) is not None:
+    if bench.record(model, seed) is not None:
         return ""
     weights = bench.weights(model, seed)
     common = ["--model", model, "--protocol", bench.protocol_name, "--manifest", str(bench.manifest)]
@@ -122,6 +153,7 @@ def run(bench: Bench, model: str, seed: int) -> str:
             )
         if done.returncode:
             return f"{model}, seed {seed}: dfbench {words[0]} ended with {done.returncode}, see {log}"
+    bench.record(model, seed)
     if not bench.keep_weights:
         weights.unlink()
     print(f"{model} seed {seed}: {time.monotonic() - start:.0f} s", flush=True)
@@ -157,11 +189,10 @@ def best_balanced_accuracy(scores: pa.Table, subset: str) -> float:
     return float(((true + 1 - false) / 2).max())
 
 
-def compared(bench: Bench, seeds: Sequence[int]) -> SeedDifference:
+def compared(records: Sequence[Record], failure_policy: str) -> SeedDifference:
     """Return the difference of the mean video AUC of the compared detectors on c23."""
-    tables = [[open_run(bench.run_folder(model, seed)).scores_table for seed in seeds] for model in COMPARED]
-    ours, theirs = ([table.filter(pc.equal(table["subset"], "c23")) for table in of] for of in tables)
-    return seed_difference(ours, theirs, METRICS["auc"], failure_policy=bench.protocol.failure_policy)
+    ours, theirs = ([r.scores for r in records if r.line.model == name and r.scores is not None] for name in COMPARED)
+    return seed_difference(ours, theirs, METRICS["auc"], failure_policy=failure_policy)
 
 
 def test_videos(bench: Bench, model: str, seed: int) -> dict[str, tuple[int, int]]:
@@ -192,6 +223,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="detectors trained side by side, one thread each")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--keep-weights", action="store_true", help="they are removed after their evaluation otherwise")
+    parser.add_argument("--records", type=Path, help="folder for the records of finished runs  [default: in --work]")
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -208,8 +240,18 @@ def main() -> int:
         workers=options.jobs,
         quiet=True,
     )
-    place, digest = manifest.path, manifest.info.hash
-    bench = Bench(options.work, protocol, protocol.name, place, digest, options.device, options.keep_weights)
+    info, records = manifest.info, Records(options.records or options.work / "records")
+    bench = Bench(
+        options.work,
+        protocol,
+        protocol.name,
+        manifest.path,
+        info.hash,
+        info.recipe_hash,
+        options.device,
+        options.keep_weights,
+        records,
+    )
     wanted = [(model, seed) for seed in options.seeds for model in options.models]
     both = set(COMPARED) <= set(options.models)
     wanted += [(model, seed) for seed in options.more_seeds for model in COMPARED if both]
@@ -218,9 +260,12 @@ def main() -> int:
     if faults:
         print("\n".join(faults), file=sys.stderr)
         return 1
-    lines = [read_line(bench, model, seed) for model, seed in wanted]
-    difference = compared(bench, [*options.seeds, *options.more_seeds]) if both else None
-    setting = Setting(protocol, options.mini_seed, options.device, test_videos(bench, *wanted[0]), EARLIER)
+    found = [record for pair in wanted if (record := bench.record(*pair)) is not None]
+    assert len(found) == len(wanted)
+    lines = [record.line for record in found]
+    difference = compared(found, protocol.failure_policy) if both else None
+    manifests = len({record.manifest for record in found})
+    setting = Setting(protocol, options.mini_seed, options.device, found[0].videos, EARLIER, manifests)
     text = page(lines, setting, difference)
     print(text)
     if options.markdown:

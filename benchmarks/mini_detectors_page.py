@@ -44,7 +44,8 @@ class Line:
 class Setting:
     """What all runs share: the protocol, the seed of the data set, the device, and how many test videos there are.
 
-    ``videos`` maps a subset to its real and fake videos. ``earlier`` tells of measurements before this one.
+    ``videos`` maps a subset to its real and fake videos. ``earlier`` tells of measurements before this one;
+    ``manifests`` is the number of manifests of the same data set, made on different kinds of CPU.
     """
 
     protocol: Protocol
@@ -52,6 +53,7 @@ class Setting:
     device: str
     videos: dict[str, tuple[int, int]]
     earlier: tuple[str, ...] = ()
+    manifests: int = 1
 
 
 def page(lines: Sequence[Line], setting: Setting, against_backbone: SeedDifference | None = None) -> str:
@@ -89,6 +91,10 @@ def _head(setting: Setting) -> list[str]:
         "threshold are chosen on validation data, and every run was tested once.",
         f"* The people are those of mini seed {setting.mini_seed}, which was written down before the recipe was "
         "chosen; nothing was chosen on them.",
+        *[
+            f"* The runs were made on {setting.manifests} kinds of CPU; their images differ in the last digits."
+            for _ in range(setting.manifests > 1)
+        ],
         *(f"* Earlier measurement: {text}" for text in setting.earlier),
         "* **It is no ground for ranking detectors.** The recipe is a small part of any published training, without "
         "the pretrained weights that most of these detectors were published with; the published input size of many "

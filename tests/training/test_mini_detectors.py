@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from loading import load_file
+from run_folders import scores_table
 
 from dfbench.manifest.manifest import open_manifest
-from dfbench.metrics import SeedDifference
+from dfbench.metrics import SeedDifference, compute_metrics
 from dfbench.protocols.files import load_protocol
 
 
@@ -20,27 +25,67 @@ def pages() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def script(pages: ModuleType) -> ModuleType:
+def records(pages: ModuleType) -> ModuleType:
+    return load_file("benchmarks/mini_detectors_records.py", "mini_detectors_records")
+
+
+@pytest.fixture(scope="module")
+def script(records: ModuleType) -> ModuleType:
     return load_file("benchmarks/mini_detectors.py", "mini_detectors")
 
 
 @pytest.mark.slow
-def test_runs_once_and_writes_the_page(script: ModuleType, tiny: SimpleNamespace, tmp_path: Path) -> None:
+def test_runs_once_and_keeps_a_record(
+    script: ModuleType, pages: ModuleType, records: ModuleType, tiny: SimpleNamespace, tmp_path: Path
+) -> None:
     manifest = open_manifest(tiny.manifest)
-    rules = load_protocol(tiny.protocol)
-    bench = script.Bench(tmp_path, rules, str(tiny.protocol), manifest.path, manifest.info.hash, "cpu", False)
-    assert script.run(bench, "meso4", 7) == ""
-    first = bench.result("meso4", 7)
-    assert first is not None
-    assert not bench.weights("meso4", 7).exists()
-    assert script.run(bench, "meso4", 7) == ""
-    again = bench.result("meso4", 7)
+    wanted = [*pages.METRICS.values(), "auc.frame"]
+    text = re.sub(r"(?m)^names = .*", f"names = {json.dumps(wanted)}", tiny.protocol.read_text("utf-8"))
+    protocol = tmp_path / tiny.protocol.name
+    protocol.write_text(text, "utf-8")
+    rules = load_protocol(protocol)
+    store = records.Records(tmp_path / "records")
+
+    def bench(work: str, manifest_hash: str = manifest.info.hash, recipe: str = "recipe") -> Any:
+        place, name = tmp_path / work, str(protocol)
+        return script.Bench(place, rules, name, manifest.path, manifest_hash, recipe, "cpu", False, store)
+
+    first = bench("first")
+    assert script.run(first, "meso4", 7) == ""
+    made = first.result("meso4", 7)
+    assert made is not None
+    assert not first.weights("meso4", 7).exists()
+    assert script.run(first, "meso4", 7) == ""
+    again = first.result("meso4", 7)
     assert again is not None
-    assert again.started == first.started, "a finished run is taken as it is"
-    assert bench.result("meso4", 8) is None
-    other = script.Bench(tmp_path, rules, str(tiny.protocol), manifest.path, "another", "cpu", False)
-    assert other.result("meso4", 7) is None, "a run on another manifest is not taken"
-    assert "ended with" in script.run(bench, "grnett", 7)
+    assert again.started == made.started, "a finished run is taken as it is"
+    assert first.result("meso4", 8) is None
+    assert bench("first", "another").result("meso4", 7) is None, "a run on another manifest is not taken"
+    assert "ended with" in script.run(first, "grnett", 7)
+
+    elsewhere = bench("second", "another")
+    assert script.run(elsewhere, "meso4", 7) == "", "another machine takes the record"
+    assert not (tmp_path / "second").exists()
+    assert elsewhere.record("meso4", 7).line == script.read_line(first, "meso4", 7)
+    assert bench("second", recipe="other data").record("meso4", 7) is None
+
+
+def test_video_scores_give_the_metrics_of_the_frames(records: ModuleType, tmp_path: Path) -> None:
+    table = scores_table(pairs=12, frames=3)
+    videos = records.video_scores(table, "c23")
+    assert len(videos) == 12 * 10
+    names = ["auc.video.mean", "eer.video.mean"]
+    frames = table.filter(pc.equal(table["subset"], "c23"))
+    whole, short = (compute_metrics(t, names, per_manipulation=False) for t in (frames, videos))
+    assert [(m.value, m.low, m.high) for m in short] == [(m.value, m.low, m.high) for m in whole]
+    identity = {"model": "grnet", "seed": 3}
+    store, line = records.Records(tmp_path), records.Line("grnet", 3, 2, None, 1.5, {})
+    store.write(records.Record(identity, "m", line, {"c23": (12, 12)}, videos))
+    found = store.read(identity)
+    assert found.scores.equals(videos)
+    assert (found.line, found.videos) == (line, {"c23": (12, 12)})
+    (tmp_path / "grnet-seed3.parquet").unlink()
+    assert store.read(identity) is None
 
 
 def test_the_page(pages: ModuleType) -> None:
