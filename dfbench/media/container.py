@@ -151,6 +151,24 @@ def prepare_decoder(codec: Any) -> None:
     codec.thread_type = "NONE"
 
 
+def packets_of(container: Any, *streams: Any) -> Iterator[Any]:
+    """Yield the packets of some streams of a container, and at the end an empty one of each.
+
+    FFmpeg finds streams of MPEG-TS and MPEG-PS files that begin late, or damaged packets that look like one, while
+    packets are read. PyAV does not know them, and raises IndexError for them at the end of the packets.
+
+    Raises:
+        av.FFmpegError: the packets cannot be read.
+    """
+    packets = container.demux(list(streams))
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, IndexError):
+            return
+        yield packet
+
+
 def gives_one_frame_per_packet(clip: Clip) -> bool:
     """Whether every packet of the clip's codec is exactly one shown frame."""
     names = (clip.codec.name, clip.codec.codec.canonical_name)
@@ -172,7 +190,7 @@ def index_packets(path: Path) -> PacketIndex:
     first_is_key: bool | None = None
     with open_clip(path) as clip:
         try:
-            for packet in clip.container.demux(clip.stream):
+            for packet in packets_of(clip.container, clip.stream):
                 beat()
                 if packet.size == 0:  # the flush packet at the end
                     continue

@@ -19,7 +19,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.media.container import Clip, gives_one_frame_per_packet, reason
+from dfbench.media.container import Clip, gives_one_frame_per_packet, packets_of, reason
 from dfbench.media.frames import Frame
 from dfbench.media.limits import beat, lacks_memory
 
@@ -104,7 +104,7 @@ class _Decoding:
     def __init__(self, clip: Clip, index: ContainerIndex) -> None:
         self._clip = clip
         self._index = index
-        self._packets = clip.container.demux(clip.stream)
+        self._packets = packets_of(clip.container, clip.stream)
         self._ahead: Any = None  # the packet after the last group
         self._missing: dict[int, int] = {}  # presentation time -> number of the requested frames not decoded yet
         self._last: int | None = None
@@ -129,7 +129,7 @@ class _Decoding:
         last = int(self._index.times[self._index.starts[group + 1] - 1])
         self._clip.container.seek(last, stream=self._clip.stream, backward=True)
         self._clip.codec.flush_buffers()
-        self._packets = self._clip.container.demux(self._clip.stream)
+        self._packets = packets_of(self._clip.container, self._clip.stream)
         self._ahead = None
 
     def _group(self, group: int, start: int, wanted: Sequence[int]) -> Iterator[Frame]:

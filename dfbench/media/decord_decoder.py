@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError, SetupError
-from dfbench.media.container import index_packets, open_clip
+from dfbench.media.container import index_packets, open_clip, packets_of
 from dfbench.media.frames import (
     BATCH_FRAMES,
     Chooser,
@@ -68,7 +68,8 @@ def read_clip(path: Path, choose: Chooser, callback: FrameCallback[Any] | None =
 def _is_mirrored(path: Path) -> bool:
     """Whether the first frame is shown mirrored: decord knows rotations alone."""
     with open_clip(path) as clip:
-        first = next(clip.container.decode(clip.stream), None)
+        packets = packets_of(clip.container, clip.stream)
+        first = next((frame for packet in packets for frame in packet.decode()), None)
         return first is not None and frame_orientation(first).is_mirror
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError
-from dfbench.media.container import open_container, prepare_decoder, reason
+from dfbench.media.container import open_container, packets_of, prepare_decoder, reason
 from dfbench.media.heif_boxes import HeifImage, TileGrid, read_heif_image
 from dfbench.media.limits import MOST_PIXELS, beat, check_pixels, lacks_memory
 from dfbench.untrusted import open_regular
@@ -63,7 +63,7 @@ def _decode(path: Path, wanted: frozenset[int]) -> dict[int, NDArray[np.uint8]]:
             prepare_decoder(stream.codec_context)
         stored, failure = 0, ""
         try:
-            for packet in container.demux(list(streams.values())) if streams else ():
+            for packet in packets_of(container, *streams.values()) if streams else ():
                 beat()
                 stream = streams[packet.stream.index]
                 for frame in packet.decode():  # the last packet of a stream is empty and fetches what is left

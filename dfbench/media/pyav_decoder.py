@@ -19,7 +19,7 @@ import av
 import numpy as np
 
 from dfbench.errors import DataError
-from dfbench.media.container import Clip, PacketIndex, index_packets, open_clip, reason
+from dfbench.media.container import Clip, PacketIndex, index_packets, open_clip, packets_of, reason
 from dfbench.media.container_index import UnsafeIndexError, container_index, indexed_frames
 from dfbench.media.damage import DamageRecord, DecodedFrame
 from dfbench.media.frames import Chooser, Frame, FrameCallback, FrameCollector, Reading, requested_frames
@@ -153,7 +153,7 @@ def _decode_group(clip: Clip, by_time: dict[int, int], key: int | None) -> Itera
     missing = set(by_time)
     first = True
     last: int | None = None
-    for packet in clip.container.demux(clip.stream):
+    for packet in packets_of(clip.container, clip.stream):
         if first and key is not None and not (packet.is_keyframe and packet.pts is not None and packet.pts <= key):
             raise UnsafeIndexError("the seek did not land on a keyframe")
         first = False
@@ -268,7 +268,7 @@ def _increasing(times: list[int | None]) -> bool:
 
 def _all_frames(clip: Clip, failures: _Failures) -> Iterator[Any]:
     """Yield all frames in presentation order; a packet that does not decode is added to ``failures`` and skipped."""
-    packets = clip.container.demux(clip.stream)
+    packets = packets_of(clip.container, clip.stream)
     while True:
         try:
             packet = next(packets)

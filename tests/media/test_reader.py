@@ -185,6 +185,24 @@ def test_truncated_clips_give_what_decodes(
     assert_exact(replace(reading, errors={}), reference)
 
 
+def test_streams_that_appear_while_packets_are_read(tmp_path: Path, make_clip: Make, number_of: NumberOf) -> None:
+    """FFmpeg takes damaged numbers of programs, or a sound track that begins late, for new streams."""
+    path = make_clip(tmp_path / "a.ts", 60, options={"g": "20", "bf": "0"})
+    whole = path.read_bytes()
+    starts = [n for n in range(0, len(whole), 188) if whole[n + 1 : n + 3] == b"\x41\x00"]  # of a frame each
+    assert len(starts) == 60
+    data = bytearray(whole)
+    lost = list(range(30, 50, 2))
+    for number in lost:
+        data[starts[number] + 1 : starts[number] + 3] = bytes([0x43, number])
+    path.write_bytes(data)
+    reading = read(path, every(1))
+    numbers = [number_of(frame.image) for frame in reading.frames.values()]
+    assert set(range(30)) <= set(numbers)
+    assert not set(numbers) & set(lost)
+    assert set(read(path, lambda n: [0, 7]).frames) == {0, 7}
+
+
 @pytest.mark.slow
 def test_a_damaged_clip_keeps_its_frame_numbers(tmp_path: Path, make_clip: Make) -> None:
     path = make_clip(tmp_path / "a.mp4", 150, options={"g": "30"}, container_options={"movflags": "faststart"})
