@@ -259,6 +259,50 @@ def test_damage_that_the_decoder_conceals_is_an_error(tmp_path: Path, make_clip:
     assert shown <= 0.1 * concealed
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", "mpeg4"), ("a.avi", "mpeg4"), ("a.ts", "mpeg2video"), ("a.ts", "libx264")]
+)
+def test_frames_that_any_decoder_flags_are_errors(tmp_path: Path, make_clip: Make, name: str, codec: str) -> None:
+    faststart = {"movflags": "faststart"} if name == "a.mp4" else {}
+    path = make_clip(
+        tmp_path / name, 60, size=(160, 96), codec=codec, options={"g": "20", "bf": "0"}, container_options=faststart
+    )
+    whole = path.read_bytes()
+    flagged = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        data = bytearray(whole)
+        start = int(rng.integers(len(data) // 4, len(data) - 400))
+        for at in rng.integers(start, start + 300, 20):
+            data[at] ^= int(rng.integers(1, 256))
+        path.write_bytes(data)
+        concealed = flagged_images(path)
+        reading = read(path, every(1))
+        flagged += len(concealed)
+        assert not concealed & {frame.image.tobytes() for frame in reading.frames.values()}
+        assert len(reading.frames) > 15
+        assert len(reading.errors) >= len(concealed)
+    assert flagged >= 3
+
+
+def flagged_images(path: Path) -> set[bytes]:
+    """The images that plain decoding flags as damaged."""
+    found = set()
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        stream.thread_type = "NONE"
+        packets = container.demux(stream)
+        while True:
+            try:
+                frames = next(packets).decode()
+            except (StopIteration, IndexError):  # see dfbench.media.container.packets_of
+                return found
+            except av.FFmpegError:
+                continue
+            found |= {frame.to_ndarray(format="rgb24").tobytes() for frame in frames if frame.is_corrupt}
+
+
 def psnr(image: np.ndarray, reference: np.ndarray) -> float:
     error = float(np.mean((image.astype(float) - reference.astype(float)) ** 2))
     return 99.0 if error == 0 else 10 * np.log10(255**2 / error)
