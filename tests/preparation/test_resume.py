@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from dfbench.cli.main import run_command
 from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.media.encode import write_clip
+from dfbench.media.images import encode_png
 from dfbench.preparation.execution import commit, run
 from dfbench.preparation.execution.inventory import parse_retry
 from dfbench.preparation.planning.sharding import Shard
@@ -119,6 +122,42 @@ def test_half_of_the_tree_unmounted_and_put_back(root, tmp_path, made, capsys):
     smaller = make(root, out, allow_missing=True)
     assert len(smaller.to_pandas()) == 12
     assert_as_undisturbed(root, out, tmp_path)
+
+
+def test_a_part_of_an_array_job_meets_an_unmounted_half(root, tmp_path, made):
+    out = tmp_path / "m"
+    for number in (1, 2):
+        make(root, out, array=f"{number}/2")
+    before = content(out)
+    (root / "manipulated_sequences").rename(tmp_path / "away")
+    for number in (1, 2):
+        with pytest.raises(DataError, match="of finished shards"):
+            make(root, out, array=f"{number}/2")
+    assert content(out) == before
+    (tmp_path / "away").rename(root / "manipulated_sequences")
+    made.clear()
+    make(root, out)
+    assert made == []
+    assert_as_undisturbed(root, out, tmp_path)
+
+
+def test_a_list_of_labels_that_vanished_is_a_missing_half_too(root, tmp_path):
+    """The clips are there, but no longer media of the data set."""
+    data, out = tmp_path / "data", tmp_path / "m"
+    part = data / "dfdc_train_part_0"
+    part.mkdir(parents=True)
+    files = sorted(root.rglob("*.mp4"))[:4]
+    for n, file in enumerate(files):
+        shutil.copy(file, part / f"{n}.mp4")
+    labels = {f"{n}.mp4": {"label": "FAKE" if n else "REAL", "original": "0.mp4" if n else None} for n in range(4)}
+    (part / "metadata.json").write_text(json.dumps(labels), "utf-8")
+    options = {"frames": 2, "sizes": [16], "workers": 1, "quiet": True}
+    prepare("dfdc", data, out, **options)
+    before = content(out)
+    (part / "metadata.json").write_text(json.dumps({"0.mp4": labels["0.mp4"]}), "utf-8")
+    with pytest.raises(DataError, match=r"3 media \(dfdc/all/fake/1, .*\) of finished shards"):
+        prepare("dfdc", data, out, **options)
+    assert content(out) == before
 
 
 def test_an_interrupted_run_meets_an_unmounted_half(root, tmp_path, made, monkeypatch):
@@ -295,6 +334,79 @@ def test_retry(root, tmp_path, made, caplog):
     assert content(out) == before
     with pytest.raises(UsageError, match="'ok'"):
         parse_retry(["ok"])
+
+
+def test_a_clip_that_was_away_for_a_while_is_read_at_a_retry(root, tmp_path, made, monkeypatch):
+    """Its file has the size and time that it had, so nothing else tells that it is back."""
+    out = tmp_path / "m"
+    work = run.run_shard
+
+    def without(task):
+        (root / CLIP).rename(tmp_path / "away.mp4")
+        try:
+            return work(task)
+        finally:
+            (tmp_path / "away.mp4").rename(root / CLIP)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "run_shard", without)
+        statuses = make(root, out).to_pandas().set_index("media_id")["status"]
+    assert statuses["ff++/c23/real/000"].tolist() == ["missing_media"] * 2
+    made.clear()
+    make(root, out)
+    assert made == []
+    make(root, out, retry=["missing_media"])
+    assert made == ["ff++/000_003"]
+    assert_as_undisturbed(root, out, tmp_path)
+
+
+def crop_of(path: Path, value: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_png(np.full((16, 16, 3), value, np.uint8)))
+    return path
+
+
+def test_a_frame_of_a_folder_is_truncated_and_repaired(tmp_path, caplog):
+    tree, out = tmp_path / "tree", tmp_path / "m"
+    for n in range(4):
+        crop_of(tree / "real_test/1/real/5" / f"{n}.png", n)
+        crop_of(tree / "fake_test/1/fake/5" / f"{n}.png", 90 + n)
+    options = {"frames": 4, "sizes": [16], "workers": 1, "quiet": True}
+    frame = tree / "real_test/1/real/5/2.png"
+    whole = frame.read_bytes()
+    frame.write_bytes(whole[:40])
+    statuses = prepare("wilddeepfake", tree, out, **options).to_pandas()["status"]
+    assert sorted(statuses) == ["decode_error"] + ["ok"] * 7
+    frame.write_bytes(whole)  # in place: the folder itself keeps its time
+    with caplog.at_level(logging.WARNING, "dfbench"):
+        again = prepare("wilddeepfake", tree, out, **options)
+    assert "1 media (wilddeepfake/all/real/test/1/real/5) changed" in caplog.text
+    assert set(again.to_pandas()["status"]) == {"ok"}
+    assert shard_bytes(out) == shard_bytes(prepare("wilddeepfake", tree, tmp_path / "fresh", **options).path)
+
+
+def test_an_archive_is_replaced_by_one_of_the_same_names(tmp_path, caplog):
+    tree, out = tmp_path / "tree", tmp_path / "m"
+
+    def pack(value: int) -> None:
+        for label in ("real", "fake"):
+            place = tree / f"{label}_test" / "1.tar"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with tarfile.open(place, "w") as archive:
+                for n in range(2):
+                    archive.add(crop_of(tmp_path / "crop.png", value + n), f"1/{label}/5/{n}.png")
+
+    options = {"frames": 2, "sizes": [16], "workers": 1, "quiet": True}
+    pack(10)
+    before = prepare("wilddeepfake", tree, out, **options).to_pandas()["sha256_16"].tolist()
+    pack(60)
+    for file in tree.rglob("*.tar"):
+        os.utime(file, ns=(1, 1))
+    with caplog.at_level(logging.WARNING, "dfbench"):
+        after = prepare("wilddeepfake", tree, out, **options).to_pandas()
+    assert "2 media" in caplog.text
+    assert not set(before) & set(after["sha256_16"])
+    assert shard_bytes(out) == shard_bytes(prepare("wilddeepfake", tree, tmp_path / "fresh", **options).path)
 
 
 def test_a_manifest_of_an_earlier_version_is_completed(root, tmp_path, made, caplog, monkeypatch):
