@@ -35,3 +35,9 @@ def test_what_is_there_has_its_version_and_purpose(capsys, monkeypatch):
     lines = said(capsys)
     assert lines["ray"].split() == ["ray", "1.2.3", "--engine", "ray"]
     assert "not installed" not in "".join(lines.values())
+
+
+def test_whether_libraries_may_send_telemetry_is_said(capsys, monkeypatch):
+    assert said(capsys)["telemetry"].split()[1] == "off"
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "0")
+    assert "set by the environment: HF_HUB_DISABLE_TELEMETRY=0" in said(capsys)["telemetry"]

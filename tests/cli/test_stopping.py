@@ -115,3 +115,32 @@ def test_telemetry_is_off_before_libraries_are_imported() -> None:
         check=True,
     )
     assert done.stdout == "1 False\n"
+
+
+# A search for faces in a worker process, as in preparation.
+SEARCH = """
+import numpy as np
+from dfbench.faces.detectors import build_face_detector
+from dfbench.preparation.execution.subprocess_worker import WorkerProcess
+
+def work():
+    return len(build_face_detector("centerface-full").detect([np.zeros((64, 64, 3), np.uint8)]))
+
+if __name__ == "__main__":
+    with WorkerProcess() as process:
+        assert process.run(work) == work() == 1
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="places of other systems are not known here")
+def test_libraries_write_nothing_to_the_home_of_the_user(tmp_path: Path) -> None:
+    """ONNX Runtime writes a device id and a data base of events there unless it is told not to."""
+    home = tmp_path / "home"
+    home.mkdir()
+    clean = {name: value for name, value in os.environ.items() if name not in TELEMETRY and not name.startswith("XDG")}
+    clean |= {"PYTHONPATH": str(ROOT), "HOME": str(home), "DFBENCH_HOME": str(tmp_path / "own")}
+    (tmp_path / "search.py").write_text(SEARCH, "utf-8")
+    subprocess.run([sys.executable, str(tmp_path / "search.py")], env=clean, cwd=tmp_path, check=True)
+    written = [path.relative_to(home).parts for path in home.rglob("*") if path.is_file()]
+    assert [parts for parts in written if "dfbench" not in parts] == []

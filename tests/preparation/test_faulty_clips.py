@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -92,6 +94,32 @@ def test_a_broken_image_gives_one_row_whatever_the_frames(reals, tmp_path):
     broken = table.loc["ff++/c23/real/000"]
     assert (broken["frame_index"], broken["status"]) == (-1, "decode_error")
     assert "30000x30000 pixels" in table.loc["ff++/c23/real/003"]["reason"]
+
+
+@pytest.mark.parametrize("engine", ["inline", "local"])
+def test_a_file_whose_rest_was_never_downloaded_ends_at_the_time_limit(reals, tmp_path, engine):
+    """Half of a clip, and room for the rest that holds zeros: no index says where its frames end."""
+    clip = reals / REALS / "000.mp4"
+    frames = [np.full((48, 64, 3), 40 + n, np.uint8) for n in range(20)]
+    write_clip(clip, frames, 25, 23)
+    with av.open(str(clip)) as source, av.open(str(tmp_path / "a.mkv"), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    whole = (tmp_path / "a.mkv").read_bytes()
+    clip.write_bytes(whole[: len(whole) * 2 // 3])
+    with clip.open("r+b") as file:
+        file.truncate(2**30)  # no block of it is used
+    begun = time.monotonic()
+    workers = {"inline": 1, "local": 2}[engine]
+    table = make(reals, tmp_path / "m", workers=workers, engine=engine, time_limit=1).to_pandas().set_index("media_id")
+    assert time.monotonic() - begun < 60
+    bad = table.loc["ff++/c23/real/000"]
+    assert bad["status"].tolist() == ["decode_error"] * 2
+    assert set(bad["reason"]) == {"time limit"}
+    assert set(table.drop("ff++/c23/real/000")["status"]) == {"no_face"}
 
 
 PROGRAM = textwrap.dedent(
