@@ -104,6 +104,20 @@ def test_telemetry_is_off_in_this_process_and_in_workers(monkeypatch: pytest.Mon
     assert telemetry_state() == "set by the environment: ORT_DISABLE_TELEMETRY=0"
 
 
+def test_the_telemetry_of_openvino_cannot_be_imported(tmp_path: Path) -> None:
+    """It has no variable; installed or not, it is as if it were not."""
+    (tmp_path / "openvino_telemetry.py").write_text("raise SystemExit('it was imported')", "utf-8")
+    code = "import dfbench\ntry:\n    import openvino_telemetry\nexcept ImportError:\n    print('refused')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=dict(os.environ) | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "refused\n"
+
+
 def test_telemetry_is_off_before_libraries_are_imported() -> None:
     code = "import sys, dfbench, os; print(os.environ['ORT_DISABLE_TELEMETRY'], 'onnxruntime' in sys.modules)"
     clean = {name: value for name, value in os.environ.items() if name not in TELEMETRY}

@@ -171,6 +171,16 @@ def test_the_sample_of_the_competition(tmp_path, touch, cells, below):
         assert found.excluded["a folder without metadata.json or labels.csv"] == ("test_videos/zz.mp4",)
 
 
+@pytest.mark.parametrize("name", ["fb_dfd_release_0.1_final", "part 12", "mirror/of/train/x"])
+def test_any_folder_of_labelled_clips_is_a_sample_of_the_train_part(tmp_path, touch, cells, name):
+    folder = kaggle(tmp_path / "k", touch) / "train_sample_videos"
+    place = tmp_path / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(place)
+    for root in (place, place.parent):
+        assert cells(get_adapter("dfdc").scan(root)) == {("train", 0, "real"): 1, ("train", 1, "fake"): 4}
+
+
 @pytest.mark.parametrize("fields", [{"original": float("nan")}, {"original": ""}, {"original": None}, {}])
 def test_an_absent_original_is_no_name(tmp_path, touch, fields):
     by_name = {m.name: m for m in get_adapter("dfdc").scan(kaggle(tmp_path, touch, **fields)).media}

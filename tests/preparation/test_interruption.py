@@ -216,6 +216,49 @@ def test_a_shard_that_is_begun_again_counts_once_and_nothing_is_read_twice(tmp_p
     assert reader.read() == (3, 3)
 
 
+def test_a_look_at_the_progress_opens_a_file_a_worker_however_many_shards_are_made(tmp_path, monkeypatch):
+    folder = tmp_path / PROGRESS
+    workers = [ShardProgress(folder / name, 0) for name in "ab"]
+    for number in range(1, 2000):
+        worker = ShardProgress(folder / "ab"[number % 2], number)
+        worker.clip_done(1)
+        worker.close()
+    opened, taken = [], []
+    honest = Path.open
+
+    def counting(path, *arguments, **options):
+        opened.append(path.name)
+        stream = honest(path, *arguments, **options)
+        read = stream.read
+
+        class Counting:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                stream.close()
+
+            def seek(self, place):
+                return stream.seek(place)
+
+            def read(self):
+                data = read()
+                taken.append(len(data))
+                return data
+
+        return Counting()
+
+    reader = ProgressReader(folder)
+    monkeypatch.setattr(Path, "open", counting)
+    assert reader.read() == (1999, 1999)
+    opened.clear()
+    taken.clear()
+    workers[1].clip_done(3)
+    assert reader.read() == (2000, 2002)
+    assert sorted(opened) == ["a", "b"]
+    assert sum(taken) < 20
+
+
 def test_worker_count():
     assert worker_count(None) >= 1
     assert worker_count(3) == 3
