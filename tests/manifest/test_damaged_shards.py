@@ -134,6 +134,8 @@ CHANGES: dict[str, tuple[Callable[[pa.Table], pa.Table], str, set[str]]] = {
     "a rooted path": (column("media_path", "/etc/passwd"), "path", {"table", "degrade"}),
     "a path with a drive": (column("media_path", "C:\\x.mp4"), "path", {"table", "degrade"}),
     "a path inside an archive that leads outside": (column("media_path", "a.tar!/../../x"), "path", {"table"}),
+    "a mask that leads outside": (column("media_mask_path", "masks/../../x.mp4"), "path", {"table", "degrade"}),
+    "a source id that is a number": (column("source_media_id", 5, pa.int64()), "schema", {"table", "degrade"}),
     "a frame without pixels": (column("width", 0), "value", {"table", "degrade"}),
     "infinitely many frames": (column("frame_count", 2**31 - 1), "value", {"table", "degrade"}),
     "a box of three numbers": (column("box", [1, 2, 3]), "schema", {"table", "degrade"}),
