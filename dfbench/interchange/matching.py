@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dfbench.datasets.label_lists import normal
 from dfbench.errors import DataError
 from dfbench.evaluation.dataset import role_data
 from dfbench.interchange.score_file import refuse_rows, whole_numbers
@@ -42,6 +43,10 @@ def matched(rows: pd.DataFrame, manifests: Sequence[Manifest], protocol: Protoco
             "frames of the manifest have several faces", "identify the face of each score by a column 'sample_id'"
         )
     rows = _with_sample_ids(rows)
+    # Manifests of earlier versions have ids as a file system spelled them; those of the file are composed.
+    stored = {normal(name): name for name in known["sample_id"] if not name.isascii()}
+    if stored:
+        rows = rows.assign(sample_id=rows["sample_id"].map(lambda name: stored.get(name, name)))
     key = ["sample_id", "condition"]
     refuse_rows(rows, rows.duplicated(key, keep=False).to_numpy(bool), "samples that occur more than once", "keep one")
     unknown = ~rows["sample_id"].isin(known["sample_id"]).to_numpy(bool)

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from dfbench.datasets.label_lists import given, read_label
+from dfbench.datasets.label_lists import given, normal, read_label
 from dfbench.errors import DataError, unknown_name
 from dfbench.interchange.score_tables import COLUMNS, REQUIRED, TEXTS, Columns, read_columns
 
@@ -29,9 +29,9 @@ def read_score_file(file: Path, kind: str) -> pd.DataFrame:
         kind: ``probability``: P(fake) in [0,1]; ``logit``: its log-odds, converted by the logistic function.
 
     Returns:
-        The known columns that the file has, texts as text, ``status`` always ("ok" where the file has none), ``score``
-        float64 in [0,1] (NaN where the status is not ok), ``logit`` float64 where ``kind`` says so. Indexed by the
-        number of the row in the file, from 1, without the header.
+        The known columns that the file has, texts as text in Unicode's composed normal form, ``status`` always ("ok"
+        where the file has none), ``score`` float64 in [0,1] (NaN where the status is not ok), ``logit`` float64 where
+        ``kind`` says so. Indexed by the number of the row in the file, from 1, without the header.
 
     Raises:
         UsageError: an unknown kind.
@@ -94,7 +94,7 @@ def _missing_score(table: Columns) -> str:
 def _column(values: pd.Series[Any], name: str, kind: str, file: Path) -> pd.Series[Any]:
     flat = _flat(values, name, file)
     if name in TEXTS:
-        return flat.where(flat.notna(), "").astype(str).str.strip()
+        return flat.where(flat.notna(), "").astype(str).str.strip().map(normal)
     return _numbers(flat.map(_label) if name == "label" else flat, name, kind, file)
 
 

@@ -1,6 +1,7 @@
 """A foreign file of scores becomes a run; what is wrong with it is named."""
 
 import csv
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,11 @@ from sklearn import metrics as sk
 
 from dfbench.errors import DataError, UsageError
 from dfbench.evaluation.run import open_run
+from dfbench.interchange import matching
 from dfbench.interchange.scores import ImportRules, import_scores
 from dfbench.manifest.manifest import open_manifest
 from dfbench.schema.result import RunResult
+from dfbench.schema.scores import FROM_MANIFEST
 
 QUICK = ImportRules(resamples=50)
 
@@ -220,6 +223,31 @@ def test_a_protocol_wants_every_one_of_its_samples(tmp_path, prepared):
         import_scores(tmp_path / "v.csv", tmp_path / "h", [folder], protocol=protocol)
     with pytest.raises(UsageError, match="has its own rules for metrics"):
         import_scores(tmp_path / "f.csv", tmp_path / "h", [folder], protocol=protocol, rules=QUICK)
+
+
+@pytest.mark.parametrize("in_manifest", ["NFC", "NFD"])
+@pytest.mark.parametrize("in_file", ["NFC", "NFD"])
+def test_names_in_another_normal_form_are_the_same_names(tmp_path, prepared, monkeypatch, in_manifest, in_file):
+    """Ids made from the names of files on macOS are decomposed."""
+
+    def spelled(name, form):
+        start, slash, end = name.rpartition("/")
+        return unicodedata.normalize(form, f"{start}{slash}jürgen 한{end}")
+
+    frame = manifest_rows(prepared[0])
+    stored = open_manifest(prepared[0]).to_pandas(FROM_MANIFEST)
+    stored = stored.assign(sample_id=[spelled(name, in_manifest) for name in stored["sample_id"]])
+    monkeypatch.setattr(matching, "_samples_of", lambda *_: stored)
+    rows = frame.assign(sample_id=[spelled(name, in_file) for name in frame["sample_id"]])
+    rows[["sample_id", "score"]].to_csv(tmp_path / "f.csv", index=False)
+    run = import_scores(tmp_path / "f.csv", tmp_path / "run", [prepared[0]], rules=ImportRules(resamples=0))
+    found = pq.read_table(tmp_path / "run" / "scores.parquet").to_pandas()
+    assert set(found["sample_id"]) == set(stored["sample_id"]) & {spelled(n, in_manifest) for n in frame["sample_id"]}
+    assert values(run)["auc.frame"].coverage == 1
+    twice = pd.concat([rows, rows.assign(sample_id=[unicodedata.normalize("NFC", n) for n in rows["sample_id"]])])
+    twice[["sample_id", "score"]].to_csv(tmp_path / "f.csv", index=False)
+    with pytest.raises(DataError, match="occur more than once"):
+        import_scores(tmp_path / "f.csv", tmp_path / "run2", [prepared[0]])
 
 
 def test_matching_refuses_what_does_not_fit(tmp_path, prepared):

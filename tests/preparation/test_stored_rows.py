@@ -7,8 +7,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from dfbench.errors import DataError
 from dfbench.manifest.manifest import Manifest
 from dfbench.preparation.execution import stored_rows
 from dfbench.preparation.extraction.scene_reader import SceneReader
@@ -87,6 +90,25 @@ def test_images_with_rows_to_retry_are_decoded_again(root, tmp_path, decoded):
     decoded.clear()
     make(root, out, retry=["decode_error"])
     assert decoded == ["real/0005.png"]
+
+
+@pytest.mark.parametrize("column", ["status", "media_id", "reason"])
+@pytest.mark.parametrize("change", ["without it", "with numbers", "with records"])
+def test_a_finished_shard_with_other_columns_is_named(column, change, root, tmp_path):
+    """Its stamp is right, as in a folder that a stranger wrote or another program rewrote."""
+    out = tmp_path / "m"
+    make(root, out)
+    path = out / "shard-00000.parquet"
+    table = pq.read_table(path)
+    place = table.schema.get_field_index(column)
+    values = {"with numbers": [1] * len(table), "with records": [{column: "ok"}] * len(table)}.get(change)
+    changed = table.remove_column(place) if values is None else table.set_column(place, column, pa.array(values))
+    pq.write_table(changed.replace_schema_metadata(table.schema.metadata), path)
+    for options in ({}, {"retry": ["no_face"]}):
+        with pytest.raises(DataError, match=r"shard-00000\.parquet"):
+            make(root, out, **options)
+    path.unlink()
+    assert_fresh(root, make(root, out), tmp_path)
 
 
 @pytest.mark.parametrize("trouble", ["a flipped byte", "other versions", "other content"])

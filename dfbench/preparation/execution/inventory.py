@@ -261,7 +261,10 @@ def _problems(path: Path, retry: Collection[str]) -> list[str]:
 
 def _all_ok(metadata: pq.FileMetaData) -> bool:
     # By the footer alone. Nested columns take several positions.
-    position = [metadata.schema.column(n).path for n in range(metadata.num_columns)].index("status")
+    names = [metadata.schema.column(n).path for n in range(metadata.num_columns)]
+    if "status" not in names:
+        return False
+    position = names.index("status")
     found = [metadata.row_group(n).column(position).statistics for n in range(metadata.num_row_groups)]
     return all(s is not None and s.has_min_max and s.min == s.max == "ok" for s in found)
 
