@@ -6,7 +6,7 @@ They tell whether a file is the one that crops were made from, and whether label
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -98,22 +98,22 @@ def file_facts(path: Path, opens: bool = True) -> MediaFacts:
         return MediaFacts(size, digest.hexdigest())
 
 
-def sequence_facts(images: Mapping[str, bytes]) -> MediaFacts:
-    """Return the facts of an image sequence.
+def sequence_facts(images: Iterable[tuple[str, bytes]]) -> MediaFacts | None:
+    """Return the facts of an image sequence; None if it has no image.
 
     Args:
-        images: file name -> content of the images that were read, in the order of frames; at least one.
+        images: file name and content of the images that were read, in the order of frames; one is held at a time.
     """
-    digest = hashlib.sha256()
-    for name, data in images.items():
+    digest, size = hashlib.sha256(), 0
+    kind: str | None = None
+    quality: int | None = None
+    for name, data in images:
+        if not size:
+            kind, quality = image_format(data[:MAGIC_BYTES]), jpeg_quality(data)
+        beat()
+        size += len(data)
         digest.update(f"{hashlib.sha256(data).hexdigest()} {name}\n".encode("utf-8", "surrogateescape"))
-    first = next(iter(images.values()))
-    return MediaFacts(
-        sum(map(len, images.values())),
-        digest.hexdigest(),
-        image_format(first[:MAGIC_BYTES]),
-        jpeg_quality=jpeg_quality(first),
-    )
+    return MediaFacts(size, digest.hexdigest(), kind, jpeg_quality=quality) if size else None
 
 
 def jpeg_quality(data: bytes) -> int | None:

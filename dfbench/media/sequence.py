@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, overload
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError
+from dfbench.media import limits
 from dfbench.media.frames import Chooser, Frame, FrameCallback, FrameCollector, Reading, T, requested_frames
 from dfbench.media.images import MAGIC_BYTES, SUPPORTED, decode_image, image_format
 from dfbench.schema.media import sequence_order
@@ -61,12 +63,13 @@ class FolderImages:
         ]
 
     def load(self, names: Sequence[str]) -> Mapping[str, bytes]:
-        """See :meth:`ImageSource.load`."""
+        """See :meth:`ImageSource.load`; files over :data:`~dfbench.media.limits.LARGEST_IMAGE_FILE` are not read."""
         out = {}
         for name in names:
             try:
                 with open_regular(self.folder / name) as stream:
-                    out[name] = stream.read()
+                    if os.fstat(stream.fileno()).st_size <= limits.LARGEST_IMAGE_FILE:
+                        out[name] = stream.read()
             except (OSError, DataError):
                 continue
         return out
@@ -117,7 +120,9 @@ def read_sequence(
 
 def _decode(data: bytes | None) -> NDArray[np.uint8]:
     if data is None:
-        raise DataError("it cannot be read", "check the file and its disk")
+        raise DataError(
+            f"it cannot be read, or has more than {limits.LARGEST_IMAGE_FILE} bytes", "check the file and its disk"
+        )
     if image_format(data[:MAGIC_BYTES]) is None:
         raise DataError("not an image in a known format", SUPPORTED)
     return decode_image(data)

@@ -69,9 +69,13 @@ def test_what_is_no_clip_keeps_its_hash(tmp_path: Path) -> None:
 
 def test_a_sequence_is_identified_by_names_and_images() -> None:
     one, two = jpeg(30), encode_png(IMAGE)
-    facts = sequence_facts({"0.jpg": one, "1.png": two})
+    facts = sequence_facts([("0.jpg", one), ("1.png", two)])
+    assert facts is not None
     assert (facts.size, facts.format, facts.jpeg_quality) == (len(one) + len(two), "jpeg", 30)
     lines = "".join(f"{hashlib.sha256(d).hexdigest()} {n}\n" for n, d in (("0.jpg", one), ("1.png", two)))
     assert facts.sha256 == hashlib.sha256(lines.encode()).hexdigest()
-    assert sequence_facts({"0.jpg": two, "1.png": one}).sha256 != facts.sha256
-    assert sequence_facts({"0.jpg": one, "2.png": two}).sha256 != facts.sha256
+    for other in ([("0.jpg", two), ("1.png", one)], [("0.jpg", one), ("2.png", two)]):
+        found = sequence_facts(other)
+        assert found is not None
+        assert found.sha256 != facts.sha256
+    assert sequence_facts([]) is None

@@ -11,6 +11,7 @@ import pytest
 
 from dfbench.datasets.archives import ArchiveImages, list_images, load_images
 from dfbench.errors import DataError, UsageError
+from dfbench.media import limits
 from dfbench.media.images import encode_png
 from dfbench.media.sequence import FolderImages, read_sequence
 
@@ -72,6 +73,18 @@ def test_sequences_that_cannot_be_read(folder, tmp_path):
         read_sequence(FolderImages(empty), everything, "s")
     with pytest.raises(UsageError, match="frame 5"):
         read_sequence(FolderImages(folder), lambda _: [5], "s")
+
+
+def test_a_file_that_was_never_downloaded_is_not_read_into_memory(folder, monkeypatch):
+    """Room for a large file, of which the first bytes are an image."""
+    monkeypatch.setattr(limits, "LARGEST_IMAGE_FILE", 5000)
+    for name, size in (("9.png", 5001), ("40.png", 5000)):
+        with (folder / name).open("r+b") as stream:
+            stream.truncate(size)
+    reading = read_sequence(FolderImages(folder), everything, "s")
+    assert [int(frame.image[0, 0, 0]) for frame in reading.frames.values()] == [2, 10, 40, 100]
+    assert list(reading.errors) == [1]
+    assert "9.png: it cannot be read, or has more than 5000 bytes" in reading.errors[1]
 
 
 def test_links_that_lead_out_are_passed_over(folder, tmp_path):

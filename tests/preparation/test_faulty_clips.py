@@ -130,9 +130,9 @@ PROGRAM = textwrap.dedent(
     root, out = Path(sys.argv[1]), Path(sys.argv[2])
     options = dict(frames=2, sizes=[16], workers=1, quiet=True)
     prepare("ff++", root, out / "warm", manipulations=["FaceSwap"], splits=["train"], **options)
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    for extra in (60, 250, 1500):
+    for extra in (60, 700, 3000):
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + extra * 2**20, hard))
         try:
             prepare("ff++", root, out / str(extra), **options)
@@ -158,7 +158,7 @@ def test_little_memory_leaves_a_shard_unfinished_and_changes_no_status(reals, tm
     assert others[-1] == "2"
     # How much memory there was shows in nothing that is stored.
     fresh, *limited = (
-        {p.name: p.read_bytes() for p in (tmp_path / name).glob("shard-*")} for name in ("fresh", "60", "250", "1500")
+        {p.name: p.read_bytes() for p in (tmp_path / name).glob("shard-*")} for name in ("fresh", "60", "700", "3000")
     )
     assert len(fresh) == 2
     assert limited == [fresh] * 3

@@ -137,8 +137,9 @@ class SceneReader:
                 images = self._images(media)
                 names = sorted(images.names(), key=sequence_order)
                 wanted = [names[n] for n in sorted({0, *frames}) if 0 <= n < len(names)]
-                loaded = images.load(wanted) if opens else {}
-                return sequence_facts({name: loaded[name] for name in wanted if name in loaded}) if loaded else None
+                if not opens:
+                    return None
+                return sequence_facts(pair for name in wanted for pair in images.load([name]).items())
             return file_facts(path, opens) if path.is_file() else None
         except Exception as error:
             # Whatever it is, the rows of a medium that was read do not depend on it.
