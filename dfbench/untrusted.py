@@ -19,10 +19,20 @@ from typing import IO, Any
 from dfbench.errors import DataError, DfbenchError
 from dfbench.storage.path import StoredPath
 
-__all__ = ["encoding_of", "is_clutter", "is_relative", "leads_outside", "open_regular", "read_json", "read_toml"]
+__all__ = [
+    "encoding_of",
+    "is_clutter",
+    "is_relative",
+    "leads_outside",
+    "open_regular",
+    "read_at_most",
+    "read_json",
+    "read_toml",
+]
 
 LARGEST_TEXT = 256 * 2**20
 """Bytes of a JSON or TOML file. The largest that dfbench writes list the skipped files of a data set: megabytes."""
+_CHUNK = 2**20
 DEEPEST = 64
 """Levels of nested lists and objects in a JSON or TOML file."""
 
@@ -100,6 +110,19 @@ def open_regular(path: Path) -> IO[bytes]:
     return os.fdopen(handle, "rb")
 
 
+def read_at_most(stream: IO[bytes], limit: int) -> bytes:
+    """Return the content of a file, of a larger one its first ``limit`` + 1 bytes.
+
+    ``stream.read(limit + 1)`` would reserve memory for as many bytes, however small the file is.
+    """
+    parts: list[bytes] = []
+    left = limit + 1
+    while left and (part := stream.read(min(left, _CHUNK))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
 def encoding_of(data: bytes) -> str:
     """Return the encoding of a text: by its byte order mark or by the null bytes of UTF-16, else UTF-8.
 
@@ -147,7 +170,7 @@ def read_toml(path: Path, hint: str = "", error: type[DfbenchError] = DataError)
 def _parsed(path: Path, kind: str, parse: Callable[[str], Any], hint: str, error: type[DfbenchError]) -> Any:
     try:
         with open_regular(path) as stream:
-            data = stream.read(LARGEST_TEXT + 1)
+            data = read_at_most(stream, LARGEST_TEXT)
     except DataError as problem:
         raise error(problem.message, problem.hint) from problem
     except OSError as problem:

@@ -139,6 +139,14 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except MemoryError as error:
+        if debug:
+            raise
+        report_error(
+            f"memory ran out{f': {error}' if str(error) else ''}",
+            "free memory, or lower --workers or --batch-size; then rerun the same command",
+        )
+        return 5
     except OSError as error:
         if debug:
             raise

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from dfbench.errors import DataError
-from dfbench.untrusted import LARGEST_TEXT, encoding_of, open_regular
+from dfbench.untrusted import LARGEST_TEXT, encoding_of, open_regular, read_at_most
 
 _DELIMITERS = ",;\t|"
 _LOOKED_AT = 65536  # characters, in which the header ends
@@ -22,7 +22,7 @@ def read_text(path: Path) -> str:
     """
     try:
         with open_regular(path) as stream:
-            data = stream.read(LARGEST_TEXT + 1)
+            data = read_at_most(stream, LARGEST_TEXT)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}", "check the file and its permissions") from error
     if len(data) > LARGEST_TEXT:

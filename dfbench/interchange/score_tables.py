@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from dfbench.datasets.text_files import decode, text_rows
 from dfbench.errors import DataError
 from dfbench.text import one_line
-from dfbench.untrusted import open_regular
+from dfbench.untrusted import open_regular, read_at_most
 
 TEXTS = ("sample_id", "media_id", "dataset", "subset", "manipulation", "condition", "scene_group", "status")
 COLUMNS = (*TEXTS, "frame_index", "label", "score")
@@ -117,11 +117,11 @@ def _read(file: Path, start: bytes) -> _Pairs:
     if start.startswith(b"PK"):
         return _of_zip(file)
     with open_regular(file) as stream:
-        data = stream.read(LARGEST + 1)
+        data = read_at_most(stream, LARGEST)
     for magic, unpack in _UNPACKERS.items():
         if data.startswith(magic):
             with unpack(data) as unpacked:
-                data = unpacked.read(LARGEST + 1)
+                data = read_at_most(unpacked, LARGEST)
             break
     if len(data) > LARGEST:
         raise DataError(f"{file} has more than {LARGEST} bytes of text", "write the scores as Parquet")

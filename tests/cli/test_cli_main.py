@@ -45,6 +45,8 @@ def test_unknown_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> 
         (DataError("broken", "fix it"), 3, "error: broken\nhint: fix it\n"),
         (KeyboardInterrupt(), 130, "error: interrupted"),
         (OSError(28, "No space left on device", "x.parquet"), 5, "hint: free some disk space"),
+        (MemoryError(), 5, "error: memory ran out\nhint: free memory, or lower --workers or --batch-size"),
+        (MemoryError("malloc of size 7 failed"), 5, "error: memory ran out: malloc of size 7 failed\nhint: free"),
         (
             ModuleNotFoundError("No module named 'torch'", name="torch"),
             5,

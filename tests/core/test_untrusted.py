@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,16 @@ from hypothesis import strategies as st
 from dfbench.cli import show
 from dfbench.errors import DataError, ModelError
 from dfbench.text import one_line, terminal_text
-from dfbench.untrusted import DEEPEST, is_clutter, is_relative, leads_outside, open_regular, read_json, read_toml
+from dfbench.untrusted import (
+    DEEPEST,
+    is_clutter,
+    is_relative,
+    leads_outside,
+    open_regular,
+    read_at_most,
+    read_json,
+    read_toml,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -123,3 +134,26 @@ def test_links_and_special_files(tmp_path: Path) -> None:
 def test_clutter(name: str) -> None:
     assert is_clutter(name)
     assert not is_clutter(f"a{name}")
+
+
+def test_a_limit_reserves_no_memory(tmp_path: Path) -> None:
+    """A small file needs no memory for the largest one that is allowed."""
+    asked: list[int] = []
+
+    class Stream(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            asked.append(-1 if size is None else size)
+            return super().read(size)
+
+    content = os.urandom(3_000_000)
+    assert read_at_most(Stream(content), 10**9) == content
+    assert read_at_most(Stream(content), 2_000_000) == content[:2_000_001]
+    assert read_at_most(Stream(b""), 5) == b""
+    assert 0 < min(asked) <= max(asked) <= 2**21
+    file = tmp_path / "x.json"
+    file.write_text('{"a": 1}')
+    tracemalloc.start()
+    assert read_json(file) == {"a": 1}
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8_000_000
