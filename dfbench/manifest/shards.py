@@ -15,6 +15,7 @@ from dfbench.errors import DataError
 from dfbench.io import atomic_path
 from dfbench.manifest.info import check_inside
 from dfbench.manifest.row_checks import check_rows
+from dfbench.media.limits import is_machine_fault, memory_is_left
 from dfbench.schema.manifest import MANIFEST, MANIFEST_VERSION, row_schema
 from dfbench.storage.path import StoredPath, parquet_source
 from dfbench.text import one_line
@@ -134,6 +135,7 @@ def open_shard(path: Path) -> pq.ParquetFile:
 
     Raises:
         DataError: it cannot be read as Parquet, or is a link that leads out of its folder.
+        MemoryError: memory ran out.
     """
     check_inside(path)
     if not path.is_file():
@@ -217,8 +219,11 @@ def read_group(shard: pq.ParquetFile, number: int, column: str, name: str) -> pa
         raise DataError(f"{name} cannot be read: {reason(error)}", "see: dfbench verify") from error
 
 
-def unreadable(path: Path, error: Exception) -> DataError:
-    """Return the error for a shard file that pyarrow could not read."""
+def unreadable(path: Path, error: Exception) -> Exception:
+    """Return the error for a shard file that pyarrow could not read: ``MemoryError`` if memory ran out."""
+    # A damaged file can claim an absurd size.
+    if is_machine_fault(error) and not memory_is_left():
+        return MemoryError(f"{path}: {reason(error)}")
     return DataError(f"{path} cannot be read: {reason(error)}", f"see: dfbench verify {path.parent}")
 
 

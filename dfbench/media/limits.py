@@ -29,6 +29,7 @@ _OUT_OF_MEMORY = (
     "bad allocation",
     "cannot allocate memory",
     "failed to allocate",
+    "failed to launch worker thread",
     "insufficient memory",
     "out of memory",
     "cuda failure",
@@ -61,7 +62,7 @@ def is_machine_fault(error: BaseException | None) -> bool:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return True
         # Not the text of other errors: it can hold the name of a file.
-        if isinstance(error, RuntimeError) or type(error).__module__.startswith(("cv2", "onnx")):
+        if isinstance(error, RuntimeError) or type(error).__module__.startswith(("cv2", "onnx", "pyarrow")):
             text = str(error).lower()
             if any(words in text for words in _OUT_OF_MEMORY):
                 return True

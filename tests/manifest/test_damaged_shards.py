@@ -14,6 +14,7 @@ import pytest
 
 from dfbench.errors import DataError
 from dfbench.io import file_sha256
+from dfbench.manifest import shards
 from dfbench.manifest.contact_sheet import write_contact_sheet
 from dfbench.manifest.info import content_hash, read_info, write_info
 from dfbench.manifest.manifest import Manifest, open_manifest
@@ -184,3 +185,18 @@ def test_a_medium_in_two_shards(build: Callable[..., Manifest], tmp_path: Path) 
     write_info(folder, info.model_copy(update={"shards": shards, "hash": content_hash(shards)}))
     messages = [p.message for p in verify(folder) if p.kind == "id"]
     assert messages == [f"6 media are in two shards, first: {SHARD} and shard-00001.parquet"]
+
+
+def test_a_lack_of_memory_is_no_damage(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise pa.ArrowException("Unknown error: Failed to launch worker thread: Resource temporarily unavailable")
+
+    monkeypatch.setattr(shards.pq, "ParquetFile", fails)
+    monkeypatch.setattr(shards, "memory_is_left", lambda: True)
+    with pytest.raises(DataError, match="cannot be read"):
+        shards.open_shard(small / SHARD)
+    monkeypatch.setattr(shards, "memory_is_left", lambda: False)
+    with pytest.raises(MemoryError, match="Failed to launch worker thread"):
+        shards.open_shard(small / SHARD)
+    with pytest.raises(MemoryError):
+        shards.read_stamp(small / SHARD)  # else a finished shard would count as unfinished
