@@ -14,6 +14,7 @@ __all__ = [
     "extractors",
     "grnet",
     "highpass",
+    "mat",
     "meso",
     "mesoinception",
     "mislnet",

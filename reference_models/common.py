@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from dfbench.errors import ModelError, SetupError, UsageError
 from dfbench.models import KeyMap
@@ -94,6 +95,19 @@ def check_images(images: Tensor, smallest: int, exact: int | None = None) -> Non
             f"images of {height} x {width} pixels are too small for this detector",
             f"the smallest supported size is {smallest} x {smallest}; prepare larger crops with --size",
         )
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the cross-entropy in float32, binary for one logit.
+
+    Args:
+        logits: N,C.
+        targets: int64 (N,), class numbers.
+    """
+    logits = logits.float()
+    if logits.shape[1] == 1:
+        return F.binary_cross_entropy_with_logits(logits[:, 0], targets.float())
+    return F.cross_entropy(logits, targets)
 
 
 def timm_network(

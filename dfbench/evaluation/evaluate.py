@@ -25,6 +25,7 @@ from dfbench.evaluation.run_store import published_rows, write_run
 from dfbench.io import check_output_folder
 from dfbench.metrics import coverage_rows, score_warnings
 from dfbench.models.card import crop_mismatch
+from dfbench.models.options import cautions
 from dfbench.progress import progress
 from dfbench.protocols.reference import protocol_ref
 from dfbench.schema.result import RunResult, WeightsRef
@@ -156,7 +157,7 @@ def _result(plan: EvaluationPlan, data: RoleData, detector: LoadedDetector, run_
         seconds=0.0,
         selection=card.selection.model_dump() if card else UNSELECTED,
         failure_policy=protocol.failure_policy,
-        caution=protocol.caution,
+        caution="; ".join(filter(None, [protocol.caution, *cautions(plan.source.spec, protocol.crops.size)])),
         faces=protocol.metrics.faces,
         classes=protocol.classes,
         real_classes=protocol.reals,

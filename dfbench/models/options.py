@@ -129,6 +129,27 @@ def check_options_of(spec: ModelSpec, options: Mapping[str, Any]) -> None:
             )
 
 
+def unpublished_size(spec: ModelSpec, size: int) -> str:
+    """Return a remark on a crop size that is not one of the publication; empty if it is one, or none is recorded.
+
+    >>> unpublished_size(ModelSpec("m", "m:M", published_sizes=(380,)), 128)
+    'crops of 128 px are not the published size (380)'
+    """
+    if not spec.published_sizes or size in spec.published_sizes:
+        return ""
+    return f"crops of {size} px are not the published size ({', '.join(map(str, spec.published_sizes))})"
+
+
+def cautions(spec: ModelSpec, size: int) -> list[str]:
+    """Return what readers of a detector's results on crops of a size should know.
+
+    Args:
+        spec: the detector.
+        size: crop size in pixels.
+    """
+    return [text for text in (spec.caution, unpublished_size(spec, size)) if text]
+
+
 def _wanted(value: Any, default: Any) -> str:
     """Return the kind of value that an option takes if the value is of another one; else an empty string."""
     if isinstance(default, bool):

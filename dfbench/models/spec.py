@@ -38,6 +38,8 @@ class TrainingDefaults:
         lr_decay_epochs: epochs between two decays.
         lr_decay_steps: optimiser steps between two decays, at ``batch_size``; in place of epochs.
         lr_min: the rate does not fall below it.
+        lr_restart_epoch: epoch, counted from 0, at which the decay by epochs begins anew with ``lr``, for a training of
+            two phases; None: it does not.
         epochs: passes over the training samples.
         batch_size: samples per step.
         betas: Adam's decay rates.
@@ -61,6 +63,7 @@ class TrainingDefaults:
     lr_decay_epochs: int = 1
     lr_decay_steps: int | None = None
     lr_min: float = 0.0
+    lr_restart_epoch: int | None = None
     epochs: int = 20
     batch_size: int = 64
     betas: tuple[float, float] = (0.9, 0.999)
@@ -113,6 +116,7 @@ class ModelSpec:
         any_size: whether other sizes work too.
         smallest: smallest size that works, in pixels.
         multiple: sizes must be multiples of this.
+        published_sizes: crop sizes of its publication, where results at other sizes are marked; empty: they are not.
         classes: numbers of classes that are supported; empty: any.
         paper: citation in one line.
         bibtex: BibTeX entry.
@@ -123,6 +127,9 @@ class ModelSpec:
         recipe: how it is trained when a protocol does not say.
         pretrained: what ``pretrained=True`` would fetch; empty when the option does not exist.
         published_pretrained: whether the published detector starts from such weights.
+        phase_option: option with the number of initial epochs that train a part of the network only; empty: none. A
+            training must have more epochs, and one device.
+        caution: what readers of its results should know; tables print it. Empty: nothing.
         foreign_keys: the namings in which other projects publish weights of it, the most particular first.
     """
 
@@ -136,6 +143,7 @@ class ModelSpec:
     any_size: bool = True
     smallest: int = 1
     multiple: int = 1
+    published_sizes: tuple[int, ...] = ()
     classes: tuple[int, ...] = ()
     paper: str = ""
     bibtex: str = ""
@@ -146,6 +154,8 @@ class ModelSpec:
     recipe: TrainingDefaults = TrainingDefaults()
     pretrained: str = ""
     published_pretrained: bool = False
+    phase_option: str = ""
+    caution: str = ""
     foreign_keys: tuple[KeyMap, ...] = ()
 
 

@@ -39,7 +39,7 @@ class ResultRow:
         threshold: decision threshold of accuracies.
         cluster: resampling unit of the intervals.
         mini: whether the data are invented faces.
-        caution: warning of the protocol to readers.
+        caution: warnings of protocol and detector to readers.
         baseline: whether it is a trivial baseline: the majority class, or one metadata field alone.
         classes: class names of a multi-class task.
         warnings: warnings about the scores of the run.

@@ -14,7 +14,9 @@ from dfbench.evaluation.plan import ComputeOptions, prepared_manifests
 from dfbench.io import check_output_file
 from dfbench.manifest.manifest import Manifest
 from dfbench.models.device import resolve_device
+from dfbench.models.options import unpublished_size
 from dfbench.models.source import BuiltNetwork, ModelSource
+from dfbench.models.spec import ModelSpec
 from dfbench.protocols.protocol import Protocol
 from dfbench.storage import working_path
 from dfbench.training.methods import DEFAULT
@@ -125,6 +127,33 @@ def check_patience(recipe: FullRecipe, protocol: Protocol) -> None:
         )
 
 
+def check_phases(spec: ModelSpec, options: Mapping[str, Any], recipe: FullRecipe, devices: int) -> None:
+    """Check that a training whose first epochs train a part of the network only goes on after them.
+
+    Args:
+        spec: the detector.
+        options: its options that are given.
+        recipe: the recipe.
+        devices: number of devices.
+
+    Raises:
+        UsageError: it ends with its first phase, or has several devices.
+    """
+    name = spec.phase_option
+    first = options.get(name, spec.options.get(name, 0)) if name else 0
+    if first and recipe.epochs <= first:
+        raise UsageError(
+            f"{spec.name} trains a part of its network only in the first {first} epochs ({name}={first}), and the "
+            f"training has {recipe.epochs}",
+            f"--epochs {first + 1} or more, or --option {name}={max(0, recipe.epochs // 2)}",
+        )
+    if first and devices > 1:
+        raise UsageError(
+            f"{name}={first} of {spec.name} does not work with several devices, where all parameters are trained",
+            f"--devices 1, or --option {name}=0",
+        )
+
+
 def check_devices(device: str, devices: int, save_every: float) -> None:
     """Check that several devices exist, and how often the state is stored.
 
@@ -156,6 +185,9 @@ def training_notes(plan: TrainingPlan) -> tuple[str, ...]:
             f"{source.name} starts from random weights, the published detector from ImageNet weights: "
             "--option pretrained=true"
         )
+    size = unpublished_size(source.spec, plan.protocol.crops.size)
+    if size:
+        notes.append(f"{source.name}: {size}")
     if target.is_file() and not training_folder(target).is_dir():
         notes.append(
             f"{target} is the result of a finished training, whose state is not kept: more epochs cannot continue it; "

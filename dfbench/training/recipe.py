@@ -58,6 +58,7 @@ class FullRecipe:
         lr_schedule: ``constant``, ``cosine`` or ``step``.
         warmup: steps of linear warm-up, or below 1 their fraction of all steps.
         lr_decay_steps: optimiser steps between two decays; None: ``lr_decay_epochs`` decides.
+        lr_restart_epoch: epoch, counted from 0, at which the decay by epochs begins anew; None: it does not.
         clip_norm: largest norm of the gradient; None: it is not limited.
         ema_decay: decay of the moving average of the weights; None: the weights themselves are evaluated.
         patience: epochs without a better validation metric after which the training ends; None: all are trained.
@@ -80,6 +81,7 @@ class FullRecipe:
     lr_decay_epochs: int
     lr_decay_steps: int | None
     lr_min: float
+    lr_restart_epoch: int | None
     weight_decay: float
     betas: tuple[float, float]
     momentum: float
@@ -118,7 +120,9 @@ class FullRecipe:
             done = max(0, step - warm) / max(1, steps - warm)
             rate = self.lr_min + (self.lr - self.lr_min) * (1 + math.cos(math.pi * done)) / 2
         else:
-            decays = epoch // self.lr_decay_epochs if self.lr_decay_steps is None else step // self.lr_decay_steps
+            since = epoch - (self.lr_restart_epoch or 0)
+            passed = since if since >= 0 else epoch
+            decays = passed // self.lr_decay_epochs if self.lr_decay_steps is None else step // self.lr_decay_steps
             rate = max(self.lr_min, self.lr * self.lr_decay**decays)
         return float(rate * (step + 1) / warm if step < warm else rate)
 
@@ -184,6 +188,7 @@ def _schedule(
             "lr_decay_epochs": 1,
             "lr_decay_steps": None,
             "lr_min": lowest,
+            "lr_restart_epoch": None,
         }
     own = protocol.lr_decay is None
     factor: float = _first(protocol.lr_decay, detector.lr_decay)
@@ -196,6 +201,7 @@ def _schedule(
         "lr_decay_epochs": detector.lr_decay_epochs if own else protocol.lr_decay_epochs or 1,
         "lr_decay_steps": steps,
         "lr_min": detector.lr_min if own else protocol.lr_min or 0.0,
+        "lr_restart_epoch": detector.lr_restart_epoch if own else None,
     }
 
 

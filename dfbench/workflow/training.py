@@ -22,6 +22,7 @@ from dfbench.training.plan import (
     TrainingPlan,
     check_devices,
     check_patience,
+    check_phases,
     training_notes,
     training_roles,
     weight_file,
@@ -95,6 +96,7 @@ def resolve_training(
         TRAINING_METHODS.get(method)
     full = fill_recipe(rules.training, source.spec.recipe, **recipe)
     check_patience(full, rules)
+    check_phases(source.spec, chosen, full, devices)
     target = weight_file(out, default_weights(source.name, rules, under if condition is not None else None, preset))
     found = find_manifests(rules, manifests, roles)
     plan = TrainingPlan(

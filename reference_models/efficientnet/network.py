@@ -68,7 +68,7 @@ class EfficientNetB4(TimmDetector):
         )
         if stem == "bare":
             for name, padding in _BARE.items():
-                _fix_padding(self.backbone, name, padding)
+                fix_padding(self.backbone, name, padding)
         self.float32_scores = float32_scores
         # timm initialises the head with +-1/sqrt(classes), meant for a thousand classes: with two, the initial logits
         # of 1792 features are in the tens. Torch's default, +-1/sqrt(features), is what efficientnet_pytorch uses.
@@ -98,8 +98,14 @@ class FixedPadding(nn.Conv2d):
         return super().forward(F.pad(maps, (before, after, before, after)))
 
 
-def _fix_padding(network: nn.Module, name: str, sides: tuple[int, int]) -> None:
-    """Replace a convolution by a :class:`FixedPadding` with the same weight parameter."""
+def fix_padding(network: nn.Module, name: str, sides: tuple[int, int]) -> None:
+    """Replace a convolution of a network by a :class:`FixedPadding` with the same weight parameter.
+
+    Args:
+        network: the network, changed in place.
+        name: of the convolution, without bias.
+        sides: padding before and after, in both directions.
+    """
     parent, _, attribute = name.rpartition(".")
     old = cast("nn.Conv2d", network.get_submodule(name))
     with torch.device("meta"):

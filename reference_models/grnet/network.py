@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from dfbench.errors import UsageError
 from reference_models.backbones import feature_network, get_backbone
-from reference_models.common import Normalize, check_images
+from reference_models.common import Normalize, check_images, cross_entropy
 from reference_models.grnet.fusion import ALPHA_FORMS, FUSIONS, fuse, stream_weights
 from reference_models.grnet.residual import GUIDES, guided_residual
 
@@ -167,10 +167,10 @@ class GRnet(nn.Module):
 
         With ``w_aux = 0`` the stream heads are still trained (weight 1), but on detached features.
         """
-        fused = _cross_entropy(output.logits, targets)
+        fused = cross_entropy(output.logits, targets)
         if output.rgb_logits is None or output.residual_logits is None:
             return fused
-        streams = torch.stack([_cross_entropy(x, targets) for x in (output.rgb_logits, output.residual_logits)])
+        streams = torch.stack([cross_entropy(x, targets) for x in (output.rgb_logits, output.residual_logits)])
         if self.training:
             self.loss_sums[:2] += streams.detach().double() * len(targets)
             self.loss_sums[2] += len(targets)
@@ -248,10 +248,3 @@ def _check_numbers(radius: int, eps: float, gain: float, w_aux: float) -> None:
 def _pool(maps: Tensor) -> Tensor:
     """Global average pooling: N,C,H,W -> N,C."""
     return maps.mean(dim=(2, 3))
-
-
-def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    logits = logits.float()
-    if logits.shape[1] == 1:
-        return F.binary_cross_entropy_with_logits(logits[:, 0], targets.float())
-    return F.cross_entropy(logits, targets)

@@ -108,5 +108,6 @@ XCEPTION = ModelSpec(
     ),
     pretrained="ImageNet weights of Xception (legacy_xception.tf_in1k, 91 MB, from timm's release page)",
     published_pretrained=True,
+    phase_option="head_epochs",
     foreign_keys=DETECTORS,
 )

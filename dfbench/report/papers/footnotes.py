@@ -6,11 +6,13 @@ from collections.abc import Iterable
 
 from dfbench.evaluation.run import Run
 from dfbench.metrics import parse_metric
+from dfbench.models.options import cautions
+from dfbench.models.registry import get_spec, model_names
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.needs import prepare_commands
 from dfbench.protocols.protocol import Protocol
 from dfbench.report.papers.build import Grid, PaperCell, measured_on
-from dfbench.report.papers.matching import options_of, published_pretrained
+from dfbench.report.papers.matching import MatchingRun, options_of, published_pretrained
 from dfbench.report.table_notes import NO_FACT
 from dfbench.schema.published import PublishedNumber, rows_where
 from dfbench.schema.result import MAJORITY
@@ -111,6 +113,7 @@ def _runs(grid: Grid) -> list[str]:
                 lines[f"{line.name}: no value: {cell.reason}."] = None
             for fit in cell.fits:
                 lines |= dict.fromkeys(_start(line.name, fit.run))
+                lines |= {f"Caution, {line.name}: {text}.": None for text in _cautions(fit)}
                 if fit.value.coverage < 1:
                     what = "samples" if parse_metric(fit.value.name).level == "frame" else "videos"
                     covered = f"{100 * fit.value.coverage:.1f} % of the {what} have a score"
@@ -130,6 +133,12 @@ def _start(name: str, run: Run) -> list[str]:
         start = "started from random weights; the published detector started from ImageNet weights"
         return [f"Run {run.result.run_id} of {name} {start}."]
     return []
+
+
+def _cautions(fit: MatchingRun) -> list[str]:
+    """Return what readers of the run's detector should know."""
+    model = fit.run.result.model
+    return cautions(get_spec(model), fit.value.size) if model in model_names() else []
 
 
 def _empty(grid: Grid) -> list[str]:

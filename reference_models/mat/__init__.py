@@ -1,0 +1,1 @@
+"""MAT, the multi-attentional detector (CVPR 2021): attention maps pool textures and semantics."""
