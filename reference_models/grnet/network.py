@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from dfbench.errors import UsageError
 from reference_models.backbones import feature_network, get_backbone

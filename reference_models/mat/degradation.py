@@ -75,9 +75,7 @@ def degrade(images: Tensor, attention: Tensor, chosen: Tensor, form: str, scale:
         maps = maps[torch.arange(len(maps), device=maps.device), chosen][:, None]
         maps = maps / (maps.amax(dim=(2, 3), keepdim=True) + EPSILON)
         if form == "soft":
-            threshold, steepness = (
-                low + (high - low) * float(torch.rand(())) for low, high in (THRESHOLDS, STEEPNESS)
-            )
+            threshold, steepness = (low + (high - low) * float(torch.rand(())) for low, high in (THRESHOLDS, STEEPNESS))
             maps = soft_weights(maps, threshold, steepness)
         small = F.interpolate(images, (int(height * scale), int(width * scale)), mode="bilinear", align_corners=True)
         small = blur(small)

@@ -51,7 +51,7 @@ def regional_independence(
     if form == "v2":
         away = away * (~fake)[:, None, None]
     moved = centres + alpha * away.mean(dim=0)
-    limit = torch.where(fake, margins.fake, margins.real).to(regions.dtype)
+    limit = torch.where(fake, regions.new_tensor(margins.fake), regions.new_tensor(margins.real))
     offsets = regions - moved
     if form == "v2":
         within = F.relu(limit.sign() * _length(offsets.flatten(1), margins.squared) - limit)

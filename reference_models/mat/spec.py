@@ -204,7 +204,7 @@ MAT = ModelSpec(
             "the program's",
             "agda, agda_scale, agda_noise",
         ),
-        ReproductionNote("how the paper normalises the map that degrades an image", "it is divided by its largest value"),
+        ReproductionNote("how the paper scales the map that degrades an image", "it is divided by its largest value"),
         ReproductionNote(
             "loss of degraded images: the paper does not say; the program adds their cross-entropy and 0.1 times the "
             "distance of the features, and lets them move the centres",
@@ -212,11 +212,10 @@ MAT = ModelSpec(
             "w_agda, w_match, agda_centres",
         ),
         ReproductionNote(
-            "dropout", "0.25 of the maps and 0.5 before the last semantic layer, as in the program; none in the backbone"
+            "dropout",
+            "0.25 of the maps and 0.5 of the semantic features, as in the program; none in the backbone",
         ),
-        ReproductionNote(
-            "momentum of the backbone's running statistics", "0.1, timm's default; the program has 0.01"
-        ),
+        ReproductionNote("momentum of the backbone's running statistics", "0.1, timm's default; the program has 0.01"),
         ReproductionNote(
             "batch size: 15 for each GPU in the program, whose number is unknown; 48 in the paper",
             "15, and 48 with the preset paper; statistics of a batch are not shared by several GPUs",

@@ -55,12 +55,18 @@ COUNTS = {
     ("xception", 299): {1: 20_809_001, 2: 20_811_050, 5: 20_817_197, 8: 20_823_344, 1000: 22_855_952},
     ("capsule", 300): {2: VGG + 1_571_070, 4: VGG + 1_571_710, 5: VGG + 1_572_030, 8: VGG + 1_572_990},
     ("efficientnet-b4", 380): {1: 17_550_409, 2: 17_552_202, 5: 17_557_581, 8: 17_562_960, 1000: 19_341_616},
+    ("mat", 380): {1: 18_824_018, 2: 18_826_068, 5: 18_832_218},
     ("vit-b16", 224): {1: 85_799_425, 2: 85_800_194, 5: 85_802_501, 8: 85_804_808},
 }
 
 
-def build(name: str, classes: int = 2, size: int = 64, **options: Any) -> nn.Module:
-    return build_model(name, classes, size, **options)
+def usual(name: str) -> int:
+    """Crop size of most tests: 64 pixels, or the smallest that the detector takes."""
+    return max(64, SPECS[name].smallest)
+
+
+def build(name: str, classes: int = 2, size: int | None = None, **options: Any) -> nn.Module:
+    return build_model(name, classes, size or usual(name), **options)
 
 
 def fill(model: nn.Module) -> None:
@@ -115,15 +121,15 @@ def settle(model: nn.Module, images: torch.Tensor) -> nn.Module:
 
 @cache
 def settled(name: str) -> nn.Module:
-    """A detector for 64 pixels with seeded weights, ready to score."""
+    """A detector of the usual size with seeded weights, ready to score."""
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
         torch.manual_seed(0)
-        return settle(build(name), crops(8, 64)[0])
+        return settle(build(name), crops(8, usual(name))[0])
 
 
 def test_the_registry_has_grnet_its_seven_baselines_and_the_plain_classifiers() -> None:
     baselines = {"meso4", "mesoinception4", "highpass", "mislnet", "xception", "capsule", "amtennet", "amtennet-srm"}
-    assert set(NAMES) == {"grnet", "resnet18", "efficientnet-b4", "vit-b16"} | baselines
+    assert set(NAMES) == {"grnet", "resnet18", "efficientnet-b4", "vit-b16", "mat"} | baselines
 
 
 @pytest.mark.parametrize(("name", "size"), list(COUNTS))
@@ -160,9 +166,8 @@ def test_finite_at_every_size_it_names_and_at_the_smallest(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("classes", [5, 8])
 def test_several_classes(name: str, classes: int) -> None:
-    size = max(64, SPECS[name].smallest)
-    model = build(name, classes, size).train()
-    output = model(crops(4, size)[0])
+    model = build(name, classes).train()
+    output = model(crops(4, usual(name))[0])
     assert output.logits.shape == (4, classes)
     loss = loss_of(model, output, torch.tensor([0, 1, classes - 1, 2]))
     loss.backward()
@@ -174,7 +179,7 @@ def test_several_classes(name: str, classes: int) -> None:
 def test_one_logit(name: str) -> None:
     model = build(name, 1).eval()
     with torch.inference_mode():
-        output = model(crops(2, 64)[0])
+        output = model(crops(2, usual(name))[0])
     assert output.logits.shape == (2, 1)
     torch.testing.assert_close(fake_probability(output.logits), torch.sigmoid(output.logits[:, 0].double()))
     assert torch.isfinite(loss_of(model, output, torch.tensor([0, 1])))
@@ -184,12 +189,12 @@ def test_one_logit(name: str) -> None:
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_finite_on_flat_images(name: str, value: float) -> None:
     with torch.inference_mode():
-        assert torch.isfinite(settled(name)(torch.full((1, 3, 64, 64), value)).logits).all()
+        assert torch.isfinite(settled(name)(torch.full((1, 3, usual(name), usual(name)), value)).logits).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_alone_or_in_a_batch(name: str) -> None:
-    model, (batch, _) = settled(name), crops(4, 64)
+    model, (batch, _) = settled(name), crops(4, usual(name))
     with torch.inference_mode():
         together = fake_probability(model(batch).logits)
         alone = torch.cat([fake_probability(model(image[None]).logits) for image in batch])
@@ -200,7 +205,7 @@ def test_alone_or_in_a_batch(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_bfloat16_moves_scores_little(name: str) -> None:
-    model, (batch, _) = settled(name), crops(8, 64)
+    model, (batch, _) = settled(name), crops(8, usual(name))
     with torch.inference_mode():
         exact = fake_probability(model(batch).logits)
         with torch.autocast("cpu", torch.bfloat16):
@@ -210,7 +215,7 @@ def test_bfloat16_moves_scores_little(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_stored_weights_give_the_same_scores(name: str, tmp_path: Path) -> None:
-    model, (batch, _) = settled(name), crops(2, 64)
+    model, (batch, _) = settled(name), crops(2, usual(name))
     with torch.inference_mode():
         before = model(batch).logits
     write_state(tmp_path / "weights.safetensors", dict(model.state_dict()))
@@ -225,7 +230,7 @@ def test_stored_weights_give_the_same_scores(name: str, tmp_path: Path) -> None:
         assert torch.equal(model(batch).logits, before)
 
 
-# Logits of the golden images at 64 pixels for weights filled by a formula: any change of the forward pass moves them.
+# Logits of the golden images of the usual size, weights filled by a formula: any change of the forward pass moves them.
 GOLDEN: dict[str, list[list[float]]] = {
     "grnet": [[-2.7552, 12.7157], [-3.0367, 13.2066]],
     "grnet preset=paper": [[-2.13389, 9.93235], [-2.44012, 10.4062]],
@@ -250,7 +255,7 @@ def test_golden_forward(case: str) -> None:
     model = build(name, **dict(option.split("=") for option in options))
     fill(model)
     with torch.inference_mode():
-        logits = model.eval()(golden_images(64)).logits.double()
+        logits = model.eval()(golden_images(usual(name))).logits.double()
     expected = torch.tensor(GOLDEN[case], dtype=torch.float64)
     spread = float(expected.max() - expected.min())
     torch.testing.assert_close(logits, expected, rtol=0, atol=1e-3 * spread)
@@ -267,6 +272,7 @@ LEARNING: dict[str, tuple[int, int, type[torch.optim.Optimizer], float]] = {
     "capsule": (32, 80, torch.optim.Adam, 5e-4),
     "efficientnet-b4": (32, 100, torch.optim.Adam, 3e-3),
     "grnet": (32, 60, torch.optim.Adam, 2e-3),
+    "mat": (96, 60, torch.optim.Adam, 2e-3),
     "highpass": (64, 60, torch.optim.Adam, 1e-4),
     "meso4": (64, 600, torch.optim.Adam, 1e-2),
     "mesoinception4": (32, 600, torch.optim.Adam, 1e-2),
@@ -283,7 +289,10 @@ LEARNING: dict[str, tuple[int, int, type[torch.optim.Optimizer], float]] = {
 SURE = {"grnet": 0.985, "capsule": 0.65, "vit-b16": 0.8}
 
 # Of the twelve blocks of the transformer, 86 million parameters, two are enough here.
-SHRUNK = {"vit-b16": {"depth": 2}}
+SHRUNK: dict[str, dict[str, Any]] = {"vit-b16": {"depth": 2}}
+
+# Smaller backbones of the same kind.
+SMALLER = {"mat": "tf_efficientnet_b0"}
 
 
 @pytest.mark.slow
@@ -294,6 +303,9 @@ def test_learns_32_mini_crops_by_heart(
     """To 100 % in evaluation mode, with the running statistics of these crops; bfloat16 then moves scores little."""
     if name in SHRUNK:
         monkeypatch.setattr("timm.create_model", partial(timm.create_model, **SHRUNK[name]))
+    if name in SMALLER:
+        create = timm.create_model
+        monkeypatch.setattr("timm.create_model", lambda _, **options: create(SMALLER[name], **options))
     size, most, kind, lr = LEARNING[name]
     sure = SURE.get(name, 0.97)
     images, targets = F.interpolate(mini_crops[0], (size, size), mode="area"), mini_crops[1]
@@ -327,7 +339,7 @@ def least(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> floa
 
 @pytest.mark.parametrize("name", ["efficientnet-b4", "vit-b16", "xception"])
 def test_a_step_along_the_gradient_lowers_the_loss(name: str) -> None:
-    model, (images, targets) = settled(name), crops(4, 64)
+    model, (images, targets) = settled(name), crops(4, usual(name))
     parameters = list(model.parameters())
     before = loss_of(model, model(images), targets)
     gradients = torch.autograd.grad(before, parameters)
@@ -396,6 +408,13 @@ def test_sizes_that_cannot_work_are_refused_before_building(name: str) -> None:
         ("capsule", {"noise": "abc"}),
         ("efficientnet-b4", {"float32_scores": "maybe"}),
         ("efficientnet-b4", {"pretrained": 1}),
+        ("mat", {"texture": "v3"}),
+        ("mat", {"texture_layer": "b5"}),
+        ("mat", {"maps": 0}),
+        ("mat", {"alpha": 0.0}),
+        ("mat", {"agda_scale": 1.5}),
+        ("mat", {"w_match": -0.1}),
+        ("mat", {"independence": "v1"}),  # with the default margin of fakes, which is negative
     ],
 )
 def test_bad_options_are_refused_with_a_hint(name: str, options: dict[str, Any]) -> None:

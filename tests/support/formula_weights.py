@@ -1,0 +1,49 @@
+"""Weights and images given by formulas, so that two programs can be compared without a trained file."""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def formula_tensor(key: str, shape: tuple[int, ...], gain: float = 1.0) -> Tensor:
+    """A sine over the flat index, whose phase follows from the key, on the scale of what the key names.
+
+    Args:
+        key: name of the tensor in the state dict of the official program.
+        shape: its shape.
+        gain: factor on tensors of two or more dimensions.
+    """
+    count = math.prod(shape)
+    phase = (zlib.crc32(key.encode()) % 10007) / 10007 * 2 * math.pi
+    index = np.arange(count, dtype=np.float64)
+    wave = np.sin(index * 0.7390851 + phase) * np.cos(index * 0.0137 + 2 * phase)
+    last = key.rpartition(".")[2]
+    if last == "running_var":
+        values = 1.0 + 0.1 * np.abs(wave)
+    elif len(shape) >= 2:
+        values = gain * wave * math.sqrt(2.0 * shape[0] / count)
+    elif last == "weight":
+        values = 1.0 + 0.1 * wave
+    else:
+        values = 0.02 * wave
+    return torch.from_numpy(values.reshape(shape)).float()
+
+
+def formula_images(size: int, count: int = 2) -> Tensor:
+    """RGB in [0,1], (count, 3, size, size): smooth, coloured, not symmetric."""
+    y, x = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
+    planes = [
+        [
+            0.5
+            + 0.35 * np.sin(0.11 * x * (c + 1) / 2 + 0.05 * y + k)
+            + 0.15 * np.cos(0.23 * y - 0.07 * x * (k + 1) + c)
+            for c in range(3)
+        ]
+        for k in range(count)
+    ]
+    return torch.from_numpy(np.clip(np.asarray(planes), 0, 1)).float()
