@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from dfbench.errors import ModelError, UsageError
 from dfbench.models.build import build_model
 from dfbench.models.convert.import_weights import import_weights
-from dfbench.models.weights import load_weights
+from dfbench.models.weights import load_weights, write_state
 from reference_models.mat import network as mat
 from reference_models.mat.attention import AttentionModule, attention_average, bilinear_attention_pooling
 from reference_models.mat.degradation import blur, choose_maps, degrade, soft_weights
@@ -637,3 +637,14 @@ def test_another_network_is_refused_by_its_options(tmp_path: Path) -> None:
         import_weights(
             tmp_path / "c.pth", "mat", tmp_path / "w.safetensors", profile="native", options={"texture": "v1"}
         )
+
+
+def test_the_backbone_may_come_from_weights_of_efficientnet_b4(tmp_path: Path) -> None:
+    """As the first phase of the training makes them."""
+    torch.manual_seed(3)
+    first = build_model("efficientnet-b4", 2)
+    write_state(tmp_path / "first.safetensors", dict(first.state_dict()))
+    model = build_model("mat", 2, pretrained=str(tmp_path / "first.safetensors"))
+    found = model.backbone.state_dict()
+    for name, tensor in first.backbone.state_dict().items():
+        assert torch.equal(found[name], tensor) != name.startswith("classifier."), name

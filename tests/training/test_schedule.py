@@ -186,3 +186,12 @@ def test_float16_needs_a_gpu(tiny: SimpleNamespace, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="fp16 needs a GPU"):
         train("meso4", tiny.protocol, tiny.manifest, tmp_path / "w.safetensors", device="cpu", precision="fp16")
     check_precision("bf16", "cpu")
+
+
+def test_the_decay_of_a_second_phase_begins_anew() -> None:
+    """As two trainings with StepLR, of three epochs and of two."""
+    recipe = TrainingDefaults(lr=0.1, lr_decay=0.5, lr_decay_epochs=2, lr_restart_epoch=3)
+    found = rates(fill_recipe(TrainingRecipe(), recipe, epochs=EPOCHS))[::PER_EPOCH]
+    assert found == pytest.approx([0.1, 0.1, 0.05, 0.1, 0.1])
+    other = fill_recipe(TrainingRecipe(lr_decay=0.5), recipe, epochs=EPOCHS)
+    assert other.lr_restart_epoch is None, "a protocol's schedule replaces the whole of the detector's"
