@@ -102,12 +102,13 @@ class MAT(nn.Module):
         agda: attention-guided data augmentation, see :func:`reference_models.mat.degradation.degrade`: ``soft``,
             ``linear`` or ``none``.
         agda_scale: factor on the size of degraded images.
-        agda_noise: standard deviation of their noise, on the scale [-1,1].
+        agda_noise: standard deviation of their noise, on the scale of normalised images.
         agda_centres: whether the features of the degraded images move the centres a second time.
         w_agda: weight of the cross-entropy of the degraded images.
         w_match: weight of the distance between the features of an image and those of its degraded version.
         backbone_epochs: number of initial epochs, the first phase, in which the backbone is trained alone, with a head
             of its own. Not supported with several devices, where every parameter must receive a gradient.
+        normalization: of the images, ``none``, ``half`` (to [-1,1], as published) or ``imagenet``.
         float32_scores: compute in float32 in evaluation mode, under mixed precision as well.
         pretrained: true: download ImageNet weights of the backbone; a path: load them, or weights of the detector
             ``efficientnet-b4``, from that file.
@@ -139,6 +140,7 @@ class MAT(nn.Module):
         w_agda: float = 1.0,
         w_match: float = 0.1,
         backbone_epochs: int = 0,
+        normalization: str = "half",
         float32_scores: bool = True,
         pretrained: bool | str = False,
     ) -> None:
@@ -164,13 +166,14 @@ class MAT(nn.Module):
         self.w_agda, self.w_match = w_agda, w_match
         self.backbone_epochs, self.float32_scores = backbone_epochs, float32_scores
         self.first_phase = False
-        self.normalize = make_normalization("half")
+        self.normalize = make_normalization(normalization)
         self.backbone = timm_network(
             "tf_efficientnet_b4",
             "tf_efficientnet_b4.ap_in1k",
             pretrained,
             IMAGENET,
             head="classifier",
+            normalization=normalization,
             num_classes=num_classes,
             drop_rate=0.0,
             drop_path_rate=0.2,

@@ -40,7 +40,7 @@ AUTHORS = KeyMap(
     convert=from_authors,
     head="classifier.2.weight",
     unused=("auxiliary_loss.inner_margin",),
-    options={"attention": "released", "texture": "v2", "padding": "fixed"},
+    options={"attention": "released", "texture": "v2", "padding": "fixed", "normalization": "half"},
     size=380,
     selection="unknown; the authors' program stores every epoch and validates on test data",
 )
@@ -111,6 +111,7 @@ MAT = ModelSpec(
         "w_agda": 1.0,
         "w_match": 0.1,
         "backbone_epochs": 0,
+        "normalization": "half",
         "float32_scores": True,
         "pretrained": False,
     },

@@ -239,7 +239,9 @@ def test_every_source_is_described() -> None:
         assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("model", ["meso4", "mesoinception4", "xception", "efficientnet-b4", "vit-b16", "capsule"])
+@pytest.mark.parametrize(
+    "model", ["meso4", "mesoinception4", "xception", "efficientnet-b4", "mat", "vit-b16", "capsule"]
+)
 def test_an_unknown_normalisation_is_refused(model: str) -> None:
     with pytest.raises(UsageError, match="normalization"):
         build_model(model, 2, 224, normalization="caffe")

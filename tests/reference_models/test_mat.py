@@ -621,7 +621,7 @@ def test_the_authors_program_gives_the_same_scores(tmp_path: Path, gain: float) 
     ],
 )
 def test_a_file_with_one_wrong_name_is_refused_by_name(tmp_path: Path, theirs: str, wrong: str) -> None:
-    state = {name: torch.zeros(1).expand(shape) for name, shape in official_shapes().items()}  # small files
+    state = {name: torch.zeros(()).expand(shape) for name, shape in official_shapes().items()}  # small files
     state[wrong] = state.pop(theirs)
     torch.save(state, tmp_path / "ckpt_0.pth")
     with pytest.raises(ModelError, match="do not fit") as caught:
@@ -632,7 +632,7 @@ def test_a_file_with_one_wrong_name_is_refused_by_name(tmp_path: Path, theirs: s
 
 
 def test_another_network_is_refused_by_its_options(tmp_path: Path) -> None:
-    torch.save({name: torch.zeros(1).expand(shape) for name, shape in official_shapes().items()}, tmp_path / "c.pth")
+    torch.save({name: torch.zeros(()).expand(shape) for name, shape in official_shapes().items()}, tmp_path / "c.pth")
     with pytest.raises(UsageError, match="need texture=v2"):
         import_weights(
             tmp_path / "c.pth", "mat", tmp_path / "w.safetensors", profile="native", options={"texture": "v1"}
