@@ -198,7 +198,7 @@ class RunResult(_ResultModel):
     options: dict[str, Any] = Field(default_factory=dict, description="every option that can change a number")
     coverage: tuple[Coverage, ...] = Field(default=(), description="requested and scored samples")
     metrics: tuple[MetricValue, ...] = Field(description="all metrics")
-    caution: str = Field(default="", description="warnings of protocol and detector about the interpretation of every number")
+    caution: str = Field(default="", description="warnings of protocol and detector on how to read the numbers")
     baselines: tuple[Baseline, ...] = Field(default=(), description="trivial baselines: size, format, length alone")
     warnings: tuple[str, ...] = Field(default=(), description="sanity checks of the scores that failed, as sentences")
     robustness: tuple[Robustness, ...] = Field(

@@ -15,7 +15,7 @@ from dfbench.errors import ModelError, UsageError
 from dfbench.models import ModelSpec, Preset, TrainingDefaults
 from dfbench.models.build import build_model
 from dfbench.models.card import IntendedUse, SelectionRecord, WeightCard, card_path, check_card, read_card
-from dfbench.models.options import preset_options, recorded_options
+from dfbench.models.options import cautions, preset_options, recorded_options
 from dfbench.models.registry import get_spec, model_names
 from dfbench.models.source import ModelSource
 from dfbench.models.weights import load_weights, save_weights
@@ -167,3 +167,10 @@ def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["list", "models", "--long"]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("grnet ")]
     assert "  paper: literal reading of the paper" in line
+
+
+def test_readers_are_told_of_a_size_that_was_not_published() -> None:
+    spec = ModelSpec("m", "m:M", published_sizes=(380, 299), caution="the faces are enlarged")
+    assert cautions(spec, 299) == ["the faces are enlarged"]
+    assert cautions(spec, 128) == ["the faces are enlarged", "crops of 128 px are not the published size (380, 299)"]
+    assert cautions(get_spec("meso4"), 128) == []

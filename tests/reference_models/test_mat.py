@@ -442,6 +442,26 @@ def test_one_update_of_the_centres_where_the_degraded_images_do_not_count(tiny_m
         assert (output.chosen is None) == (options.get("agda") == "none")
 
 
+def test_a_tiny_one_learns_eight_images_by_heart(tiny_mat: Callable[..., MAT]) -> None:
+    """Fakes are smooth in the middle; degraded images are learnt along with the others."""
+    images = torch.rand(8, 3, 96, 96, generator=torch.Generator().manual_seed(1))
+    targets = torch.arange(8) % 2
+    images[1::2, :, 24:72, 24:72] = F.avg_pool2d(images[1::2], 5, 1, 2)[:, :, 24:72, 24:72]
+    model = tiny_mat().train()
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    for _ in range(40):
+        optimizer.zero_grad()
+        model.loss(model(images), targets).backward()
+        optimizer.step()
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 1.0
+    with torch.no_grad():
+        model(images)
+        logits = model.eval()(images).logits
+    assert torch.equal(logits.argmax(dim=1), targets)
+
+
 def test_an_evaluation_moves_nothing(tiny_mat: Callable[..., MAT]) -> None:
     model = tiny_mat().eval()
     model.loss(model(torch.rand(2, 3, 96, 96)), torch.tensor([0, 1]))

@@ -16,7 +16,7 @@ from dfbench.errors import UsageError
 from dfbench.models.card import read_card
 from dfbench.models.weights import read_state
 from dfbench.training.module import TrainingModule
-from dfbench.workflow import train
+from dfbench.workflow import evaluate, train
 from dfbench.workflow.training import resolve_training
 from reference_models.mat import network as mat
 
@@ -87,6 +87,8 @@ def test_interrupted_in_both_phases_equals_undisturbed(
     if read_card(whole).selection.epoch > 1:
         assert one["independence.centres"].any()
         assert float(one["independence.alpha"]) < 0.2
+    found = evaluate("mat", data.protocol, data.manifest, whole, tmp_path / "run", device="cpu", quiet=True)
+    assert "crops of 96 px are not the published size (380)" in found.result.caution
 
 
 def test_a_training_of_the_first_phase_alone_is_refused(data: SimpleNamespace) -> None:

@@ -450,6 +450,13 @@ def test_what_was_published_with_imagenet_weights_is_trained_so_or_marked(run: P
     )
 
 
+def test_cautions_of_a_detector_are_printed(tmp_path: Path) -> None:
+    folder = write_paper_run(tmp_path / "run", "grnet/hff-binary", "mat")
+    text = " ".join(paper_table("grnet-5", open_runs([folder])).split())
+    assert "Caution, mat: faces smaller than the crops are enlarged by them" in text
+    assert "Caution, mat: crops of 128 px are not the published size (380)." in text
+
+
 # Forms
 
 
