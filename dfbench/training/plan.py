@@ -137,7 +137,7 @@ def check_phases(spec: ModelSpec, options: Mapping[str, Any], recipe: FullRecipe
         devices: number of devices.
 
     Raises:
-        UsageError: it ends with its first phase, or has several devices.
+        UsageError: it ends with its first phase, may end before, or has several devices.
     """
     name = spec.phase_option
     first = options.get(name, spec.options.get(name, 0)) if name else 0
@@ -146,6 +146,12 @@ def check_phases(spec: ModelSpec, options: Mapping[str, Any], recipe: FullRecipe
             f"{spec.name} trains a part of its network only in the first {first} epochs ({name}={first}), and the "
             f"training has {recipe.epochs}",
             f"--epochs {first + 1} or more, or --option {name}={max(0, recipe.epochs // 2)}",
+        )
+    if first and recipe.patience is not None and recipe.patience <= first:
+        raise UsageError(
+            f"the training may end after {recipe.patience} epochs without a better metric, before those of the first "
+            f"phase of {spec.name} are over ({name}={first})",
+            f"--patience {first + 1} or more, or drop it",
         )
     if first and devices > 1:
         raise UsageError(

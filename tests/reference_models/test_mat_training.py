@@ -97,6 +97,11 @@ def test_a_training_of_the_first_phase_alone_is_refused(data: SimpleNamespace) -
     assert "--epochs 4" in caught.value.hint
     with pytest.raises(UsageError, match=r"first 20 epochs"):
         resolve_training("mat", data.protocol, data.manifest, preset="code")
+    with pytest.raises(UsageError, match="may end after 1 epochs") as caught:
+        resolve_training("mat", data.protocol, data.manifest, options={"backbone_epochs": 1}, patience=1)
+    assert "--patience 2" in caught.value.hint
+    with pytest.raises(UsageError, match=r"head_epochs=3"):
+        resolve_training("xception", data.protocol, data.manifest, options={"head_epochs": 3})
     with pytest.raises(UsageError, match="several devices"):
         resolve_training("mat", data.protocol, data.manifest, device="cpu", devices=2, options={"backbone_epochs": 1})
 
