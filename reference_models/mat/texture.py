@@ -87,9 +87,12 @@ class TextureEnhancement(nn.Module):
         textures: Tensor = self.norm(self.last(x))
         if self.form == "v1":
             return textures, averages
-        return F.relu(textures).unflatten(1, (self.groups, -1)), averages
+        return self._by_group(F.relu(textures)), averages
 
     def _joined(self, one: Tensor, two: Tensor) -> Tensor:
         """Concatenate the channels of every group."""
-        parts = [x.unflatten(1, (self.groups, -1)) for x in (one, two)]
-        return torch.cat(parts, dim=2).flatten(1, 2)
+        return torch.cat((self._by_group(one), self._by_group(two)), dim=2).flatten(1, 2)
+
+    def _by_group(self, maps: Tensor) -> Tensor:
+        """N,G*C,H,W -> N,G,C,H,W."""
+        return maps.reshape(maps.shape[0], self.groups, -1, *maps.shape[2:])

@@ -448,18 +448,20 @@ def test_a_tiny_one_learns_eight_images_by_heart(tiny_mat: Callable[..., MAT]) -
     targets = torch.arange(8) % 2
     images[1::2, :, 24:72, 24:72] = F.avg_pool2d(images[1::2], 5, 1, 2)[:, :, 24:72, 24:72]
     model = tiny_mat().train()
-    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-    for _ in range(40):
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=3e-3)
+    for _ in range(20):
         optimizer.zero_grad()
         model.loss(model(images), targets).backward()
         optimizer.step()
+    model.eval()
     for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d):
+        if isinstance(layer, nn.BatchNorm2d):  # running statistics of the images
             layer.momentum = 1.0
+            layer.train()
     with torch.no_grad():
         model(images)
         logits = model.eval()(images).logits
-    assert torch.equal(logits.argmax(dim=1), targets)
+    assert F.cross_entropy(logits, targets) < 0.05
 
 
 def test_an_evaluation_moves_nothing(tiny_mat: Callable[..., MAT]) -> None:
