@@ -232,7 +232,8 @@ class MAT(nn.Module):
         if output.regions is None:
             return total
         fake = targets != 0
-        total = total + self.w_independence * self.independence(output.regions, fake)
+        regional: Tensor = self.independence(output.regions, fake)
+        total = total + self.w_independence * regional
         if output.chosen is None or output.degraded_logits is None or output.degraded_regions is None:
             return total
         if self.agda_centres:
@@ -302,7 +303,8 @@ def match_loss(regions: Tensor, degraded: Tensor, chosen: Tensor) -> Tensor:
         The mean over images and maps, of which the chosen ones count as 0.
     """
     others = 1 - F.one_hot(chosen, regions.shape[1]).to(regions.dtype)
-    return (torch.linalg.vector_norm(degraded - regions, dim=-1) * others).mean()
+    distances: Tensor = torch.linalg.vector_norm(degraded - regions, dim=-1)
+    return (distances * others).mean()
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

@@ -30,7 +30,6 @@ from reference_models.mat.texture import TextureEnhancement
 pytestmark = pytest.mark.slow
 
 Array = NDArray[np.float64]
-EXACT = {"rtol": 1e-10, "atol": 1e-12}
 
 
 def uniform(*shape: int, seed: int = 0) -> Array:
@@ -42,7 +41,7 @@ def normal(*shape: int, seed: int = 0) -> Array:
 
 
 def same(found: Tensor, expected: Array) -> None:
-    np.testing.assert_allclose(found.detach().numpy(), expected, **EXACT)
+    np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-10, atol=1e-12)
 
 
 # --- the operations of the definitions, in float64 NumPy
