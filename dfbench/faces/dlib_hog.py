@@ -29,6 +29,7 @@ KNOWN_PARTS = (68, 81)
 
 INSTALL = 'pip install "deepfake-dfbench[dlib]"'
 _OPTION = "--dlib-predictor"
+_HINT = "a file like shape_predictor_68_face_landmarks.dat, unpacked; " + how_to_give(PREDICTOR, _OPTION)
 
 
 def has_dlib() -> bool:
@@ -54,13 +55,13 @@ class DlibDetector:
     VERSION = 1
 
     def __init__(self, predictor: str | Path | None = None) -> None:
-        dlib = _dlib()
+        dlib = load_dlib()
         path = find_model(PREDICTOR, predictor)
         if path is None:
             raise SetupError("the face detector dlib needs a landmark file", how_to_give(PREDICTOR, _OPTION))
         digest = file_digest(path, how_to_give(PREDICTOR, _OPTION))
         self._hog = dlib.get_frontal_face_detector()
-        self._predictor = _load_predictor(dlib, path)
+        self._predictor = load_predictor(dlib, path, KNOWN_PARTS, _HINT)
         self.runtime = f"dlib {dlib.__version__}"
         self.fingerprint = f"{self.name}-v{self.VERSION}:dlib={dlib.__version__},upsample={UPSAMPLE},predictor={digest}"
 
@@ -112,7 +113,7 @@ class DlibGrayDetector:
     VERSION = 1
 
     def __init__(self, threads: int = 1) -> None:
-        dlib = _dlib()
+        dlib = load_dlib()
         self._hog = dlib.get_frontal_face_detector()
         self._landmarks = ONet(threads)
         self.runtime = f"dlib {dlib.__version__}"
@@ -150,20 +151,35 @@ def _run(hog: Any, image: NDArray[np.uint8]) -> list[tuple[NDArray[np.float32], 
     ]
 
 
-def _dlib() -> Any:
+def load_dlib() -> Any:
+    """Import dlib.
+
+    Raises:
+        SetupError: it is not installed.
+    """
     try:
         return import_module("dlib")  # dlib has no type stubs
     except ImportError as error:
         raise SetupError("dlib is not installed", INSTALL) from error
 
 
-def _load_predictor(dlib: Any, path: Path) -> Any:
-    hint = "a file like shape_predictor_68_face_landmarks.dat, unpacked; " + how_to_give(PREDICTOR, _OPTION)
+def load_predictor(dlib: Any, path: Path, counts: Sequence[int], how: str) -> Any:
+    """Load a shape predictor.
+
+    Args:
+        dlib: the module.
+        path: its file.
+        counts: the numbers of parts that it may have.
+        how: the hint that says how to give another file.
+
+    Raises:
+        SetupError: it is no shape predictor, or has other parts.
+    """
     try:
         predictor = dlib.shape_predictor(str(path))
     except RuntimeError as error:
-        raise SetupError(f"{path} is not a dlib shape predictor: {error}", hint) from error
+        raise SetupError(f"{path} is not a dlib shape predictor: {error}", how) from error
     parts = predictor(np.zeros((64, 64, 3), np.uint8), dlib.rectangle(8, 8, 56, 56)).num_parts
-    if parts not in KNOWN_PARTS:
-        raise SetupError(f"{path} has {parts} parts, not 68 or 81", hint)
+    if parts not in counts:
+        raise SetupError(f"{path} has {parts} parts, not {' or '.join(map(str, counts))}", how)
     return predictor

@@ -1,16 +1,18 @@
-"""Dense landmarks by a provider from an installed package: the entry-point group ``dfbench.landmarks``.
+"""Providers of dense landmarks: dfbench's own, and those of installed packages (entry points ``dfbench.landmarks``).
 
-Blending methods need more than five points. A package with a landmark network registers a factory:
+Blending methods need more than five points. dfbench runs dlib's shape predictors and MediaPipe's face mesh, with the
+user's copies of their files. A package with another landmark network registers a factory:
 
     [project.entry-points."dfbench.landmarks"]
     my-106 = "my_package.landmarks:build"
 
-``build()`` takes no arguments and returns a :class:`LandmarkProvider`. dfbench ships none.
+``build()`` returns a :class:`LandmarkProvider`; with ``--landmark-model PATH`` it is called as ``build(PATH)``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -50,30 +52,46 @@ class LandmarkProvider(Protocol):
 
 _CONTRACT = with_attributes("dfbench.faces.LandmarkProvider", "name", "fingerprint", "count", "find")
 
-LANDMARKS: Registry[Callable[[], LandmarkProvider]] = Registry(
+Factory = Callable[..., LandmarkProvider]
+
+LANDMARKS: Registry[Factory] = Registry(
     "landmark provider",
     "dfbench.landmarks",
-    {},
-    check=any_callable("build() -> LandmarkProvider"),
+    {
+        "dlib-68": "dfbench.faces.dlib_landmarks:build_68",
+        "dlib-81": "dfbench.faces.dlib_landmarks:build_81",
+        "mediapipe": "dfbench.faces.face_mesh:build",
+    },
+    check=any_callable("build(model=None) -> LandmarkProvider"),
+    summaries={
+        "dlib-68": "dlib's 68-part predictor; its training data allow research only",
+        "dlib-81": "dlib's 81-part predictor, with a forehead line; your file, research only",
+        "mediapipe": "MediaPipe's face mesh, 468 points; your face_landmark.tflite, on LiteRT or OpenVINO",
+    },
     listing="dfbench list landmarks",
 )
 
 
 def landmark_provider_names() -> tuple[str, ...]:
-    """Return the names of the installed providers."""
+    """Return the names of the providers."""
     return tuple(sorted(LANDMARKS))
 
 
-def build_landmark_provider(name: str) -> LandmarkProvider:
-    """Build an installed provider by name.
+def build_landmark_provider(name: str, model: str | Path | None = None) -> LandmarkProvider:
+    """Build a provider by name.
+
+    Args:
+        name: see :func:`landmark_provider_names`.
+        model: its model file; None: the environment, then ``dfbench.toml``, then what the provider finds by itself.
 
     Raises:
-        UsageError: no such provider is installed.
-        SetupError: its package cannot be imported, or what it registered is not a provider.
+        UsageError: there is no such provider.
+        SetupError: its package cannot be imported, a model file is missing or damaged, or what it registered is not a
+            provider.
     """
     factory = LANDMARKS.get(name)
     with LANDMARKS.blame(name):
-        provider = factory()
+        provider = factory() if model is None else factory(model)
         _CONTRACT(name, provider)
     return provider
 

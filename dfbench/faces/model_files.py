@@ -14,9 +14,16 @@ from dfbench.untrusted import read_toml
 
 INSIGHTFACE = "insightface"
 PREDICTOR = "dlib-predictor"
+PREDICTOR_81 = "dlib-predictor-81"
+FACE_MESH = "face-mesh"
 
 VARIABLES: Mapping[str, str] = MappingProxyType(
-    {INSIGHTFACE: "DFBENCH_INSIGHTFACE_MODEL", PREDICTOR: "DFBENCH_DLIB_PREDICTOR"}
+    {
+        INSIGHTFACE: "DFBENCH_INSIGHTFACE_MODEL",
+        PREDICTOR: "DFBENCH_DLIB_PREDICTOR",
+        PREDICTOR_81: "DFBENCH_DLIB_PREDICTOR_81",
+        FACE_MESH: "DFBENCH_FACE_MESH",
+    }
 )
 """Key in the table ``[face-models]`` of ``dfbench.toml`` -> environment variable, which takes precedence."""
 

@@ -97,7 +97,7 @@ def _rows(task: ShardTask, progress: ShardProgress, staged: StagedFiles | None) 
     recipe = task.recipe
     root = task.root if staged is None else staged.root
     detector = face_detector(recipe.local or DetectorChoice(recipe.face_detector))
-    provider = _provider(recipe.landmarks) if recipe.landmarks else None
+    provider = _provider(recipe.landmarks, recipe.local_landmarks) if recipe.landmarks else None
     settings = ExtractionSettings(
         recipe.sizes,
         get_profile(recipe.profile),
@@ -154,8 +154,8 @@ def face_detector(choice: DetectorChoice) -> FaceDetector:
 
 
 @lru_cache(maxsize=1)
-def _provider(name: str) -> LandmarkProvider:
-    return build_landmark_provider(name)
+def _provider(name: str, model: str | None) -> LandmarkProvider:
+    return build_landmark_provider(name, model)
 
 
 @contextmanager

@@ -42,6 +42,7 @@ def resolve_faces(
     device: str = "cpu",
     dlib_predictor: str | Path | None = None,
     landmarks: str | None = None,
+    landmark_model: str | Path | None = None,
 ) -> FaceTools:
     """Choose what finds and crops faces.
 
@@ -52,6 +53,7 @@ def resolve_faces(
         device: ``cpu``, ``auto``, ``cuda`` or ``cuda:N``.
         dlib_predictor: landmark file for ``dlib``.
         landmarks: provider of dense landmarks.
+        landmark_model: model file of the provider.
 
     Raises:
         UsageError: an unknown name, or options that cannot be combined.
@@ -60,6 +62,8 @@ def resolve_faces(
     if face_model is not None and face_detector != "insightface":
         raise UsageError("--face-model requires the face detector insightface", "add --face-detector insightface")
     requested = DetectorChoice(face_detector, None if face_model is None else str(face_model), device)
+    if landmark_model is not None and not landmarks:
+        raise UsageError("--landmark-model requires a provider of dense landmarks", "add --landmarks NAME")
     match = match_profile(profile, requested, dlib_predictor)
     choice = match.detector
     if landmarks and choice.name == "dlib":
@@ -67,7 +71,7 @@ def resolve_faces(
             "the face detector dlib stores its own dense landmarks", "drop --landmarks, or use another face detector"
         )
     detector = build_face_detector(choice.name, threads=1, model=choice.model, device=choice.device)
-    provider = build_landmark_provider(landmarks) if landmarks else None
+    provider = build_landmark_provider(landmarks, landmark_model) if landmarks else None
     return FaceTools(
         match.profile,
         choice,

@@ -183,7 +183,15 @@ class PreparationRequest:
         default="cpu", metadata=_option("--device D", "Device of the face detector: auto, cpu or cuda[:N].")
     )
     landmarks: str | None = field(
-        default=None, metadata=_option("--landmarks NAME", "Store the dense landmarks of an installed provider.")
+        default=None,
+        metadata=_option(
+            "--landmarks NAME",
+            "Store dense landmarks: dlib-68, dlib-81 (trained on data for research only), mediapipe or an installed "
+            "provider.",
+        ),
+    )
+    landmark_model: str | Path | None = field(
+        default=None, metadata=_option("--landmark-model FILE", "Model file of the landmark provider.")
     )
     patch: bool = field(
         default=False,

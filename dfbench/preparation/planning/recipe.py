@@ -84,6 +84,7 @@ class PreparationRecipe:
         most_pixels: pixels of a frame or image beyond which it is not decoded.
         runtime: what runs the networks of the face detector on this machine, with version; not in the recipe's hash.
         local: the face detector with paths and device of this machine, which do not belong to the recipe.
+        local_landmarks: model file of the landmark provider on this machine; None: found by the provider itself.
     """
 
     dataset: str
@@ -107,6 +108,7 @@ class PreparationRecipe:
     most_pixels: int = MOST_PIXELS
     runtime: str = field(default="", compare=False)
     local: DetectorChoice | None = field(default=None, compare=False)
+    local_landmarks: str | None = field(default=None, compare=False)
 
     @property
     def uses_masks(self) -> bool:

@@ -69,6 +69,7 @@ def make_recipe(request: PreparationRequest, source: Mapping[str, Any] | None = 
         request.device,
         request.dlib_predictor,
         request.landmarks,
+        request.landmark_model,
     )
     usual = get_profile(faces.profile).default_sizes
     return PreparationRecipe(
@@ -91,6 +92,7 @@ def make_recipe(request: PreparationRequest, source: Mapping[str, Any] | None = 
         landmarks_fingerprint=faces.landmarks_fingerprint,
         runtime=faces.runtime,
         local=faces.detector,
+        local_landmarks=None if request.landmark_model is None else str(request.landmark_model),
     )
 
 
