@@ -1,8 +1,8 @@
 """Dense landmarks by MediaPipe's face mesh: 468 points from a network file that the user provides.
 
 Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs", 2019. The network is the file
-``face_landmark.tflite`` of the wheels mediapipe 0.10.14 to 0.10.21 (Apache-2.0). It runs on LiteRT or OpenVINO, whichever is
-installed. It sees an upright square around the face: first one estimated from the five landmarks, then, as MediaPipe
+``face_landmark.tflite`` of the wheels mediapipe 0.10.14 to 0.10.21 (Apache-2.0). It runs on LiteRT or OpenVINO,
+whichever is installed. It sees an upright square around the face: first one estimated from the five landmarks, then, as MediaPipe
 does from frame to frame, the one that the points found so far give.
 """
 

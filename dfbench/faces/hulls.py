@@ -55,13 +55,10 @@ def fill_convex(points: NDArray[np.floating], height: int, width: int) -> NDArra
     rows = np.arange(height)
     for (xa, ya), (xb, yb) in zip(hull, np.roll(hull, -1, axis=0), strict=True):
         here = rows[(rows >= min(ya, yb)) & (rows <= max(ya, yb))]
-        if ya == yb:
-            crossings = np.array([[xa], [xb]])
-        else:
-            crossings = (xa + (here - ya) / (yb - ya) * (xb - xa))[None]
-        if len(here):
-            first[here] = np.minimum(first[here], crossings.min(axis=0))
-            last[here] = np.maximum(last[here], crossings.max(axis=0))
+        crossings = [xa, xb] if ya == yb else [xa + (here - ya) / (yb - ya) * (xb - xa)]
+        for x in crossings:
+            first[here] = np.minimum(first[here], x)
+            last[here] = np.maximum(last[here], x)
     columns = np.arange(width)
     inside: NDArray[np.bool_] = (columns >= first[:, None]) & (columns <= last[:, None])
     return inside

@@ -1,4 +1,4 @@
-"""Numberings of dense landmarks: iBUG's 68 parts, dlib's 81, the 468 vertices of MediaPipe's mesh, and their common form.
+"""Numberings of dense landmarks: iBUG's 68 parts, dlib's 81, MediaPipe's 468 vertices, and their common form.
 
 The common form has the 68 parts first, numbered from 0, and behind them, where the set has a forehead, 13 points along
 its hairline from the image's left to its right. Left and right are those of the image throughout.

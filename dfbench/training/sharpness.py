@@ -1,8 +1,8 @@
 """Sharpness-aware minimisation: the gradient is taken where the loss near the weights is largest.
 
 Foret et al., "Sharpness-Aware Minimization for Efficiently Improving Generalization", ICLR 2021. With the gradient
-``g`` of the loss at the weights ``w``, the step uses the gradient at ``w + rho * g / |g|``; it costs two forward and two
-backward passes.
+``g`` of the loss at the weights ``w``, the step uses the gradient at ``w + rho * g / |g|``; it costs two forward and
+two backward passes.
 """
 
 from __future__ import annotations
