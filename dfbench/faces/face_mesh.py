@@ -2,8 +2,8 @@
 
 Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs", 2019. The network is the file
 ``face_landmark.tflite`` of the wheels mediapipe 0.10.14 to 0.10.21 (Apache-2.0). It runs on LiteRT or OpenVINO,
-whichever is installed. It sees an upright square around the face: first one estimated from the five landmarks, then, as MediaPipe
-does from frame to frame, the one that the points found so far give.
+whichever is installed. It sees an upright square around the face: first one estimated from the five landmarks, then, as
+MediaPipe does from frame to frame, the one that the points found so far give.
 """
 
 from __future__ import annotations

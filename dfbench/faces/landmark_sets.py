@@ -38,19 +38,20 @@ MESH_FOREHEAD = (162, 21, 54, 103, 67, 109, 10, 338, 297, 332, 284, 251, 389)
 
 _MESH_PARTS: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {
-        "jaw": (127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356),
+        "jaw": (127, 234, 93, 215, 172, 136, 149, 148, 152, 377, 378, 365, 397, 435, 323, 454, 356),
         "left brow": (70, 63, 105, 66, 107),
         "right brow": (336, 296, 334, 293, 300),
         "nose bridge": (168, 197, 5, 4),
-        "nose base": (98, 97, 2, 326, 327),
+        "nose base": (240, 97, 2, 326, 460),
         "left eye": (33, 160, 158, 133, 153, 144),
         "right eye": (362, 385, 387, 263, 373, 380),
-        "outer mouth": (61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),
+        "outer mouth": (61, 39, 37, 0, 267, 269, 291, 321, 314, 17, 84, 91),
         "inner mouth": (78, 82, 13, 312, 308, 317, 14, 87),
     }
 )
 MESH_TO_PARTS: tuple[int, ...] = tuple(vertex for group in _MESH_PARTS.values() for vertex in group)
-"""Vertex of the mesh for each of the 68 parts."""
+"""Vertex of the mesh for each of the 68 parts: the vertex of the same name where there is one (corners of eyes and mouth,
+brows, bridge of the nose), elsewhere the pair of mirrored vertices nearest to dlib's parts on 105 portraits."""
 
 
 def _mirror() -> NDArray[np.intp]:

@@ -270,11 +270,11 @@ def test_a_provider_that_does_not_keep_its_word(corners: Callable[[type], None])
         name = "corners"
 
     corners(Short)
-    assert landmark_provider_names() == ("corners",)
+    assert landmark_provider_names() == ("corners", "dlib-68", "dlib-81", "mediapipe")
     with pytest.raises(DataError, match=r"\(4, 2\), not \(5, 2\)"):
         checked_landmarks(build_landmark_provider("corners"), np.zeros((9, 9, 3), np.uint8), face_at(5, 5, 1, 0))
     with pytest.raises(UsageError, match="unknown landmark provider"):
-        build_landmark_provider("dense-106")
+        build_landmark_provider("insightface-106")
     corners(Dumb)
     with pytest.raises(SetupError, match="lacks fingerprint, count, find"):
         build_landmark_provider("corners")

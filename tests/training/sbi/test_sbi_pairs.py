@@ -1,0 +1,201 @@
+"""Self-blended pairs: order of steps, determinism, what a row must hold, and faces that cannot be blended."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from dfbench.errors import DataError
+from dfbench.faces.landmark_sets import DLIB_FOREHEAD
+from dfbench.media.images import encode_png
+from dfbench.training.sbi import pairs as module
+from dfbench.training.sbi.crops import evaluation_crop, landmark_region
+from dfbench.training.sbi.pairs import Pair, pair_generator, self_blended, self_blended_batch
+from dfbench.training.sbi.stored import FaceImage, face_image
+
+
+def schematic_points(forehead: bool = True) -> np.ndarray:
+    """81 points in common form on an upright oval in an image of 200 x 200."""
+    rng = np.random.default_rng(0)
+    points = np.column_stack([rng.uniform(70, 130, 81), rng.uniform(80, 150, 81)])
+    turns = np.linspace(np.pi, 0, 17)
+    points[:17] = np.column_stack([100 + 45 * np.cos(turns), 95 + 65 * np.sin(turns)])
+    points[17:27] = np.column_stack([np.linspace(62, 138, 10), np.full(10, 80)])
+    turns = np.linspace(np.pi, 2 * np.pi, 15)[1:-1]
+    points[68:] = np.column_stack([100 + 45 * np.cos(turns), 95 + 45 * np.sin(turns)])
+    return points if forehead else points[:68]
+
+
+def face(seed: int = 0, forehead: bool = True) -> FaceImage:
+    rng = np.random.default_rng(seed)
+    pixels = cv2.GaussianBlur(rng.integers(0, 256, (200, 200, 3), np.uint8), (0, 0), 1.0)
+    return FaceImage(pixels, schematic_points(forehead), np.array([60.0, 70, 140, 165]))
+
+
+def same(a: Pair, b: Pair) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("real", "fake", "mask"))
+
+
+def test_a_pair_depends_on_face_and_generator_alone() -> None:
+    first, again, other, epoch = (
+        self_blended(face(), 64, pair_generator(*key)) for key in (("a", 0, 5), ("a", 0, 5), ("b", 0, 5), ("a", 1, 5))
+    )
+    assert same(first, again)
+    assert not same(first, other)
+    assert not same(first, epoch)
+    assert first.real.shape == first.fake.shape == (64, 64, 3)
+    assert first.real.dtype == first.fake.dtype == np.uint8
+    assert 0 <= first.mask.min() < first.mask.max() <= 1
+
+
+def test_the_given_face_is_not_changed() -> None:
+    given = face()
+    before = given.pixels.copy(), given.landmarks.copy(), given.box.copy()
+    for seed in range(6):
+        self_blended(given, 32, np.random.default_rng(seed))
+    assert all(np.array_equal(a, b) for a, b in zip(before, (given.pixels, given.landmarks, given.box), strict=True))
+
+
+def test_validation_pairs_show_the_unchanged_face_half_of_the_time() -> None:
+    given = face()
+    x1, y1, x2, y2 = landmark_region(given.landmarks, 200, 200)
+    expected = evaluation_crop(given.pixels[y1:y2, x1:x2], given.box - (x1, y1, x1, y1), 48)
+    unchanged = []
+    for seed in range(30):
+        pair = self_blended(given, 48, np.random.default_rng(seed), training=False)
+        outside = pair.mask == 0
+        if np.array_equal(pair.real, expected):
+            unchanged.append(seed)
+            # Outside the mask the fake is the target.
+            assert np.abs(pair.fake.astype(int) - expected)[outside].max() <= 1
+        assert not np.array_equal(pair.fake, pair.real)
+    assert 7 <= len(unchanged) <= 23
+
+
+def test_steps_follow_the_published_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    for name in (
+        "landmark_region",
+        "face_mask",
+        "transform_source",
+        "deform_mask",
+        "soft_mask",
+        "deform_image",
+        "blend",
+        "transform_pair",
+        "face_region",
+        "resized",
+    ):
+        original = getattr(module, name)
+
+        def note(*args: object, _name: str = name, _original=original, **kwargs: object) -> object:
+            called.append(_name)
+            return _original(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, note)
+    self_blended(face(), 32, np.random.default_rng(0))
+    assert called == [
+        "landmark_region",
+        "face_mask",
+        "transform_source",
+        "deform_mask",
+        "soft_mask",
+        "deform_image",
+        "blend",
+        "transform_pair",
+        "transform_pair",
+        "face_region",
+        "resized",
+        "resized",
+    ]
+
+
+def test_fakes_blend_the_transformed_face_into_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With source and target marked by constants, real and fake say which of them they show."""
+    monkeypatch.setattr(module, "transform_source", lambda image, _: np.full_like(image, 200))
+    monkeypatch.setattr(module, "transform_pair", lambda image, _: image)
+    grey = FaceImage(np.full((200, 200, 3), 100, np.uint8), schematic_points(), np.array([60.0, 70, 140, 165]))
+    reals, peaks = set(), []
+    for seed in range(40):
+        pair = self_blended(grey, 40, np.random.default_rng(seed))
+        (real,) = np.unique(pair.real)
+        reals.add(int(real))
+        inside = pair.mask > 0.249
+        peaks.append(float(pair.mask.max()))
+        other = 300 - int(real)
+        mixed = pair.mask[..., None] * other + (1 - pair.mask[..., None]) * int(real)
+        assert np.abs(pair.fake.astype(float) - mixed).max() < 4
+        assert np.abs(pair.fake[inside].astype(int) - int(real)).min() > 20
+    assert reals == {100, 200}
+    assert {round(4 * p) for p in peaks} == {1, 2, 3, 4}
+
+
+def test_mirroring_turns_pixels_points_and_box_alike() -> None:
+    given = face()
+    turned = given.mirrored()
+    assert np.array_equal(turned.pixels, given.pixels[:, ::-1])
+    assert turned.box.tolist() == [199 - 140, 70, 199 - 60, 165]
+    # The mirrored points are the same places, and jaw and forehead run from left to right again.
+    assert sorted(map(tuple, turned.landmarks)) == sorted((199 - x, y) for x, y in given.landmarks)
+    assert (np.diff(turned.landmarks[:17, 0]) > 0).all()
+    assert (np.diff(turned.landmarks[68:, 0]) > 0).all()
+    assert np.abs(turned.mirrored().landmarks - given.landmarks).max() < 1e-9
+
+
+def test_a_batch_is_its_pairs_in_any_order() -> None:
+    faces = [face(seed, forehead=seed % 2 == 0) for seed in range(4)]
+    names = ["p", "q", "r", "s"]
+    batch = self_blended_batch(faces, 32, [pair_generator(name, 2, 1) for name in names])
+    assert batch.faces == (0, 1, 2, 3)
+    turned = self_blended_batch(faces[::-1], 32, [pair_generator(name, 2, 1) for name in names[::-1]])
+    assert np.array_equal(turned.fakes[::-1], batch.fakes)
+    assert np.array_equal(turned.reals[::-1], batch.reals)
+    images, targets = batch.images_and_targets()
+    assert images.shape == (8, 32, 32, 3)
+    assert targets.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert np.array_equal(images[5], batch.fakes[1])
+
+
+def test_a_face_that_cannot_be_blended_is_replaced_and_named() -> None:
+    lost = FaceImage(face().pixels, schematic_points() + 5000, face().box)
+    batch = self_blended_batch([face(1), lost, face(2)], 32, [np.random.default_rng(n) for n in range(3)])
+    assert batch.faces[0] == 0
+    assert batch.faces[1] in (0, 2)
+    assert batch.faces[2] == 2
+    with pytest.raises(DataError, match="no face of this batch"):
+        self_blended_batch([lost, lost], 32, [np.random.default_rng(n) for n in range(2)])
+
+
+def row(**changes: object) -> dict[str, object]:
+    """A manifest's row: a frame of 300 x 260, the patch at (30, 20)."""
+    given = face()
+    values: dict[str, object] = {
+        "sample_id": "ds/all/real/clip#0.0",
+        "width": 300,
+        "height": 260,
+        "box": (given.box + np.array([30, 20, 30, 20])).tolist(),
+        "dense": (given.landmarks[np.argsort([*range(68), *DLIB_FOREHEAD])] + (30, 20)).reshape(-1).tolist(),
+        "patch": {"bytes": encode_png(given.pixels), "path": None},
+        "patch_box": [30, 20, 230, 220],
+    }
+    return values | changes
+
+
+def test_a_row_gives_the_face_in_pixels_of_its_patch() -> None:
+    got, given = face_image(row()), face()
+    assert np.array_equal(got.pixels, given.pixels)
+    assert np.abs(got.landmarks - given.landmarks).max() < 1e-9
+    assert got.box.tolist() == given.box.tolist()
+
+
+def test_rows_without_patch_or_landmarks_say_how_to_prepare() -> None:
+    for changes, message in (
+        ({"dense": None}, "has no dense landmarks"),
+        ({"patch": None}, "has no patch"),
+        ({"dense": [1.0] * 212}, "no known numbering"),
+        ({"box": [200.0, 90, 320, 185]}, "does not cover"),
+    ):
+        with pytest.raises(DataError, match=message) as error:
+            face_image(row(**changes))
+        assert error.value.hint
