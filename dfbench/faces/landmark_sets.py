@@ -50,8 +50,8 @@ _MESH_PARTS: Mapping[str, tuple[int, ...]] = MappingProxyType(
     }
 )
 MESH_TO_PARTS: tuple[int, ...] = tuple(vertex for group in _MESH_PARTS.values() for vertex in group)
-"""Vertex of the mesh for each of the 68 parts: the vertex of the same name where there is one (corners of eyes and mouth,
-brows, bridge of the nose), elsewhere the pair of mirrored vertices nearest to dlib's parts on 105 portraits."""
+"""Vertex of the mesh for each of the 68 parts: the vertex of the same name where there is one (eyes, brows, bridge of
+the nose, corners of the mouth), elsewhere the pair of mirrored vertices nearest to dlib's parts on 105 portraits."""
 
 
 def _mirror() -> NDArray[np.intp]:

@@ -258,7 +258,7 @@ def test_what_the_mesh_lacks_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
     monkeypatch.setattr(mesh_module, "_installed", lambda module: True)
     monkeypatch.setattr(mesh_module, "_RUNTIMES", {"stub": damaged})
-    with pytest.raises(SetupError, match="does not load: not a flatbuffer$"):
+    with pytest.raises(SetupError, match=r"does not load: not a flatbuffer$"):
         build_landmark_provider("mediapipe", file)
     with pytest.raises(SetupError, match="is not MediaPipe's face mesh"):
         mesh_module._check(file, (1, 128, 128, 3), {1404, 1})

@@ -250,6 +250,25 @@ def test_dense_landmarks_of_a_provider_are_stored(tree: Path, tmp_path: Path, co
     assert [list(d) for d in again.to_pandas()["dense"]] == [list(d) for d in frame["dense"]]
 
 
+def test_the_model_file_of_a_provider_stays_out_of_the_recipe(corners: Callable[[type], None]) -> None:
+    from dfbench.preparation.planning.options import PreparationRequest
+    from dfbench.preparation.planning.request import make_recipe
+
+    class WithFile(Corners):
+        def __init__(self, model: str | None = None) -> None:
+            self.fingerprint = f"corners-{'none' if model is None else len(model)}"
+
+    corners(WithFile)
+    plain, given = (
+        make_recipe(PreparationRequest("mini", landmarks="corners", landmark_model=model))
+        for model in (None, "/here/corners.bin")
+    )
+    assert (plain.local_landmarks, given.local_landmarks) == (None, "/here/corners.bin")
+    assert given.to_json()["landmarks"] == {"name": "corners", "fingerprint": "corners-17"}
+    assert plain.to_json()["landmarks"]["fingerprint"] == "corners-none"
+    assert "/here" not in str(given.to_json())
+
+
 def test_optional_columns_open_with_datasets(with_patches: Manifest, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     files = [str(with_patches.path / shard.file) for shard in with_patches.info.shards]

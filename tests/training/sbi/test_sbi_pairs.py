@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
+import dfbench
 from dfbench.errors import DataError
+from dfbench.faces.align import similarity
+from dfbench.faces.base import Face
 from dfbench.faces.landmark_sets import DLIB_FOREHEAD
-from dfbench.media.images import encode_png
+from dfbench.faces.landmarks import LANDMARKS
+from dfbench.manifest.shards import read_shard
+from dfbench.media.images import decode_image, encode_png
+from dfbench.registry import Entry
 from dfbench.training.sbi import pairs as module
 from dfbench.training.sbi.crops import evaluation_crop, landmark_region
 from dfbench.training.sbi.pairs import Pair, pair_generator, self_blended, self_blended_batch
-from dfbench.training.sbi.stored import FaceImage, face_image
+from dfbench.training.sbi.stored import COLUMNS, FaceImage, face_image
 
 
 def schematic_points(forehead: bool = True) -> np.ndarray:
@@ -187,6 +195,45 @@ def test_a_row_gives_the_face_in_pixels_of_its_patch() -> None:
     assert np.array_equal(got.pixels, given.pixels)
     assert np.abs(got.landmarks - given.landmarks).max() < 1e-9
     assert got.box.tolist() == given.box.tolist()
+
+
+class Schema:
+    """A landmark provider for tests: 68 points of a schematic face, fitted to the five landmarks."""
+
+    name = "schema"
+    fingerprint = "schema-1"
+    count = 68
+
+    def find(self, image: np.ndarray, found: Face) -> np.ndarray:
+        points = schematic_points(forehead=False)
+        five = np.array([(80.0, 95), (120, 95), (100, 115), (84, 135), (116, 135)])
+        matrix = similarity(five, found.landmarks)
+        return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+
+
+def test_rows_of_a_prepared_manifest_give_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import matplotlib
+
+    monkeypatch.setitem(LANDMARKS._added, "schema", Entry("schema", value=Schema))
+    portrait = (Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg").read_bytes()
+    for folder in ("real", "fake"):
+        (tmp_path / "tree" / folder).mkdir(parents=True)
+        (tmp_path / "tree" / folder / f"{folder}.jpg").write_bytes(portrait)
+    made = dfbench.prepare(
+        "folder", tmp_path / "tree", tmp_path / "m", sizes=[32], patch=True, landmarks="schema", workers=1, quiet=True
+    )
+    rows = [row for shard in made.info.shards for row in read_shard(made.path / shard.file, list(COLUMNS)).to_pylist()]
+    assert len(rows) == 2
+    for number, stored in enumerate(rows):
+        given = face_image(stored)
+        left, top, right, bottom = stored["patch_box"]
+        assert np.array_equal(given.pixels, decode_image(portrait)[top:bottom, left:right])
+        assert given.landmarks.shape == (68, 2)
+        pair = self_blended(given, 48, pair_generator(stored["sample_id"], 0, number))
+        assert (pair.real != pair.fake).any()
+        # The test crop from the patch is that from the whole frame.
+        whole = evaluation_crop(decode_image(portrait), np.asarray(stored["box"]), 48)
+        assert np.array_equal(evaluation_crop(given.pixels, given.box, 48), whole)
 
 
 def test_rows_without_patch_or_landmarks_say_how_to_prepare() -> None:
