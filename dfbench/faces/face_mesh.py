@@ -8,6 +8,7 @@ MediaPipe does from frame to frame, the one that the points found so far give.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
@@ -78,17 +79,21 @@ class FaceMesh:
         """
         try:
             matrix = SIDE * similarity(face.landmarks, TARGETS)
-            for turn in range(PASSES):
-                if turn:
-                    matrix = square_of(points)  # noqa: F821 (set by the pass before)
-                pixels = crop(image, matrix, SIDE).astype(np.float32)[None] / 255
-                found, logit = self._network(pixels)
-                if 1 / (1 + np.exp(-logit)) < LEAST_SCORE:
+            points = self._run(image, matrix)
+            for _ in range(PASSES - 1):
+                if points is None:
                     return None
-                points = np.linalg.solve(matrix[:, :2], (found[:, :2] - matrix[:, 2]).T).T
+                points = self._run(image, square_of(points))
         except DataError:
             return None
-        return points.astype(np.float32)
+        return None if points is None else points.astype(np.float32)
+
+    def _run(self, image: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Return the points that the network sees in a square of the frame, in pixels of the frame."""
+        found, logit = self._network(crop(image, matrix, SIDE).astype(np.float32)[None] / np.float32(255))
+        if 1 / (1 + math.exp(-logit)) < LEAST_SCORE:
+            return None
+        return np.linalg.solve(matrix[:, :2], (found[:, :2].astype(np.float64) - matrix[:, 2]).T).T
 
 
 def square_of(points: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dfbench.errors import DataError
 
@@ -89,8 +89,9 @@ def blend(source: NDArray[np.uint8], target: NDArray[np.uint8], weight: NDArray[
     return np.clip(np.floor(mixed + 1e-9), 0, 255).astype(np.uint8)
 
 
-def _normalised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _normalised(image: ArrayLike) -> NDArray[np.float64]:
+    values = np.asarray(image, np.float64)
     largest = float(values.max())
     if largest <= 0:
         raise DataError("the mask of a face is empty", "the face lies outside the image, or its landmarks coincide")
-    return np.asarray(values / largest, np.float64)
+    return values / largest

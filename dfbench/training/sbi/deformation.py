@@ -114,4 +114,4 @@ def _mirrored(index: NDArray[np.int_], length: int) -> NDArray[np.int_]:
         return np.zeros_like(index)
     period = 2 * (length - 1)
     folded = np.mod(index, period)
-    return np.minimum(folded, period - folded)
+    return np.asarray(np.minimum(folded, period - folded))

@@ -67,16 +67,16 @@ def face_image(row: Mapping[str, Any]) -> FaceImage:
     for column, what in (("dense", "dense landmarks"), ("patch", "patch")):
         if row.get(column) is None:
             raise DataError(f"{sample} has no {what}", _PREPARE)
-    left, top, right, bottom = patch_box = tuple(int(edge) for edge in row["patch_box"])
+    left, top, right, bottom = (int(edge) for edge in row["patch_box"])
     points = common_landmarks(np.asarray(row["dense"], np.float64).reshape(-1, 2))
     box = np.asarray(row["box"], np.float64)
     for region in (
         landmark_region(points, row["height"], row["width"]),
         face_region(box, row["height"], row["width"]),
     ):
-        if not covers(patch_box, region):
+        if not covers((left, top, right, bottom), region):
             raise DataError(
-                f"the patch {list(patch_box)} of {sample} does not cover the region {list(region)}",
+                f"the patch {[left, top, right, bottom]} of {sample} does not cover the region {list(region)}",
                 "box and landmarks of this face disagree: dfbench inspect",
             )
     pixels = decode_sized(row["patch"]["bytes"], right - left, bottom - top)
