@@ -93,7 +93,8 @@ class FaceMesh:
         found, logit = self._network(crop(image, matrix, SIDE).astype(np.float32)[None] / np.float32(255))
         if 1 / (1 + math.exp(-logit)) < LEAST_SCORE:
             return None
-        return np.linalg.solve(matrix[:, :2], (found[:, :2].astype(np.float64) - matrix[:, 2]).T).T
+        points = np.linalg.solve(matrix[:, :2], (found[:, :2].astype(np.float64) - matrix[:, 2]).T).T
+        return np.asarray(points, np.float64)
 
 
 def square_of(points: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -31,7 +31,8 @@ class SharpnessAwareStep:
     own random numbers.
 
     Args:
-        step: makes a loss from a batch; by default the detector's own.
+        step: makes a loss from a batch; by default the detector's own. It is called twice with the same batch: what
+            draws or blends images belongs before this step, not into it.
         rho: Euclidean length of the move over all trained parameters together.
     """
 
