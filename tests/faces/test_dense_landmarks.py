@@ -100,9 +100,9 @@ def test_dlibs_parts_without_its_face_detector(predictor: Path, detector: FaceDe
     assert points is not None
     assert np.linalg.norm(five_landmarks(points) - face.landmarks, axis=1).max() < 0.15 * eye_distance(face)
     # From its own rectangle dlib gives nearly the same.
-    own = build_face_detector("dlib", model=predictor).detect([astronaut])[0][0].dense
+    own = build_face_detector("dlib", model=predictor).detect([astronaut[:260, 90:350]])[0][0].dense
     assert own is not None
-    assert np.linalg.norm(points - own, axis=1).mean() < 0.04 * eye_distance(face)
+    assert np.linalg.norm(points - own - (90, 0), axis=1).mean() < 0.04 * eye_distance(face)
     # A face on its side has the same parts, on its side.
     image, matrix = turned(astronaut, 70)
     side = provider.find(image, moved(face, matrix))
