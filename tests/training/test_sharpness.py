@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from dfbench.training.methods import Batch, StepResult, TrainingStep
+from dfbench.training import supervised_step
+from dfbench.training.methods import TRAINING_METHODS, Batch, StepResult, TrainingMethod, TrainingStep
 from dfbench.training.sharpness import SharpnessAwareStep
+from dfbench.workflow import train
 
 A = torch.tensor([[3.0, 0.5, 0.0], [0.5, 2.0, -0.4], [0.0, -0.4, 1.0]], dtype=torch.float64)
 B = torch.tensor([0.3, -1.0, 0.7], dtype=torch.float64)
@@ -139,3 +142,23 @@ def test_weights_are_restored_bit_by_bit_after_errors_too() -> None:
         step(network, batch)
     assert all(torch.equal(p, q) for p, q in zip(network.parameters(), before, strict=True))
     assert step.state_dict() == {}
+
+
+@pytest.mark.slow
+def test_a_training_takes_two_passes_per_batch(
+    tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TRAINING_METHODS, "_added", {})
+    monkeypatch.setattr(TRAINING_METHODS, "_loaded", {})
+    passes: list[bool] = []
+
+    def counted(detector: nn.Module, batch: Batch) -> StepResult:
+        passes.append(len(step._weights) > 0)
+        return supervised_step(detector, batch)
+
+    step = SharpnessAwareStep(counted)
+    TRAINING_METHODS.register("sam", TrainingMethod("sam", "of a test", make=lambda detector: step))
+    train("meso4", tiny.protocol, tiny.manifest, tmp_path / "w.safetensors", method="sam", device="cpu", quiet=True)
+    assert passes == [False, True] * 8, "at the weights, then beside them"
+    assert not step._weights
+    assert (tmp_path / "w.safetensors").is_file()
