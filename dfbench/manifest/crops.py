@@ -44,16 +44,17 @@ class StoredCrops:
         source: of the shard files.
         shards: the shards of the manifest, in order.
         rows: int64 (n,), rows counted over all shards; each has a crop.
-        size: crop size in pixels.
+        size: crop size in pixels, or the name of another column of images: ``patch``.
     """
 
     def __init__(
-        self, source: ShardSource, shards: tuple[ShardInfo, ...], rows: npt.NDArray[np.int64], size: int
+        self, source: ShardSource, shards: tuple[ShardInfo, ...], rows: npt.NDArray[np.int64], size: int | str
     ) -> None:
         self._source = source
         self._shards = shards
         self._rows = rows
-        self._column = f"crop_{size}"
+        self._column = size if isinstance(size, str) else f"crop_{size}"
+        self._image = size if isinstance(size, str) else "crop"
         ends = np.cumsum([shard.rows for shard in shards], dtype=np.int64)
         self._shard_of = np.searchsorted(ends, rows, side="right").astype(np.int32)
         self._shard_starts = ends - np.array([shard.rows for shard in shards], np.int64)
@@ -83,7 +84,8 @@ class StoredCrops:
             data = self._source.read(self._shards[shard].file, start, stop - start) if start >= 0 else None
         if data is None:
             raise DataError(
-                f"{self._shards[shard].file} has no crop in row {row}, whose status is ok", "see: dfbench verify"
+                f"{self._shards[shard].file} has no {self._image} in row {row}, whose status is ok",
+                "see: dfbench verify",
             )
         return data
 
@@ -139,6 +141,11 @@ def _chunk(column: Any, rows: int, level: int) -> ColumnChunk | None:
 def stored_crops(manifest: ManifestTable, rows: npt.NDArray[np.int64], size: int) -> StoredCrops:
     """Return the stored crops of some rows of a manifest, each of which has one."""
     return StoredCrops(shard_source(manifest.path), manifest.info.shards, rows, size)
+
+
+def stored_patches(manifest: ManifestTable, rows: npt.NDArray[np.int64]) -> StoredCrops:
+    """Return the stored patches of some rows of a manifest, each of which has one."""
+    return StoredCrops(shard_source(manifest.path), manifest.info.shards, rows, "patch")
 
 
 def iterate_crops(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.faces.landmark_sets import common_landmarks, mirrored_landmarks
+from dfbench.manifest.crops import stored_patches
+from dfbench.manifest.samples import Samples
 from dfbench.media.images import decode_sized
 from dfbench.training.sbi.crops import Rectangle, covers, face_region, landmark_region
 
@@ -54,6 +57,15 @@ class FaceImage:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class _Geometry:
+    """Where a face lies, in pixels of its frame."""
+
+    landmarks: NDArray[np.float64]
+    box: NDArray[np.float64]
+    patch_box: Rectangle
+
+
 def face_image(row: Mapping[str, Any]) -> FaceImage:
     """Return the face of a manifest's row.
 
@@ -63,8 +75,76 @@ def face_image(row: Mapping[str, Any]) -> FaceImage:
     Raises:
         DataError: the row has no patch or no dense landmarks, or its patch ends before the region that is needed.
     """
+    face = _geometry(row)
+    if row.get("patch") is None:
+        raise DataError(f"{row['sample_id']} has no patch", _PREPARE)
+    return _face(face, row["patch"]["bytes"])
+
+
+class StoredFaces:
+    """The faces of samples, each patch read where it lies in its shard.
+
+    All rows are checked when this is made; no patch is read before it is wanted.
+
+    Attributes:
+        indices: int64 (n,), the row of each face in the table of the samples given.
+        skipped: reason -> number of samples that were skipped.
+
+    Args:
+        samples: rows of a manifest, all with status ``ok``.
+        skip: skip the samples whose face cannot be used, and count them; otherwise they are errors.
+
+    Raises:
+        DataError: the manifest has no patches or no dense landmarks, no face can be used, or, unless ``skip`` is set,
+            one of them cannot.
+    """
+
+    def __init__(self, samples: Samples, *, skip: bool = False) -> None:
+        have = samples.manifest.columns
+        for column, what in (("dense", "dense landmarks"), ("patch", "patches")):
+            if column not in have:
+                raise DataError(f"the manifest {samples.manifest.path} has no {what}", _PREPARE)
+        columns = [column for column in COLUMNS if column != "patch"]
+        reasons: Counter[str] = Counter()
+        usable: list[int] = []
+        number = 0
+        for batch in samples.select(columns).to_batches(max_chunksize=256):
+            for row in batch.to_pylist():
+                try:
+                    _geometry(row)
+                except DataError:
+                    if not skip:
+                        raise
+                    reasons["no dense landmarks" if row["dense"] is None else "box and landmarks disagree"] += 1
+                else:
+                    usable.append(number)
+                number += 1
+        if not usable:
+            raise DataError(f"no face of {number} samples of {samples.manifest.path} can be blended", _PREPARE)
+        self.indices = np.array(usable, np.int64)
+        self.skipped = dict(reasons)
+        chosen = samples.take(self.indices)
+        self._rows = chosen.select(columns)
+        self._patches = stored_patches(samples.manifest, chosen.rows)
+
+    def __len__(self) -> int:
+        """Return the number of faces."""
+        return len(self.indices)
+
+    def __getitem__(self, item: int) -> FaceImage:
+        """Return a face.
+
+        Raises:
+            DataError: the shard cannot be read, or the patch is damaged.
+        """
+        if not 0 <= item < len(self):
+            raise IndexError(item)
+        return _face(_geometry(self._rows.slice(item, 1).to_pylist()[0]), self._patches[item])
+
+
+def _geometry(row: Mapping[str, Any]) -> _Geometry:
     sample = row["sample_id"]
-    for column, what in (("dense", "dense landmarks"), ("patch", "patch")):
+    for column, what in (("dense", "dense landmarks"), ("patch_box", "patch")):
         if row.get(column) is None:
             raise DataError(f"{sample} has no {what}", _PREPARE)
     left, top, right, bottom = (int(edge) for edge in row["patch_box"])
@@ -79,5 +159,10 @@ def face_image(row: Mapping[str, Any]) -> FaceImage:
                 f"the patch {[left, top, right, bottom]} of {sample} does not cover the region {list(region)}",
                 "box and landmarks of this face disagree: dfbench inspect",
             )
-    pixels = decode_sized(row["patch"]["bytes"], right - left, bottom - top)
-    return FaceImage(pixels, points - (left, top), box - (left, top, left, top))
+    return _Geometry(points, box, (left, top, right, bottom))
+
+
+def _face(face: _Geometry, patch: bytes) -> FaceImage:
+    left, top, right, bottom = face.patch_box
+    pixels = decode_sized(patch, right - left, bottom - top)
+    return FaceImage(pixels, face.landmarks - (left, top), face.box - (left, top, left, top))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import dfbench
@@ -14,13 +15,14 @@ from dfbench.faces.align import similarity
 from dfbench.faces.base import Face
 from dfbench.faces.landmark_sets import DLIB_FOREHEAD
 from dfbench.faces.landmarks import LANDMARKS
+from dfbench.manifest.samples import Samples
 from dfbench.manifest.shards import read_shard
 from dfbench.media.images import decode_image, encode_png
 from dfbench.registry import Entry
 from dfbench.training.sbi import pairs as module
 from dfbench.training.sbi.crops import evaluation_crop, landmark_region
 from dfbench.training.sbi.pairs import Pair, pair_generator, self_blended, self_blended_batch
-from dfbench.training.sbi.stored import COLUMNS, FaceImage, face_image
+from dfbench.training.sbi.stored import COLUMNS, FaceImage, StoredFaces, face_image
 
 
 def schematic_points(forehead: bool = True) -> np.ndarray:
@@ -211,17 +213,78 @@ class Schema:
         return (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
 
 
-def test_rows_of_a_prepared_manifest_give_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def portrait() -> bytes:
     import matplotlib
 
-    monkeypatch.setitem(LANDMARKS._added, "schema", Entry("schema", value=Schema))
-    portrait = (Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg").read_bytes()
+    return (Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory, portrait: bytes) -> Path:
+    root = tmp_path_factory.mktemp("tree")
     for folder in ("real", "fake"):
-        (tmp_path / "tree" / folder).mkdir(parents=True)
-        (tmp_path / "tree" / folder / f"{folder}.jpg").write_bytes(portrait)
-    made = dfbench.prepare(
-        "folder", tmp_path / "tree", tmp_path / "m", sizes=[32], patch=True, landmarks="schema", workers=1, quiet=True
-    )
+        (root / folder).mkdir()
+        (root / folder / f"{folder}.jpg").write_bytes(portrait)
+    return root
+
+
+@pytest.fixture(scope="module")
+def made(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> dfbench.Manifest:
+    """A manifest of two images with patches and dense landmarks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LANDMARKS._added, "schema", Entry("schema", value=Schema))
+        out = tmp_path_factory.mktemp("manifest") / "m"
+        return dfbench.prepare("folder", tree, out, sizes=[32], patch=True, landmarks="schema", workers=1, quiet=True)
+
+
+def samples_of(manifest: dfbench.Manifest) -> Samples:
+    return Samples("folder", "train", "native", 32, manifest, np.arange(len(manifest)))
+
+
+def test_the_faces_of_samples_are_read_in_any_order(made: dfbench.Manifest, portrait: bytes) -> None:
+    faces = StoredFaces(samples_of(made))
+    rows = made.table(list(COLUMNS)).to_pylist()
+    assert len(faces) == 2
+    assert faces.indices.tolist() == [0, 1]
+    assert faces.skipped == {}
+    for item in (1, 0):
+        expected, got = face_image(rows[item]), faces[item]
+        assert np.array_equal(got.pixels, expected.pixels)
+        assert np.array_equal(got.landmarks, expected.landmarks)
+        assert np.array_equal(got.box, expected.box)
+    with pytest.raises(IndexError):
+        faces[2]
+
+
+def test_samples_without_landmarks_are_errors_or_counted(
+    made: dfbench.Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = samples_of(made)
+    table = samples.table.to_pylist()
+    table[0]["dense"] = None
+    samples.__dict__["table"] = pa.Table.from_pylist(table, samples.table.schema)
+    with pytest.raises(DataError, match="has no dense landmarks") as error:
+        StoredFaces(samples)
+    assert "--landmarks" in error.value.hint
+    faces = StoredFaces(samples, skip=True)
+    assert faces.indices.tolist() == [1]
+    assert faces.skipped == {"no dense landmarks": 1}
+    assert np.array_equal(faces[0].pixels, StoredFaces(samples_of(made))[1].pixels)
+    table[1]["box"] = [0.0, 0, 500, 600]
+    samples.__dict__["table"] = pa.Table.from_pylist(table, samples.table.schema)
+    with pytest.raises(DataError, match="no face of 2 samples"):
+        StoredFaces(samples, skip=True)
+
+
+def test_a_manifest_without_patches_says_how_to_prepare(tree: Path, tmp_path: Path) -> None:
+    plain = dfbench.prepare("folder", tree, tmp_path / "m", sizes=[32], workers=1, quiet=True)
+    with pytest.raises(DataError, match="has no dense landmarks") as error:
+        StoredFaces(samples_of(plain))
+    assert "--patch --landmarks" in error.value.hint
+
+
+def test_rows_of_a_prepared_manifest_give_pairs(made: dfbench.Manifest, portrait: bytes) -> None:
     rows = [row for shard in made.info.shards for row in read_shard(made.path / shard.file, list(COLUMNS)).to_pylist()]
     assert len(rows) == 2
     for number, stored in enumerate(rows):
