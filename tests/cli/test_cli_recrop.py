@@ -83,8 +83,11 @@ def test_options_that_exclude_each_other(tree: Path, tmp_path: Path, capsys: pyt
         (["--decoder", "opencv"], "unknown decoder"),
         (["--device", "tpu"], "unknown device"),
         (["--landmarks", "none-such"], "unknown landmark provider"),
+        (["--landmark-model", "/some/file.tflite"], "--landmark-model requires"),
     ):
         assert run_command([*base, *words]) == 2
         assert said in capsys.readouterr().err
     assert run_command([*base, "--face-detector", "insightface", "--face-model", str(tmp_path)]) == 5
+    assert run_command([*base, "--landmarks", "mediapipe", "--landmark-model", str(tmp_path / "none.tflite")]) == 5
+    assert "cannot be read" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()

@@ -41,7 +41,8 @@ def test_an_impossible_output_is_found_before_the_work(words, tmp_path, monkeypa
 def test_no_option_for_an_output_is_missing_above():
     """New options for files are added to one of the lists."""
     outputs = {"out", "csv", "json", "timeline", "overlay", "faces"}
-    inputs = {"weights", "root", "manifests", "data", "face_model", "dlib_predictor", "params", "config", "init"}
+    inputs = {"weights", "root", "manifests", "data", "params", "config", "init"}
+    inputs |= {"face_model", "dlib_predictor", "landmark_model"}
     found = set()
     for name in COMMANDS:
         command = cli.get_command(click.Context(cli), name)

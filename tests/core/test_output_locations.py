@@ -171,7 +171,7 @@ COMMANDS: dict[tuple[str, str], tuple[str, Callable[[SimpleNamespace], list[Any]
     ("import scores", "--out"): ("run", lambda x: ["import", "scores", x.scores, "--resamples", "10"]),
 }
 
-INPUTS = {"--face-model", "--dlib-predictor", "--manifest", "--weights", "--data", "--root"}
+INPUTS = {"--face-model", "--dlib-predictor", "--landmark-model", "--manifest", "--weights", "--data", "--root"}
 """Options that name files or folders which are read. ``prepare mini --root`` is also written, hence listed above."""
 
 
