@@ -19,6 +19,7 @@ __all__ = [
     "mesoinception",
     "mislnet",
     "resnet",
+    "rfm",
     "vit",
     "xception",
 ]

@@ -19,7 +19,7 @@ from dfbench.models.weights import load_state
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-NORMALIZATIONS = ("none", "half", "imagenet")
+NORMALIZATIONS = ("none", "half", "quarter", "imagenet")
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def make_normalization(name: str) -> nn.Module:
     """Return the normalisation of RGB in [0,1] by name.
 
     Args:
-        name: ``none``: unchanged; ``half``: mean and standard deviation 0.5, to [-1,1]; ``imagenet``: statistics of
-            ImageNet.
+        name: ``none``: unchanged; ``half``: mean and standard deviation 0.5, to [-1,1]; ``quarter``: mean 0.5 and
+            standard deviation 0.25, to [-2,2]; ``imagenet``: statistics of ImageNet.
 
     Raises:
         UsageError: the name is unknown.
@@ -65,7 +65,10 @@ def make_normalization(name: str) -> nn.Module:
         )
     if name == "none":
         return nn.Identity()
-    return Normalize() if name == "imagenet" else Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    if name == "imagenet":
+        return Normalize()
+    deviation = 0.5 if name == "half" else 0.25
+    return Normalize((0.5, 0.5, 0.5), (deviation, deviation, deviation))
 
 
 def check_images(images: Tensor, smallest: int, exact: int | None = None) -> None:

@@ -22,7 +22,7 @@ class TimmDetector(nn.Module):
         pretrained: true: download those weights; a path: load ImageNet weights from that file.
         files: key maps that such a file may match.
         head: timm's name of the last layer.
-        normalization: ``none``, ``half`` (to [-1,1]) or ``imagenet``.
+        normalization: ``none``, ``half`` (to [-1,1]), ``quarter`` (to [-2,2]) or ``imagenet``.
         smallest: smallest height and width in pixels.
         multiple: height and width must be multiples of this.
         options: further arguments of timm's factory.

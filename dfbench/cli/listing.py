@@ -146,6 +146,21 @@ def _degradations_long() -> LongTable:
     return ("name", "summary", "parameters", severities, "stages", "source", "available", "notes"), rows
 
 
+def _training_methods_long() -> LongTable:
+    from dfbench.training.methods import TRAINING_METHODS
+
+    rows = []
+    for name in TRAINING_METHODS:
+        try:
+            method = TRAINING_METHODS.get(name)
+        except DfbenchError as error:
+            rows.append((name, "-", "-", "-", f"broken: {error.message}"))
+            continue
+        options = " ".join(f"{option}={value}" for option, value in method.options.items()) or "-"
+        rows.append((name, method.version, options, " ".join(method.columns) or "-", TRAINING_METHODS.describe(name)))
+    return ("name", "version", "options (--method-option)", "columns", "summary"), rows
+
+
 def _suites() -> Listed:
     from dfbench.degrade import suite_names
 
@@ -177,7 +192,13 @@ KINDS = (
     ListedKind("face-detectors", "Face detectors.", "dfbench.faces.detectors:FACE_DETECTORS"),
     ListedKind("landmarks", "Providers of dense landmarks.", "dfbench.faces.landmarks:LANDMARKS"),
     ListedKind("decoders", "Video decoders.", "dfbench.media.reader:DECODERS"),
-    ListedKind("training-methods", "Training methods.", "dfbench.training.methods:TRAINING_METHODS"),
+    ListedKind(
+        "training-methods",
+        "Training methods.",
+        "dfbench.training.methods:TRAINING_METHODS",
+        None,
+        _training_methods_long,
+    ),
 )
 
 

@@ -193,12 +193,21 @@ def parse_model_options(words: Sequence[str], defaults: Mapping[str, Any]) -> di
     >>> parse_model_options(["radius=4", "eps=0.04", "fusion=sum", "residual_norm=no"], {"residual_norm": True})
     {'radius': 4, 'eps': 0.04, 'fusion': 'sum', 'residual_norm': False}
     """
+    return parse_options(words, defaults, "a detector", "--option")
+
+
+def parse_options(words: Sequence[str], defaults: Mapping[str, Any], owner: str, flag: str) -> dict[str, Any]:
+    """``name=value`` words to options by name, each read by the type of its default.
+
+    Raises:
+        UsageError: a word is not of that form; ``owner`` and ``flag`` are what has the options, and how they are given.
+    """
     from dfbench.models.options import read_option
 
     found: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")
         if not equals or not name:
-            raise UsageError(f"not an option of a detector: {word!r}", "write it as --option name=value")
+            raise UsageError(f"not an option of {owner}: {word!r}", f"write it as {flag} name=value")
         found[name] = read_option(text, defaults.get(name))
     return found

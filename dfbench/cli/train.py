@@ -16,11 +16,13 @@ from dfbench.cli.options import (
     model_options_option,
     parse_media_roots,
     parse_model_options,
+    parse_options,
     preset_option,
     protocol_option,
     root_option,
 )
 from dfbench.cli.show import echo
+from dfbench.errors import UsageError
 
 
 @click.command(
@@ -29,6 +31,7 @@ Examples:
   dfbench train --model grnet --protocol mini
   dfbench train --model my_net.py:MyNet --protocol mini --epochs 10
   dfbench train --model grnet --condition JP60
+  dfbench train --model grnet --method rfm --method-option blocks=2
   dfbench train --model grnet --option radius=4 --option eps=0.04 --out weights/grnet-r4.safetensors"""
 )
 @model_option
@@ -36,10 +39,13 @@ Examples:
 @manifest_option
 @click.option(
     "--method",
-    default="supervised",
-    show_default=True,
+    "methods",
+    multiple=True,
     metavar="T",
-    help="Training method; see: dfbench list training-methods.",
+    help="Training method, see: dfbench list training-methods  [default: that of the detector].",
+)
+@click.option(
+    "--method-option", "method_options", multiple=True, metavar="NAME=VALUE", help="An option of the method; repeat."
 )
 @click.option("--condition", metavar="C", help="Degradation of the training data in place of the protocol's: JP60.")
 @root_option
@@ -95,6 +101,8 @@ def train(
     manifests: tuple[Path, ...],
     roots: tuple[str, ...],
     options: tuple[str, ...],
+    methods: tuple[str, ...],
+    method_options: tuple[str, ...],
     quiet: bool,
     **others: Any,
 ) -> None:
@@ -106,16 +114,23 @@ def train(
     """
     from dfbench.models.registry import get_spec
     from dfbench.protocols.files import load_protocol
+    from dfbench.training.methods import chosen_method
     from dfbench.workflow import resolve_training
 
     log_to_stderr(quiet)
     rules = load_protocol(protocol)
+    if len(set(methods)) > 1:
+        raise UsageError(f"a training has one method: {' and '.join(methods)} exclude each other", "give one --method")
+    spec, method = get_spec(model), methods[0] if methods else None
+    defaults = chosen_method(spec, method).options
     plan = resolve_training(
         model,
         rules,
         manifests,
         roots=parse_media_roots(roots, rules.datasets()),
-        options=parse_model_options(options, get_spec(model).options),
+        options=parse_model_options(options, spec.options),
+        method=method,
+        method_options=parse_options(method_options, defaults, "the training method", "--method-option"),
         quiet=quiet,
         **others,
     )

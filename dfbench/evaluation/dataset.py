@@ -180,6 +180,10 @@ class RoleData:
         """The rows that have a crop; item ``i`` of :attr:`images` is row ``i``."""
         return self.table if len(self.ok) == len(self.table) else self.table.take(self.ok)
 
+    def columns(self, names: Sequence[str]) -> pa.Table:
+        """Return columns of the manifests, rows as in :attr:`ok_table`."""
+        return pa.concat_tables([s.select(names) for _, s in self.parts]).take(self.ok)
+
     @cached_property
     def images(self) -> Dataset[tuple[Any, int]]:
         """A torch dataset of (uint8 3,S,S RGB, row of :attr:`ok_table`) at the protocol's crop size."""

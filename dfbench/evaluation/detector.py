@@ -44,7 +44,9 @@ class LoadedDetector:
     card: WeightCard | None
 
 
-def default_weights(model: str, protocol: Protocol, condition: Condition | None = None, preset: str = "") -> Path:
+def default_weights(
+    model: str, protocol: Protocol, condition: Condition | None = None, preset: str = "", method: str = ""
+) -> Path:
     """Return the path where ``train`` writes the weights of a detector for a protocol.
 
     Args:
@@ -52,8 +54,9 @@ def default_weights(model: str, protocol: Protocol, condition: Condition | None 
         protocol: the protocol.
         condition: training condition in place of the protocol's; None: the protocol's.
         preset: preset of the detector; empty: none.
+        method: training method that is added to the detector; empty: its own.
     """
-    name = f"{model}-{preset}" if preset else model
+    name = "-".join(filter(None, (model, preset, method)))
     if condition is not None and condition.name != parse(protocol.conditions.train).name:
         name += "-" + re.sub(r"[^A-Za-z0-9.]+", "-", condition.name)
     return weights_home() / protocol.name / f"{name}.safetensors"

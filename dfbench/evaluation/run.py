@@ -19,6 +19,8 @@ from pydantic import ValidationError
 from dfbench.errors import DataError, UndefinedMetric, UsageError, unknown_name
 from dfbench.io import file_sha256
 from dfbench.metrics import IntervalEstimate, coverage_rows, parse_metric
+from dfbench.models.registry import get_spec, model_names
+from dfbench.models.spec import SUPERVISED_METHOD
 from dfbench.schema.result import RESULT_VERSION, MetricValue, RunResult
 from dfbench.schema.scores import SCORES
 from dfbench.storage.path import as_path, parquet_source
@@ -42,7 +44,8 @@ class Run:
         folder: the run folder.
         result: the content of ``result.json``.
         scores_table: the content of ``scores.parquet``, see :data:`dfbench.schema.scores.SCORES`.
-        label: what tables and figures call the run; default: the name of its model.
+        label: what tables and figures call the run; default: the name of its model, with the training method that was
+            added to it: ``grnet + rfm``.
 
     >>> run = open_run("runs/mini-grnet-0a1b2c3d")  # doctest: +SKIP
     >>> print(run.get("auc.video.mean", subset="c23"))  # doctest: +SKIP
@@ -56,7 +59,7 @@ class Run:
 
     def __post_init__(self) -> None:
         if not self.label:
-            object.__setattr__(self, "label", self.result.model)
+            object.__setattr__(self, "label", _usual_label(self.result))
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
@@ -172,7 +175,7 @@ def open_run(path: str | Path) -> Run:
 
 
 def open_runs(paths: Sequence[str | Path]) -> list[Run]:
-    """Open several run folders; where two runs are of one model, their labels include the run id.
+    """Open several run folders; where two runs have one label, their labels include the run id.
 
     Raises:
         UsageError: no folder, or one run twice.
@@ -184,8 +187,15 @@ def open_runs(paths: Sequence[str | Path]) -> list[Run]:
     twice = [run_id for run_id, n in Counter(run.result.run_id for run in runs).items() if n > 1]
     if twice:
         raise UsageError(f"the run {twice[0]} was given more than once", "name every run folder once")
-    models = Counter(run.result.model for run in runs)
-    return [run if models[run.label] == 1 else replace(run, label=f"{run.label} ({run.result.run_id})") for run in runs]
+    labels = Counter(run.label for run in runs)
+    return [run if labels[run.label] == 1 else replace(run, label=f"{run.label} ({run.result.run_id})") for run in runs]
+
+
+def _usual_label(result: RunResult) -> str:
+    card = result.weights.card if result.weights else {}
+    own = get_spec(result.model).training_method if result.model in model_names() else SUPERVISED_METHOD
+    method = card.get("training_method", own)
+    return result.model if method in (own, "unknown") else f"{result.model} + {method}"
 
 
 def _read_result(folder: Path) -> RunResult:

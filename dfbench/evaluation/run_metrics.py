@@ -59,6 +59,7 @@ def run_metrics(
         "profile": profile,
         "size": protocol.crops.size,
         "train_condition": card.train_condition if card else "clean",
+        "training_method": card.training_method if card else "unknown",
         "seed": card.seed if card else None,
     }
     return tuple(value.model_copy(update=facts) for value in values)

@@ -137,7 +137,7 @@ def import_scores(
         options=options,
         coverage=tuple(coverage_rows(scores)),
         metrics=tuple(
-            value.model_copy(update={"train_condition": "unknown"})
+            value.model_copy(update={"train_condition": "unknown", "training_method": "unknown"})
             for value in compute_metrics(
                 scores,
                 rules_used.names,

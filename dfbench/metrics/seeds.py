@@ -213,4 +213,4 @@ def _seed(values: Sequence[MetricValue]) -> int:
 
 def _slice_key(value: MetricValue) -> tuple[str | int, ...]:
     key = (value.name, value.dataset, value.subset, value.manipulation, value.condition)
-    return (*key, value.n, value.n_positive, value.profile, value.size, value.train_condition)
+    return (*key, value.n, value.n_positive, value.profile, value.size, value.train_condition, value.training_method)

@@ -13,6 +13,7 @@ from dfbench.errors import ModelError
 from dfbench.models.options import get_preset, recorded_options
 from dfbench.models.registry import model_names
 from dfbench.models.source import ModelSource, model_source
+from dfbench.models.spec import SUPERVISED_METHOD
 from dfbench.schema.result import ManifestRef, ProtocolRef
 from dfbench.untrusted import read_json
 
@@ -89,10 +90,17 @@ class WeightCard(BaseModel):
     protocol: ProtocolRef | None = None
     manifests: tuple[ManifestRef, ...] = ()
     train_condition: str = "clean"
+    training_method: str = Field(
+        default=SUPERVISED_METHOD, description="how batches became losses; 'unknown' for most imported weights"
+    )
+    method_options: dict[str, Any] = Field(
+        default_factory=dict, description="every option of the training method with its value"
+    )
     recipe: dict[str, Any] = Field(default_factory=dict, description="the training recipe as it was run")
     overrides: dict[str, Any] = Field(
         default_factory=dict,
-        description="values of the recipe that the call changed from those of protocol and detector",
+        description="values of the recipe that the call changed from those of protocol and detector; changed options "
+        "of the training method as METHOD.OPTION",
     )
     seed: int | None = None
     selection: SelectionRecord
@@ -114,7 +122,7 @@ class WeightCard(BaseModel):
     @model_serializer(mode="wrap")
     def _without_empty_fields(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = plain(self)
-        omitted = ("module_sha256", "real_classes", "decision", "preset")
+        omitted = ("module_sha256", "real_classes", "decision", "preset", "method_options")
         return {name: v for name, v in values.items() if v or name not in omitted}
 
 

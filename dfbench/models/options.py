@@ -113,19 +113,31 @@ def check_options_of(spec: ModelSpec, options: Mapping[str, Any]) -> None:
     Raises:
         UsageError: an unknown option, or a value of another type.
     """
-    for name, value in options.items():
-        if name not in spec.options:
-            near = difflib.get_close_matches(name, list(spec.options), n=1, cutoff=0.5)
+    check_values(spec.name, spec.options, options)
+
+
+def check_values(owner: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse unknown options, and values of another type than their default.
+
+    Args:
+        owner: what has the options, for messages.
+        known: option name -> default.
+        given: option name -> value.
+
+    Raises:
+        UsageError: an unknown option, or a value of another type.
+    """
+    for name, value in given.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
             guess = f"did you mean {near[0]!r}? " if near else ""
-            raise UsageError(
-                f"{spec.name} has no option {name!r}", f"{guess}It has: {', '.join(spec.options) or 'none'}."
-            )
+            raise UsageError(f"{owner} has no option {name!r}", f"{guess}It has: {', '.join(known) or 'none'}.")
         if name == "pretrained" and isinstance(value, str):
             continue  # a weight file
-        wanted = _wanted(value, spec.options[name])
+        wanted = _wanted(value, known[name])
         if wanted:
             raise UsageError(
-                f"option {name} of {spec.name} takes {wanted}, not {value!r}", f"its default is {spec.options[name]!r}"
+                f"option {name} of {owner} takes {wanted}, not {value!r}", f"its default is {known[name]!r}"
             )
 
 

@@ -9,6 +9,9 @@ from typing import Any, Literal
 from dfbench.deprecation import renamed_keywords
 from dfbench.models.convert.keymap import KeyMap
 
+SUPERVISED_METHOD = "supervised"
+"""Name of the training method of a detector that brings none of its own."""
+
 Provenance = Literal["official weights", "re-implementation", "approximate", "user"]
 
 
@@ -125,6 +128,8 @@ class ModelSpec:
         licence: of code and weights.
         reproduction_notes: details that the sources leave open, with the reading chosen.
         recipe: how it is trained when a protocol does not say.
+        training_method: name of the training method that it stands for, as in the published pairing of a network and a
+            method; other methods are refused.
         pretrained: what ``pretrained=True`` would fetch; empty when the option does not exist.
         published_pretrained: whether the published detector starts from such weights.
         phase_option: option with the number of initial epochs that train a part of the network only; empty: none. A
@@ -152,6 +157,7 @@ class ModelSpec:
     licence: str = "Apache-2.0"
     reproduction_notes: tuple[ReproductionNote, ...] = ()
     recipe: TrainingDefaults = TrainingDefaults()
+    training_method: str = SUPERVISED_METHOD
     pretrained: str = ""
     published_pretrained: bool = False
     phase_option: str = ""

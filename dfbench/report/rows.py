@@ -32,6 +32,7 @@ class ResultRow:
         profile: crop profile.
         size: crop size in pixels.
         train_condition: condition the detector was trained under.
+        training_method: how it was trained.
         seed: training seed.
         selection: how the weights were chosen.
         failure_policy: how a sample without a score counts.
@@ -66,6 +67,7 @@ class ResultRow:
     profile: str = ""
     size: int = 0
     train_condition: str = ""
+    training_method: str = ""
     seed: int | None = None
     selection: str = ""
     failure_policy: str = ""
@@ -211,6 +213,7 @@ def _rows_of(result: RunResult, label: str, metrics: Sequence[MetricValue]) -> l
                 profile=first.profile,
                 size=first.size,
                 train_condition=first.train_condition,
+                training_method=first.training_method,
                 seed=first.seed,
                 selection=_selection(result),
                 failure_policy=result.failure_policy,

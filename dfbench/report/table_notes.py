@@ -32,6 +32,7 @@ _RULES: tuple[tuple[str, Callable[[ResultRow], str]], ...] = (
     ("crop size", lambda row: f"{row.size} px" if row.size else "unknown"),
     ("face geometry", lambda row: row.geometry or "unknown"),
     ("training", lambda row: row.training or "unknown"),
+    ("training method", lambda row: row.training_method),
     ("training condition", lambda row: row.train_condition),
     ("training seed", lambda row: "unknown" if row.seed is None else str(row.seed)),
     ("selection", lambda row: row.selection),

@@ -166,8 +166,8 @@ def _csv(rows: Sequence[ResultRow]) -> str:
     metrics = metrics_of(rows)
     plain = ["model", "dataset", "subset", "manipulation", "condition", "level"]
     rules = [
-        *("profile", "size", "geometry", "training", "train_condition", "seed", "selection", "failure_policy"),
-        *("protocol", "threshold", "cluster", "mini", "crop_mismatch"),
+        *("profile", "size", "geometry", "training", "training_method", "train_condition", "seed"),
+        *("selection", "failure_policy", "protocol", "threshold", "cluster", "mini", "crop_mismatch"),
     ]
     counts = ["n", "n_media", "requested_media", "n_positive", "coverage", "coverage_real", "coverage_fake"]
     numbers = [f"{m}{part}" for m in metrics for part in ("", "_low", "_high", "_undefined", "_interval_note")]

@@ -49,6 +49,9 @@ class MetricValue(_ResultModel):
     ties: int | None = Field(default=None, description="scores exactly at the threshold")
     seed: int | None = Field(default=None, description="training seed")
     train_condition: str = Field(default="clean", description="condition of the training crops")
+    training_method: str = Field(
+        default="supervised", description="training method of the weights; 'unknown' without a weight card"
+    )
     cluster: str = Field(
         default="scene_group",
         description="unit that intervals treat as independent: scene_group; people: two-way, target and source person",

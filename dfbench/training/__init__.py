@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dfbench.training.methods import Batch as Batch
     from dfbench.training.methods import StepResult as StepResult
     from dfbench.training.methods import TrainingMethod as TrainingMethod
+    from dfbench.training.methods import TrainingRequest as TrainingRequest
     from dfbench.training.methods import TrainingStep as TrainingStep
     from dfbench.training.optimization import supervised_step as supervised_step
     from dfbench.training.plan import TrainingPlan as TrainingPlan
@@ -27,6 +28,7 @@ _LAZY = {
     "RecipeValues": "dfbench.training.recipe",
     "StepResult": "dfbench.training.methods",
     "TrainingMethod": "dfbench.training.methods",
+    "TrainingRequest": "dfbench.training.methods",
     "TrainingStep": "dfbench.training.methods",
     "supervised_step": "dfbench.training.optimization",
     "TrainingPlan": "dfbench.training.plan",
@@ -40,6 +42,7 @@ __all__ = [
     "StepResult",
     "TrainingMethod",
     "TrainingPlan",
+    "TrainingRequest",
     "TrainingStep",
     "run_training",
     "supervised_step",

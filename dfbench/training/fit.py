@@ -23,9 +23,8 @@ from dfbench.protocols.protocol import Protocol
 from dfbench.training.curve import head_column
 from dfbench.training.lightning import TrainingDevices, is_first_process, run_epochs
 from dfbench.training.loggers import LogSettings
-from dfbench.training.methods import TrainingMethod
+from dfbench.training.methods import SUPERVISED, TrainingMethod, needed_columns
 from dfbench.training.module import TrainingModule
-from dfbench.training.optimization import SUPERVISED
 from dfbench.training.recipe import FullRecipe
 from dfbench.training.samples import training_data
 from dfbench.training.store import EpochProgress, EpochRecord, TrainingFolder, TrainingState
@@ -75,7 +74,7 @@ def fit(
     done = len(state.curve)
     if done >= recipe.epochs or out_of_patience(state, recipe):
         return state
-    samples = training_data(data["train"], rules, recipe)
+    samples = training_data(data["train"], rules, recipe, needed_columns(method, data["train"]))
     planned = samples.batches(recipe, 0, devices.devices)
     clock = EpochClock(state.running.seconds)
     selects = rules.selection.split != "none"

@@ -1,24 +1,43 @@
 """Training methods: how a batch becomes a loss. The contract, and the registry of the names.
 
-``supervised`` feeds the batch to the detector and takes its loss. A method of another package changes the batch
-(mixing, blending), adds terms to the loss, or makes several forward and backward passes. A function is enough for a
-method without a state; the others follow :class:`TrainingStep`. Importing this module does not import torch.
+``supervised`` feeds the batch to the detector and takes its loss. Other methods change the batch (mixing, erasing), add
+terms to the loss, or make several forward and backward passes. A function is enough for a method without a state; the
+others follow :class:`TrainingStep`. A training has one method. Importing this module does not import torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from dfbench.errors import ModelError
+from dfbench.errors import DataError, ModelError, UsageError
 from dfbench.models.interface import custom_code
+from dfbench.models.options import check_values
+from dfbench.models.registry import MODELS
+from dfbench.models.spec import SUPERVISED_METHOD, ModelSpec
 from dfbench.registry import Registry
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from torch import Tensor, nn
 
-__all__ = ["TRAINING_METHODS", "Batch", "Step", "StepResult", "TrainingMethod", "TrainingStep"]
+    from dfbench.evaluation.dataset import RoleData
+    from dfbench.protocols.protocol import Protocol as TaskProtocol
+    from dfbench.training.recipe import FullRecipe
+
+__all__ = [
+    "SUPERVISED",
+    "TRAINING_METHODS",
+    "Batch",
+    "Step",
+    "StepResult",
+    "TrainingMethod",
+    "TrainingRequest",
+    "TrainingStep",
+    "chosen_method",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +49,17 @@ class Batch:
         targets: int64 (N,), class numbers.
         sample_ids: N ids.
         class_weights: float32 (C,), weights of the classes in the loss; None: all alike.
+        real_classes: numbers of the classes of real faces.
+        columns: the columns of the manifest that :attr:`TrainingMethod.columns` names, N values each; None where the
+            manifest has no value.
     """
 
     images: Tensor
     targets: Tensor
     sample_ids: tuple[str, ...]
     class_weights: Tensor | None = None
+    real_classes: tuple[int, ...] = (0,)
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +79,9 @@ class StepResult:
     class_weighted: bool = False
 
 
-Step = Callable[["nn.Module", Batch], StepResult]
-"""Runs the detector on a batch. Random numbers come from torch's global generator, which is seeded before every batch
-by epoch and batch, so that a resumed training draws the same ones."""
+Step = Callable[..., StepResult]
+"""Runs the detector on a batch: ``step(detector, batch, **options)``. Random numbers come from torch's global
+generator, which is seeded before every batch by epoch and batch, so that a resumed training draws the same ones."""
 
 
 @runtime_checkable
@@ -129,6 +153,25 @@ class FunctionStep:
 
 
 @dataclass(frozen=True, eq=False)
+class TrainingRequest:
+    """What a training is asked to do, before any data are read or weights made; torch is not needed.
+
+    Attributes:
+        model: specification of the detector.
+        model_options: its options that were given, or are those of the preset.
+        protocol: the protocol.
+        recipe: the training recipe.
+        options: every option of the method with its value.
+    """
+
+    model: ModelSpec
+    model_options: Mapping[str, Any]
+    protocol: TaskProtocol
+    recipe: FullRecipe
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
 class TrainingMethod:
     """A registered training method: a function, or what makes the object of its steps.
 
@@ -138,15 +181,47 @@ class TrainingMethod:
         step: see :data:`Step`; None: ``make`` is given.
         version: changes whenever the same batch could give another loss; it is part of the card and decides whether an
             interrupted training may be resumed.
-        make: receives the detector with its initial weights at the start of each training, also of a resumed one, and
-            returns the object of its steps.
+        make: called as ``make(detector, **options)`` with the initial weights at the start of each training, also of a
+            resumed one; returns the object of its steps. It raises :class:`dfbench.errors.ModelError` for a detector
+            that it cannot train.
+        options: option name -> its default, or its value in a method that :meth:`with_options` returned.
+        check: receives the request when a training is planned; raises one of dfbench's errors, with a hint, where the
+            method cannot be applied or the value of an option is out of range.
+        columns: columns of the manifest that the steps need; a manifest without values in one is refused.
+        balanced: whether every batch needs as many real as fake samples; the sampling ``natural`` of a recipe is
+            replaced by ``balanced`` then.
     """
 
     name: str
     summary: str
     step: Step | None = None
     version: str = "1"
-    make: Callable[[nn.Module], TrainingStep] | None = None
+    make: Callable[..., TrainingStep] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    check: Callable[[TrainingRequest], None] | None = None
+    columns: tuple[str, ...] = ()
+    balanced: bool = False
+
+    def with_options(self, given: Mapping[str, Any]) -> TrainingMethod:
+        """Return the method with other values of its options.
+
+        Raises:
+            UsageError: an unknown option, or a value of another type than the default.
+        """
+        check_values(f"the training method {self.name}", self.options, given)
+        return replace(self, options=dict(self.options) | dict(given))
+
+    def check_request(
+        self, model: ModelSpec, model_options: Mapping[str, Any], protocol: TaskProtocol, recipe: FullRecipe
+    ) -> None:
+        """Check that the method can be applied; see :class:`TrainingRequest`.
+
+        Raises:
+            DfbenchError: it cannot.
+        """
+        if self.check is not None:
+            with custom_code(f"the training method {self.name!r} cannot check its request", "see docs/plugins.md"):
+                self.check(TrainingRequest(model, model_options, protocol, recipe, self.options))
 
     def new_step(self, detector: nn.Module) -> TrainingStep:
         """Return the steps of a training.
@@ -155,9 +230,9 @@ class TrainingMethod:
             ModelError: they cannot be made.
         """
         if self.step is not None:
-            return FunctionStep(self.step)
+            return FunctionStep(partial(self.step, **self.options))
         with custom_code(f"the steps of the training method {self.name!r} cannot be made", "see docs/plugins.md"):
-            step = self.make(detector) if self.make is not None else None
+            step = self.make(detector, **self.options) if self.make is not None else None
         if not isinstance(step, TrainingStep):
             raise ModelError(
                 f"the training method {self.name!r} makes {type(step).__name__}, which is no TrainingStep",
@@ -165,12 +240,84 @@ class TrainingMethod:
             )
         return step
 
-    def record(self) -> dict[str, str]:
+    def record(self) -> dict[str, Any]:
         """What a card's recipe says of the method; nothing for the default, so that earlier cards keep their keys."""
-        return {} if self.name == DEFAULT else {"method": self.name, "method_version": self.version}
+        if self.name == DEFAULT:
+            return {}
+        named = {"method": self.name, "method_version": self.version}
+        return named | ({"method_options": dict(self.options)} if self.options else {})
+
+    def changes(self) -> dict[str, Any]:
+        """Return the options that are not the defaults of the registered method, as ``METHOD.OPTION`` -> value."""
+        usual = TRAINING_METHODS.get(self.name).options if self.options else {}
+        return {f"{self.name}.{name}": value for name, value in self.options.items() if value != usual.get(name)}
 
 
-DEFAULT = "supervised"
+DEFAULT = SUPERVISED_METHOD
+
+
+def _supervised(detector: nn.Module, batch: Batch) -> StepResult:
+    from dfbench.training.optimization import supervised_step
+
+    return supervised_step(detector, batch)
+
+
+SUPERVISED = TrainingMethod(DEFAULT, "the detector's own loss, or cross-entropy, on the augmented batch", _supervised)
+
+
+def chosen_method(spec: ModelSpec, name: str | None = None, options: Mapping[str, Any] | None = None) -> TrainingMethod:
+    """Return the method that a detector is to be trained by; torch is not needed.
+
+    Args:
+        spec: specification of the detector.
+        name: of the method; None: that of the detector, ``supervised`` for most.
+        options: its options that are given.
+
+    Raises:
+        UsageError: an unknown name or option, or the detector's own method excludes the given one.
+        SetupError: the package of the method is broken.
+    """
+    own = spec.training_method
+    if name is not None:
+        TRAINING_METHODS.entry(name)
+    if name is not None and name != own and own != DEFAULT:
+        raise UsageError(
+            f"{spec.name} is the detector trained by the method {own!r}, which excludes {name!r}",
+            f"drop --method; or train its network by {name!r}: dfbench train --model {_same_network(spec)} "
+            f"--method {name}",
+        )
+    return TRAINING_METHODS.get(name or own).with_options(options or {})
+
+
+def _same_network(spec: ModelSpec) -> str:
+    """Return the name of a detector with the same network and no method of its own; ``M`` if there is none."""
+    for name in MODELS.names():
+        entry = MODELS.entry(name)
+        if not entry.package:
+            other = MODELS.get(name)
+            if other.target == spec.target and other.training_method == DEFAULT:
+                return name
+    return "M"
+
+
+def needed_columns(method: TrainingMethod, data: RoleData) -> pa.Table | None:
+    """Return the columns that a method needs, a row per training sample with a crop; None if it needs none.
+
+    Raises:
+        DataError: a manifest lacks one, or has no value in it.
+    """
+    if not method.columns:
+        return None
+    for manifest, samples in data.parts:
+        usable = samples.ok()
+        for name in method.columns:
+            if name not in manifest.columns or (len(usable) and usable.select([name])[name].null_count == len(usable)):
+                raise DataError(
+                    f"the training method {method.name!r} needs the column {name!r}, of which the training samples of "
+                    f"the manifest {manifest.path} have no values",
+                    "prepare a manifest that has it: docs/manifest.md lists the columns and what fills them",
+                )
+    return data.columns(method.columns)
 
 
 def _checked(name: str, value: object) -> TrainingMethod:
@@ -184,8 +331,8 @@ def _checked(name: str, value: object) -> TrainingMethod:
 TRAINING_METHODS: Registry[TrainingMethod] = Registry(
     "training method",
     "dfbench.training_methods",
-    {DEFAULT: "dfbench.training.optimization:SUPERVISED"},
+    {DEFAULT: SUPERVISED},
     check=_checked,
-    summaries={DEFAULT: "the detector's own loss, or cross-entropy, on the augmented batch"},
+    describer=lambda method: method.summary,
     listing="dfbench list training-methods",
 )

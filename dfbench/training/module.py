@@ -21,8 +21,8 @@ from dfbench.schema.ids import seed_from
 from dfbench.training.augment import DegradedAtRandom, augment
 from dfbench.training.averaging import averaged_network, estimated_statistics, moving_average, trained_batch_norms
 from dfbench.training.loggers import LOG_STEPS
-from dfbench.training.methods import Batch, TrainingMethod
-from dfbench.training.optimization import SUPERVISED, make_optimizer, set_rate
+from dfbench.training.methods import SUPERVISED, Batch, TrainingMethod
+from dfbench.training.optimization import make_optimizer, set_rate
 from dfbench.training.recipe import FullRecipe
 from dfbench.training.samples import TrainingData, device_part
 from dfbench.training.store import EpochProgress, restore, snapshot
@@ -215,6 +215,8 @@ class TrainingModule(pl.LightningModule):
                 self.data.targets[rows].to(self.device),
                 tuple(ids),
                 None if weights is None else weights.to(self.device),
+                self.data.real_classes,
+                self.data.values_of(rows),
             ),
         )
         loss, done = result.loss, self.running

@@ -11,7 +11,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from dfbench.errors import ModelError
 from dfbench.models.interface import loss_of
-from dfbench.training.methods import DEFAULT, Batch, StepResult, TrainingMethod
+from dfbench.training.methods import Batch, StepResult
 from dfbench.training.recipe import FullRecipe
 
 FACTOR = "lr_factor"
@@ -103,8 +103,3 @@ def supervised_step(model: nn.Module, batch: Batch) -> StepResult:
     output = model(batch.images)
     weights = batch.class_weights
     return StepResult(weighted_loss(model, output, batch.targets, weights), output, class_weighted=weights is not None)
-
-
-SUPERVISED = TrainingMethod(
-    DEFAULT, "the detector's own loss, or cross-entropy, on the augmented batch", supervised_step
-)

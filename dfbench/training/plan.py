@@ -19,7 +19,7 @@ from dfbench.models.source import BuiltNetwork, ModelSource
 from dfbench.models.spec import ModelSpec
 from dfbench.protocols.protocol import Protocol
 from dfbench.storage import working_path
-from dfbench.training.methods import DEFAULT
+from dfbench.training.methods import SUPERVISED, TrainingMethod, needed_columns
 from dfbench.training.recipe import FullRecipe
 
 
@@ -41,7 +41,7 @@ class TrainingPlan:
         compute: device, workers, precision.
         devices: number of devices that share every batch.
         save_every: seconds between two stored states within an epoch.
-        method: name of the training method.
+        method: the training method with its options.
         loggers: names of Lightning's loggers.
         data: role -> its samples; empty until all manifests exist.
         profile: crop profile of the manifests; empty until all of them exist.
@@ -60,7 +60,7 @@ class TrainingPlan:
     compute: ComputeOptions = field(default_factory=ComputeOptions)
     devices: int = 1
     save_every: float = 300.0
-    method: str = DEFAULT
+    method: TrainingMethod = SUPERVISED
     loggers: tuple[str, ...] = ()
     data: Mapping[str, RoleData] = field(default_factory=dict)
     profile: str = ""
@@ -69,7 +69,8 @@ class TrainingPlan:
         """Add prepared manifests; once all exist, select the samples and check them and the media.
 
         Raises:
-            DataError: a manifest does not fit the protocol, or the media that a condition needs are not available.
+            DataError: a manifest does not fit the protocol or the training method, or the media that a condition needs
+                are not available.
         """
         manifests = {name: manifest or made.get(name) for name, manifest in self.manifests.items()}
         present = [manifest for manifest in manifests.values() if manifest is not None]
@@ -82,6 +83,7 @@ class TrainingPlan:
         }
         for part in data.values():
             part.degraders(self.condition)
+        needed_columns(self.method, data["train"])
         return replace(self, manifests=manifests, data=data, profile=crop_profile(self.protocol, present))
 
     def opened(self) -> tuple[Manifest, ...]:

@@ -131,10 +131,18 @@ class FullRecipe:
         return asdict(self) | {"augmentation": self.augmentation.model_dump(mode="json")}
 
 
-def fill_recipe(protocol: TrainingRecipe, detector: TrainingDefaults, **values: Unpack[RecipeValues]) -> FullRecipe:
+def fill_recipe(
+    protocol: TrainingRecipe, detector: TrainingDefaults, *, balanced: bool = False, **values: Unpack[RecipeValues]
+) -> FullRecipe:
     """Complete a protocol's recipe from the detector's own; explicit values override both.
 
     A detector's decay in steps refers to its own batch size: with another one it happens after as many samples.
+
+    Args:
+        protocol: the protocol's recipe.
+        detector: the detector's own.
+        balanced: whether the training method needs balanced batches: the sampling ``natural`` becomes ``balanced``.
+        values: those of the call.
 
     Raises:
         UsageError: an explicit value is out of range, or has an unknown name.
@@ -159,7 +167,7 @@ def fill_recipe(protocol: TrainingRecipe, detector: TrainingDefaults, **values: 
         ema_decay=given.get("ema_decay") or protocol.ema_decay,
         patience=given.get("patience") or protocol.patience,
         batch_norm_samples=_first(given.get("batch_norm_samples"), protocol.batch_norm_samples, BATCH_NORM_SAMPLES),
-        sampling=protocol.sampling,
+        sampling="balanced" if balanced and protocol.sampling == "natural" else protocol.sampling,
         samples_per_epoch=given.get("samples_per_epoch") or protocol.samples_per_epoch or detector.samples_per_epoch,
         compute=None if given.get("samples_per_epoch") else protocol.compute,
         class_weights=protocol.class_weights,
@@ -232,12 +240,15 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
     return dict(values)
 
 
-def overridden(recipe: FullRecipe, protocol: TrainingRecipe, detector: TrainingDefaults) -> dict[str, Any]:
+def overridden(
+    recipe: FullRecipe, protocol: TrainingRecipe, detector: TrainingDefaults, *, balanced: bool = False
+) -> dict[str, Any]:
     """Return the values of a recipe that differ from those of protocol and detector, apart from the seed.
 
-    With a budget of multiply-adds the number of samples follows from it and is not such a value.
+    With a budget of multiply-adds the number of samples follows from it and is not such a value; neither are balanced
+    batches that the training method needs.
     """
-    own = asdict(fill_recipe(protocol, detector, seed=recipe.seed))
+    own = asdict(fill_recipe(protocol, detector, balanced=balanced, seed=recipe.seed))
     followed = {"samples_per_epoch"} if recipe.compute is not None else set()
     return {name: value for name, value in asdict(recipe).items() if value != own[name] and name not in followed}
 

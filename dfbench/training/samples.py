@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -28,6 +30,8 @@ class TrainingData:
         targets: class numbers.
         sample_ids: ids.
         class_weights: (C,), weights of the classes in the loss; None: equal weights.
+        real_classes: numbers of the classes of real faces.
+        columns: columns of the manifest that the training method needs; None: it needs none.
     """
 
     images: Dataset[tuple[Tensor, int]]
@@ -36,6 +40,15 @@ class TrainingData:
     targets: Tensor
     sample_ids: Sequence[str]
     class_weights: Tensor | None = None
+    real_classes: tuple[int, ...] = (0,)
+    columns: pa.Table | None = None
+
+    def values_of(self, rows: Sequence[int]) -> Mapping[str, Sequence[Any]]:
+        """Return the values of :attr:`columns` in some rows, by the name of the column."""
+        if self.columns is None:
+            return {}
+        found: dict[str, Sequence[Any]] = self.columns.take(list(rows)).to_pydict()
+        return found
 
     def batches(self, recipe: FullRecipe, epoch: int, devices: int) -> list[list[int]]:
         """Return the batches of an epoch, over all devices."""
@@ -43,13 +56,27 @@ class TrainingData:
         return batches(order, recipe.batch_size, smallest=2 * devices)
 
 
-def training_data(part: RoleData, rules: Protocol, recipe: FullRecipe) -> TrainingData:
-    """Return the samples of the role ``train``, with class weights where the recipe states them."""
+def training_data(part: RoleData, rules: Protocol, recipe: FullRecipe, columns: pa.Table | None = None) -> TrainingData:
+    """Return the samples of the role ``train``, with class weights where the recipe states them.
+
+    Args:
+        part: the samples.
+        rules: the protocol.
+        recipe: the recipe.
+        columns: what the training method needs of the manifest, a row per sample with a crop.
+    """
     rows = part.ok_table
     targets = torch.from_numpy(part.targets())
     weights = balanced_weights(targets, rules.num_classes) if recipe.class_weights == "balanced" else None
     return TrainingData(
-        part.images, rows["label"].to_pylist(), part.bases(), targets, rows["sample_id"].to_pylist(), weights
+        part.images,
+        rows["label"].to_pylist(),
+        part.bases(),
+        targets,
+        rows["sample_id"].to_pylist(),
+        weights,
+        rules.real_numbers,
+        columns,
     )
 
 

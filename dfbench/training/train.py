@@ -16,7 +16,6 @@ from dfbench.models.device import resolve_device
 from dfbench.models.options import full_options
 from dfbench.protocols.protocol import Protocol
 from dfbench.protocols.reference import protocol_ref
-from dfbench.training.methods import TRAINING_METHODS
 from dfbench.training.plan import TrainingPlan, training_folder
 from dfbench.training.recipe import overridden
 from dfbench.versions import library_versions
@@ -67,7 +66,6 @@ def run_training(plan: TrainingPlan) -> Path:
     module = module_sha256(plan.source, state_sha256(network)) if plan.source.given is not None else ""
     identity = _identity(plan, devices, module, [m.info.hash for m in manifests])
     folder = TrainingFolder(training_folder(plan.out), identity)
-    method = TRAINING_METHODS.get(plan.method)
     title = f"{plan.source.name} on {protocol.name}"
     facts = {"model": plan.source.name, "protocol": protocol.name, **_recipe(plan, devices)}
     log = LogSettings(
@@ -78,7 +76,15 @@ def run_training(plan: TrainingPlan) -> Path:
         facts,
     )
     state = fit(
-        network, plan.data, protocol, plan.recipe, folder, devices, method=method, log=log, quiet=plan.compute.quiet
+        network,
+        plan.data,
+        protocol,
+        plan.recipe,
+        folder,
+        devices,
+        method=plan.method,
+        log=log,
+        quiet=plan.compute.quiet,
     )
     folder.load_best(network)
     card = _card(plan, devices, state, module, _count_logits(network, protocol))
@@ -115,7 +121,10 @@ def _card(
         manifests=tuple(manifest_ref(m) for m in manifests),
         train_condition=", ".join(dict.fromkeys(plan.data["train"].conditions(plan.condition))),
         recipe=_recipe_as_run(plan, devices, state),
-        overrides=overridden(plan.recipe, protocol.training, spec.recipe),
+        training_method=plan.method.name,
+        method_options=dict(plan.method.options),
+        overrides=overridden(plan.recipe, protocol.training, spec.recipe, balanced=plan.method.balanced)
+        | plan.method.changes(),
         seed=plan.recipe.seed,
         selection=SelectionRecord(
             split=protocol.selection.split,
@@ -132,7 +141,7 @@ def _card(
 
 
 def _recipe(plan: TrainingPlan, devices: TrainingDevices) -> dict[str, Any]:
-    return plan.recipe.record() | devices.record() | TRAINING_METHODS.get(plan.method).record()
+    return plan.recipe.record() | devices.record() | plan.method.record()
 
 
 def _recipe_as_run(plan: TrainingPlan, devices: TrainingDevices, state: TrainingState) -> dict[str, Any]:
@@ -158,7 +167,8 @@ def _identity(
 ) -> dict[str, dict[str, Any] | str]:
     """Return all that a training depends on, by part; a stored state of another one is not used."""
     # Files that may change between two calls: a custom detector, and weights that training starts from.
-    files = [plan.source.file, *(Path(v) for v in plan.options.values() if isinstance(v, str))]
+    texts = [*plan.options.values(), *plan.method.options.values()]
+    files = [plan.source.file, *(Path(v) for v in texts if isinstance(v, str))]
     code = [file_sha256(f) for f in files if f is not None and f.is_file()]
     return {
         "detector": canonical_hash([plan.source.name, *code, module], compact=False),

@@ -17,7 +17,7 @@ from dfbench.models.options import preset_options
 from dfbench.models.source import BuiltNetwork, ModelLike, model_source
 from dfbench.protocols.protocol import Protocol
 from dfbench.training.loggers import check_loggers
-from dfbench.training.methods import DEFAULT, TRAINING_METHODS
+from dfbench.training.methods import DEFAULT, chosen_method
 from dfbench.training.plan import (
     TrainingPlan,
     check_devices,
@@ -65,7 +65,8 @@ def resolve_training(
     condition: str | None = None,
     roots: Mapping[str, str | Path] | None = None,
     device: str = "auto",
-    method: str = "supervised",
+    method: str | None = None,
+    method_options: Mapping[str, Any] | None = None,
     workers: int | None = None,
     precision: str = "fp32",
     devices: int = 1,
@@ -92,12 +93,14 @@ def resolve_training(
     chosen = preset_options(source.spec, preset, options or {})
     check_options(source.spec, rules.num_classes, rules.crops.size, chosen)
     under = training_condition(rules, condition)
-    if method != DEFAULT:
-        TRAINING_METHODS.get(method)
-    full = fill_recipe(rules.training, source.spec.recipe, **recipe)
+    by = chosen_method(source.spec, method, method_options)
+    full = fill_recipe(rules.training, source.spec.recipe, balanced=by.balanced, **recipe)
     check_patience(full, rules)
     check_phases(source.spec, chosen, full, devices)
-    target = weight_file(out, default_weights(source.name, rules, under if condition is not None else None, preset))
+    by.check_request(source.spec, chosen, rules, full)
+    added = "" if by.name in (DEFAULT, source.spec.training_method) else by.name
+    usual = default_weights(source.name, rules, under if condition is not None else None, preset, added)
+    target = weight_file(out, usual)
     found = find_manifests(rules, manifests, roles)
     plan = TrainingPlan(
         source=source,
@@ -112,7 +115,7 @@ def resolve_training(
         compute=replace(compute, decoded=decoded),
         devices=devices,
         save_every=save_every,
-        method=method,
+        method=by,
         loggers=check_loggers(loggers),
     ).with_manifests({})
     if source.is_custom:
@@ -139,7 +142,9 @@ def train(*args: Any, **options: Any) -> Path:  # noqa: D417
         condition: degradation of training and validation data in place of the protocol's.
         roots: data set -> root of its media, for conditions that act before cropping; default: the configuration.
         device: ``auto``, ``cpu`` or ``cuda[:N]``.
-        method: how a batch becomes a loss; a name of ``dfbench list training-methods``.
+        method: how a batch becomes a loss; a name of ``dfbench list training-methods``. Default: that of the detector,
+            ``supervised`` for most.
+        method_options: options of the method.
         workers: processes that read images; default: none on a CPU, one per CPU core for a GPU.
         precision: ``fp32``, ``bf16``, or ``fp16`` on a GPU.
         devices: number of devices, starting with ``device``; they share every batch. Lightning starts the running
@@ -158,7 +163,8 @@ def train(*args: Any, **options: Any) -> Path:  # noqa: D417
         ``.curve.svg``.
 
     Raises:
-        UsageError: an unknown name, option or device, a number out of range, or a protocol without training data.
+        UsageError: an unknown name, option or device, a number out of range, a protocol without training data, or a
+            method that the detector's own excludes.
         DataError: a manifest is missing or does not fit the protocol; a loss that is not finite.
         ModelError: the detector cannot take the task's classes or crops.
         SetupError: a package, a device or an encoder is missing, or a file cannot be written.

@@ -79,6 +79,7 @@ DETECTORS = (
         head="backbone.classifier.weight",
         options={"stem": "same", "normalization": "none"},
         size=380,
+        training_method="sbi",
     ),
 )
 

@@ -15,7 +15,7 @@ class XceptionDetector(TimmDetector):
         image_size: ignored; any size of at least 32 pixels works, 299 was published.
         head_epochs: number of initial epochs in which only the head is trained; for pretrained weights. Not supported
             with several GPUs, where every parameter must receive a gradient.
-        normalization: ``none``, ``half`` (to [-1,1], as published) or ``imagenet``.
+        normalization: ``none``, ``half`` (to [-1,1], as published), ``quarter`` (to [-2,2]) or ``imagenet``.
         pretrained: true: download ImageNet weights; a path: load them from that file.
     """
 

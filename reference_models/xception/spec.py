@@ -5,7 +5,7 @@ from __future__ import annotations
 from dfbench.models import KeyMap, ModelSpec, ReproductionNote, TrainingDefaults
 from dfbench.models.convert.keymap import State, rename
 
-_BODY = ("block1.skip.weight", "block12.skip.weight", "conv4.pointwise.weight")
+MARKS = ("block1.skip.weight", "block12.skip.weight", "conv4.pointwise.weight")
 
 
 def timm_names(state: State) -> State:
@@ -26,7 +26,7 @@ DETECTORS = (
     KeyMap(
         name="deepfakebench",
         source="DeepfakeBench v1.0.1, xception_best.pth",
-        marks=(*_BODY, "adjust_channel.0.weight"),
+        marks=(*MARKS, "adjust_channel.0.weight"),
         convert=detector_names,
         head="backbone.fc.weight",
         unused=("adjust_channel.",),
@@ -39,7 +39,7 @@ DETECTORS = (
     KeyMap(
         name="faceforensics",
         source="FaceForensics++, state dicts of its pickles (full_c23.p etc.)",
-        marks=_BODY,
+        marks=MARKS,
         convert=detector_names,
         head="backbone.fc.weight",
         options={"normalization": "half"},
@@ -52,7 +52,7 @@ IMAGENET = (
     KeyMap(
         name="imagenet",
         source="Xception of pretrainedmodels or timm (xception-b5690688.pth)",
-        marks=_BODY,
+        marks=MARKS,
         convert=timm_names,
         options={"normalization": "half"},
     ),

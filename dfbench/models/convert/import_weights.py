@@ -116,6 +116,7 @@ def import_weights(
         profile=profile,
         size=size,
         train_condition=train_condition,
+        training_method=keymap.training_method,
         selection=SelectionRecord(split="unknown", epoch=0, note=keymap.selection),
         licence=licence or keymap.licence or "unknown: ask whoever made the weights",
         versions=library_versions(),

@@ -42,6 +42,7 @@ class KeyMap:
         profile: crop profile of the source; empty: unknown.
         licence: licence of the weights, if stated.
         selection: how the weights were selected, if known.
+        training_method: name of the training method of the weights, if known.
     """
 
     name: str
@@ -56,6 +57,7 @@ class KeyMap:
     profile: str = ""
     licence: str = ""
     selection: str = ""
+    training_method: str = "unknown"
 
 
 @dataclass(frozen=True, eq=False)

@@ -111,6 +111,7 @@ class FillCommands:
         if published_pretrained(row.model):
             chosen.setdefault("pretrained", "true")
         words = [f"--preset {row.preset}"] if row.preset else []
+        words += [f"--method {row.training_method}"] if row.training_method else []
         options = " ".join([*words, *(f"--option {shlex.quote(f'{k}={v}')}" for k, v in chosen.items())])
         models = self.models.setdefault((ours.protocol, options), [])
         if row.model not in models:
@@ -127,7 +128,7 @@ class FillCommands:
         train = f"dfbench train --model {model} --protocol {protocol}"
         evaluate = f"dfbench evaluate --model {model} --protocol {protocol}"
         if options:
-            named = "-".join(part for part in options.split() if part not in ("--option", "--preset"))
+            named = "-".join(part for part in options.split() if part not in ("--option", "--preset", "--method"))
             weights = f"weights/{protocol}/{model}-{named}.safetensors"
             train, evaluate = f"{train} {options} --out {weights}", f"{evaluate} --weights {weights}"
         models_note = "" if len(models) == 1 else f"   (M = {', '.join(models)})"
@@ -212,12 +213,13 @@ def _others(table: PaperTable, runs: Sequence[Run]) -> list[PaperMethod]:
     for run in runs:
         row = row_of(run)
         listed = [r for r in table.row if r.model == row.model]
-        if listed and not row.preset and not row.options:
+        if listed and not row.preset and not row.options and not row.training_method:
             row = row.model_copy(update={"label": f"{row.model}, default options"})
         cells = [table.ours(column, row) for column in table.column]
         taken = any(matching_runs(table, o, r, [run]) for r in listed for c in table.column if (o := table.ours(c, r)))
         if not taken and any(ours is not None and matching_runs(table, ours, row, [run]) for ours in cells):
-            found.setdefault(repr((row.model, row.preset, sorted(row.options.items()))), row)
+            key = (row.model, row.preset, row.training_method, sorted(row.options.items()))
+            found.setdefault(repr(key), row)
     return list(found.values())
 
 

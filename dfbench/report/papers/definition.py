@@ -49,12 +49,14 @@ class PaperMethod(_TableModel):
     model: str = Field(default="", description="dfbench detector; empty: there is none")
     preset: str = Field(default="", description="preset of the detector; empty: its defaults")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the detector other than those")
+    training_method: str = Field(default="", description="training method; empty: that of the detector")
     protocol: str = Field(default="", description="protocol that replaces those of the columns")
 
     @property
     def name(self) -> str:
         """The printed name of the row."""
         words = [self.model, *([self.preset] if self.preset else []), *(f"{k}={v}" for k, v in self.options.items())]
+        words += [f"by {self.training_method}"] if self.training_method else []
         return self.label or self.method or " ".join(words)
 
 

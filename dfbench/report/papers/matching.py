@@ -14,7 +14,7 @@ from dfbench.evaluation.run import Run
 from dfbench.metrics import holm, seed_difference
 from dfbench.models.options import current_options, full_options, preset_options, recorded_options
 from dfbench.models.registry import get_spec, model_names
-from dfbench.models.spec import TrainingDefaults
+from dfbench.models.spec import SUPERVISED_METHOD, TrainingDefaults
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.reference import protocol_ref
 from dfbench.report.compare import check_comparable, declared_threshold
@@ -75,6 +75,9 @@ def mismatch_reason(table: PaperTable, ours: OwnResult, row: PaperMethod, run: R
         return f"its weights were trained by {trained or 'an unknown protocol'}, not by {ours.protocol}"
     if not ProtocolRef.model_validate(card["protocol"]).same_content(protocol_ref(load_protocol(trained))):
         return f"its weights were trained by {trained} with different content"
+    method, other = row.training_method or own_method(row.model), method_of(card)
+    if method != other:
+        return f"its weights were trained by the method {other}, the row's by {method}"
     recipe = _recipe_of(row.model, row.preset)
     if recipe != _recipe_of(row.model, card.get("preset", "")):
         used, wanted = (f"the preset {name}" if name else "no preset" for name in (card.get("preset"), row.preset))
@@ -133,7 +136,12 @@ def row_of(run: Run) -> PaperMethod:
     """
     model, card = run.result.model, run.result.weights.card if run.result.weights else {}
     preset = card.get("preset", "")
-    own = PaperMethod(model=model, preset=preset if _recipe_of(model, preset) != _recipe_of(model, "") else "")
+    method = method_of(card)
+    own = PaperMethod(
+        model=model,
+        preset=preset if _recipe_of(model, preset) != _recipe_of(model, "") else "",
+        training_method=method if method != own_method(model) else "",
+    )
     usual, found = options_of_row(own), options_of(run)
     return own.model_copy(update={"options": {k: v for k, v in found.items() if k not in usual or usual[k] != v}})
 
@@ -144,6 +152,16 @@ def options_of_row(row: PaperMethod) -> dict[str, Any]:
         return dict(row.options)
     spec = get_spec(row.model)
     return full_options(spec, preset_options(spec, row.preset, row.options))
+
+
+def own_method(model: str) -> str:
+    """Return the training method of a detector to which none is added."""
+    return get_spec(model).training_method if model in model_names() else SUPERVISED_METHOD
+
+
+def method_of(card: Mapping[str, Any]) -> str:
+    """Return the training method of a weight card."""
+    return str(card.get("training_method", SUPERVISED_METHOD))
 
 
 def _recipe_of(model: str, preset: str) -> TrainingDefaults | None:
