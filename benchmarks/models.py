@@ -13,6 +13,8 @@ CPU, bfloat16 autocast on a GPU.
 * ``detectors``: images per second, forward, and forward and backward in training, of every registered detector beside
   its bare backbone: the network without normalisation, extractor, stream heads, fusion or capsules (none for the two
   of MesoNet, which are nothing else; no training of Capsule's, which is frozen).
+* ``methods``: the step of a training method against a plain one, forward and backward in training mode, of every detector
+  that is measured (``--methods NAME``).
 * On a GPU: ``gpu``: images per second of GRnet and of the two passes alone at 128 and 224.
 """
 
@@ -38,6 +40,8 @@ from dfbench.models.build import build_model
 from dfbench.models.device import autocast, device_label, resolve_device
 from dfbench.models.interface import loss_of
 from dfbench.models.registry import get_spec, model_names
+from dfbench.training import Batch, TrainingStep
+from dfbench.training.methods import TRAINING_METHODS
 from reference_models.grnet import guided_residual
 from reference_models.grnet.fusion import fuse
 from reference_models.grnet.residual import box_sum
@@ -212,6 +216,30 @@ def measure_detector(name: str, scale: Scale, device: torch.device, clock: Clock
     return result
 
 
+def measure_method(method: str, name: str, scale: Scale, device: torch.device, clock: Clock) -> float:
+    """Time of a training step by a method over that of a plain step, forward and backward."""
+    spec = get_spec(name)
+    size = max(scale.size - scale.size % spec.multiple, spec.smallest)
+    model = build_model(name, 2, size).to(device, memory_format=torch.channels_last).train()
+    images = random_images(scale.detector_batch, size, device)
+    ids = tuple(map(str, range(len(images))))
+    batch = Batch(images, torch.arange(len(images), device=device) % 2, ids)
+    precision = "bf16" if device.type == "cuda" else "fp32"
+
+    def step(run: TrainingStep) -> None:
+        model.zero_grad(set_to_none=True)
+        with autocast(device, precision):
+            loss = run(model, batch).loss
+        loss.backward()
+
+    runs = {key: TRAINING_METHODS.get(key).new_step(model) for key in ("supervised", method)}
+    arms: dict[str, Callable[[], object]] = {key: lambda run=run: step(run) for key, run in runs.items()}
+    seconds = medians(arms, max(1, scale.rounds // 2), clock)
+    ratio = seconds[method] / seconds["supervised"]
+    say(f"{method} on {name}: {ratio:.2f} of a plain step")
+    return ratio
+
+
 def measure_gpu(scale: Scale, device: torch.device, clock: Clock) -> dict[str, dict[str, float]]:
     """Images per second of GRnet and of two bare ResNet-18 passes, forward in bfloat16."""
     found = {}
@@ -247,6 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=None, help="of the CPU (default: torch's)")
     parser.add_argument("--rounds", type=int, default=None)
     parser.add_argument("--models", nargs="*", default=None, metavar="NAME", help="detectors (default: all)")
+    parser.add_argument("--methods", nargs="*", default=["rfm"], metavar="NAME", help="training methods (default: rfm)")
     parser.add_argument("--quick", action="store_true", help="tiny images, two rounds: does it run at all?")
     given = parser.parse_args(arguments)
     base = QUICK if given.quick else FULL
@@ -260,6 +289,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = model_names() if given.models is None else given.models
     clock = Clock(device)
     figures["detectors"] = {name: measure_detector(name, scale, device, clock) for name in names}
+    figures["methods"] = {
+        method: {name: measure_method(method, name, scale, device, clock) for name in names} for method in given.methods
+    }
     figures["gpu"] = measure_gpu(scale, device, clock) if device.type == "cuda" else None
     figures |= {
         "scale": asdict(scale),

@@ -84,11 +84,10 @@ RFM = ModelSpec(
     reproduction_notes=(
         ReproductionNote(
             "which images are erased: some with a probability (notes on the paper), every one (authors' program)",
-            "every image, real and fake",
-            "probability (--method-option)",
+            "every image, real and fake; the method's option probability changes it",
         ),
         ReproductionNote(
-            "crops of other sizes than 224 (not published)", "the largest side of a block is scaled with the crop", ""
+            "crops of other sizes than 224 (not published)", "the largest side of a block is scaled with the crop"
         ),
         ReproductionNote(
             "the shift of a block may equal its height or width, which leaves its anchor unerased (authors' program)",
@@ -96,13 +95,11 @@ RFM = ModelSpec(
         ),
         ReproductionNote(
             "RE, the random erasing that the paper compares with (law not published)",
-            "the same blocks around uniform random pixels",
-            "erase=re (--method-option)",
+            "the same blocks around uniform random pixels; the method's option erase=re",
         ),
         ReproductionNote(
             "AE, the erasing by class activation maps (open: the maps of both classes or their difference; threshold)",
-            "the difference; 0.6 of the range of the enlarged map",
-            "erase=ae, cam, threshold (--method-option)",
+            "the difference; 0.6 of the range of the enlarged map; the method's options erase=ae, cam and threshold",
         ),
         ReproductionNote(
             "detectors with one logit or several classes (not published)",

@@ -6,9 +6,11 @@ import importlib
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from loading import load_file
 
 import dfbench
 from dfbench import registry
@@ -22,10 +24,13 @@ from dfbench.faces.profiles import CROP_PROFILES, get_profile
 from dfbench.media import read, write_clip
 from dfbench.media.reader import DECODERS
 from dfbench.metrics.definitions import METRICS
+from dfbench.models.card import read_card
 from dfbench.models.registry import MODELS
 from dfbench.protocols.files import PROTOCOLS, load_protocol
 from dfbench.registry import Registry
 from dfbench.training.methods import TRAINING_METHODS
+
+tiny = load_file("tests/evaluation/conftest.py", "tiny_manifest").tiny
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
@@ -163,11 +168,24 @@ def test_the_training_method_makes_a_loss() -> None:
     method = TRAINING_METHODS.get("example-method")
     network = dfbench.build_model("example-model", image_size=32)
     batch = Batch(torch.rand(4, 3, 32, 32), torch.tensor([0, 1, 0, 1]), ("a", "b", "c", "d"))
-    result = method.step(network, batch)
+    result = method.new_step(network)(network, batch)
     result.loss.backward()
     assert result.output.logits.shape == (4, 2)
-    assert method.record() == {"method": "example-method", "method_version": "1"}
+    recorded = {"method": "example-method", "method_version": "1", "method_options": {"alpha": 0.2}}
+    assert method.record() == recorded
+    assert method.with_options({"alpha": 1.0}).changes() == {"example-method.alpha": 1.0}
     assert TRAINING_METHODS.get("supervised").record() == {}
+
+
+@pytest.mark.slow
+def test_the_training_method_trains_by_its_name(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    given = ["train", "--model", "meso4", "--protocol", str(tiny.protocol), "--manifest", str(tiny.manifest)]
+    given += ["--out", str(tmp_path / "w.safetensors"), "--method", "example-method", "--epochs", "1", "--quiet"]
+    assert run_command([*given, "--method-option", "alpha=0"]) == 2
+    assert not list(tmp_path.iterdir())
+    assert run_command([*given, "--method-option", "alpha=0.4", "--device", "cpu"]) == 0
+    card = read_card(tmp_path / "w.safetensors")
+    assert (card.training_method, card.method_options) == ("example-method", {"alpha": 0.4})
 
 
 @pytest.mark.parametrize("file", sorted((PACKAGE / "dfbench_example_plugins").glob("[a-z]*.*")), ids=lambda f: f.name)

@@ -52,6 +52,7 @@ COUNTS = {
     ("amtennet", 224): {2: 6_631_050},
     ("amtennet", 256): {2: 8_781_450},
     ("amtennet-srm", 128): {2: 2_020_194, 5: 2_021_097, 8: 2_022_000},
+    ("rfm", 224): {1: 20_809_001, 2: 20_811_050, 5: 20_817_197},
     ("xception", 299): {1: 20_809_001, 2: 20_811_050, 5: 20_817_197, 8: 20_823_344, 1000: 22_855_952},
     ("capsule", 300): {2: VGG + 1_571_070, 4: VGG + 1_571_710, 5: VGG + 1_572_030, 8: VGG + 1_572_990},
     ("efficientnet-b4", 380): {1: 17_550_409, 2: 17_552_202, 5: 17_557_581, 8: 17_562_960, 1000: 19_341_616},
@@ -129,7 +130,8 @@ def settled(name: str) -> nn.Module:
 
 def test_the_registry_has_grnet_its_seven_baselines_and_the_plain_classifiers() -> None:
     baselines = {"meso4", "mesoinception4", "highpass", "mislnet", "xception", "capsule", "amtennet", "amtennet-srm"}
-    assert set(NAMES) == {"grnet", "resnet18", "efficientnet-b4", "vit-b16", "mat"} | baselines
+    pairings = {"rfm"}
+    assert set(NAMES) == {"grnet", "resnet18", "efficientnet-b4", "vit-b16", "mat"} | baselines | pairings
 
 
 @pytest.mark.parametrize(("name", "size"), list(COUNTS))
@@ -279,6 +281,7 @@ LEARNING: dict[str, tuple[int, int, type[torch.optim.Optimizer], float]] = {
     "mesoinception4": (32, 600, torch.optim.Adam, 1e-2),
     "mislnet": (64, 100, torch.optim.Adam, 3e-4),
     "resnet18": (32, 60, torch.optim.Adam, 1e-3),
+    "rfm": (32, 60, torch.optim.Adam, 1e-3),
     "vit-b16": (32, 160, torch.optim.Adam, 5e-4),
     "xception": (32, 60, torch.optim.Adam, 1e-3),
 }

@@ -27,6 +27,8 @@ def test_quick(tmp_path: Path) -> None:
         assert all(0 <= way["largest_error"] < 2e-2 for way in ways.values())  # of sums up to 33 x 33
         assert ways["shifted_adds"]["ratio"] == 1
     assert set(figures["detectors"]) == {"grnet", "meso4", "mislnet"}
+    assert figures["methods"]["rfm"].keys() == figures["detectors"].keys()
+    assert all(ratio > 0 for ratio in figures["methods"]["rfm"].values())
     for name, row in figures["detectors"].items():
         assert row["forward_per_second"] > 0
         assert row["train_per_second"] > 0

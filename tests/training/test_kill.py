@@ -113,8 +113,9 @@ patience = 2
         ),  # the gradients of half a step are lost and made again
         ("grnet", 3, 1, "supervised", (1, 1), (1, 1), ""),  # stream weights and the sums they come from
         ("meso4", 5, 1, "example-sam", (1, 1), (1, 1), ""),  # two passes, a state of the method's own
+        ("meso4", 5, 1, "rfm", (1, 1), (1, 1), ""),  # a map pass, blocks and noise
     ],
-    ids=["meso4", "meso4, two batches per step, schedule and average", "grnet", "two passes"],
+    ids=["meso4", "meso4, two batches per step, schedule and average", "grnet", "two passes", "rfm"],
 )
 def test_killed_and_resumed_equals_undisturbed(
     tiny: SimpleNamespace,
