@@ -13,7 +13,7 @@ CPU, bfloat16 autocast on a GPU.
 * ``detectors``: images per second, forward, and forward and backward in training, of every registered detector beside
   its bare backbone: the network without normalisation, extractor, stream heads, fusion or capsules (none for the two
   of MesoNet, which are nothing else; no training of Capsule's, which is frozen).
-* ``methods``: the step of a training method against a plain one, forward and backward in training mode, of every detector
+* ``methods``: a step of a training method against a plain one, forward and backward in training mode, on every detector
   that is measured (``--methods NAME``).
 * On a GPU: ``gpu``: images per second of GRnet and of the two passes alone at 128 and 224.
 """

@@ -28,10 +28,11 @@ def largest_side(side: int, size: int) -> int:
 def sensitive_blocks(sensitivity: Tensor, blocks: int, largest: int) -> Tensor:
     """Suspicious forgeries erasing: blocks around the most sensitive pixels of each image.
 
-    One block after the other: its anchor (r, c) is the most sensitive pixel that is not erased yet (the first of equal
-    ones), its height h and width w are uniform in 1..largest, its shifts s and t uniform in 1..h and 1..w, and it
-    erases rows r - s to r + h - s and columns c - t to c + w - t, ends excluded, inside the image. Where every pixel is
-    erased there are no further blocks.
+    Pixels are gone through from the most sensitive one down, equal ones in their order, and one that is not erased yet
+    is the anchor (r, c) of a block. Its height h and width w are uniform in 1..largest, its shifts s and t uniform in
+    1..h and 1..w, and it erases rows r - s to r + h - s and columns c - t to c + w - t, ends excluded, inside the image.
+    With s = h or t = w the anchor itself stays, and the next pixel follows. Without pixels left there are no further
+    blocks.
 
     Args:
         sensitivity: (N, H, W); NaN counts as 0.
@@ -47,15 +48,18 @@ def sensitive_blocks(sensitivity: Tensor, blocks: int, largest: int) -> Tensor:
     rows = torch.arange(height, device=device).view(1, -1, 1)
     columns = torch.arange(width, device=device).view(1, 1, -1)
     erased = torch.zeros(sensitivity.shape, dtype=torch.bool, device=device)
+    passed = torch.zeros(count, height * width, dtype=torch.bool, device=device)  # anchors
     for _ in range(blocks):
         # Drawn on the CPU: the same blocks on every device, for the same sensitivity.
         sides = torch.randint(1, largest + 1, (2, count))
         shifts = (torch.rand(2, count, dtype=torch.float64) * sides).long() + 1
-        anchor = order.masked_fill(erased, float("-inf")).flatten(1).argmax(1)
+        taken = erased.flatten(1) | passed
+        anchor = order.flatten(1).masked_fill(taken, float("-inf")).argmax(1)
+        passed.scatter_(1, anchor[:, None], True)
         top = anchor.div(width, rounding_mode="floor") - shifts[0].to(device)
         left = anchor % width - shifts[1].to(device)
         block = _between(rows, top, sides[0].to(device)) & _between(columns, left, sides[1].to(device))
-        erased |= block & ~erased.flatten(1).all(1).view(-1, 1, 1)
+        erased |= block & ~taken.all(1).view(-1, 1, 1)
     return erased
 
 
@@ -83,7 +87,8 @@ def active_pixels(activation: Tensor, size: tuple[int, int], threshold: float) -
     """Activation erasing: the pixels where an enlarged map exceeds a threshold.
 
     Args:
-        activation: (N, h, w), enlarged bilinearly to ``size`` and scaled to [0,1] per image; a constant map is 0.
+        activation: (N, h, w), enlarged bilinearly to ``size`` and scaled to [0,1] per image; a constant map, up to
+            rounding, is 0.
         size: height and width of the image.
         threshold: between 0 and 1.
 
@@ -92,7 +97,8 @@ def active_pixels(activation: Tensor, size: tuple[int, int], threshold: float) -
     """
     enlarged = F.interpolate(activation[:, None].float(), size, mode="bilinear", align_corners=False)[:, 0]
     lowest, highest = enlarged.amin((1, 2), keepdim=True), enlarged.amax((1, 2), keepdim=True)
-    return enlarged - lowest > threshold * (highest - lowest)
+    differs = highest - lowest > 1e-6 * enlarged.abs().amax((1, 2), keepdim=True)
+    return differs & (enlarged - lowest > threshold * (highest - lowest))
 
 
 def filled(images: Tensor, erased: Tensor) -> Tensor:

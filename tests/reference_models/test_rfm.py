@@ -26,6 +26,7 @@ from dfbench.models.registry import get_spec
 from dfbench.models.weights import load_weights
 from dfbench.training import Batch, TrainingStep
 from dfbench.training.methods import chosen_method
+from reference_models.common import make_normalization
 from reference_models.rfm.erasing import (
     active_pixels,
     filled,
@@ -79,11 +80,11 @@ def z_of(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return (ours.mean(0) - theirs.mean(0)) / np.sqrt(np.maximum(p * (1 - p), 1e-9) * 2 / n)
 
 
-@pytest.mark.parametrize(("blocks", "size"), [(1, 20), (3, 20), (6, 28)])
+@pytest.mark.parametrize(("blocks", "size"), [(1, 20), (3, 20), (6, 24)])
 def test_blocks_follow_the_programs_law(blocks: int, size: int) -> None:
     """Shares of erased pixels, and the area, against the program's loop with Python's random numbers."""
     torch.manual_seed(blocks)
-    count, largest = 1500, largest_side(120, size)
+    count, largest = 800, largest_side(120, size)
     one = distinct(1, size)
     ours = sensitive_blocks(one.expand(count, -1, -1), blocks, largest).numpy()
     draw = program_draw(random.Random(blocks))
@@ -116,7 +117,7 @@ def test_anchors_come_in_descending_order_and_never_inside_a_block() -> None:
 
 
 def test_sides_and_shifts_are_uniform_and_ends_excluded() -> None:
-    count, size, largest, centre = 40_000, 15, 4, 7
+    count, size, largest, centre = 20_000, 10, 4, 5
     torch.manual_seed(1)
     sensitivity = torch.zeros(1, size, size)
     sensitivity[0, centre, centre] = 1
@@ -136,19 +137,15 @@ def test_sides_and_shifts_are_uniform_and_ends_excluded() -> None:
 
 @pytest.mark.parametrize(("size", "largest"), [(224, 120), (128, 69), (96, 51), (380, 204), (32, 17)])
 def test_blocks_are_scaled_with_the_crop(size: int, largest: int) -> None:
-    torch.manual_seed(0)
     assert largest_side(120, size) == largest == round(120 * size / 224)
-    sensitivity = torch.zeros(1, 2 * size, 2 * size)
-    sensitivity[0, size, size] = 1
-    sides = sensitive_blocks(sensitivity.expand(60 * largest, -1, -1), 1, largest).any(2).sum(1) if size < 100 else None
-    assert sides is None or (int(sides.min()), int(sides.max())) == (1, largest)
 
 
 def test_a_shift_of_the_whole_side_leaves_the_anchor() -> None:
     sensitivity = torch.zeros(1, 8, 8)
-    sensitivity[0, 5, 5] = 1
-    erased = sensitive_blocks(sensitivity, 3, 1)  # blocks of one pixel, all at the same anchor
-    assert erased[0].nonzero().tolist() == [[4, 4]]
+    for value, place in ((3, (5, 5)), (2, (5, 6)), (1, (2, 2))):
+        sensitivity[0, *place] = value
+    erased = sensitive_blocks(sensitivity, 3, 1)  # blocks of one pixel, above and left of it
+    assert erased[0].nonzero().tolist() == [[1, 1], [4, 4], [4, 5]]
 
 
 @pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
@@ -159,7 +156,7 @@ def test_constant_maps_and_more_blocks_than_pixels(value: float) -> None:
 
 
 def test_random_blocks_have_uniform_anchors() -> None:
-    count, size, largest = 60_000, 6, 3
+    count, size, largest = 20_000, 6, 3
     torch.manual_seed(3)
     found = random_blocks(torch.zeros(count, 3, size, size), 1, largest).double().mean(0)
     weights = {(h, s): 1 / largest / h for h in range(1, largest + 1) for s in range(1, h + 1)}
@@ -207,7 +204,7 @@ def test_the_fill_is_noise_of_every_pixel_and_channel() -> None:
     assert 0.74 < float(noise.max()) < 0.75 + 1e-9
     assert abs(float(noise.mean()) - 0.5) < 4 * (0.5 / 12**0.5) / noise.numel() ** 0.5
     assert not torch.equal(noise[0], noise[1])
-    normalised = build_model("rfm", 2, 64).normalize(result)[0, :, :, 10:]
+    normalised = make_normalization("quarter")(result)[0, :, :, 10:]
     assert -1 <= float(normalised.min()) < float(normalised.max()) <= 1
 
 
@@ -239,7 +236,7 @@ def batch_of(count: int = 4, size: int = 32) -> Batch:
 
 
 def cross_entropy(network: Tiny, images: Tensor, targets: Tensor) -> float:
-    return float(F.cross_entropy(network(images).logits, targets))
+    return float(F.cross_entropy(network(images).logits, targets).detach())
 
 
 @pytest.mark.parametrize("erase", ["sfe", "re", "ae"])
@@ -270,6 +267,7 @@ def test_what_is_erased_is_where_the_map_says() -> None:
     steps = RepresentativeForgeryMining(network, blocks=2)
     torch.manual_seed(4)
     found = steps.erased(network, batch.images, (0,))
+    assert int(found.any(2).sum(1).max()) <= 2 * 17
     sensitivity = forgery_attention_map(network, batch.images)
     torch.manual_seed(4)
     torch.rand(len(batch.images))  # which images are erased
@@ -295,7 +293,7 @@ def test_probability() -> None:
     network = Tiny().train()
     images = torch.rand(400, 3, 16, 16)
     torch.manual_seed(0)
-    share = RepresentativeForgeryMining(network, probability=0.3).erased(network, images, (0,)).any(2).any(1)
+    share = RepresentativeForgeryMining(network, probability=0.3).erased(network, images, (0,)).any((1, 2))
     assert abs(float(share.double().mean()) - 0.3) < 4 * (0.21 / 400) ** 0.5
     network.seen.clear()
     assert not RepresentativeForgeryMining(network, probability=0.0).erased(network, images, (0,)).any()
@@ -408,6 +406,7 @@ def test_parity_with_the_official_program(gain: float, tmp_path: Path) -> None:
     assert card.origin.source == "rfm"
 
 
+@pytest.mark.slow
 def test_a_file_with_one_wrong_key_is_refused_by_its_name(tmp_path: Path) -> None:
     state = official_state()
     state["block5.rep.1.conv1.weights"] = state.pop("block5.rep.1.conv1.weight")

@@ -214,6 +214,7 @@ SHARED = ManifestRef(
             "trained with epochs=1, lr=0.1, which differs",
         ),
         ({"card": {"overrides": {"batch_size": 8, "accumulate": 2}}}, "with batch_size=8, accumulate=2"),
+        ({"card": {"training_method": "rfm", "overrides": {"rfm.blocks": 2}}}, "trained with rfm.blocks=2"),
         (
             {"card": {"protocol": {"name": "grnet/hff-binary", "version": 1, "hash": "0" * 64}}},
             "trained by grnet/hff-binary with different content",
@@ -228,6 +229,17 @@ def test_runs_under_other_conditions_fill_nothing(tmp_path: Path, changes: dict[
     assert not any(cell.fits for one in table.lines for cell in one.cells)
     (loaded,) = open_runs([folder])
     assert reason in why_not(load_table("grnet-5"), loaded)
+
+
+def test_another_training_method_is_another_row(tmp_path: Path) -> None:
+    plain = write_paper_run(tmp_path / "plain", "grnet/hff-binary")
+    mined = write_paper_run(tmp_path / "mined", "grnet/hff-binary", card={"training_method": "rfm"})
+    table = grid("grnet-5", plain, mined)
+    assert line(table, "GRnet").cells[0].fits[0].run.folder == plain
+    (added,) = [one for one in table.lines if one.method is not None and one.method.training_method == "rfm"]
+    assert added.name.endswith(" by rfm")
+    assert added.cells[0].fits[0].run.folder == mined
+    assert [run.label for run in open_runs([plain, mined])] == ["grnet", "grnet + rfm"]
 
 
 def test_small_batches_whose_gradients_are_added_up_are_no_change(tmp_path: Path) -> None:

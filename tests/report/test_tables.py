@@ -230,7 +230,7 @@ def test_every_rule_stands_in_every_form(fmt):
 @pytest.mark.parametrize(
     ("change", "word"),
     [({"profile": "box"}, "crop profile"), ({"size": 224}, "crop size"), ({"train_condition": "jpeg:q=60"}, "training condition"),  # noqa: E501
-     ({"seed": 8}, "training seed")],
+     ({"seed": 8}, "training seed"), ({"training_method": "rfm"}, "training method")],
 )  # fmt: skip
 def test_runs_that_differ_in_a_rule_say_so(change, word):
     other = result([value("acc.video.mean", 0.7, **change)], run_id="r2", model="meso4")
