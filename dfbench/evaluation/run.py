@@ -193,9 +193,11 @@ def open_runs(paths: Sequence[str | Path]) -> list[Run]:
 
 def _usual_label(result: RunResult) -> str:
     card = result.weights.card if result.weights else {}
+    method = card.get("training_method", SUPERVISED_METHOD)
+    if method in (SUPERVISED_METHOD, "unknown"):
+        return result.model
     own = get_spec(result.model).training_method if result.model in model_names() else SUPERVISED_METHOD
-    method = card.get("training_method", own)
-    return result.model if method in (own, "unknown") else f"{result.model} + {method}"
+    return result.model if method == own else f"{result.model} + {method}"
 
 
 def _read_result(folder: Path) -> RunResult:

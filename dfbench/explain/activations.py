@@ -71,7 +71,7 @@ class FinalFeatures:
             real_classes: numbers of the classes of real faces.
 
         Returns:
-            Two tensors (N, h, w), detached.
+            Two tensors (N, h, w), float32, detached.
 
         Raises:
             ModelError: the score has no gradient, or the logits are not (N, C).
@@ -82,8 +82,9 @@ class FinalFeatures:
             scores = group_scores(logits_of(output, len(images)), real_classes)
             scale = half_scale(images.device)
             slopes = [gradients(score, [features], scale=scale, keep=True)[0] for score in scores]
-            fake, real = ((features * slope).sum(1) * features[0, 0].numel() for slope in slopes)
-        return fake.detach().float(), real.detach().float()
+        positions = features[0, 0].numel()
+        fake, real = ((features.detach().float() * slope.float()).sum(1) * positions for slope in slopes)
+        return fake, real
 
 
 def _features(network: nn.Module, images: Tensor, name: str) -> tuple[Tensor, Any]:

@@ -196,6 +196,10 @@ def training_notes(plan: TrainingPlan) -> tuple[str, ...]:
     size = unpublished_size(source.spec, plan.protocol.crops.size)
     if size:
         notes.append(f"{source.name}: {size}")
+    if plan.method.balanced and plan.protocol.training.sampling == "natural":
+        notes.append(
+            f"the method {plan.method.name} needs as many real as fake images in a batch: sampling is balanced"
+        )
     if target.is_file() and not training_folder(target).is_dir():
         notes.append(
             f"{target} is the result of a finished training, whose state is not kept: more epochs cannot continue it; "

@@ -186,6 +186,7 @@ def test_batches_are_balanced_where_the_method_needs_it(
     for protocol, chosen in ((natural, None), (natural, name), (paired, name)):
         flow = resolve_training("meso4", protocol, tiny.manifest, tmp_path / "w.safetensors", method=chosen)
         found.append(flow.training.recipe.sampling)
+        assert any("sampling is balanced" in note for note in flow.notes) == (protocol is natural and chosen == name)
     assert found == ["natural", "balanced", "paired"]
 
 
