@@ -105,8 +105,9 @@ def _last_map(network: nn.Module, images: Tensor) -> str | None:
 
     def hook(name: str) -> Callable[..., None]:
         def note(module: nn.Module, given: object, output: object) -> None:
-            is_map = isinstance(output, Tensor) and output.ndim == 4 and output.is_floating_point()
-            if is_map and min(output.shape[2:]) > 1:
+            if not isinstance(output, Tensor) or output.ndim != 4 or not output.is_floating_point():
+                return
+            if min(output.shape[2:]) > 1:
                 last[:] = [name]
 
         return note
