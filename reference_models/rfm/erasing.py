@@ -28,7 +28,7 @@ def largest_side(side: int, size: int) -> int:
 def sensitive_blocks(sensitivity: Tensor, blocks: int, largest: int) -> Tensor:
     """Suspicious forgeries erasing: blocks around the most sensitive pixels of each image.
 
-    Pixels are gone through from the most sensitive one down, equal ones in their order, and one that is not erased yet
+    Pixels are visited from the most sensitive one down, equal ones in their order, and one that is not erased yet
     is the anchor (r, c) of a block. Its height h and width w are uniform in 1..largest, its shifts s and t uniform in
     1..h and 1..w, and it erases rows r - s to r + h - s and columns c - t to c + w - t, ends excluded, inside the
     image. With s = h or t = w the anchor itself stays, and the next pixel follows. Without pixels left there are no

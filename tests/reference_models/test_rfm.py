@@ -39,7 +39,7 @@ ALPHA = 1e-4  # level of a statistical test; seeds are fixed, so a test that pas
 
 
 def program(sensitivity: np.ndarray, blocks: int, largest: int, draw: Any) -> np.ndarray:
-    """The erasing of one image as the authors' program does it: a sorted list of pixels is gone through once."""
+    """The erasing of one image as the authors' program does it: it visits a sorted list of pixels once."""
     height, width = sensitivity.shape
     erased = np.zeros((height, width), bool)
     left = blocks
