@@ -92,7 +92,11 @@ class RepresentativeForgeryMining:
         if self.erase == "sfe":
             return sensitive_blocks(forgery_attention_map(detector, images, real_classes), self.blocks, largest)
         if self._features is None:
-            self._features = FinalFeatures.find(detector, min(size))
+            try:
+                self._features = FinalFeatures.find(detector, min(size))
+            except ModelError as error:
+                hint = "erase by forgery attention maps instead: --method-option erase=sfe"
+                raise ModelError(error.message, hint) from error
         fake, real = self._features.maps(detector, images, real_classes)
         if self.cam == "difference":
             return active_pixels(fake - real, size, self.threshold)

@@ -283,9 +283,10 @@ def test_activation_erasing_by_the_difference_or_by_both() -> None:
     assert torch.equal(found["difference"], active_pixels(fake - real, (32, 32), 0.7))
     assert not torch.equal(found["both"], found["difference"])
     meso = build_model("meso4", 2, 64)
-    steps = {"ae": RepresentativeForgeryMining(meso, erase="ae")}
-    with pytest.raises(ModelError, match="no final feature map"):
-        steps["ae"].erased(meso, torch.rand(1, 3, 64, 64), (0,))
+    erasing = RepresentativeForgeryMining(meso, erase="ae")
+    with pytest.raises(ModelError, match="no final feature map") as caught:
+        erasing.erased(meso, torch.rand(1, 3, 64, 64), (0,))
+    assert "erase=sfe" in caught.value.hint
 
 
 def test_probability() -> None:

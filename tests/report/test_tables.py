@@ -46,7 +46,7 @@ def test_text_is_exact():
         "\n"
         "Percent.\n"
         "level: video.mean; test condition: clean; crop profile: native; crop size: 128 px; face geometry: unknown; "
-        "training: unknown; training condition: clean; "
+        "training: unknown; training method: supervised; training condition: clean; "
         "training seed: 7; selection: auc.video.mean on val; samples without a score: excluded; protocol: none; "
         "threshold: fake from 0.5 on; intervals: 95 %, over scene groups.\n"
     )
