@@ -125,6 +125,7 @@ RFM = ModelSpec(
         source="train.py of the authors: Adam, batches of 8 real and 8 fake images, up to 500,000 steps",
     ),
     pretrained="ImageNet weights of Xception (legacy_xception.tf_in1k, 91 MB, from timm's release page)",
+    phase_option="head_epochs",
     foreign_keys=(
         KeyMap(
             name="rfm",
