@@ -296,13 +296,20 @@ def _is_left(folder: Path, host: str) -> bool:
     owner, _, rest = folder.name.partition(".")
     number = rest.partition(".")[0]
     if owner == host and number.isdigit() and os.name != "nt":
-        try:
-            os.kill(int(number), 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            return False
-        return False
+        return not _runs(int(number))
     with suppress(OSError):
         return time.time() - folder.stat().st_mtime > _STALE_S
     return False
+
+
+def _runs(process: int) -> bool:
+    """Whether a process runs; one that was killed exists until its parent asks for its exit status."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    with suppress(OSError, IndexError):  # where there is no /proc, it counts as running
+        return Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] not in "ZX"
+    return True
