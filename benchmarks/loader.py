@@ -33,6 +33,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -277,10 +278,11 @@ def rates(folder: Path, cache: Path, count: int, repeats: int) -> dict[str, floa
     found: dict[str, list[float]] = {arm: [] for arm in arms}
     for turn in range(repeats + 1):
         for arm, images in arms.items():
-            images_module.fast_png_decoder = lambda arm=arm: fast if arm in ("now", "decoded") else None
-            begin = time.process_time()
-            for batch, _ in loader(arm, images, batches):
-                old_input(batch) if arm == "before" else to_input(batch, torch.device("cpu"))
+            decoder = fast if arm in ("now", "decoded") else None
+            with mock.patch.object(images_module, "fast_png_decoder", lambda decoder=decoder: decoder):
+                begin = time.process_time()
+                for batch, _ in loader(arm, images, batches):
+                    old_input(batch) if arm == "before" else to_input(batch, torch.device("cpu"))
             if turn:  # the first one warms up
                 found[arm].append(len(order) / (time.process_time() - begin))
     return {arm: statistics.median(values) for arm, values in found.items()}

@@ -90,7 +90,6 @@ def test_without_kornia_rs_opencv_decodes(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_kornia_rs_gives_the_same_pixels() -> None:
     pytest.importorskip("kornia_rs")
-    images.fast_png_decoder.cache_clear()  # an earlier test may have hidden the package
     decoder: Callable[..., np.ndarray] | None = images.fast_png_decoder()
     assert decoder is not None
     for image in [*IMAGES, *RNG.integers(0, 256, (20, SIZE, SIZE, 3), np.uint8)]:

@@ -318,7 +318,8 @@ def by_time(path: Path) -> dict[int, np.ndarray]:
         for packet in container.demux(stream):
             try:
                 for frame in packet.decode():
-                    found[round(float(frame.time) * 25)] = frame.to_ndarray(format="rgb24")
+                    if frame.time is not None:  # of a damaged packet
+                        found[round(float(frame.time) * 25)] = frame.to_ndarray(format="rgb24")
             except av.FFmpegError:
                 continue
     return found

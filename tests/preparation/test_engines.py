@@ -7,12 +7,12 @@ import json
 import os
 import re
 import signal
-import threading
 import time
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from dfbench.media.encode import write_clip
 from dfbench.preparation.execution import cluster, run
 from dfbench.preparation.execution.engine import Workers, check_engine, check_time_limit, run_tasks
 from dfbench.preparation.execution.retry import WorkerCrash
-from dfbench.preparation.execution.shard_progress import ShardProgress, current_clip
+from dfbench.preparation.execution.shard_progress import ShardProgress
 from dfbench.preparation.execution.shard_worker import ShardTask
 from dfbench.preparation.execution.subprocess_worker import WorkerDied, WorkerProcess
 from dfbench.preparation.extraction.scene_reader import TimeLimitError
@@ -286,21 +286,26 @@ def test_a_clip_that_crashes_the_decoder_costs_its_rows_alone(tree, tmp_path, mo
 
 
 def killed_on(clip: str, times: int, marks: Path):
-    """Work of a worker that is ended while it reads this clip, so many times."""
+    """Work of a worker that is ended while it reads the clip with this path, so many times."""
 
     def work(given: ShardTask) -> ShardInfo:
         from dfbench.preparation.execution.shard_worker import run_shard
+        from dfbench.preparation.extraction import scene_reader
 
-        def kill() -> None:
-            while current_clip(given.journal) != clip:
-                time.sleep(0.002)
-            marks.open("ab").write(b"x")
-            os.kill(os.getpid(), signal.SIGKILL)
+        ordinary = scene_reader.read
 
-        seen = marks.stat().st_size if marks.exists() else 0
-        if seen < times and any(m.media_id == clip for m in given.shard.media):
-            threading.Thread(target=kill, daemon=True).start()
-        return run_shard(given)
+        def deadly(path: Path, *rest: Any) -> Any:
+            if path.as_posix().endswith(clip) and (marks.stat().st_size if marks.exists() else 0) < times:
+                with marks.open("ab") as stream:
+                    stream.write(b"x")
+                os.kill(os.getpid(), signal.SIGKILL)
+            return ordinary(path, *rest)
+
+        scene_reader.read = deadly
+        try:
+            return run_shard(given)
+        finally:
+            scene_reader.read = ordinary
 
     return work
 
@@ -309,14 +314,14 @@ def test_a_worker_killed_from_outside_is_tried_again(tree, tmp_path, monkeypatch
     """As the kernel does when memory runs out: SIGKILL to the process that reads a clip, once, then twice."""
     whole = prepare("ff++", tree, tmp_path / "whole", workers=1, **OPTIONS)
     out, killed = tmp_path / "m", tmp_path / "killed"
-    monkeypatch.setattr(run, "run_shard", killed_on(DEADLY_ID, 1, killed))
+    monkeypatch.setattr(run, "run_shard", killed_on(DEADLY, 1, killed))
     made = prepare("ff++", tree, out, workers=2, **OPTIONS)
     assert killed.exists()
     assert shard_bytes(out) == shard_bytes(whole.path)
     assert made.info.hash == whole.info.hash
     assert [e["reason"] for e in log_lines(out) if e["event"] == "death"] == ["killed"]
     again = tmp_path / "again"
-    monkeypatch.setattr(run, "run_shard", killed_on(DEADLY_ID, 3, killed))  # two more times
+    monkeypatch.setattr(run, "run_shard", killed_on(DEADLY, 3, killed))  # two more times
     with pytest.raises(SetupError, match=f"unfinished.*exit status -9 while it read {re.escape(DEADLY_ID)}") as error:
         prepare("ff++", tree, again, workers=2, **OPTIONS)
     assert error.value.exit_code == 5

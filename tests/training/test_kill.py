@@ -129,7 +129,7 @@ def test_killed_and_resumed_equals_undisturbed(
     resumed_at: Place,
     recipe: str,
 ) -> None:
-    data = tiny.make(f"{model}{groups}{accumulate}", "folder", groups=groups)
+    data = tiny.make(f"{model}{groups}{accumulate}{method}", "folder", groups=groups)
     text = data.protocol.read_text("utf-8")
     data.protocol.write_text(text.replace("[training]\n", f"[training]\n{recipe}"), "utf-8")
     whole, broken = tmp_path / "a" / "w.safetensors", tmp_path / "b" / "w.safetensors"
