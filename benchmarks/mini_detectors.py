@@ -34,6 +34,7 @@ from mini_detectors_records import Record, Records, video_scores
 from sklearn.metrics import roc_curve
 
 from dfbench.evaluation.run import open_run
+from dfbench.io import write_text
 from dfbench.metrics import SeedDifference, seed_difference
 from dfbench.mini.settings import MiniSettings
 from dfbench.models.card import card_path, read_card
@@ -203,13 +204,6 @@ def test_videos(bench: Bench, model: str, seed: int) -> dict[str, tuple[int, int
     return {m.subset: (m.n - m.n_positive, m.n_positive) for m in counts}
 
 
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--work", type=Path, required=True, help="folder for data, weights and runs (kept)")
@@ -269,7 +263,7 @@ def main() -> int:
     text = page(lines, setting, difference)
     print(text)
     if options.markdown:
-        write(options.markdown, text)
+        write_text(options.markdown, text)
     if options.json:
         report = {
             "protocol": protocol.hash,
@@ -278,7 +272,7 @@ def main() -> int:
             "runs": [asdict(line) for line in lines],
             "grnet_minus_resnet18": asdict(difference) if difference else None,
         }
-        write(options.json, json.dumps(report, indent=2) + "\n")
+        write_text(options.json, json.dumps(report, indent=2) + "\n")
     return 0
 
 

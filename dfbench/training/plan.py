@@ -130,7 +130,7 @@ def check_patience(recipe: FullRecipe, protocol: Protocol) -> None:
 
 
 def check_phases(spec: ModelSpec, options: Mapping[str, Any], recipe: FullRecipe, devices: int) -> None:
-    """Check that a training whose first epochs train a part of the network only goes on after them.
+    """Check that a training whose first epochs train a part of the network only continues after them.
 
     Args:
         spec: the detector.

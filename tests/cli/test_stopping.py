@@ -149,7 +149,7 @@ if __name__ == "__main__":
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="places of other systems are not known here")
 def test_libraries_write_nothing_to_the_home_of_the_user(tmp_path: Path) -> None:
-    """ONNX Runtime writes a device id and a data base of events there unless it is told not to."""
+    """ONNX Runtime writes a device id and a data base of events there unless telemetry is off."""
     home = tmp_path / "home"
     home.mkdir()
     clean = {name: value for name, value in os.environ.items() if name not in TELEMETRY and not name.startswith("XDG")}
