@@ -12,7 +12,8 @@ import math
 import os
 import stat
 import tomllib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import IO, Any
 
@@ -28,6 +29,7 @@ __all__ = [
     "read_at_most",
     "read_json",
     "read_toml",
+    "repeated_key",
 ]
 
 LARGEST_TEXT = 256 * 2**20
@@ -123,6 +125,16 @@ def read_at_most(stream: IO[bytes], limit: int) -> bytes:
     return b"".join(parts)
 
 
+def repeated_key(pairs: Sequence[tuple[str, Any]]) -> str | None:
+    """Return a key that occurs twice in an object of a JSON text, or None; the parser would drop its first value.
+
+    >>> repeated_key([("a", 1), ("b", 2), ("b", 3)]), repeated_key([("a", 1)])
+    ('b', None)
+    """
+    counts = Counter(name for name, _ in pairs)
+    return next((name for name, count in counts.items() if count > 1), None)
+
+
 def encoding_of(data: bytes) -> str:
     """Return the encoding of a text: by its byte order mark or by the null bytes of UTF-16, else UTF-8.
 
@@ -193,11 +205,10 @@ def _parsed(path: Path, kind: str, parse: Callable[[str], Any], hint: str, error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        twice = next(name for name in found if sum(name == other for other, _ in pairs) > 1)
+    twice = repeated_key(pairs)
+    if twice is not None:
         raise ValueError(f"the key {twice!r} occurs twice")
-    return found
+    return dict(pairs)
 
 
 def _check_values(value: Any) -> None:

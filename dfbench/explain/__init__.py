@@ -11,13 +11,13 @@ from dfbench._lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from dfbench.explain.activations import FinalFeatures as FinalFeatures
-    from dfbench.explain.gradients import evaluation_mode as evaluation_mode
     from dfbench.explain.gradients import fake_minus_real as fake_minus_real
     from dfbench.explain.gradients import forgery_attention_map as forgery_attention_map
+    from dfbench.models.interface import evaluation_mode as evaluation_mode
 
 _LAZY = {
     "FinalFeatures": "dfbench.explain.activations",
-    "evaluation_mode": "dfbench.explain.gradients",
+    "evaluation_mode": "dfbench.models.interface",
     "fake_minus_real": "dfbench.explain.gradients",
     "forgery_attention_map": "dfbench.explain.gradients",
 }

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from dfbench.errors import ModelError
-from dfbench.explain.gradients import evaluation_mode, gradients, group_scores, half_scale
-from dfbench.models.interface import custom_code, logits_of
+from dfbench.explain.gradients import gradients, group_scores, half_scale
+from dfbench.models.interface import custom_code, evaluation_mode, logits_of
 
 _PROBES = 2
 _EQUAL = 1e-4  # largest difference of gradients that are equal, relative to the largest gradient

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from dfbench.errors import ModelError
-from dfbench.models.interface import logits_of
+from dfbench.models.interface import evaluation_mode, logits_of
 
 HALF_SCALE = 2.0**10
 """Factor on the score whose gradient is taken in float16, where small gradients would become 0."""
-
-
-@contextmanager
-def evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode, and every module of it back into its own mode at the end.
-
-    Running statistics of batch norm are used and not changed, so that the images of a batch are independent.
-    """
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def group_scores(logits: Tensor, real_classes: Sequence[int] = (0,)) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,6 @@ import io
 import json
 import lzma
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -28,7 +27,7 @@ from numpy.typing import NDArray
 from dfbench.datasets.text_files import decode, text_rows
 from dfbench.errors import DataError
 from dfbench.text import one_line
-from dfbench.untrusted import open_regular, read_at_most
+from dfbench.untrusted import open_regular, read_at_most, repeated_key
 
 TEXTS = ("sample_id", "media_id", "dataset", "subset", "manipulation", "condition", "scene_group", "status")
 COLUMNS = (*TEXTS, "frame_index", "label", "score")
@@ -202,12 +201,11 @@ def _of_line(line: str, number: int, file: Path) -> Any:
 
 
 def _unique(file: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make the object of a JSON text; of a key that occurs twice, the parser would drop the first value silently."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise DataError(f"{file}: the key {one_line(name)!r} occurs twice in an object", "keep one of its values")
-    return found
+    """Make the object of a JSON text, unless a key occurs twice."""
+    twice = repeated_key(pairs)
+    if twice is not None:
+        raise DataError(f"{file}: the key {one_line(twice)!r} occurs twice in an object", "keep one of its values")
+    return dict(pairs)
 
 
 def _of_arrow(table: pa.Table) -> _Pairs:

@@ -17,6 +17,7 @@ from dfbench.models.interface import (
     HasLogits,
     before_augmentation,
     custom_code,
+    evaluation_mode,
     logits_of,
     loss_of,
 )
@@ -175,17 +176,12 @@ def _call(factory: Callable[..., object], name: str, offered: dict[str, Any], op
 
 def _check_output(detector: CustomDetector, num_classes: int, image_size: int) -> None:
     """Run two empty images through the network, so that a wrong shape is found before any data are made."""
-    modes = [(module, module.training) for module in detector.modules()]
     device = next((p.device for p in detector.parameters()), torch.device("cpu"))
-    detector.eval()
-    try:
+    with evaluation_mode(detector):
         images = torch.zeros(2, 3, image_size, image_size, device=device)
         with torch.no_grad():
             logits = detector(images).logits
         detector.activation = "" if detector.probabilities else _last_operation(detector, images)
-    finally:
-        for module, training in modes:
-            module.training = training
     fitting = {1, 2} if num_classes <= 2 else {num_classes}
     if logits.shape[1] not in fitting:
         raise ModelError(

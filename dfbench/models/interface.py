@@ -31,6 +31,21 @@ HEAD = "_logits"
 
 
 @contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode, and every module of it back into its own mode at the end.
+
+    Running statistics of batch norm are used and not changed, so that the images of a batch are independent.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+@contextmanager
 def custom_code(what: str, hint: str) -> Iterator[None]:
     """Re-raise any exception of user-defined code as :class:`ModelError` that repeats its message.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dfbench.models.interface import evaluation_mode
 from dfbench.training.recipe import FullRecipe
 
 if TYPE_CHECKING:
@@ -20,12 +21,9 @@ def multiply_adds(network: nn.Module, size: int) -> int:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    modes = [(module, module.training) for module in network.modules()]
     counter = FlopCounterMode(display=False)
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), counter:
-        network.eval()(torch.zeros(1, 3, size, size))
-    for module, mode in modes:
-        module.training = mode
+    with evaluation_mode(network), torch.random.fork_rng(devices=[]), torch.no_grad(), counter:
+        network(torch.zeros(1, 3, size, size))
     return int(counter.get_total_flops()) // 2
 
 
