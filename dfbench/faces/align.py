@@ -22,6 +22,17 @@ margin of 0.15 around it."""
 TARGETS.setflags(write=False)
 
 
+def in_source(points: NDArray[np.floating], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return points of a crop in pixels of the frame, float64 (n, 2).
+
+    Args:
+        points: (n, 2), in pixels of the crop.
+        matrix: (2, 3), frame to crop pixels.
+    """
+    moved = points.astype(np.float64) - matrix[:, 2]
+    return np.asarray(np.linalg.solve(matrix[:, :2], moved.T).T, np.float64)
+
+
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
     """Fit a least-squares similarity (rotation, uniform scale, shift; never a reflection) from source to target points.
 

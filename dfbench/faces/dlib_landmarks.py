@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError, SetupError
-from dfbench.faces.align import TARGETS, similarity
+from dfbench.faces.align import TARGETS, in_source, similarity
 from dfbench.faces.base import Face
 from dfbench.faces.crops import crop
 from dfbench.faces.dlib_hog import load_dlib, load_predictor
@@ -72,7 +72,7 @@ class DlibLandmarks:
             return None
         shape = self._predictor(crop(image, matrix, SIDE), self._rectangle)
         parts = np.array([(p.x, p.y) for p in shape.parts()], np.float64)
-        return np.linalg.solve(matrix[:, :2], (parts - matrix[:, 2]).T).T.astype(np.float32)
+        return in_source(parts, matrix).astype(np.float32)
 
 
 def build_68(model: str | Path | None = None) -> DlibLandmarks:

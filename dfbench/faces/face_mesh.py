@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError, SetupError
-from dfbench.faces.align import TARGETS, similarity
+from dfbench.faces.align import TARGETS, in_source, similarity
 from dfbench.faces.base import Face
 from dfbench.faces.crops import crop
 from dfbench.faces.landmark_sets import MESH
@@ -93,8 +93,7 @@ class FaceMesh:
         found, logit = self._network(crop(image, matrix, SIDE).astype(np.float32)[None] / np.float32(255))
         if 1 / (1 + math.exp(-logit)) < LEAST_SCORE:
             return None
-        points = np.linalg.solve(matrix[:, :2], (found[:, :2].astype(np.float64) - matrix[:, 2]).T).T
-        return np.asarray(points, np.float64)
+        return in_source(found[:, :2], matrix)
 
 
 def square_of(points: NDArray[np.floating]) -> NDArray[np.float64]:
