@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import joblib
@@ -69,8 +69,9 @@ def image_loader(
     batch_size: int = 64,
     batches: Sequence[Sequence[int]] | None = None,
     seed: int | None = None,
+    join: Callable[[Any], Any] = collate,
 ) -> DataLoader[Any]:
-    """Return a loader of batches as :func:`collate` makes them.
+    """Return a loader of batches.
 
     Worker processes live on between iterations, each prepares :data:`PREFETCHED` batches ahead, and for a GPU the
     batches are in pinned memory, from which they are copied while the GPU computes. None of this changes a batch.
@@ -82,6 +83,7 @@ def image_loader(
         batch_size: crops per batch, in the order of the dataset.
         batches: indices of the crops of each batch, in place of ``batch_size``; may be changed between iterations.
         seed: of the loader's own random generator; None: it draws one number from torch's global generator.
+        join: makes a batch of what the dataset returns.
     """
     options: dict[str, Any] = {"batch_sampler": batches}
     if batches is None:
@@ -91,4 +93,4 @@ def image_loader(
         options |= {"persistent_workers": True, "prefetch_factor": PREFETCHED}
     if seed is not None:
         options["generator"] = torch.Generator().manual_seed(seed)
-    return DataLoader(images, num_workers=workers, collate_fn=collate, pin_memory=device.type == "cuda", **options)
+    return DataLoader(images, num_workers=workers, collate_fn=join, pin_memory=device.type == "cuda", **options)

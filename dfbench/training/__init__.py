@@ -11,6 +11,11 @@ from typing import TYPE_CHECKING
 from dfbench._lazy import lazy_attributes
 
 if TYPE_CHECKING:
+    from dfbench.training.images import EpochDataset as EpochDataset
+    from dfbench.training.images import ImagesRequest as ImagesRequest
+    from dfbench.training.images import LoadedImages as LoadedImages
+    from dfbench.training.images import MethodImages as MethodImages
+    from dfbench.training.images import read_crops as read_crops
     from dfbench.training.methods import Batch as Batch
     from dfbench.training.methods import StepResult as StepResult
     from dfbench.training.methods import TrainingMethod as TrainingMethod
@@ -24,6 +29,11 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "Batch": "dfbench.training.methods",
+    "EpochDataset": "dfbench.training.images",
+    "ImagesRequest": "dfbench.training.images",
+    "LoadedImages": "dfbench.training.images",
+    "MethodImages": "dfbench.training.images",
+    "read_crops": "dfbench.training.images",
     "FullRecipe": "dfbench.training.recipe",
     "RecipeValues": "dfbench.training.recipe",
     "StepResult": "dfbench.training.methods",
@@ -37,13 +47,18 @@ _LAZY = {
 
 __all__ = [
     "Batch",
+    "EpochDataset",
     "FullRecipe",
+    "ImagesRequest",
+    "LoadedImages",
+    "MethodImages",
     "RecipeValues",
     "StepResult",
     "TrainingMethod",
     "TrainingPlan",
     "TrainingRequest",
     "TrainingStep",
+    "read_crops",
     "run_training",
     "supervised_step",
 ]

@@ -16,6 +16,7 @@ from dfbench.degrade import parse
 from dfbench.evaluation.torch_datasets import degraded
 from dfbench.protocols.training_recipe import Augmentation
 from dfbench.schema.ids import seed_from
+from dfbench.training.images import EpochDataset
 
 Matrix = NDArray[np.float64]
 
@@ -81,7 +82,7 @@ def _colour(rules: Augmentation, generator: np.random.Generator) -> Matrix | Non
     return matrix * (1.0 + generator.uniform(-rules.brightness, rules.brightness))
 
 
-class DegradedAtRandom(Dataset[tuple[Tensor, int]]):
+class DegradedAtRandom(EpochDataset):
     """Training crops, each degraded with the recipe's probability by one of its degradations.
 
     Args:
@@ -98,25 +99,16 @@ class DegradedAtRandom(Dataset[tuple[Tensor, int]]):
         rules: Augmentation,
         seed: int,
     ) -> None:
+        super().__init__(len(sample_ids))
         self.images = images
         self.sample_ids = sample_ids
         self.conditions = [parse(spec) for spec in rules.degradations]
         self.probability = rules.degradations_p
         self.seed = seed
 
-    def __len__(self) -> int:
-        return len(self.sample_ids)
-
-    def in_epoch(self, rows: Sequence[int], epoch: int) -> list[int]:
-        """Return the items of some rows in an epoch, counted from 0.
-
-        The epoch is a part of the item because worker processes, which have a copy of this object, outlive epochs.
-        """
-        return [row + epoch * len(self) for row in rows]
-
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """Return image and row of an item of :meth:`in_epoch`."""
-        epoch, place = divmod(index, len(self))
+        """Return image and row of an item."""
+        place, epoch = self.row_and_epoch(index)
         image, row = self.images[place]
         identity = f"{self.sample_ids[row]}@{epoch}"
         generator = np.random.default_rng(seed_from(identity, "degradation", self.seed))

@@ -23,7 +23,7 @@ from dfbench.protocols.protocol import Protocol
 from dfbench.training.curve import head_column
 from dfbench.training.lightning import TrainingDevices, is_first_process, run_epochs
 from dfbench.training.loggers import LogSettings
-from dfbench.training.methods import SUPERVISED, TrainingMethod, needed_columns
+from dfbench.training.methods import SUPERVISED, TrainingMethod
 from dfbench.training.module import TrainingModule
 from dfbench.training.recipe import FullRecipe
 from dfbench.training.samples import training_data
@@ -74,7 +74,8 @@ def fit(
     done = len(state.curve)
     if done >= recipe.epochs or out_of_patience(state, recipe):
         return state
-    samples = training_data(data["train"], rules, recipe, needed_columns(method, data["train"]))
+    samples = training_data(data["train"], rules, recipe, method)
+    state.method_counts = dict(samples.method_counts)
     planned = samples.batches(recipe, 0, devices.devices)
     clock = EpochClock(state.running.seconds)
     selects = rules.selection.split != "none"
@@ -113,7 +114,7 @@ def fit(
         clock.restart()
         return out_of_patience(state, recipe)
 
-    shown = sum(map(len, planned))
+    shown = sum(map(len, planned)) * recipe.images_per_row
     title, total = f"train {rules.name}", shown * recipe.epochs
     before = shown * done + state.running.samples
     several = devices.devices > 1 and devices.save_every > 0

@@ -19,6 +19,7 @@ from dfbench.models.options import check_values
 from dfbench.models.registry import MODELS
 from dfbench.models.spec import SUPERVISED_METHOD, ModelSpec
 from dfbench.registry import Registry
+from dfbench.training.recipe import MethodSampling
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from dfbench.evaluation.dataset import RoleData
     from dfbench.protocols.protocol import Protocol as TaskProtocol
+    from dfbench.training.images import ImagesRequest, MethodImages
     from dfbench.training.recipe import FullRecipe
 
 __all__ = [
@@ -53,6 +55,8 @@ class Batch:
         real_classes: numbers of the classes of real faces.
         columns: the columns of the manifest that :attr:`TrainingMethod.columns` names, N values each; None where the
             manifest has no value.
+        others: what :attr:`TrainingMethod.images` supplies beside the images: further images as float32 (N, 3, S, S),
+            RGB in [0,1], with the geometric and colour changes of :attr:`images`, or values as float32 (N,).
     """
 
     images: Tensor
@@ -61,6 +65,7 @@ class Batch:
     class_weights: Tensor | None = None
     real_classes: tuple[int, ...] = (0,)
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    others: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,8 +194,13 @@ class TrainingMethod:
         check: receives the request when a training is planned; raises one of dfbench's errors, with a hint, where the
             method cannot be applied or the value of an option is out of range.
         columns: columns of the manifest that the steps need; a manifest without values in one is refused.
-        balanced: whether every batch needs as many real as fake samples; the sampling ``natural`` of a recipe is
-            replaced by ``balanced`` then.
+        sampling: what the method needs: ``any``; ``balanced``: as many real as fake samples in a batch, for which the
+            sampling ``natural`` of a recipe is replaced by ``balanced``; ``reals``: real samples alone, of each of
+            which it makes a real and a fake image.
+        augments: whether it draws the augmentation of its images itself; that of the recipe is not applied then.
+        images: makes the images of the training where crops alone do not suffice; None: the crops of the samples.
+            Called before the first epoch, also of a resumed training; it raises one of dfbench's errors where the
+            samples do not have what it needs.
     """
 
     name: str
@@ -201,7 +211,9 @@ class TrainingMethod:
     options: Mapping[str, Any] = field(default_factory=dict)
     check: Callable[[TrainingRequest], None] | None = None
     columns: tuple[str, ...] = ()
-    balanced: bool = False
+    sampling: MethodSampling = "any"
+    augments: bool = False
+    images: Callable[[ImagesRequest], MethodImages] | None = None
 
     def with_options(self, given: Mapping[str, Any]) -> TrainingMethod:
         """Return the method with other values of its options.
@@ -240,6 +252,17 @@ class TrainingMethod:
                 "it needs start_epoch, __call__, after_backward, state_dict and load_state_dict",
             )
         return step
+
+    def new_images(self, request: ImagesRequest) -> MethodImages | None:
+        """Return the images of a training; None: the crops of its samples.
+
+        Raises:
+            DfbenchError: the samples do not have what the method needs.
+        """
+        if self.images is None:
+            return None
+        with custom_code(f"the images of the training method {self.name!r} cannot be made", "see docs/plugins.md"):
+            return self.images(request)
 
     def record(self) -> dict[str, Any]:
         """What a card's recipe says of the method; nothing for the default, so that earlier cards keep their keys."""

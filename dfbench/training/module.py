@@ -18,8 +18,9 @@ from dfbench.evaluation.loader import image_loader
 from dfbench.models.interface import HasEpochHooks, before_augmentation, logits_of
 from dfbench.progress import Advance
 from dfbench.schema.ids import seed_from
-from dfbench.training.augment import DegradedAtRandom, augment
+from dfbench.training.augment import augment
 from dfbench.training.averaging import averaged_network, estimated_statistics, moving_average, trained_batch_norms
+from dfbench.training.images import LoadedImages, collate_training, items_in_epoch
 from dfbench.training.loggers import LOG_STEPS
 from dfbench.training.methods import SUPERVISED, Batch, TrainingMethod
 from dfbench.training.optimization import make_optimizer, set_rate
@@ -104,9 +105,6 @@ class TrainingModule(pl.LightningModule):
         if "step" in self.tensors:
             self.step.load_state_dict(self.tensors["step"])
         self.workers = workers
-        self._images = data.images
-        if recipe.augmentation.degradations:
-            self._images = DegradedAtRandom(data.images, data.sample_ids, recipe.augmentation, recipe.seed)
         self._items: list[list[int]] = []
         self._loader: DataLoader[Any] | None = None
         self.save_steps = save_steps
@@ -158,7 +156,7 @@ class TrainingModule(pl.LightningModule):
         """Return the remaining batches of the current epoch; Lightning calls this before each epoch."""
         self.planned = self.data.batches(self.recipe, self.epoch, self.devices)
         planned = self.planned[self.start.batches :]
-        self.sizes = [len(batch) for batch in planned]
+        self.sizes = [len(batch) * self.recipe.images_per_row for batch in planned]
         if self.data.class_weights is not None:
             weights = self.data.class_weights[self.data.targets]
             self.batch_weights = [float(weights[batch].sum()) for batch in planned]
@@ -169,14 +167,20 @@ class TrainingModule(pl.LightningModule):
         return self._loader
 
     def _items_of(self, planned: list[list[int]]) -> list[list[int]]:
-        """Return this device's part of batches as items of the images, which depend on the epoch if degraded."""
-        parts = [device_part(batch, self.global_rank, self.devices) for batch in planned]
-        images = self._images
-        return [images.in_epoch(part, self.epoch) for part in parts] if isinstance(images, DegradedAtRandom) else parts
+        """Return this device's part of batches as items of the images."""
+        parts = (device_part(batch, self.global_rank, self.devices) for batch in planned)
+        return [items_in_epoch(self.data.images, part, self.epoch) for part in parts]
 
     def _new_loader(self, items: list[list[int]]) -> DataLoader[Any]:
         # With a generator of its own: the loader must not draw from the one that dropout uses.
-        return image_loader(self._images, self.device, workers=self.workers, batches=items, seed=self.recipe.seed)
+        return image_loader(
+            self.data.images,
+            self.device,
+            workers=self.workers,
+            batches=items,
+            seed=self.recipe.seed,
+            join=collate_training,
+        )
 
     def on_train_epoch_start(self) -> None:
         """Call the hooks of method and detector; in a resumed epoch they were called before, and the state is kept."""
@@ -202,21 +206,22 @@ class TrainingModule(pl.LightningModule):
         set_rate(self._optimizer(), self.recipe.rate(self.epoch, step, self.steps_per_epoch * self.recipe.epochs))
         self._seed(f"batch {number}")
 
-    def training_step(self, batch: tuple[Tensor, list[int]], batch_idx: int) -> Tensor:
+    def training_step(self, batch: LoadedImages, batch_idx: int) -> Tensor:
         """Augment, forward, loss."""
-        images, rows = batch
+        rows = batch.rows
         ids = [self.data.sample_ids[row] for row in rows]
-        inputs = self._inputs(images, ids)
+        targets = self.data.targets[rows] if batch.targets is None else batch.targets
         weights = self.data.class_weights
         result = self.step(
             self.detector,
             Batch(
-                inputs,
-                self.data.targets[rows].to(self.device),
+                self._inputs(batch.images, ids),
+                targets.to(self.device),
                 tuple(ids),
                 None if weights is None else weights.to(self.device),
                 self.data.real_classes,
                 self.data.values_of(rows),
+                self._others(batch.others or {}, ids),
             ),
         )
         loss, done = result.loss, self.running
@@ -250,23 +255,33 @@ class TrainingModule(pl.LightningModule):
     def _inputs(self, images: Tensor, ids: Sequence[str]) -> Tensor:
         """Return the augmented input of the detector, channels last."""
         prepared = before_augmentation(self.detector, to_input(images, self.device))
-        inputs = augment(prepared, ids, self.recipe.augmentation, self.epoch, self.recipe.seed)
-        return inputs.contiguous(memory_format=torch.channels_last)
+        return self._augmented(prepared, ids).contiguous(memory_format=torch.channels_last)
+
+    def _augmented(self, images: Tensor, ids: Sequence[str]) -> Tensor:
+        return augment(images, ids, self.recipe.augmentation, self.epoch, self.recipe.seed)
+
+    def _others(self, others: Mapping[str, Tensor], ids: Sequence[str]) -> dict[str, Tensor]:
+        """Return what the method supplies beside the images: images changed like these, and values."""
+        return {
+            name: self._augmented(to_input(value, self.device), ids) if value.ndim > 1 else value.to(self.device)
+            for name, value in others.items()
+        }
 
     def estimated(self, network: nn.Module) -> AbstractContextManager[None]:
         """Let a network have batch-norm statistics of the first samples of the epoch, augmented as in training."""
         chosen: list[list[int]] = []
-        for batch in self.planned:
-            if sum(map(len, chosen)) >= self.recipe.batch_norm_samples:
+        layers = trained_batch_norms(self.detector)
+        self.batch_norm_samples = 0
+        for batch in self.planned if layers else ():
+            if self.batch_norm_samples >= self.recipe.batch_norm_samples:
                 break
             chosen += self._items_of([batch])
-        layers = trained_batch_norms(self.detector)
-        self.batch_norm_samples = sum(map(len, chosen)) if layers else 0
+            self.batch_norm_samples += len(chosen[-1]) * self.recipe.images_per_row
         if not self.batch_norm_samples:
             return nullcontext()
         inputs = (
-            self._inputs(images, [self.data.sample_ids[row] for row in rows])
-            for images, rows in self._new_loader(chosen)
+            self._inputs(batch.images, [self.data.sample_ids[row] for row in batch.rows])
+            for batch in self._new_loader(chosen)
         )
         return estimated_statistics(network, layers, inputs)
 

@@ -196,10 +196,11 @@ def training_notes(plan: TrainingPlan) -> tuple[str, ...]:
     size = unpublished_size(source.spec, plan.protocol.crops.size)
     if size:
         notes.append(f"{source.name}: {size}")
-    if plan.method.balanced and plan.protocol.training.sampling == "natural":
-        notes.append(
-            f"the method {plan.method.name} needs as many real as fake images in a batch: sampling is balanced"
-        )
+    method = plan.method
+    if method.sampling == "balanced" and plan.protocol.training.sampling == "natural":
+        notes.append(f"the method {method.name} needs as many real as fake images in a batch: sampling is balanced")
+    if method.sampling == "reals":
+        notes.append(f"the method {method.name} makes its fakes from real samples: fakes are not used for training")
     if target.is_file() and not training_folder(target).is_dir():
         notes.append(
             f"{target} is the result of a finished training, whose state is not kept: more epochs cannot continue it; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypedDict, Unpack, get_args
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 from dfbench.errors import UsageError
 from dfbench.models.spec import TrainingDefaults
@@ -14,6 +14,10 @@ from dfbench.protocols.training_recipe import Augmentation, Schedule, TrainingRe
 BATCH_NORM_SAMPLES = 512
 """Training samples on which batch-norm statistics are estimated by default. Running averages with the usual momentum of
 0.1 are means of about 19 batches: 300 samples in batches of 16."""
+
+
+MethodSampling = Literal["any", "balanced", "reals"]
+"""Samples that a training method needs, see :class:`dfbench.training.TrainingMethod`."""
 
 
 class RecipeValues(TypedDict, total=False):
@@ -64,7 +68,9 @@ class FullRecipe:
         patience: epochs without a better validation metric after which the training ends; None: all are trained.
         batch_norm_samples: training samples on which batch-norm statistics are estimated, at most those of an epoch; 0:
             running averages.
-        samples_per_epoch: None: every training sample once (balanced: twice the rarer label's number at least).
+        sampling: ``natural``, ``balanced``, ``paired`` or ``reals``, see
+            :func:`dfbench.training.sampler.epoch_order`.
+        samples_per_epoch: images of an epoch; None: every training sample once.
         compute: budget in multiply-adds, from which ``samples_per_epoch`` follows when the training starts, see
             :func:`dfbench.training.cost.within_budget`; None: there is none.
         augmentation: random changes of the training crops.
@@ -97,6 +103,11 @@ class FullRecipe:
     class_weights: str
     augmentation: Augmentation
     seed: int
+
+    @property
+    def images_per_row(self) -> int:
+        """Images that a training row gives: with the sampling ``reals``, a real and a fake one."""
+        return 2 if self.sampling == "reals" else 1
 
     @property
     def rate_depends_on_length(self) -> bool:
@@ -132,7 +143,12 @@ class FullRecipe:
 
 
 def fill_recipe(
-    protocol: TrainingRecipe, detector: TrainingDefaults, *, balanced: bool = False, **values: Unpack[RecipeValues]
+    protocol: TrainingRecipe,
+    detector: TrainingDefaults,
+    *,
+    sampling: MethodSampling = "any",
+    augments: bool = False,
+    **values: Unpack[RecipeValues],
 ) -> FullRecipe:
     """Complete a protocol's recipe from the detector's own; explicit values override both.
 
@@ -141,7 +157,8 @@ def fill_recipe(
     Args:
         protocol: the protocol's recipe.
         detector: the detector's own.
-        balanced: whether the training method needs balanced batches: the sampling ``natural`` becomes ``balanced``.
+        sampling: samples that the training method needs.
+        augments: whether the training method draws the augmentation itself.
         values: those of the call.
 
     Raises:
@@ -167,13 +184,20 @@ def fill_recipe(
         ema_decay=given.get("ema_decay") or protocol.ema_decay,
         patience=given.get("patience") or protocol.patience,
         batch_norm_samples=_first(given.get("batch_norm_samples"), protocol.batch_norm_samples, BATCH_NORM_SAMPLES),
-        sampling="balanced" if balanced and protocol.sampling == "natural" else protocol.sampling,
+        sampling=_sampling(protocol.sampling, sampling),
         samples_per_epoch=given.get("samples_per_epoch") or protocol.samples_per_epoch or detector.samples_per_epoch,
         compute=None if given.get("samples_per_epoch") else protocol.compute,
         class_weights=protocol.class_weights,
-        augmentation=protocol.augmentation or _augmentation(detector),
+        augmentation=Augmentation(flip=0.0) if augments else protocol.augmentation or _augmentation(detector),
         seed=_first(given.get("seed"), protocol.seed),
     )
+
+
+def _sampling(protocol: str, method: MethodSampling) -> str:
+    """Return the sampling of a protocol as a training method needs it."""
+    if method == "reals":
+        return "reals"
+    return "balanced" if method == "balanced" and protocol == "natural" else protocol
 
 
 def _schedule(
@@ -241,14 +265,19 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def overridden(
-    recipe: FullRecipe, protocol: TrainingRecipe, detector: TrainingDefaults, *, balanced: bool = False
+    recipe: FullRecipe,
+    protocol: TrainingRecipe,
+    detector: TrainingDefaults,
+    *,
+    sampling: MethodSampling = "any",
+    augments: bool = False,
 ) -> dict[str, Any]:
     """Return the values of a recipe that differ from those of protocol and detector, apart from the seed.
 
-    With a budget of multiply-adds the number of samples follows from it and is not such a value; neither are balanced
-    batches that the training method needs.
+    With a budget of multiply-adds the number of samples follows from it and is not such a value; neither is what the
+    training method needs, see :func:`fill_recipe`.
     """
-    own = asdict(fill_recipe(protocol, detector, balanced=balanced, seed=recipe.seed))
+    own = asdict(fill_recipe(protocol, detector, sampling=sampling, augments=augments, seed=recipe.seed))
     followed = {"samples_per_epoch"} if recipe.compute is not None else set()
     return {name: value for name, value in asdict(recipe).items() if value != own[name] and name not in followed}
 

@@ -35,12 +35,13 @@ def epoch_order(
             of the clip it was made from, so that a batch differs by the forgery rather than by people and scenes. The
             reals of a clip are used in shuffled rounds that continue over epochs, and the fakes of a clip are spread
             evenly: an epoch with twice as many fakes of a clip as it has reals shows all of these. A fake whose clip
-            has no real sample takes a real one of a clip without fakes, or any if there is none.
-        count: samples of the epoch; default: the number of samples.
+            has no real sample takes a real one of a clip without fakes, or any if there is none. ``reals``: the real
+            samples alone, each of which gives two images: in shuffled rounds that continue over epochs.
+        count: images of the epoch; default: the number of samples, for ``reals`` twice that of the real ones.
         bases: for every sample the real clip that it is or was made from; for ``paired``.
 
     Raises:
-        DataError: no samples, or ``balanced`` with one label only.
+        DataError: no samples, ``balanced`` with one label only, or ``reals`` without real samples.
     """
     y = np.asarray(labels)
     if not len(y):
@@ -49,6 +50,11 @@ def epoch_order(
     if sampling == "natural":
         return _rounds(np.arange(len(y)), epoch * total, total, seed, "natural")
     parts = [np.flatnonzero(y == label) for label in (0, 1)]
+    if sampling == "reals":
+        if not len(parts[0]):
+            raise DataError("there are no real training samples", "see: dfbench inspect")
+        rows = max(1, count // 2) if count else len(parts[0])
+        return _rounds(parts[0], epoch * rows, rows, seed, "real")
     if not all(map(len, parts)):
         raise DataError(
             "balanced sampling needs real and fake training samples; one label is missing", "see: dfbench inspect"

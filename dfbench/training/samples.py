@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from dfbench.evaluation.dataset import RoleData
 from dfbench.protocols.protocol import Protocol
+from dfbench.training.augment import DegradedAtRandom
+from dfbench.training.images import ImagesRequest
+from dfbench.training.methods import TrainingMethod, needed_columns
 from dfbench.training.optimization import balanced_weights
 from dfbench.training.recipe import FullRecipe
 from dfbench.training.sampler import Indices, epoch_order
@@ -24,7 +28,7 @@ class TrainingData:
     """The training samples, row by row.
 
     Attributes:
-        images: items are (uint8 3,S,S, row).
+        images: items are (uint8 3,S,S, row), or those of the training method.
         labels: 0 real, 1 fake; used for sampling.
         bases: real clip that every row is or was made from; used for sampling.
         targets: class numbers.
@@ -32,6 +36,8 @@ class TrainingData:
         class_weights: (C,), weights of the classes in the loss; None: equal weights.
         real_classes: numbers of the classes of real faces.
         columns: columns of the manifest that the training method needs; None: it needs none.
+        usable: the rows that the training method can use, in ascending order; None: all.
+        method_counts: what the training method skipped or replaced -> how often.
     """
 
     images: Dataset[tuple[Tensor, int]]
@@ -42,6 +48,8 @@ class TrainingData:
     class_weights: Tensor | None = None
     real_classes: tuple[int, ...] = (0,)
     columns: pa.Table | None = None
+    usable: NDArray[np.int64] | None = None
+    method_counts: Mapping[str, int] = field(default_factory=dict)
 
     def values_of(self, rows: Sequence[int]) -> Mapping[str, Sequence[Any]]:
         """Return the values of :attr:`columns` in some rows, by the name of the column."""
@@ -51,32 +59,48 @@ class TrainingData:
         return found
 
     def batches(self, recipe: FullRecipe, epoch: int, devices: int) -> list[list[int]]:
-        """Return the batches of an epoch, over all devices."""
-        order = epoch_order(self.labels, epoch, recipe.seed, recipe.sampling, recipe.samples_per_epoch, self.bases)
-        return batches(order, recipe.batch_size, smallest=2 * devices)
+        """Return the rows of each batch of an epoch, over all devices."""
+        labels, bases = self.labels, self.bases
+        if self.usable is not None:
+            labels, bases = [labels[row] for row in self.usable], [bases[row] for row in self.usable]
+        order = epoch_order(labels, epoch, recipe.seed, recipe.sampling, recipe.samples_per_epoch, bases)
+        each = recipe.images_per_row
+        rows = order if self.usable is None else self.usable[order]
+        return batches(rows, max(1, recipe.batch_size // each), smallest=-(-2 * devices // each))
 
 
-def training_data(part: RoleData, rules: Protocol, recipe: FullRecipe, columns: pa.Table | None = None) -> TrainingData:
+def training_data(part: RoleData, rules: Protocol, recipe: FullRecipe, method: TrainingMethod) -> TrainingData:
     """Return the samples of the role ``train``, with class weights where the recipe states them.
 
     Args:
         part: the samples.
         rules: the protocol.
         recipe: the recipe.
-        columns: what the training method needs of the manifest, a row per sample with a crop.
+        method: the training method, which may supply the images and need columns of the manifest.
+
+    Raises:
+        DfbenchError: the samples do not have what the method needs.
     """
     rows = part.ok_table
     targets = torch.from_numpy(part.targets())
-    weights = balanced_weights(targets, rules.num_classes) if recipe.class_weights == "balanced" else None
+    ids = rows["sample_id"].to_pylist()
+    # A real and a fake image of every row: the classes are balanced already.
+    weighted = recipe.class_weights == "balanced" and recipe.sampling != "reals"
+    crops = part.images
+    if recipe.augmentation.degradations:
+        crops = DegradedAtRandom(crops, ids, recipe.augmentation, recipe.seed)
+    made = method.new_images(ImagesRequest(part, crops, recipe, method.options))
     return TrainingData(
-        part.images,
+        crops if made is None else made.dataset,
         rows["label"].to_pylist(),
         part.bases(),
         targets,
-        rows["sample_id"].to_pylist(),
-        weights,
+        ids,
+        balanced_weights(targets, rules.num_classes) if weighted else None,
         rules.real_numbers,
-        columns,
+        needed_columns(method, part),
+        None if made is None else made.rows,
+        {} if made is None else made.counts,
     )
 
 

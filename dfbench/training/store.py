@@ -61,6 +61,7 @@ class TrainingState:
         running: progress of the next epoch.
         batch_norm_samples: training samples that the batch-norm statistics were estimated on; 0: running averages.
         shorter: numbers of epochs that were requested before, where a resumed training was made longer.
+        method_counts: what the training method skipped or replaced among the samples -> how often.
     """
 
     curve: list[EpochRecord] = field(default_factory=list)
@@ -68,6 +69,7 @@ class TrainingState:
     running: EpochProgress = EpochProgress()
     batch_norm_samples: int = 0
     shorter: list[int] = field(default_factory=list)
+    method_counts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +197,9 @@ class TrainingFolder:
             shorter = [*shorter, identity["recipe"]["epochs"]]
         curve = [EpochRecord(**record) for record in raw["curve"]]
         running = EpochProgress(**raw["running"])
-        progress = TrainingState(curve, raw["best"], running, raw["batch_norm_samples"], shorter)
+        progress = TrainingState(
+            curve, raw["best"], running, raw["batch_norm_samples"], shorter, raw.get("method_counts", {})
+        )
         return StoredTraining(progress, state["tensors"])
 
     def load_best(self, model: nn.Module) -> None:

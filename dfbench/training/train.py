@@ -123,7 +123,13 @@ def _card(
         recipe=_recipe_as_run(plan, devices, state),
         training_method=plan.method.name,
         method_options=dict(plan.method.options),
-        overrides=overridden(plan.recipe, protocol.training, spec.recipe, balanced=plan.method.balanced)
+        overrides=overridden(
+            plan.recipe,
+            protocol.training,
+            spec.recipe,
+            sampling=plan.method.sampling,
+            augments=plan.method.augments,
+        )
         | plan.method.changes(),
         seed=plan.recipe.seed,
         selection=SelectionRecord(
@@ -148,6 +154,8 @@ def _recipe_as_run(plan: TrainingPlan, devices: TrainingDevices, state: Training
     """Return what the card says of the recipe."""
     recipe = _recipe(plan, devices)
     recipe["batch_norm_samples"] = state.batch_norm_samples
+    if state.method_counts:
+        recipe["method_counts"] = dict(state.method_counts)
     # The first steps were made with the learning rates of a shorter training.
     longer = {"epochs_before_resume": list(state.shorter)} if plan.recipe.rate_depends_on_length else {}
     return recipe | (longer if state.shorter else {})

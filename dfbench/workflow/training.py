@@ -94,7 +94,7 @@ def resolve_training(
     check_options(source.spec, rules.num_classes, rules.crops.size, chosen)
     under = training_condition(rules, condition)
     by = chosen_method(source.spec, method, method_options)
-    full = fill_recipe(rules.training, source.spec.recipe, balanced=by.balanced, **recipe)
+    full = fill_recipe(rules.training, source.spec.recipe, sampling=by.sampling, augments=by.augments, **recipe)
     check_patience(full, rules)
     check_phases(source.spec, chosen, full, devices)
     by.check_request(source.spec, chosen, rules, full)

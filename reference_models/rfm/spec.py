@@ -58,7 +58,7 @@ METHOD = TrainingMethod(
         "flood": 0.04,
     },
     check=_check,
-    balanced=True,
+    sampling="balanced",
 )
 
 _BIBTEX = """@inproceedings{wang2021representative,

@@ -28,11 +28,13 @@ from dfbench.training.module import TrainingModule
 from dfbench.workflow import train
 
 model, protocol, manifest, out, accumulate, method, epoch, batch = sys.argv[1:]
-if method == "example-sam":
+if method.startswith("example-"):
     sys.path.insert(0, {package!r})
     from dfbench.training.methods import TRAINING_METHODS
+    from dfbench_example_plugins.training_images import BLURRED
     from dfbench_example_plugins.training_step import SAM
 
+    TRAINING_METHODS.register("example-blurred", BLURRED)
     TRAINING_METHODS.register("example-sam", SAM)
 step = TrainingModule.training_step
 
@@ -51,12 +53,13 @@ PACKAGE = Path(__file__).resolve().parents[1] / "support" / "plugin_package"
 
 
 @pytest.fixture
-def sam(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The training method ``example-sam``, registered in this process."""
+def examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The training methods ``example-sam`` and ``example-blurred``, registered in this process."""
     monkeypatch.syspath_prepend(PACKAGE)
     registered: dict[str, Any] = {}
     monkeypatch.setattr(TRAINING_METHODS, "_added", registered)
     TRAINING_METHODS.register("example-sam", import_module("dfbench_example_plugins.training_step").SAM)
+    TRAINING_METHODS.register("example-blurred", import_module("dfbench_example_plugins.training_images").BLURRED)
 
 
 def kill_in_mid_epoch(data: SimpleNamespace, model: str, out: Path, accumulate: int, method: str, place: Place) -> None:
@@ -97,7 +100,7 @@ patience = 2
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("sam")
+@pytest.mark.usefixtures("examples")
 @pytest.mark.parametrize(
     ("model", "groups", "accumulate", "method", "killed_at", "resumed_at", "recipe"),
     [
@@ -113,9 +116,10 @@ patience = 2
         ),  # the gradients of half a step are lost and made again
         ("grnet", 3, 1, "supervised", (1, 1), (1, 1), ""),  # stream weights and the sums they come from
         ("meso4", 5, 1, "example-sam", (1, 1), (1, 1), ""),  # two passes, a state of the method's own
+        ("meso4", 5, 1, "example-blurred", (1, 1), (1, 1), ""),  # images of the method's own
         ("meso4", 5, 1, "rfm", (1, 1), (1, 1), ""),  # a map pass, blocks and noise
     ],
-    ids=["meso4", "meso4, two batches per step, schedule and average", "grnet", "two passes", "rfm"],
+    ids=["meso4", "meso4, two batches per step, schedule and average", "grnet", "two passes", "own images", "rfm"],
 )
 def test_killed_and_resumed_equals_undisturbed(
     tiny: SimpleNamespace,

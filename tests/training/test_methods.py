@@ -181,7 +181,7 @@ def test_batches_are_balanced_where_the_method_needs_it(
     rules = load_protocol(tiny.protocol)
     natural = rules.model_copy(update={"training": rules.training.model_copy(update={"sampling": "natural"})})
     paired = rules.model_copy(update={"training": rules.training.model_copy(update={"sampling": "paired"})})
-    name = method(own(step=doubled, balanced=True))
+    name = method(own(step=doubled, sampling="balanced"))
     found = []
     for protocol, chosen in ((natural, None), (natural, name), (paired, name)):
         flow = resolve_training("meso4", protocol, tiny.manifest, tmp_path / "w.safetensors", method=chosen)
