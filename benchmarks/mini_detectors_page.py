@@ -120,13 +120,13 @@ def _means(lines: Sequence[Line], setting: Setting) -> list[str]:
         "the threshold that was chosen on validation data, best bACC at the best threshold for the test videos. In the "
         "order of their names.",
         "",
-        *_table_head(heads),
+        *table_head(heads),
     ]
     for model in sorted({line.model for line in lines}):
         own = [line for line in lines if line.model == model]
-        cells = [_spread([line.values[f"{m} {s}"].value for line in own]) for s in subsets for m in TITLES]
+        cells = [spread_cell([line.values[f"{m} {s}"].value for line in own]) for s in subsets for m in TITLES]
         minutes = f"{np.mean([line.train_minutes for line in own]):.1f}"
-        text.append(_row([model, str(len(own)), *cells, minutes]))
+        text.append(row([model, str(len(own)), *cells, minutes]))
     return [*text, ""]
 
 
@@ -150,27 +150,31 @@ def _runs(lines: Sequence[Line], setting: Setting) -> list[str]:
         "",
         "Video AUC with its 95 % interval over scene groups, the chosen epoch and its validation value.",
         "",
-        *_table_head(["detector", "seed", "epoch", "validation", *(f"AUC {s}" for s in subsets)]),
+        *table_head(["detector", "seed", "epoch", "validation", *(f"AUC {s}" for s in subsets)]),
     ]
     for line in sorted(lines, key=lambda line: (line.model, line.seed)):
         validation = "" if line.validation is None else f"{line.validation:.3f}"
-        cells = [_interval(line.values[f"auc {s}"]) for s in subsets]
-        text.append(_row([line.model, str(line.seed), str(line.epoch), validation, *cells]))
+        cells = [interval_cell(line.values[f"auc {s}"]) for s in subsets]
+        text.append(row([line.model, str(line.seed), str(line.epoch), validation, *cells]))
     return text
 
 
-def _table_head(heads: Sequence[str]) -> list[str]:
-    return [_row(heads), "| --- " * len(heads) + "|"]
+def table_head(heads: Sequence[str]) -> list[str]:
+    """Return the first two lines of a Markdown table."""
+    return [row(heads), "| --- " * len(heads) + "|"]
 
 
-def _row(cells: Sequence[str]) -> str:
+def row(cells: Sequence[str]) -> str:
+    """Return a line of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread_cell(values: Sequence[float]) -> str:
+    """Return the mean, and the smallest and largest of values over seeds."""
     return f"{np.mean(values):.3f} ({min(values):.3f}-{max(values):.3f})"
 
 
-def _interval(value: Value) -> str:
+def interval_cell(value: Value) -> str:
+    """Return a value with its interval."""
     bounds = "no interval" if value.low is None or value.high is None else f"{value.low:.3f}-{value.high:.3f}"
     return f"{value.value:.3f} ({bounds})"

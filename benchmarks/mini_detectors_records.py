@@ -98,7 +98,7 @@ def video_scores(scores: pa.Table, subset: str) -> pa.Table:
         scored = places[~np.isnan(values[places])]
         kept.append(int(scored[0] if len(scored) else places[0]))
         means.append(math.fsum(values[scored]) / len(scored) if len(scored) else None)
-    rows = table.take(kept)
+    rows = table.take(pa.array(kept, pa.int64()))
     field = rows.schema.get_field_index("score")
     rows = rows.set_column(field, rows.schema.field(field), pa.array(means, pa.float64()))
     place = rows.schema.get_field_index("logits")

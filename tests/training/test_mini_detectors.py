@@ -31,7 +31,7 @@ def records(pages: ModuleType) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def script(records: ModuleType) -> ModuleType:
-    return load_file("benchmarks/mini_detectors.py", "mini_detectors")
+    return load_file("benchmarks/mini_runs.py", "mini_runs")
 
 
 @pytest.mark.slow
@@ -50,24 +50,33 @@ def test_runs_once_and_keeps_a_record(
         place, name = tmp_path / work, str(protocol)
         return script.Bench(place, rules, name, manifest.path, manifest_hash, recipe, "cpu", False, store)
 
+    seven, eight = script.Training("meso4", 7), script.Training("meso4", 8)
     first = bench("first")
-    assert script.run(first, "meso4", 7) == ""
-    made = first.result("meso4", 7)
+    assert script.run(first, seven) == ""
+    made = first.result(seven)
     assert made is not None
-    assert not first.weights("meso4", 7).exists()
-    assert script.run(first, "meso4", 7) == ""
-    again = first.result("meso4", 7)
+    assert not first.weights(seven).exists()
+    assert script.run(first, seven) == ""
+    again = first.result(seven)
     assert again is not None
     assert again.started == made.started, "a finished run is taken as it is"
-    assert first.result("meso4", 8) is None
-    assert bench("first", "another").result("meso4", 7) is None, "a run on another manifest is not taken"
-    assert "ended with" in script.run(first, "grnett", 7)
+    assert first.result(eight) is None
+    assert bench("first", "another").result(seven) is None, "a run on another manifest is not taken"
+    assert "ended with" in script.run(first, script.Training("grnett", 7))
 
     elsewhere = bench("second", "another")
-    assert script.run(elsewhere, "meso4", 7) == "", "another machine takes the record"
+    assert script.run(elsewhere, seven) == "", "another machine takes the record"
     assert not (tmp_path / "second").exists()
-    assert elsewhere.record("meso4", 7).line == script.read_line(first, "meso4", 7)
-    assert bench("second", recipe="other data").record("meso4", 7) is None
+    assert elsewhere.record(seven).line == script.read_line(first, seven)
+    assert bench("second", recipe="other data").record(seven) is None
+    compared = script.Training("meso4", 7, compared=True)
+    assert elsewhere.record(compared) is None, "a record without scores is none where they are compared"
+    assert first.record(compared).scores is not None
+    longer = script.Training("meso4", 7, "rfm", ("--method-option", "blocks=1", "--epochs", "1"))
+    assert longer.name == "meso4-rfm"
+    assert first.record(longer) is None
+    assert script.run(first, longer) == ""
+    assert {m.training_method for m in first.result(longer).metrics} == {"rfm"}
 
 
 def test_video_scores_give_the_metrics_of_the_frames(records: ModuleType, tmp_path: Path) -> None:
@@ -113,3 +122,21 @@ def test_best_balanced_accuracy_is_that_of_the_best_threshold(script: ModuleType
     table = pa.table(columns | {"subset": ["c23"] * len(frames)})
     # Means: a 0.3, b 0.6 real; c 0.4, d 0.9 fake. Above 0.6 or above 0.3: one of four is wrong.
     assert script.best_balanced_accuracy(table, "c23") == 0.75
+
+
+def test_the_page_of_methods(pages: ModuleType) -> None:
+    methods = load_file("benchmarks/mini_methods_page.py", "mini_methods_page")
+
+    def line(model: str, seed: int, auc: float) -> Any:
+        values = {f"auc {subset}": pages.Value(auc, 0.4, 0.9) for subset in ("c23", "c40")}
+        return pages.Line(model, seed, 2, 0.7, 3.0, values)
+
+    own, plain = ([line(m, seed, 0.6 + seed / 100) for seed in (7, 8)] for m in ("xception-rfm", "xception"))
+    against = SeedDifference(0.02, 0.03, 0.04, 10.0, 0.7, (2, 2))
+    # Student's t with 10 degrees of freedom: 2.2281 at 97.5 %; errors of 0.03 and 0.04 give 0.05.
+    assert methods.interval(against) == pytest.approx((0.02 - 2.2281 * 0.05, 0.02 + 2.2281 * 0.05), abs=1e-5)
+    text = methods.page([methods.Comparison("rfm", own, plain, against)], load_protocol("mini"), 5, "cpu")
+    cells = ["xception-rfm", "0.675 (0.670-0.680)", "xception", "0.675 (0.670-0.680)", "2", "+0.020 (-0.091 to +0.131)"]
+    assert f"| {' | '.join(cells)} | 0.700 |" in text
+    assert "| xception | 8 | 2 | 0.700 | 0.680 (0.400-0.900) | 0.680 (0.400-0.900) | 3.0 |" in text
+    assert "no ground for ranking" in text

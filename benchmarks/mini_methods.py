@@ -1,0 +1,118 @@
+"""Training methods on the mini data set, each against its own backbone with the same steps and start.
+
+    python benchmarks/mini_methods.py --work DIR [--jobs 2] [--markdown docs/results/mini-methods.md]
+                                      [--records benchmarks/results/mini-methods]
+
+Protocol, recipe and people are those of ``benchmarks/mini_detectors.py``, which resumes and keeps records in the same
+way; nothing is chosen here. The detector of a pair is trained with and without the method by the same recipe, from
+the same initial weights, for as many steps as the protocol's budget gives the detector alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from mini_detectors import MINI_SEED, SEEDS
+from mini_methods_page import Comparison, page
+from mini_runs import Training, difference, make_bench, run_all
+
+from dfbench.io import write_text
+from dfbench.mini.settings import MiniSettings
+from dfbench.models.registry import get_spec
+from dfbench.models.source import model_source
+from dfbench.preparation.prepare import prepare
+from dfbench.protocols.files import load_protocol
+from dfbench.protocols.protocol import Protocol
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A detector or method and what it is compared with.
+
+    Attributes:
+        model: the detector that is trained.
+        method: added training method; empty: the detector's own.
+        backbone: the detector that it is compared with.
+        words: further words of its training.
+    """
+
+    model: str
+    method: str
+    backbone: str
+    words: tuple[str, ...] = ()
+
+
+PAIRS = {
+    "mat": Pair("mat", "", "efficientnet-b4"),
+    "rfm": Pair("xception", "rfm", "xception"),
+}
+
+
+def samples_per_epoch(model: str, protocol: Protocol) -> int:
+    """Return the samples of an epoch that the protocol's budget gives a detector."""
+    from dfbench.models.build import build_seeded
+    from dfbench.training.cost import within_budget
+    from dfbench.training.recipe import fill_recipe
+
+    size, spec = protocol.crops.size, get_spec(model)
+    network = build_seeded(model_source(model), "initial weights", 0, protocol.num_classes, size, {})
+    found = within_budget(fill_recipe(protocol.training, spec.recipe), network, size).samples_per_epoch
+    assert found is not None
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--work", type=Path, required=True, help="folder for data, weights and runs (kept)")
+    parser.add_argument("--pairs", nargs="+", default=list(PAIRS), choices=list(PAIRS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
+    parser.add_argument("--mini-seed", type=int, default=MINI_SEED, help="people of the data set")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings side by side, one thread each")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--keep-weights", action="store_true", help="they are removed after their evaluation otherwise")
+    parser.add_argument("--records", type=Path, help="folder for the records of finished runs  [default: in --work]")
+    parser.add_argument("--markdown", type=Path)
+    options = parser.parse_args()
+    protocol = load_protocol("mini")
+    settings = MiniSettings(seed=options.mini_seed)
+    manifest = prepare(
+        "mini",
+        options.work / "data",
+        options.work / "manifest",
+        protocol=protocol,
+        mini=settings,
+        workers=options.jobs,
+        quiet=True,
+    )
+    bench = make_bench(
+        options.work, protocol, manifest, options.records, device=options.device, keep_weights=options.keep_weights
+    )
+    trainings: dict[tuple[str, int], tuple[Training, Training]] = {}
+    for name in options.pairs:
+        pair = PAIRS[name]
+        same = ("--samples-per-epoch", str(samples_per_epoch(pair.backbone, protocol)))
+        for seed in options.seeds:
+            plain = Training(pair.backbone, seed, compared=True)
+            own = Training(pair.model, seed, pair.method, (*same, *pair.words), compared=True)
+            trainings[name, seed] = (own, plain)
+    wanted = list(dict.fromkeys(training for both in trainings.values() for training in both))
+    found = dict(zip(wanted, run_all(bench, wanted, options.jobs), strict=True))
+    comparisons = []
+    for name in options.pairs:
+        both = [trainings[name, seed] for seed in options.seeds]
+        own, plain = ([found[pair[side]] for pair in both] for side in (0, 1))
+        names = (own[0].line.model, plain[0].line.model)
+        against = difference([*own, *plain], names, protocol.failure_policy)
+        comparisons.append(Comparison(name, [r.line for r in own], [r.line for r in plain], against))
+    text = page(comparisons, protocol, options.mini_seed, options.device)
+    print(text)
+    if options.markdown:
+        write_text(options.markdown, text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
