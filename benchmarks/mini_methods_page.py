@@ -48,7 +48,8 @@ def page(comparisons: Sequence[Comparison], protocol: Protocol, mini_seed: int, 
         "",
         f"* Protocol `{protocol.name}` (version {protocol.version}, hash `{protocol.hash[:12]}`), people of mini seed "
         f"{mini_seed}, {protocol.crops.size} pixels, random initial weights: see [Detectors on mini]"
-        "(mini-detectors.md), with what such figures mean and what they do not. **Invented faces are no ground for ranking methods.**",
+        "(mini-detectors.md), with what such figures mean and what they do not. **Invented faces are no ground for "
+        "ranking methods.**",
         "* A method and its backbone have the same recipe, seeds and number of steps; steps of a method cost more.",
         "",
         "## Against the backbone",
