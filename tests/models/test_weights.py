@@ -14,7 +14,14 @@ from dfbench.models.build import build_model
 from dfbench.models.card import IntendedUse, SelectionRecord, WeightCard, card_path
 from dfbench.models.files import looks_like
 from dfbench.models.registry import get_spec
-from dfbench.models.weights import load_weights, read_state, save_weights, write_state
+from dfbench.models.weights import (
+    golden_images,
+    load_weights,
+    read_state,
+    rounding_effect,
+    save_weights,
+    write_state,
+)
 from dfbench.schema.result import ProtocolRef
 
 SIZE = 64
@@ -218,3 +225,22 @@ def test_golden_score_guards_the_forward_pass(weights: Path) -> None:
     refuse(weights, "other scores")
     network, _ = load_weights(weights, golden=False)
     assert torch.equal(network.state_dict()["classifier.5.bias"], state["classifier.5.bias"])
+
+
+def test_golden_scores_that_rounding_decides_are_no_check(weights: Path, caplog: pytest.LogCaptureFixture) -> None:
+    network, card = load_weights(weights)
+    with torch.inference_mode():
+        logits = network(golden_images(card.size)).logits
+    state = read_state(weights)
+    weight, bias = state["classifier.5.weight"], state["classifier.5.bias"]
+    # The logits of the first image become 1e10 times their rounding error.
+    state["classifier.5.weight"], state["classifier.5.bias"] = 1e10 * weight, 1e10 * (bias - logits[0])
+    rewrite(weights, state)
+    loaded, _ = load_weights(weights)
+    assert "do not check the weights" in caplog.text
+    assert torch.equal(loaded.state_dict()["classifier.5.weight"], 1e10 * weight)
+
+
+def test_rounding_of_a_usual_network_is_small(weights: Path) -> None:
+    network, card = load_weights(weights)
+    assert rounding_effect(network, card.size) < 1e-5
