@@ -50,7 +50,7 @@ def compose(path: Path, variant: str, base_of: Callable[[str], Fields]) -> Field
     """Return the fields of a protocol: those of the extended protocol, updated by the file's, updated by the variant's.
 
     Tables are merged key by key; lists and values are replaced. ``subsets`` of a variant replaces subsets in every data
-    part.
+    part, ``manipulations`` those of all data parts with a role.
 
     Args:
         path: the file.
@@ -75,6 +75,7 @@ def compose(path: Path, variant: str, base_of: Callable[[str], Fields]) -> Field
         raise unknown_name("protocol", f"{fields.get('name')}{SIGN}{variant}", known, "dfbench list protocols")
     changes = dict(variants[variant])
     fields = _with_subsets(fields, changes.pop("subsets", {}), path)
+    fields = _with_manipulations(fields, changes.pop("manipulations", {}), path)
     return merged(fields, changes) | {"name": f"{fields.get('name')}{SIGN}{variant}"}
 
 
@@ -89,6 +90,23 @@ def _with_subsets(fields: Fields, other: Any, path: Path) -> Fields:
         for part in fields.get("data", [])
     ]
     return fields | {"data": data}
+
+
+def _with_manipulations(fields: Fields, by_role: Any, path: Path) -> Fields:
+    """Return the fields with other manipulations in the data parts of some roles: ``{ train = ["Deepfakes"] }``."""
+    if not isinstance(by_role, dict) or not all(isinstance(names, list) for names in by_role.values()):
+        raise DataError(
+            f"{path}: manipulations of a variant must map roles to lists", 'manipulations = { train = ["Deepfakes"] }'
+        )
+    data = fields.get("data", [])
+    unused = sorted(by_role.keys() - {part.get("role") for part in data})
+    if unused:
+        raise DataError(
+            f"{path}: manipulations of a variant are of the role {unused[0]!r}, which no data part has",
+            "the roles are train, val and test",
+        )
+    changed = [part | {"manipulations": by_role[part["role"]]} if part.get("role") in by_role else part for part in data]
+    return fields | {"data": changed} if by_role else fields
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Fields:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfbench.config import manifest_beside
+from dfbench.protocols.compose import SIGN, split_name
+from dfbench.protocols.files import load_protocol
 from dfbench.protocols.protocol import DataPart, Protocol
 from dfbench.schema.media import SPLITS
 
@@ -28,20 +30,47 @@ def needs(protocol: Protocol) -> dict[str, str]:
 def prepare_commands(protocols: Sequence[Protocol]) -> tuple[str, ...]:
     """Return the commands that prepare the manifests of some protocols.
 
-    Protocols with the same needs share a manifest. The first manifest of a data set has the default location, further
-    ones are beside it.
+    Protocols with the same needs share a manifest, also where one of them uses more manipulations than the others. The
+    first manifest of a data set has the default location, further ones are beside it.
 
     Args:
-        protocols: the protocols; where several need the same manifest, the command names the first one.
+        protocols: the protocols; where several need the same manifest, the command names the first one that needs all
+            of it, which may be the protocol of which they are variants.
     """
-    makers: dict[str, dict[str, Protocol]] = {}
+    alike: dict[str, dict[str, list[Protocol]]] = {}
     for protocol in protocols:
         for dataset, needed in needs(protocol).items():
-            makers.setdefault(dataset, {}).setdefault(needed, protocol)
+            alike.setdefault(dataset, {}).setdefault(needed, []).append(protocol)
     return tuple(
         _command(dataset, protocol, beside=number > 0)
-        for dataset, by_needs in makers.items()
-        for number, protocol in enumerate(by_needs.values())
+        for dataset, groups in alike.items()
+        for number, protocol in enumerate(p for group in groups.values() for p in _makers(group, dataset))
+    )
+
+
+def _makers(group: Sequence[Protocol], dataset: str) -> list[Protocol]:
+    """Return the protocols whose manifests serve protocols that differ in manipulations alone."""
+    bases = [load_protocol(split_name(p.typed)[0]) for p in group if SIGN in p.name]
+    for found in (*group, *bases):
+        if all(_covers(found, p, dataset) for p in group):
+            return [found]
+    return [p for n, p in enumerate(group) if not any(_covers(other, p, dataset) for other in group[:n])]
+
+
+def _covers(one: Protocol, other: Protocol, dataset: str) -> bool:
+    """Check whether the manifest of one protocol has all media that another one uses of a data set."""
+    if needs(one).get(dataset) != needs(other).get(dataset):
+        return False
+    theirs = [part for part in one.data if part.dataset == dataset]
+    return all(
+        any(
+            has.split == part.split
+            and has.subsets == part.subsets
+            and (not has.manipulations or (part.manipulations and set(part.manipulations) <= set(has.manipulations)))
+            for has in theirs
+        )
+        for part in other.data
+        if part.dataset == dataset
     )
 
 
@@ -51,10 +80,9 @@ def prepare_command(dataset: str, protocol: Protocol, base: Protocol | None = No
     Args:
         dataset: name of the data set.
         protocol: the protocol.
-        base: for a variant, the protocol without it; if both need the same manifest, the command names this one.
+        base: for a variant, the protocol without it; if its manifest serves both, the command names this one.
     """
-    shared = base is not None and needs(base).get(dataset) == needs(protocol)[dataset]
-    return _command(dataset, base if base is not None and shared else protocol)
+    return _command(dataset, base if base is not None and _covers(base, protocol, dataset) else protocol)
 
 
 def _command(dataset: str, protocol: Protocol, beside: bool = False) -> str:
