@@ -105,7 +105,9 @@ def _with_manipulations(fields: Fields, by_role: Any, path: Path) -> Fields:
             f"{path}: manipulations of a variant are of the role {unused[0]!r}, which no data part has",
             "the roles are train, val and test",
         )
-    changed = [part | {"manipulations": by_role[part["role"]]} if part.get("role") in by_role else part for part in data]
+    changed = [
+        part | {"manipulations": by_role[part["role"]]} if part.get("role") in by_role else part for part in data
+    ]
     return fields | {"data": changed} if by_role else fields
 
 

@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 import pytest
 from paper_runs import write_paper_run
@@ -20,15 +21,19 @@ from dfbench.models.registry import get_spec, model_names
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.reference import protocol_ref
 from dfbench.report.papers import PAPER_FORMATS, build, load_table, matching, paper_table, table_names
-from dfbench.report.papers.build import Grid, PaperRow, published_number
+from dfbench.report.papers.build import published_number
+from dfbench.report.papers.grid import Grid, PaperRow
 from dfbench.report.papers.matching import why_not
 from dfbench.report.table_notes import NO_FACT
 from dfbench.resources import facts_folder
-from dfbench.schema.published import load_published, rows_where
+from dfbench.schema.published import load_published
 from dfbench.schema.result import Baseline, ManifestRef, MetricValue, ProtocolRef
+from dfbench.training.methods import TRAINING_METHODS
 
 PUBLISHED = load_published(facts_folder() / "published_results.csv")
 GRNET = [f"grnet-{n}" for n in range(1, 10)]
+AWAITED = {"diffusionfake", "sbi", "resnet34", "efficientnet-b0", "vit-s16"} - set(model_names())
+"""Detectors of rows that other packages register."""
 
 
 def grid(name: str, *folders: Path) -> Grid:
@@ -45,26 +50,20 @@ def line(table: Grid, name: str, source: str = "dfbench") -> PaperRow:
 
 def test_the_papers_tables_are_there() -> None:
     assert set(GRNET) <= set(table_names())
-    assert {"cross", "diffusionfake-1", "deepfakebench"} <= set(table_names())
+    matrices = {f"{name}{level}" for name in ("cross-manipulation", "leave-one-out") for level in ("", "-c40")}
+    assert {"cross", "deepfakebench", "sbi", "rfm", "mat"} | matrices <= set(table_names())
+    assert {f"diffusionfake-{n}" for n in range(1, 6)} <= set(table_names())
 
 
 @pytest.mark.parametrize("name", table_names())
 def test_every_published_number_of_a_table_stands_in_it_once(name: str) -> None:
     table = load_table(name)
-    rows = [
-        row
-        for row in rows_where(PUBLISHED, table.published)
-        if table.name != "cross" or row.source in ("shiohara2022sbi",)
-    ]
-    shown = [n for r in table.row if r.method for c in table.column if (n := published_number(c, r, rows)) is not None]
-    skipped = {
-        "UADFV",
-        "DeeperForensics-1.0",
-        "FaceShifter",
-        "FFIW-10K",
-        "average within-domain",
-        "average cross-domain",
-    }
+    rows = [row for row in table.numbers(PUBLISHED) if table.name != "cross" or row.source in ("shiohara2022sbi",)]
+    lines = [line for r in table.row if r.method for line in table.lines_of(r)]
+    shown = [n for r in lines for c in table.column if (n := published_number(c, r, rows)) is not None]
+    skipped = {"UADFV", "DeeperForensics-1.0", "FaceShifter", "average within-domain", "average cross-domain"}
+    skipped |= {"FFIW-10K"} if name == "cross" else set()
+    skipped |= {"Celeb-DF-v1", "HFF"} if name == "rfm" else set()
     assert len(shown) == len({id(n) for n in shown})
     assert {id(n) for n in shown} == {id(n) for n in rows if n.test_set not in skipped}
 
@@ -72,24 +71,24 @@ def test_every_published_number_of_a_table_stands_in_it_once(name: str) -> None:
 @pytest.mark.parametrize("name", table_names())
 def test_every_cell_names_a_protocol_that_computes_it(name: str) -> None:
     table = load_table(name)
-    for column in table.column:
-        for row in table.row:
-            ours = table.ours(column, row)
-            if ours is None:
-                continue
-            rules = load_protocol(ours.protocol)
-            assert ours.metric in rules.metrics.names
-            assert ours.condition in rules.conditions.test
-            parts = [p for p in rules.data if p.role == "test" and p.dataset == ours.dataset]
-            assert any(ours.subset in (p.subsets or ("all",)) for p in parts)
+    loaded = {name: load_protocol(name) for name in table.protocols()}
+    for ours in {cell for row in table.row for cell, _ in table.cells_of(row)}:
+        rules = loaded[ours.protocol]
+        assert ours.metric in rules.metrics.names
+        assert ours.condition in rules.conditions.test
+        parts = [p for p in rules.data if p.role == "test" and p.dataset == ours.dataset]
+        assert any(ours.subset in (p.subsets or ("all",)) for p in parts)
+        assert ours.manipulation == "all" or any(ours.manipulation in p.manipulations for p in parts if p.manipulations)
 
 
 @pytest.mark.parametrize("name", table_names())
 def test_every_detector_of_a_table_is_registered_with_these_options(name: str) -> None:
     for row in load_table(name).row:
-        if row.model:
+        if row.model and row.model not in AWAITED:
             assert row.model in model_names()
             assert set(row.options) <= set(get_spec(row.model).options)
+            method = TRAINING_METHODS.get(row.training_method or get_spec(row.model).training_method)
+            assert all(method.options[option] != value for option, value in row.method_options.items())
 
 
 def test_an_unknown_table_gets_a_suggestion() -> None:
@@ -113,6 +112,13 @@ def test_an_unknown_table_gets_a_suggestion() -> None:
     ("grnet-8", ("99.09", "99.74")),
     ("grnet-9", ("53.8", "48.2", "65.3", "65.5", "54.6", "72.7")),
     ("diffusionfake-1", ("65.27", "38.77", "83.78", "25.17")),
+    ("diffusionfake-2", ("71.87", "34.28", "72.41", "78.67", "83.17", "30.17")),
+    ("diffusionfake-3", ("68.89", "36.78", "76.31", "33.99", "33.87")),
+    ("diffusionfake-4", ("99.97", "46.24", "98.66", "51.71", "79.15")),
+    ("diffusionfake-5", ("78.25", "59.58", "68.40", "71.25", "77.33")),
+    ("sbi", ("93.82", "98.16", "84.52", "83.22")),
+    ("rfm", ("95.69", "98.79", "97.96", "99.94")),
+    ("mat", ("97.60", "99.29")),
     ("deepfakebench", ("60.77", "59.20", "96.37", "73.65")),
     ("cross", ("93.82", "85.70", "99.79")),
 ])  # fmt: skip
@@ -214,7 +220,7 @@ SHARED = ManifestRef(
             "trained with epochs=1, lr=0.1, which differs",
         ),
         ({"card": {"overrides": {"batch_size": 8, "accumulate": 2}}}, "with batch_size=8, accumulate=2"),
-        ({"card": {"training_method": "rfm", "overrides": {"rfm.blocks": 2}}}, "trained with rfm.blocks=2"),
+        ({"card": {"training_method": "rfm", "overrides": {"rfm.blocks": 2, "lr": 0.1}}}, "trained with lr=0.1"),
         (
             {"card": {"protocol": {"name": "grnet/hff-binary", "version": 1, "hash": "0" * 64}}},
             "trained by grnet/hff-binary with different content",
@@ -236,10 +242,60 @@ def test_another_training_method_is_another_row(tmp_path: Path) -> None:
     mined = write_paper_run(tmp_path / "mined", "grnet/hff-binary", card={"training_method": "rfm"})
     table = grid("grnet-5", plain, mined)
     assert line(table, "GRnet").cells[0].fits[0].run.folder == plain
-    (added,) = [one for one in table.lines if one.method is not None and one.method.training_method == "rfm"]
-    assert added.name.endswith(" by rfm")
+    (added,) = [one for one in table.lines if one.name.startswith("grnet ")]
+    assert added.name.endswith(" + rfm")
     assert added.cells[0].fits[0].run.folder == mined
     assert [run.label for run in open_runs([plain, mined])] == ["grnet", "grnet + rfm"]
+
+
+def test_options_of_a_training_method_tell_rows_apart(tmp_path: Path) -> None:
+    cards: dict[str, dict[str, Any]] = {
+        "plain": {"training_method": "rfm"},
+        "few": {"training_method": "rfm", "method_options": {"blocks": 2}, "overrides": {"rfm.blocks": 2}},
+        "random": {"training_method": "rfm", "method_options": {"erase": "re"}, "overrides": {"rfm.erase": "re"}},
+    }
+
+    def run_of(name: str, model: str, card: dict[str, Any]) -> Path:
+        metrics = ["acc.frame"]
+        return write_paper_run(
+            tmp_path / name,
+            "rfm/ffpp",
+            model,
+            "ff++",
+            subset="c23",
+            card=card,
+            metrics=metrics,
+            gap=1.0 + len(name) / 9,
+        )
+
+    runs = {name: run_of(name, "xception", card) for name, card in cards.items()}
+    own, supervised = run_of("own", "rfm", cards["random"]), run_of("supervised", "xception", {"seed": 7})
+    table = grid("rfm", supervised, own, *runs.values())
+    filled = {one.name: [fit.run.folder for fit in one.cells[0].fits] for one in table.lines if one.cells[0].fits}
+    assert filled == {
+        "Xception": [supervised],
+        "Xception + RFM": [runs["plain"]],
+        "Random erasing (RE)": [own],
+        "xception + rfm blocks=2": [runs["few"]],
+        "xception + rfm erase=re": [runs["random"]],
+    }
+    text = paper_table("rfm", open_runs([own]))
+    assert "Random erasing (RE): rfm, trained by the method rfm erase=re." in text
+    assert "--model rfm --protocol rfm/ffpp --method-option erase=ae" in text
+    rows = list(csv.DictReader(io.StringIO(paper_table("rfm", open_runs([own, runs["few"]]), "csv"))))
+    trained = {r["method"]: (r["model"], r["training_method"], r["method_options"]) for r in rows if r["value"]}
+    assert trained["Random erasing (RE)"] == ("rfm", "rfm", "erase=re")
+    assert trained["xception + rfm blocks=2"] == ("xception", "rfm", "blocks=2")
+    assert trained["RFM"] == ("", "", "")
+    ours = {r["training_method"] for r in rows if (r["method"], r["source"]) == ("Xception", "dfbench")}
+    assert ours == {"supervised"}
+
+
+def test_the_folder_of_a_diffusion_model_decides_no_row() -> None:
+    card = {"training_method": "diffusionfake", "overrides": {"diffusionfake.sd": "/data/sd", "lr": 0.1}}
+    assert matching.changed_method_options(card) == {}
+    card["overrides"] = {"diffusionfake.sd": "tiny", "diffusionfake.filter": False}
+    assert matching.changed_method_options(card) == {"sd": "tiny", "filter": False}
 
 
 def test_small_batches_whose_gradients_are_added_up_are_no_change(tmp_path: Path) -> None:
@@ -437,7 +493,7 @@ def test_empty_cells_name_commands_that_exist(name: str) -> None:
     for command in table.commands:
         models = re.search(r"\(M = ([^)]*)\)", command)
         names = models[1].split(", ") if models else [re.findall(r"--model (\S+)", command)[0]]
-        assert all(name in model_names() for name in names)
+        assert set(names) - AWAITED <= set(model_names())
 
 
 def test_a_filled_cell_names_no_command(run: Path) -> None:

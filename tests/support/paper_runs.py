@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -17,16 +19,23 @@ from dfbench.schema.result import ProtocolRef, RunResult, WeightsRef
 from dfbench.schema.scores import SCORES
 
 
-def scores_table(dataset: str, subset: str, condition: str, model: str, run_id: str, gap: float, seed: int) -> pa.Table:
-    """Thirty real and forty fake clips of two frames, each a scene group of its own."""
+def scores_table(
+    dataset: str, subset: str, condition: str, model: str, run_id: str, gaps: Mapping[str, float], seed: int
+) -> pa.Table:
+    """Thirty real clips and forty fake ones of each method, of two frames, each a scene group of its own.
+
+    ``gaps`` has the distance of the logits of each method from those of the reals.
+    """
     rng = np.random.default_rng(seed)
     rows = []
-    for number in range(70):
-        fake = number >= 30
-        method = "forged" if fake else "real"
+    clips = [("real", 0.0, n) for n in range(30)]
+    clips += [(method, gap, n) for method, gap in gaps.items() for n in range(30, 70)]
+    real = fmean(gaps.values()) / 2
+    for method, gap, number in clips:
+        fake = method != "real"
         clip = media_id(dataset, subset, method, f"{number:03d}")
         for frame in range(2):
-            logit = rng.normal() + gap * fake - gap / 2
+            logit = rng.normal() + gap - real
             rows.append(
                 {
                     "sample_id": sample_id(clip, frame),
@@ -57,7 +66,8 @@ def write_paper_run(
     *,
     subset: str = "all",
     condition: str | None = None,
-    gap: float = 2.0,
+    gap: float | Mapping[str, float] = 2.0,
+    metrics: Sequence[str] = (),
     seed: int = 7,
     scores_seed: int | None = None,
     options: dict[str, Any] | None = None,
@@ -67,12 +77,17 @@ def write_paper_run(
     protocol_ref: ProtocolRef | str | None = "",
     **changes: Any,
 ) -> Path:
-    """Write a run of a detector that was trained and tested by a protocol; ``rule`` changes what its numbers say,
-    ``card`` what its weights' card says, ``protocol_ref`` what the run says it followed."""
+    """Write a run of a detector that was trained and tested by a protocol.
+
+    ``gap`` is how well it separates reals from fakes, or from those of each method; ``metrics`` which of the protocol's
+    are computed (default: all). ``rule`` changes what its numbers say, ``card`` what its weights' card says,
+    ``protocol_ref`` what the run says it followed.
+    """
     rules = load_protocol(protocol)
     run_id = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     under = condition or rules.conditions.test[0]
-    table = scores_table(dataset, subset, under, model, run_id, gap, seed if scores_seed is None else scores_seed)
+    gaps = {"forged": gap} if isinstance(gap, float) else gap
+    table = scores_table(dataset, subset, under, model, run_id, gaps, seed if scores_seed is None else scores_seed)
     beside: dict[str, Any] = {
         "profile": rules.crops.profile,
         "size": rules.crops.size,
@@ -80,7 +95,9 @@ def write_paper_run(
         "seed": seed,
     }
     update = beside | (rule or {})
-    values = [v.model_copy(update=update) for v in compute_metrics(table, rules.metrics.names, resamples=200)]
+    values = [
+        v.model_copy(update=update) for v in compute_metrics(table, metrics or rules.metrics.names, resamples=200)
+    ]
     trained = load_protocol(trained_by or protocol)
     content = {
         "protocol": {"name": trained.name, "version": trained.version, "hash": trained.hash},

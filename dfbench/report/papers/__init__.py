@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dfbench.evaluation.run import Run
-from dfbench.report.papers.build import Grid, build
+from dfbench.report.papers.build import build
 from dfbench.report.papers.definition import PaperTable, load_table, table_names
+from dfbench.report.papers.grid import Grid
 from dfbench.report.papers.render import PAPER_FORMATS, render_paper
 from dfbench.resources import facts_folder
 from dfbench.schema.published import load_published

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dfbench.errors import DataError, unknown_name
 from dfbench.protocols.files import TABLES
 from dfbench.resources import protocols_folder
+from dfbench.schema.published import PublishedNumber, rows_where
 
 
 class _TableModel(BaseModel):
@@ -37,6 +39,9 @@ class PaperColumn(_TableModel):
     )
     ours: OwnResult | None = Field(default=None, description="None: no dfbench result belongs here")
     average_of: tuple[str, ...] = Field(default=(), description="headers of the columns that it averages")
+    across: bool = Field(
+        default=False, description="the average is of the manipulations alone that the detector was not trained on"
+    )
     lower_is_better: bool = False
 
 
@@ -50,14 +55,27 @@ class PaperMethod(_TableModel):
     preset: str = Field(default="", description="preset of the detector; empty: its defaults")
     options: dict[str, Any] = Field(default_factory=dict, description="options of the detector other than those")
     training_method: str = Field(default="", description="training method; empty: that of the detector")
+    method_options: dict[str, Any] = Field(
+        default_factory=dict, description="options of the training method other than its defaults"
+    )
     protocol: str = Field(default="", description="protocol that replaces those of the columns")
+    trained_on: str = Field(default="", description="in a matrix: what it is trained on; set by the table")
 
     @property
     def name(self) -> str:
         """The printed name of the row."""
         words = [self.model, *([self.preset] if self.preset else []), *(f"{k}={v}" for k, v in self.options.items())]
-        words += [f"by {self.training_method}"] if self.training_method else []
+        words += [f"+ {self.training_method}"] if self.training_method else []
+        words += [f"{k}={v}" for k, v in self.method_options.items()]
         return self.label or self.method or " ".join(words)
+
+
+class TrainingData(_TableModel):
+    """In a matrix: one set of training data, which gives every method a line of its own."""
+
+    label: str
+    protocol: str = Field(description="protocol that trains on it and tests every column")
+    where: dict[str, str] = Field(default_factory=dict, description="filter of the published numbers of the line")
 
 
 class BaselineRow(_TableModel):
@@ -73,10 +91,13 @@ class PaperTable(_TableModel):
 
     name: str
     title: str
-    published: dict[str, str] = Field(description="filter of all published numbers of the table")
+    published: dict[str, str] | None = Field(
+        default=None, description="filter of all published numbers of the table; None: there are none"
+    )
     decimals: int = Field(default=2, ge=0, description="decimals of the paper")
     column: tuple[PaperColumn, ...] = Field(min_length=1)
     row: tuple[PaperMethod, ...] = Field(min_length=1)
+    train: tuple[TrainingData, ...] = Field(default=(), description="makes the table a matrix: a line for each")
     baseline: tuple[BaselineRow, ...] = ()
     note: tuple[str, ...] = Field(default=(), description="rules in which the published numbers differ from dfbench")
     same_training: dict[str, tuple[str, ...]] = Field(
@@ -85,9 +106,29 @@ class PaperTable(_TableModel):
 
     def protocols(self) -> tuple[str, ...]:
         """The protocols whose runs can fill a cell, in the order of columns and rows."""
-        of_columns = [column.ours.protocol for column in self.column if column.ours]
         of_rows = [row.protocol for row in self.row if row.protocol]
-        return tuple(dict.fromkeys([*of_columns, *of_rows]))
+        of_columns = [column.ours.protocol for column in self.column if column.ours] if not self.train else []
+        return tuple(dict.fromkeys([*of_columns, *of_rows, *(data.protocol for data in self.train)]))
+
+    def lines_of(self, row: PaperMethod) -> tuple[PaperMethod, ...]:
+        """Return the lines of a method: itself, or in a matrix one for each set of training data."""
+        if not self.train:
+            return (row,)
+        return tuple(
+            row.model_copy(
+                update={"protocol": data.protocol, "trained_on": data.label, "where": row.where | data.where}
+            )
+            for data in self.train
+        )
+
+    def cells_of(self, row: PaperMethod) -> list[tuple[OwnResult, PaperMethod]]:
+        """Return the dfbench results that belong in the cells of a method, each with its line."""
+        lines = self.lines_of(row)
+        return [(ours, line) for line in lines for column in self.column if (ours := self.ours(column, line))]
+
+    def numbers(self, published: Iterable[PublishedNumber]) -> tuple[PublishedNumber, ...]:
+        """Return the published numbers of the table."""
+        return () if self.published is None else rows_where(published, self.published)
 
     def ours(self, column: PaperColumn, row: PaperMethod) -> OwnResult | None:
         """Return which dfbench result belongs in a cell."""

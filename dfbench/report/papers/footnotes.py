@@ -8,11 +8,14 @@ from dfbench.evaluation.run import Run
 from dfbench.metrics import parse_metric
 from dfbench.models.options import cautions
 from dfbench.models.registry import get_spec, model_names
+from dfbench.models.spec import SUPERVISED_METHOD
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.needs import prepare_commands
 from dfbench.protocols.protocol import Protocol
-from dfbench.report.papers.build import Grid, PaperCell, measured_on
-from dfbench.report.papers.matching import MatchingRun, options_of, published_pretrained
+from dfbench.report.papers.build import measured_on
+from dfbench.report.papers.grid import Grid, PaperCell
+from dfbench.report.papers.matching import MatchingRun, described, options_of, own_method, published_pretrained
+from dfbench.report.papers.matrix import MEAN_OF_OTHERS
 from dfbench.report.table_notes import NO_FACT
 from dfbench.schema.published import PublishedNumber, rows_where
 from dfbench.schema.result import MAJORITY
@@ -20,15 +23,17 @@ from dfbench.schema.result import MAJORITY
 
 def notes(grid: Grid, published: Iterable[PublishedNumber]) -> list[str]:
     """Return the notes of the table, without the commands."""
-    numbers = rows_where(published, grid.table.published)
+    numbers = grid.table.numbers(published)
     return [
         "Percent. paper: as published, under the rules of the paper; dfbench: results of the given runs, with the 95 % "
         "interval of one run, or the standard deviation over training seeds (±).",
         *_marks(grid),
+        *_matrix(grid),
+        *_methods(grid),
         *(f"{baseline.name}: {baseline.basis}." for baseline in grid.table.baseline),
         *_metadata(grid),
         *_levels(grid, numbers),
-        *(f"Published: {text}" for text in grid.table.note),
+        *(f"{'Note' if grid.table.published is None else 'Published'}: {text}" for text in grid.table.note),
         *_protocols(grid),
         *_runs(grid),
         *_empty(grid),
@@ -66,6 +71,31 @@ def _marks(grid: Grid) -> list[str]:
                 "or none if both are single runs."
             )
     return lines
+
+
+def _matrix(grid: Grid) -> list[str]:
+    if not grid.table.train:
+        return []
+    lines = [
+        "‡: within: the detector was trained on the manipulation that it is tested on. Best values and differences are "
+        "those among detectors with the same training data."
+    ]
+    if any(column.across for column in grid.table.column):
+        lines.append(
+            f"Means over other manipulations leave out the cells within (‡); '{MEAN_OF_OTHERS}' is the same mean of "
+            "each column, and of all cells."
+        )
+    return lines
+
+
+def _methods(grid: Grid) -> list[str]:
+    """Return the training methods of the dfbench rows, where they are not the usual supervised training."""
+    found: dict[str, None] = {}
+    for row in (line.method for line in grid.lines if line.source == "dfbench" and line.method):
+        method = row.training_method or own_method(row.model)
+        if method != SUPERVISED_METHOD:
+            found[f"{row.name}: {row.model}, trained by the method {described(method, row.method_options)}."] = None
+    return list(found)
 
 
 def _metadata(grid: Grid) -> list[str]:

@@ -25,6 +25,9 @@ SIGNIFICANCE_LEVEL = 0.05
 FREE_OPTIONS = ("pretrained",)
 """Detector options that not every paper states: they may differ from the cell, and are printed below the table."""
 
+LOCATIONS = {"sd": ("tiny",)}
+"""Options of training methods that name a folder of the user, which decides no row; values that are no folder do."""
+
 
 @dataclass(frozen=True, eq=False)
 class MatchingRun:
@@ -75,9 +78,9 @@ def mismatch_reason(table: PaperTable, ours: OwnResult, row: PaperMethod, run: R
         return f"its weights were trained by {trained or 'an unknown protocol'}, not by {ours.protocol}"
     if not ProtocolRef.model_validate(card["protocol"]).same_content(protocol_ref(load_protocol(trained))):
         return f"its weights were trained by {trained} with different content"
-    method, other = row.training_method or own_method(row.model), method_of(card)
-    if method != other:
-        return f"its weights were trained by the method {other}, the row's by {method}"
+    different = _different_method(row, card)
+    if different:
+        return different
     recipe = _recipe_of(row.model, row.preset)
     if recipe != _recipe_of(row.model, card.get("preset", "")):
         used, wanted = (f"the preset {name}" if name else "no preset" for name in (card.get("preset"), row.preset))
@@ -103,14 +106,12 @@ def why_not(table: PaperTable, run: Run) -> str:
 
     The reason is that of a cell with the protocol of the run, if there is one.
     """
-    own = row_of(run)
-    rows = [*(row for row in table.row if row.model == run.result.model), own]
-    cells = [(ours, row) for row in rows for column in table.column if (ours := table.ours(column, row))]
-    reasons = [mismatch_reason(table, ours, row, run) for ours, row in cells]
-    if not all(reasons):
+    listed = [cell for row in table.row if row.model == run.result.model for cell in table.cells_of(row)]
+    own = table.cells_of(row_of(run))
+    if not all(mismatch_reason(table, ours, line, run) for ours, line in (*listed, *own)):
         return ""
     name = run.result.protocol.name if run.result.protocol else None
-    near = [why for (ours, row), why in zip(cells, reasons, strict=True) if ours.protocol == name and row is own]
+    near = [mismatch_reason(table, ours, line, run) for ours, line in own if ours.protocol == name]
     return next(iter(near), f"its protocol is {name or 'none'}, the table has {', '.join(table.protocols())}")
 
 
@@ -130,7 +131,7 @@ def options_of(run: Run) -> dict[str, Any]:
 
 
 def row_of(run: Run) -> PaperMethod:
-    """Return the row of a run that belongs in none of the paper's: its detector, and the options that are not default.
+    """Return the row of a run that belongs in none of the paper's: detector and training method with changed options.
 
     A preset is named where it decides the training; else its options say all.
     """
@@ -141,6 +142,7 @@ def row_of(run: Run) -> PaperMethod:
         model=model,
         preset=preset if _recipe_of(model, preset) != _recipe_of(model, "") else "",
         training_method=method if method != own_method(model) else "",
+        method_options=changed_method_options(card),
     )
     usual, found = options_of_row(own), options_of(run)
     return own.model_copy(update={"options": {k: v for k, v in found.items() if k not in usual or usual[k] != v}})
@@ -162,6 +164,26 @@ def own_method(model: str) -> str:
 def method_of(card: Mapping[str, Any]) -> str:
     """Return the training method of a weight card."""
     return str(card.get("training_method", SUPERVISED_METHOD))
+
+
+def changed_method_options(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the training method of a weight card that were not the method's defaults."""
+    prefix = f"{method_of(card)}."
+    changed: dict[str, Any] = card.get("overrides") or {}
+    named = {name.removeprefix(prefix): value for name, value in changed.items() if name.startswith(prefix)}
+    return {name: value for name, value in named.items() if name not in LOCATIONS or value in LOCATIONS[name]}
+
+
+def _different_method(row: PaperMethod, card: Mapping[str, Any]) -> str:
+    """Return how the training method of a weight card differs from that of a row; empty if it does not."""
+    method, other = row.training_method or own_method(row.model), method_of(card)
+    if method != other:
+        return f"its weights were trained by the method {other}, the row's by {method}"
+    found = changed_method_options(card)
+    if found == row.method_options:
+        return ""
+    actual, expected = described(method, found), described(method, row.method_options)
+    return f"its weights were trained by the method {actual}, the row's by {expected}"
 
 
 def _recipe_of(model: str, preset: str) -> TrainingDefaults | None:
@@ -186,8 +208,13 @@ def _different_detector(row: PaperMethod, run: Run) -> str:
 
 
 def changes_of(card: Mapping[str, Any], own_batch: int) -> str:
-    """Return the changes to the recipe of a training; accumulating gradients to the same batch size is none."""
-    changed: dict[str, Any] = card.get("overrides") or {}
+    """Return the changes to the recipe of a training; accumulating gradients to the same batch size is none.
+
+    Options of the training method are no part of it: they make another row.
+    """
+    all_changed: dict[str, Any] = card.get("overrides") or {}
+    prefix = f"{method_of(card)}."
+    changed = {name: value for name, value in all_changed.items() if not name.startswith(prefix)}
     if changed.keys() == {"batch_size", "accumulate"} and changed["batch_size"] * changed["accumulate"] == own_batch:
         return ""
     return ", ".join(f"{name}={value}" for name, value in changed.items())
@@ -199,7 +226,7 @@ def published_pretrained(model: str) -> bool:
 
 
 def described(model: str, options: Mapping[str, Any]) -> str:
-    """Describe a detector with its options.
+    """Describe a detector or a training method with its options.
 
     >>> described("grnet", {"fusion": "sum"})
     'grnet fusion=sum'

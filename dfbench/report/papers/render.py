@@ -15,14 +15,14 @@ from dfbench.report.formats import (
     markdown_lines,
     text_lines,
 )
-from dfbench.report.papers.build import Grid, PaperCell, PaperRow
 from dfbench.report.papers.definition import PaperColumn
 from dfbench.report.papers.footnotes import filling, notes
+from dfbench.report.papers.grid import Grid, PaperCell, PaperRow
+from dfbench.report.papers.matching import own_method
 from dfbench.schema.published import PublishedNumber
 from dfbench.text import terminal_text
 
-DIFFERS = "†"
-_NAMES = 2  # leading columns with names
+DIFFERS, WITHIN = "†", "‡"
 
 
 def render_paper(grid: Grid, published: Sequence[PublishedNumber], fmt: str = "text") -> str:
@@ -45,7 +45,12 @@ def render_paper(grid: Grid, published: Sequence[PublishedNumber], fmt: str = "t
 
 
 def _head(grid: Grid) -> list[str]:
-    return ["method", "source", *(column.head for column in grid.table.column), "seeds", "n"]
+    return [*_names(grid), *(column.head for column in grid.table.column), "seeds", "n"]
+
+
+def _names(grid: Grid) -> list[str]:
+    """Headers of the leading columns, with names."""
+    return ["method", *(["trained on"] if grid.table.train else []), "source"]
 
 
 def _texts(
@@ -54,7 +59,8 @@ def _texts(
     decimals = grid.table.decimals
     numbers = [_number(cell, decimals, span, dash, best, empty) for cell in line.cells]
     seeds = " ".join(map(str, line.seeds))
-    return [line.name, line.source, *numbers, seeds, "/".join(map(str, line.sizes))]
+    names = [line.name, *([line.trained_on] if grid.table.train else []), line.source]
+    return [*names, *numbers, seeds, "/".join(map(str, line.sizes))]
 
 
 def _number(cell: PaperCell, decimals: int, span: str, dash: str, best: Callable[[str], str], empty: bool) -> str:
@@ -62,7 +68,7 @@ def _number(cell: PaperCell, decimals: int, span: str, dash: str, best: Callable
         return f"({cell.command})" if cell.command is not None and empty else dash
     text = f"{cell.value:.{decimals}f}"
     text = best(text) if cell.best else text
-    text += DIFFERS if cell.differs else ""
+    text += (DIFFERS if cell.differs else "") + (WITHIN if cell.within else "")
     if cell.std is not None:
         return f"{text} ±{cell.std:.{decimals}f}"
     if cell.low is not None and cell.high is not None:
@@ -82,12 +88,12 @@ def _how(grid: Grid) -> list[str]:
 
 
 def _markdown(grid: Grid, published: Sequence[PublishedNumber]) -> str:
-    heads = [escape_markdown(head) for head in _head(grid)]
+    heads, first = [escape_markdown(head) for head in _head(grid)], len(_names(grid))
     rows = []
     for line in grid.lines:
         cells = _texts(grid, line, "–", "–", lambda text: f"**{text}**")
-        rows.append([*map(escape_markdown, cells[:_NAMES]), *cells[_NAMES:]])
-    table = markdown_lines(heads, rows, right=range(_NAMES, len(heads)))
+        rows.append([*map(escape_markdown, cells[:first]), *cells[first:]])
+    table = markdown_lines(heads, rows, right=range(first, len(heads)))
     under = [f"- {escape_markdown(text.replace('Marked as best', 'Bold'))}" for text in notes(grid, published)]
     how = _how(grid)
     commands = ["", how[1], "", "```", *how[2:], "```"] if how else []
@@ -95,16 +101,17 @@ def _markdown(grid: Grid, published: Sequence[PublishedNumber]) -> str:
 
 
 def _latex(grid: Grid, published: Sequence[PublishedNumber]) -> str:
+    first = len(_names(grid))
     body: list[str] = []
     for line in grid.lines:
         if line.source == "baseline" and "\\midrule" not in body:
             body.append("\\midrule")
-        numbers = _texts(grid, line, "--", "--", _bold, empty=False)[_NAMES:]
-        body.append(latex_row([escape_latex(line.name), line.source, *map(_latex_number, numbers)]))
+        cells = _texts(grid, line, "--", "--", _bold, empty=False)
+        body.append(latex_row([*map(escape_latex, cells[:first]), *map(_latex_number, cells[first:])]))
     under = [text.replace("Marked as best", "Bold") for text in notes(grid, published)]
-    caption = escape_latex(" ".join([f"{grid.table.title}.", *under])).replace("±", "$\\pm$")
+    caption = _latex_number(escape_latex(" ".join([f"{grid.table.title}.", *under])))
     comments = ["% needs \\usepackage{booktabs}", *(f"% {command}" for command in filling(grid))]
-    columns = "l" * _NAMES + "r" * (len(_head(grid)) - _NAMES)
+    columns = "l" * first + "r" * (len(_head(grid)) - first)
     return "\n".join([*comments, *latex_lines(_head(grid), body, columns, caption)]) + "\n"
 
 
@@ -113,7 +120,8 @@ def _bold(text: str) -> str:
 
 
 def _latex_number(text: str) -> str:
-    return text.replace(DIFFERS, "$^\\dagger$").replace("±", "$\\pm$")
+    marks = {DIFFERS: "$^\\dagger$", WITHIN: "$^\\ddagger$", "±": "$\\pm$"}
+    return "".join(marks.get(letter, letter) for letter in text)
 
 
 def _csv(grid: Grid, published: Sequence[PublishedNumber]) -> str:
@@ -134,13 +142,25 @@ def _csv_cell(grid: Grid, line: PaperRow, column: PaperColumn, cell: PaperCell) 
     marks = ["best" if cell.best else None, None if cell.differs is None else str(cell.differs).lower()]
     command = None if cell.command is None else grid.commands[cell.command - 1]
     rules = [ours.protocol, ours.metric] if ours else [None, None]
+    within = str(cell.within).lower() if grid.table.train else None
     names = [grid.table.name, line.name, line.source, column.head]
-    return [*names, *numbers, cell.n or None, seeds, *marks, *rules, runs, command]
+    trained = [line.trained_on or None, within, *_training(line)]
+    return [*names, *numbers, cell.n or None, seeds, *marks, *rules, runs, command, *trained]
+
+
+def _training(line: PaperRow) -> list[str | None]:
+    """Return detector, training method and the method's changed options of a dfbench line."""
+    row = line.method
+    if row is None or line.source != "dfbench":
+        return [None, None, None]
+    options = " ".join(f"{name}={value}" for name, value in row.method_options.items())
+    return [row.model, row.training_method or own_method(row.model), options or None]
 
 
 _CSV_HEAD = (
     *("table", "method", "source", "column", "value", "low", "high", "std", "n", "seeds"),
     *("best", "differs_from_best", "protocol", "metric", "runs", "command"),
+    *("trained_on", "within", "model", "training_method", "method_options"),
 )
 PAPER_FORMATS: MappingProxyType[str, Callable[[Grid, Sequence[PublishedNumber]], str]] = MappingProxyType(
     {"text": _text, "md": _markdown, "tex": _latex, "csv": _csv}
