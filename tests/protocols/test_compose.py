@@ -70,7 +70,8 @@ def test_every_shipped_protocol_names_only_what_there_is(name: str) -> None:
 
 def test_all_protocols_of_the_design_are_there() -> None:
     grnet = "hff-binary hff-multi ffpp-binary ffpp-multi dfdc celeb-df extractors fusions components"
-    others = {"mini", "cross/v1", "diffusionfake/cross", "mat/ffpp", "sbi/cross", "deepfakebench/v1", "robustness/v1"}
+    others = {"ffpp/cross-manipulation", "ffpp/leave-one-out", "rfm/dfdc", "rfm/ffpp", "rfm/celeb-df"}
+    others |= {"mini", "cross/v1", "diffusionfake/cross", "mat/ffpp", "sbi/cross", "deepfakebench/v1", "robustness/v1"}
     assert {f"grnet/{name}" for name in grnet.split()} | others <= set(protocol_names())
 
 
@@ -94,6 +95,21 @@ def test_what_the_paper_says_of_its_data_is_in_the_files() -> None:
     assert len(load_protocol("grnet/hff-multi@six").classes) == 6
     slides = load_protocol("diffusionfake/cross")
     assert [slides.sampling_of(p).frames for p in slides.data if p.role != "val"] == [270, 100, 100, 100, 100, 100]
+    code = load_protocol("diffusionfake/cross@code")
+    (totals,) = [code.sampling_of(p) for p in code.data if p.role == "train"]
+    assert (totals.total_real, totals.total_per_method) == (720 * 50, 720 * (50 // 3))
+    assert {p.dataset: code.sampling_of(p).frames for p in code.data if p.role == "test"} == {
+        "celeb-df-v2": 5,
+        "wilddeepfake": 2,
+    }
+    assert (slides.crops.size, code.crops.size) == (224, 256)
+    for name in ("rfm/dfdc", "rfm/ffpp", "rfm/celeb-df"):
+        assert {f"tpr@fpr={rate}.frame" for rate in ("0.01", "0.001", "0.0001")} <= set(
+            load_protocol(name).metrics.names
+        )
+    sbi = {p.dataset: (p.split, p.subsets) for p in load_protocol("sbi/cross").data if p.role == "test"}
+    assert (sbi["dfd"], sbi["ffiw"]) == (("test", ("raw",)), ("val", ()))
+    assert load_protocol("mat/ffpp").failure_policy == "as-chance"
 
 
 # Variants and extension
@@ -109,6 +125,19 @@ def test_a_variant_differs_in_what_it_states_and_in_its_hash(write: Callable[[st
     assert (lower.crops.size, lower.data[0].subsets) == (64, ("c40",))
     assert len({plain.hash, small.hash, lower.hash}) == 3
     assert variants(file) == ("small", "c40")
+
+
+def test_a_variant_may_replace_the_manipulations_of_a_role(write: Callable[[str, str], Path]) -> None:
+    text = HEAD + part("train", "train", 'manipulations = ["Deepfakes", "FaceSwap"]', "ff++")
+    text += part("test", "test", 'manipulations = ["Deepfakes", "FaceSwap"]', "ff++")
+    text += '[variants.df]\nmanipulations = { train = ["Deepfakes"] }\n[variants.wrong]\nmanipulations = ["FaceSwap"]\n'
+    file = write("mine.toml", text + '[variants.none]\nmanipulations = { val = ["FaceSwap"] }\n')
+    found = {p.role: p.manipulations for p in load_protocol(f"{file}@df").data}
+    assert found == {"train": ("Deepfakes",), "test": ("Deepfakes", "FaceSwap")}
+    with pytest.raises(DataError, match="must map roles to lists"):
+        load_protocol(f"{file}@wrong")
+    with pytest.raises(DataError, match="of the role 'val', which no data part has"):
+        load_protocol(f"{file}@none")
 
 
 def test_an_extension_takes_over_what_it_does_not_state(write: Callable[[str, str], Path]) -> None:
@@ -233,6 +262,17 @@ def test_variants_that_need_the_same_share_a_manifest() -> None:
         "dfbench prepare ff++ --protocol grnet/ffpp-binary@c40 --out manifests/ff++-grnet-ffpp-binary@c40",
         "dfbench prepare hff --protocol grnet/hff-binary",
     )
+
+
+def test_protocols_that_differ_in_manipulations_share_a_manifest_that_has_all_of_them() -> None:
+    one, other, every = (load_protocol(f"ffpp/cross-manipulation{v}") for v in ("@df", "@nt", ""))
+    assert prepare_commands([one]) == ("dfbench prepare ff++ --protocol ffpp/cross-manipulation@df",)
+    for several in ([one, other], [one, every], [every, other]):
+        assert prepare_commands(several) == ("dfbench prepare ff++ --protocol ffpp/cross-manipulation",)
+    assert prepare_command("ff++", one, every) == "dfbench prepare ff++ --protocol ffpp/cross-manipulation"
+    assert prepare_command("ff++", every, one) == "dfbench prepare ff++ --protocol ffpp/cross-manipulation"
+    left_out = load_protocol("ffpp/leave-one-out@df")
+    assert len(prepare_commands([left_out, load_protocol("ffpp/leave-one-out@nt-c40")])) == 2
 
 
 def test_list_protocols_says_what_each_needs(capsys: pytest.CaptureFixture[str]) -> None:

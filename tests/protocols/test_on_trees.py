@@ -65,7 +65,10 @@ def test_every_protocol_runs_end_to_end_with_a_tiny_detector(
     assert run.result.caution == protocol.caution
     assert {v.dataset for v in run.result.metrics} == set(protocol.datasets("test"))
     assert {v.name for v in run.result.metrics} == set(protocol.metrics.names)
-    assert all(v.value is not None for v in run.result.metrics if v.manipulation == "all")
+    rare = ("tpr@fpr=",)  # rates that a handful of reals cannot resolve
+    assert all(
+        v.value is not None for v in run.result.metrics if v.manipulation == "all" and not v.name.startswith(rare)
+    )
     assert all((v.profile, v.size) == (protocol.crops.profile, protocol.crops.size) for v in run.result.metrics)
     assert set(run.scores_table["split"].unique().to_pylist()) == {p.split for p in protocol.data if p.role == "test"}
 

@@ -102,6 +102,8 @@ def celeb_df(root: Path) -> Path:
     clips = [
         *("Celeb-real/id0_0000.mp4", "Celeb-real/id1_0007.mp4", "YouTube-real/00000.mp4", "YouTube-real/00170.mp4"),
         *("Celeb-synthesis/id0_id1_0000.mp4", "Celeb-synthesis/id1_id0_0007.mp4"),
+        *(f"Celeb-real/id{n}_0000.mp4" for n in range(20, 40)),
+        *(f"Celeb-synthesis/id{n}_id0_0000.mp4" for n in range(20, 40)),
     ]
     tested = ["1 YouTube-real/00170.mp4", "1 Celeb-real/id1_0007.mp4", "0 Celeb-synthesis/id0_id1_0000.mp4"]
     touch(root, clips)
@@ -129,6 +131,12 @@ def wilddeepfake(root: Path) -> Path:
     )
 
 
+def ffiw(root: Path) -> Path:
+    return touch(
+        root, [f"{la}/{s}/videos/{n:08d}.mp4" for la in ("source", "target") for s in ("train", "val") for n in (1, 2)]
+    )
+
+
 def diffswap(root: Path) -> Path:
     touch(root, ["DiffSwap/0_7.png", "DiffSwap/1_8.png", "Real/0.jpg", "Real/1.jpg"])
     (root / "DiffSwap/target_source.csv").write_text("target,source\n0.jpg,7.jpg\n1.jpg,8.jpg\n")
@@ -143,6 +151,7 @@ TREES: dict[str, Callable[[Path], Path]] = {
     "celeb-df-v1": celeb_df,
     "celeb-df-v2": celeb_df,
     "hff": hff,
+    "ffiw": ffiw,
     "wilddeepfake": wilddeepfake,
     "diffswap": diffswap,
 }
