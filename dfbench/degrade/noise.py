@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import pdtr
 
 from dfbench.degrade.base import Degradation, Draw, Image, Parameter, Values
 
@@ -52,6 +51,8 @@ def poisson_counts(levels: NDArray[np.uint8], scale: float, chances: NDArray[np.
 @lru_cache(maxsize=8)
 def _tables(scale: float) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Return the cumulative distributions (256, K) and the start of the search in them by uniform number (256, 256)."""
+    from scipy.special import pdtr  # loading SciPy would take a fifth of the start of a worker that adds no noise
+
     means = np.arange(256) * (scale / 255)
     most = math.ceil(scale + 10 * math.sqrt(scale) + 20)
     below = np.asarray(pdtr(np.arange(most), means[:, None]), np.float64)

@@ -8,7 +8,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import numpy.typing as npt
 
@@ -129,6 +128,8 @@ def degraded_dataset(
         degrader: from :func:`make_degrader`, for this size.
         advance: called with the number of crops that have become ready.
     """
+    import joblib  # slow to load, and the workers of prepare import this module
+
     indices = np.flatnonzero(samples.has_crop).astype(np.int64)
     chosen = samples.take(indices)
 

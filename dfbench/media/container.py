@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.media import limits
-from dfbench.media.frames import Frame
+from dfbench.media.frames import Frame, StreamFacts
 from dfbench.media.limits import beat, check_pixels, is_machine_fault, lacks_memory
 from dfbench.media.orientation import frame_orientation
 from dfbench.untrusted import open_regular
@@ -62,11 +62,15 @@ class Clip:
         time_s = None if decoded.pts is None else decoded.pts * base.numerator / base.denominator
         return Frame(number, time_s, upright)
 
-    @property
-    def fps(self) -> float | None:
-        """Average frames per second as the container states them."""
-        rate = self.stream.average_rate
-        return float(rate) if rate else None
+    def facts(self) -> StreamFacts:
+        """Return what the container states; to be called before packets are read."""
+        rate, aspect = self.stream.average_rate, self.stream.sample_aspect_ratio
+        return StreamFacts(
+            str(self.container.format.name).split(",")[0],
+            str(self.codec.name),
+            float(rate) if rate else None,
+            float(aspect) if aspect else 1.0,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from dfbench.errors import DataError
 from dfbench.media.container import open_clip
+from dfbench.media.frames import StreamFacts
 from dfbench.media.heif_boxes import is_heif
 from dfbench.media.images import MAGIC_BYTES, image_format
 from dfbench.media.limits import beat
@@ -55,12 +56,13 @@ class MediaFacts:
     jpeg_quality: int | None = None
 
 
-def file_facts(path: Path, opens: bool = True) -> MediaFacts:
+def file_facts(path: Path, opens: bool = True, stream: StreamFacts | None = None) -> MediaFacts:
     """Return the facts of a clip or a still image. The whole file is read once, no frame is decoded.
 
     Args:
         path: the file.
         opens: whether a clip's container may be opened; without it, only size and SHA-256 are known.
+        stream: what its container states, if it was opened before: opening takes as long as decoding several frames.
 
     Raises:
         DataError: the file cannot be read.
@@ -83,19 +85,13 @@ def file_facts(path: Path, opens: bool = True) -> MediaFacts:
         return MediaFacts(size, digest.hexdigest(), "heif")
     if not opens:
         return MediaFacts(size, digest.hexdigest())
-    try:
-        with open_clip(path) as clip:
-            rate, aspect = clip.stream.average_rate, clip.stream.sample_aspect_ratio
-            return MediaFacts(
-                size,
-                digest.hexdigest(),
-                str(clip.container.format.name).split(",")[0],
-                str(clip.codec.name),
-                float(rate) if rate else None,
-                float(aspect) if aspect else 1.0,
-            )
-    except DataError:  # its rows say why; size and hash identify it all the same
-        return MediaFacts(size, digest.hexdigest())
+    if stream is None:
+        try:
+            with open_clip(path) as clip:
+                stream = clip.facts()
+        except DataError:  # its rows say why; size and hash identify it all the same
+            return MediaFacts(size, digest.hexdigest())
+    return MediaFacts(size, digest.hexdigest(), stream.format, stream.codec, stream.fps, stream.pixel_aspect)
 
 
 def sequence_facts(images: Iterable[tuple[str, bytes]]) -> MediaFacts | None:

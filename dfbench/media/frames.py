@@ -50,6 +50,23 @@ It is called again from the first frame on if the clip has to be read a second t
 """
 
 
+@dataclass(frozen=True)
+class StreamFacts:
+    """What the container of a clip states about its video.
+
+    Attributes:
+        format: container, as FFmpeg names it.
+        codec: of the video stream, as FFmpeg names it.
+        fps: average frames per second; None where it is not stated.
+        pixel_aspect: width of a pixel divided by its height; 1 where nothing is stated.
+    """
+
+    format: str
+    codec: str
+    fps: float | None
+    pixel_aspect: float
+
+
 @dataclass(frozen=True, eq=False)
 class Reading(Generic[T]):
     """The requested frames of one clip, image or image sequence.
@@ -65,6 +82,7 @@ class Reading(Generic[T]):
             was, ``"image"`` for still images and image sequences.
         results: frame number -> result of the callback; empty without a callback.
         times: frame number -> presentation time in seconds, for every frame in ``frames`` or ``results``.
+        stream: what the container of a clip states; None where the decoder does not tell, and for images.
     """
 
     frame_count: int
@@ -76,6 +94,7 @@ class Reading(Generic[T]):
     mode: Literal["index", "sequential", "image"]
     results: Mapping[int, T] = field(default_factory=dict)
     times: Mapping[int, float | None] = field(default_factory=dict)
+    stream: StreamFacts | None = None
 
     def subset(self, numbers: Sequence[int]) -> Reading[T]:
         """Return the reading with only these frame numbers."""
@@ -186,6 +205,7 @@ class FrameCollector:
         fps: float | None,
         mode: Literal["index", "sequential", "image"],
         errors: Mapping[int, str] | None = None,
+        stream: StreamFacts | None = None,
     ) -> Reading[Any]:
         """Return what was collected; at least one frame must have been added, or :attr:`size` set.
 
@@ -195,8 +215,9 @@ class FrameCollector:
             fps: frames per second; None if unknown.
             mode: how the clip was read.
             errors: frame number -> reason, for the requested frames that do not decode.
+            stream: what the container of a clip states; without it, the file is opened once more to learn it.
         """
         assert self.size is not None
         height, width = self.size
-        whole = Reading(frame_count, width, height, fps, self._frames, errors or {}, mode, self._results, self.times)
-        return whole.subset(numbers)
+        collected = (self._frames, errors or {}, mode, self._results, self.times)
+        return Reading(frame_count, width, height, fps, *collected, stream).subset(numbers)

@@ -22,7 +22,15 @@ from dfbench.errors import DataError
 from dfbench.media.container import Clip, PacketIndex, index_packets, open_clip, packets_of, reason
 from dfbench.media.container_index import UnsafeIndexError, container_index, indexed_frames
 from dfbench.media.damage import DamageRecord, DecodedFrame
-from dfbench.media.frames import Chooser, Frame, FrameCallback, FrameCollector, Reading, requested_frames
+from dfbench.media.frames import (
+    Chooser,
+    Frame,
+    FrameCallback,
+    FrameCollector,
+    Reading,
+    StreamFacts,
+    requested_frames,
+)
 from dfbench.media.limits import beat, lacks_memory
 
 
@@ -38,7 +46,7 @@ class _Pass:
     collected: FrameCollector
     damaged: dict[int, str]
     failures: list[str]
-    fps: float | None
+    stream: StreamFacts
 
 
 class _Failures:
@@ -91,6 +99,7 @@ def _read_by_container(path: Path, choose: Chooser, callback: FrameCallback[Any]
         UnsafeIndexError: the packets contradict the index, or a frame is damaged or missing.
     """
     with open_clip(path) as clip:
+        stream = clip.facts()
         index = container_index(clip, path)
         if index is None:
             return None
@@ -98,9 +107,8 @@ def _read_by_container(path: Path, choose: Chooser, callback: FrameCallback[Any]
         collected = FrameCollector(callback if numbers else None)
         for frame in indexed_frames(clip, index, numbers or [0]):
             collected.add(frame)
-        fps = clip.fps
     collected.flush()
-    return collected.reading(numbers, len(index), fps, "index")
+    return collected.reading(numbers, len(index), stream.fps, "index", stream=stream)
 
 
 def _read_indexed(
@@ -113,12 +121,12 @@ def _read_indexed(
     """
     collected = FrameCollector(callback if numbers else None)
     with open_clip(path) as clip:
+        stream = clip.facts()
         # If nothing is requested, frame 0 is decoded: a clip of which nothing decodes must not count as readable.
         for frame in _indexed_frames(clip, index, numbers or [0]):
             collected.add(frame)
-        fps = clip.fps
     collected.flush()
-    return collected.reading(numbers, len(index.pts), fps, "index")
+    return collected.reading(numbers, len(index.pts), stream.fps, "index", stream=stream)
 
 
 def _indexed_frames(clip: Clip, index: PacketIndex, numbers: list[int]) -> Iterator[Frame]:
@@ -204,7 +212,7 @@ def _read_sequential(
     }
     if collected.size is None:
         collected.size = _size(path)
-    return collected.reading(numbers, count, done.fps, "sequential", errors)
+    return collected.reading(numbers, count, done.stream.fps, "sequential", errors, done.stream)
 
 
 def _decode_all(
@@ -232,6 +240,7 @@ def _decode_all(
     record = DamageRecord(keys)
     failures = _Failures(record)
     with open_clip(path) as clip:
+        stream = clip.facts()
         for frame in _all_frames(clip, failures):
             number = len(times) if numbering is None else numbering.get(frame.pts, -1)
             times.append(frame.pts)
@@ -243,7 +252,6 @@ def _decode_all(
                     failures.add(error)
                 else:
                     collected.add(upright)
-        fps = clip.fps
     if not times:
         why = f": {failures.texts[0]}" if failures.texts else ""
         raise DataError(f"no frame of {path} decodes{why}", "the file is damaged: copy or download it again")
@@ -253,7 +261,7 @@ def _decode_all(
     collected.discard(damaged)
     if not _increasing(times):  # then they are not presentation times
         collected.clear_times()
-    return _Pass(times, collected, damaged, failures.texts, fps)
+    return _Pass(times, collected, damaged, failures.texts, stream)
 
 
 def _described(frame: Any) -> DecodedFrame:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from dfbench.datasets.archives import ArchiveImages, list_images, load_images
 from dfbench.errors import DataError, DfbenchError, SetupError
 from dfbench.media.facts import MediaFacts, file_facts, sequence_facts
-from dfbench.media.frames import Chooser, FrameCallback, Reading, T
+from dfbench.media.frames import Chooser, FrameCallback, Reading, StreamFacts, T
 from dfbench.media.limits import is_machine_fault
 from dfbench.media.reader import is_still, read
 from dfbench.media.sequence import FolderImages, ImageSource, read_sequence
@@ -71,6 +71,7 @@ class SceneReader:
         self._given_up = given_up
         self._on_open = on_open
         self._archives: dict[str, dict[str, ArchiveImages]] = {}
+        self._streams: dict[str, StreamFacts | None] = {}  # media id -> what was learnt while it was read
 
     def read(self, media: Media, choose: Chooser, callback: FrameCallback[T]) -> Reading[T]:
         """Call ``callback`` with the requested frames; if none is requested, only frame count and size are read.
@@ -91,7 +92,9 @@ class SceneReader:
                 return read_sequence(FolderImages(path), choose, media.path, callback)
             if media.kind == "sequence" or not path.is_file():
                 raise Unreadable("missing_media", VANISHED)
-            return read(path, choose, self._decoder, callback)
+            reading = read(path, choose, self._decoder, callback)
+            self._streams[media.media_id] = reading.stream
+            return reading
         except SetupError:  # something lacks on this machine, whatever the file
             raise
         except DfbenchError as error:
@@ -140,7 +143,7 @@ class SceneReader:
                 if not opens:
                     return None
                 return sequence_facts(pair for name in wanted for pair in images.load([name]).items())
-            return file_facts(path, opens) if path.is_file() else None
+            return file_facts(path, opens, self._streams.get(media.media_id)) if path.is_file() else None
         except Exception as error:
             # Whatever it is, the rows of a medium that was read do not depend on it.
             if is_machine_fault(error):
