@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,8 @@ from dfbench.errors import DataError
 from dfbench.media.encode import write_clip
 from dfbench.media.facts import file_facts, jpeg_quality, sequence_facts
 from dfbench.media.images import encode_png
+from dfbench.preparation.extraction.scene_reader import SceneReader
+from dfbench.schema.media import REAL, Media
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
 
@@ -79,3 +82,21 @@ def test_a_sequence_is_identified_by_names_and_images() -> None:
         assert found is not None
         assert found.sha256 != facts.sha256
     assert sequence_facts([]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "mode"),
+    [("clip.mp4", "libx264", "index"), ("clip.mkv", "libx264", "index"), ("clip.avi", "mpeg4", "sequential")],
+)
+def test_a_clip_that_was_read_is_not_opened_again(
+    tmp_path: Path, make_clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, name: str, codec: str, mode: str
+) -> None:
+    clip = make_clip(tmp_path / name, 4, codec=codec)
+    expected = file_facts(clip)
+    media = Media("set", "sub", "real", "one", REAL, "test", "scene", name)
+    reader = SceneReader([], tmp_path, "pyav")
+    reading = reader.read(media, lambda count: [count - 1], list)
+    monkeypatch.setattr("dfbench.media.facts.open_clip", None)
+    assert reader.facts(media, [3]) == expected
+    assert (reading.mode, reading.fps) == (mode, expected.fps)
+    assert expected.codec is not None

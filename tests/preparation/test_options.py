@@ -106,3 +106,12 @@ def test_nothing_heavy_is_imported_for_the_help():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_worker_starts_without_what_only_other_commands_need():
+    code = (
+        "import sys\nimport dfbench.preparation.execution.shard_worker\n"
+        "print(sorted({'scipy', 'joblib', 'torch', 'pandas', 'matplotlib', 'asyncio'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
