@@ -51,7 +51,7 @@ def poisson_counts(levels: NDArray[np.uint8], scale: float, chances: NDArray[np.
 @lru_cache(maxsize=8)
 def _tables(scale: float) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Return the cumulative distributions (256, K) and the start of the search in them by uniform number (256, 256)."""
-    from scipy.special import pdtr  # loading SciPy would take a fifth of the start of a worker that adds no noise
+    from scipy.special import pdtr  # slow to load, and few of the processes that import this add noise
 
     means = np.arange(256) * (scale / 255)
     most = math.ceil(scale + 10 * math.sqrt(scale) + 20)
