@@ -34,11 +34,13 @@ class Sampling(ProtocolModel):
 
     The rules are: ``frames`` spaced evenly over the clip; each ``every``-th frame, at most ``max``; ``all``;
     ``random`` frames, seeded by ``seed`` and the clip's id; ``clips`` runs of ``length`` consecutive frames; the
-    ``first`` frames; or totals over all clips of a subset and split, ``total_real`` and ``total_per_method``.
+    ``first`` frames; ``aligned`` frames spaced evenly over the shortest clip of a scene group; or totals over all clips
+    of a subset and split, ``total_real`` and ``total_per_method``.
     """
 
     optional: ClassVar[tuple[str, ...]] = (
         *("all", "random", "clips", "length", "first", "total_real", "total_per_method", "pick", "seed", "faces"),
+        "aligned",
     )
 
     frames: Positive | None = None
@@ -49,6 +51,7 @@ class Sampling(ProtocolModel):
     clips: Positive | None = None
     length: Positive | None = None
     first: Positive | None = None
+    aligned: Positive | None = None
     total_real: Positive | None = None
     total_per_method: Positive | None = None
     pick: Literal["uniform", "random"] | None = Field(default=None, description="how totals select frames of a clip")

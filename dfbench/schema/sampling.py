@@ -16,9 +16,9 @@ FaceRule = Literal["largest", "track", "all", "manipulated"]
 FACE_RULES: tuple[FaceRule, ...] = ("largest", "track", "all", "manipulated")
 """Which faces of a frame become rows; see :mod:`dfbench.preparation.extraction.face_selection`."""
 
-_RULES = ("frames", "every", "all", "random", "clips", "first")
+_RULES = ("frames", "aligned", "every", "all", "random", "clips", "first")
 _HINT = (
-    "give either frames = K, or every = N (max = M), all, random = K, clips = N of length = L, first = K, "
+    "give either frames = K, or aligned = K, every = N (max = M), all, random = K, clips = N of length = L, first = K, "
     "or total_real = N with total_per_method = N"
 )
 _UNKNOWN_LENGTH = 300  # frames assumed for clips of unknown length in estimates: ten seconds
@@ -28,7 +28,7 @@ _UNKNOWN_LENGTH = 300  # frames assumed for clips of unknown length in estimates
 class FrameSampling:
     """A rule that selects frames of one clip.
 
-    Exactly one of ``frames``, ``every``, ``all``, ``random``, ``clips`` and ``first`` is given.
+    Exactly one of ``frames``, ``aligned``, ``every``, ``all``, ``random``, ``clips`` and ``first`` is given.
 
     Attributes:
         frames: number of frames, spaced evenly from the first frame to the last.
@@ -39,6 +39,8 @@ class FrameSampling:
         clips: number of runs of ``length`` consecutive frames, spaced evenly without overlap.
         length: with ``clips``: frames per run.
         first: number of frames from the start, as in DeepfakeBench's preparation; for compatibility only.
+        aligned: as ``frames``, but spaced over the shortest clip of the scene group, so that an original and everything
+            made from it have the same frame indices.
         seed: with ``random``: another seed selects other frames.
     """
 
@@ -51,6 +53,7 @@ class FrameSampling:
     length: int | None = None
     first: int | None = None
     seed: int = 0
+    aligned: int | None = None
 
     def __post_init__(self) -> None:
         given = self._named()
@@ -71,7 +74,7 @@ class FrameSampling:
         """Return the frame indices for a clip of ``count`` frames in ascending order, without repetition.
 
         Args:
-            count: number of frames of the clip.
+            count: number of frames of the clip; with ``aligned`` of the shortest clip of its scene group.
             media_id: the clip's id, which seeds ``random``.
 
         >>> FrameSampling(frames=4).indices(10)
@@ -91,8 +94,9 @@ class FrameSampling:
             return sorted(draw(count, self.random, media_id, self.seed))
         if self.clips is not None and self.length is not None:
             return _runs(count, self.clips, self.length)
-        if self.frames is not None and count > self.frames:
-            return _evenly_spaced(0, count - 1, self.frames)
+        spaced = self.frames or self.aligned
+        if spaced is not None and count > spaced:
+            return _evenly_spaced(0, count - 1, spaced)
         return list(range(count))[: self.first]
 
     @property
@@ -119,12 +123,13 @@ class FrameSampling:
     def _bound(self) -> int | None:
         if self.clips is not None and self.length is not None:
             return self.clips * self.length
-        return self.frames or self.max or self.random or self.first
+        return self.frames or self.aligned or self.max or self.random or self.first
 
     def covers(self, other: Rule, media_frames_known: bool = True) -> bool:
         """Whether this rule selects every frame that ``other`` selects, for clips of any length.
 
-        A random rule covers smaller ones of the same seed, because their frames are the first ones it samples.
+        A random rule covers smaller ones of the same seed, because their frames are the first ones it samples. Frames
+        of an aligned rule depend on other clips, so that only an equal rule covers it.
 
         Args:
             other: the other rule.
@@ -138,7 +143,7 @@ class FrameSampling:
         """
         if self == other:
             return True
-        if not isinstance(other, FrameSampling) or not media_frames_known:
+        if not isinstance(other, FrameSampling) or not media_frames_known or other.aligned is not None:
             return False
         if self.all:
             return True
@@ -178,6 +183,8 @@ class FrameSampling:
         """The rule in a message about frames."""
         if self.frames is not None:
             return f"{self.frames} per clip"
+        if self.aligned is not None:
+            return f"{self.aligned} per clip, with the same indices in all clips of a scene group"
         if self.every is not None:
             return f"every {self.every}" + (f", at most {self.max} per clip" if self.max is not None else "")
         if self.random is not None:
@@ -189,6 +196,7 @@ class FrameSampling:
 
 _FIELDS_OF_RULE: Mapping[str, tuple[str, ...]] = {
     "frames": ("frames",),
+    "aligned": ("aligned",),
     "every": ("every", "max"),
     "all": (),
     "random": ("random", "seed"),
@@ -292,7 +300,8 @@ def parse_rule(text: str) -> Rule:
         UsageError: the text is not a rule.
 
     >>> parse_rule("every=30,max=10")
-    FrameSampling(frames=None, every=30, max=10, all=False, random=None, clips=None, length=None, first=None, seed=0)
+    FrameSampling(frames=None, every=30, max=10, all=False, random=None, clips=None, length=None, first=None, seed=0, \
+aligned=None)
     >>> parse_rule("total_real=50000,total_per_method=12500").text
     'total_real=50000,total_per_method=12500,pick=uniform,seed=0'
     """
@@ -308,7 +317,7 @@ def parse_rule(text: str) -> Rule:
         else:
             raise UsageError(
                 f"cannot parse the sampling rule {text!r} at {item.strip()!r}",
-                "examples: frames=32   every=30,max=10   all   random=20   clips=4,length=16   first=32",
+                "examples: frames=32   aligned=32   every=30,max=10   all   random=20   clips=4,length=16   first=32",
             )
     return make_rule(values)
 

@@ -101,7 +101,7 @@ class Scene:
 
     def _rows(self, job: MediaJob) -> list[Row]:
         media = job.media
-        choose = partial(job.sampling.indices, media_id=media.media_id)
+        choose = partial(self._reader.requested, media)
         if media.cropped:
             whole = partial(crop_whole_frames, settings=self._settings)
             return rows_of_crops(media, self._reader.read_requested(media, choose, whole))

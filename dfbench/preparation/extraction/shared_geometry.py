@@ -132,7 +132,7 @@ class SharedGeometry:
             Unreadable: no frame of the clip, or of the base, can be read.
         """
         base = self._faces_of_base(source)
-        indices = job.sampling.indices(source.frames, source.base.media_id)
+        indices = self._reader.requested(job.media, source.frames, source.base.media_id)
         if job.media.media_id == source.base.media_id:
             return replace(base, reading=base.reading.subset(indices))
         # A clip whose last frames do not decode can be shorter than its packets say.
@@ -160,8 +160,8 @@ class SharedGeometry:
         base = source.base.media_id
         if base not in self._base_faces:
             # Frame rules can request other frames of each member: totals request more frames of reals than of fakes.
-            rules = [self._jobs[member].sampling for member in source.members]
-            requested = sorted({index for rule in rules for index in rule.indices(source.frames, base)})
+            clips = [self._jobs[member].media for member in source.members]
+            requested = sorted({n for clip in clips for n in self._reader.requested(clip, source.frames, base)})
             self._base_faces[base] = self._find(source.base, lambda count: [i for i in requested if i < count])
         return self._base_faces[base]
 
