@@ -19,6 +19,7 @@ from dfbench.schema.media import MEDIA
 from dfbench.schema.published import PublishedNumber
 from dfbench.schema.result import Coverage, ManifestRef, MetricValue, RunResult
 from dfbench.schema.scores import SCORES
+from dfbench.schema.similarities import SIMILARITIES
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "tables.md"
 
@@ -58,6 +59,7 @@ def page() -> str:
         columns_section("Media", MEDIA),
         columns_section("Manifest rows", MANIFEST, (128,)),
         model_section("manifest.json", ManifestInfo),
+        columns_section("similarities-KEY.parquet", SIMILARITIES),
         columns_section("scores.parquet", SCORES),
         model_section("result.json", RunResult),
         model_section("result.json: metrics[]", MetricValue),

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from dfbench.schema.sampling import parse_rule as parse_rule
     from dfbench.schema.scores import EXAMPLES as EXAMPLES
     from dfbench.schema.scores import SCORES as SCORES
+    from dfbench.schema.similarities import SIMILARITIES as SIMILARITIES
 
 _LAZY = {
     "Column": "dfbench.schema.columns",
@@ -59,6 +60,7 @@ _LAZY = {
     "RandomSubset": "dfbench.schema.random_media",
     "RunResult": "dfbench.schema.result",
     "SCORES": "dfbench.schema.scores",
+    "SIMILARITIES": "dfbench.schema.similarities",
     "SPLITS": "dfbench.schema.media",
     "STATUSES": "dfbench.schema.manifest",
     "ShardInfo": "dfbench.schema.manifest",
@@ -82,6 +84,7 @@ __all__ = [
     "MEDIA",
     "REAL",
     "SCORES",
+    "SIMILARITIES",
     "SPLITS",
     "STATUSES",
     "Column",

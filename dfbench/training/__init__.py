@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING
 from dfbench._lazy import lazy_attributes
 
 if TYPE_CHECKING:
+    from dfbench.manifest.similarities import SimilarityOrigin as SimilarityOrigin
+    from dfbench.manifest.similarities import read_similarities as read_similarities
+    from dfbench.manifest.similarities import similarities_of as similarities_of
+    from dfbench.manifest.triples import TRIPLE_COLUMNS as TRIPLE_COLUMNS
+    from dfbench.manifest.triples import Triples as Triples
+    from dfbench.manifest.triples import find_triples as find_triples
+    from dfbench.manifest.triples import require_triples as require_triples
     from dfbench.training.images import EpochDataset as EpochDataset
     from dfbench.training.images import ImagesRequest as ImagesRequest
     from dfbench.training.images import LoadedImages as LoadedImages
@@ -26,26 +33,38 @@ if TYPE_CHECKING:
     from dfbench.training.recipe import FullRecipe as FullRecipe
     from dfbench.training.recipe import RecipeValues as RecipeValues
     from dfbench.training.train import run_training as run_training
+    from dfbench.training.triple_images import TripleImages as TripleImages
+    from dfbench.training.triple_images import triple_images as triple_images
 
 _LAZY = {
     "Batch": "dfbench.training.methods",
     "EpochDataset": "dfbench.training.images",
+    "FullRecipe": "dfbench.training.recipe",
     "ImagesRequest": "dfbench.training.images",
     "LoadedImages": "dfbench.training.images",
     "MethodImages": "dfbench.training.images",
-    "read_crops": "dfbench.training.images",
-    "FullRecipe": "dfbench.training.recipe",
     "RecipeValues": "dfbench.training.recipe",
+    "SimilarityOrigin": "dfbench.manifest.similarities",
     "StepResult": "dfbench.training.methods",
+    "TRIPLE_COLUMNS": "dfbench.manifest.triples",
     "TrainingMethod": "dfbench.training.methods",
+    "TrainingPlan": "dfbench.training.plan",
     "TrainingRequest": "dfbench.training.methods",
     "TrainingStep": "dfbench.training.methods",
-    "supervised_step": "dfbench.training.optimization",
-    "TrainingPlan": "dfbench.training.plan",
+    "TripleImages": "dfbench.training.triple_images",
+    "Triples": "dfbench.manifest.triples",
+    "find_triples": "dfbench.manifest.triples",
+    "read_crops": "dfbench.training.images",
+    "read_similarities": "dfbench.manifest.similarities",
+    "require_triples": "dfbench.manifest.triples",
     "run_training": "dfbench.training.train",
+    "similarities_of": "dfbench.manifest.similarities",
+    "supervised_step": "dfbench.training.optimization",
+    "triple_images": "dfbench.training.triple_images",
 }
 
 __all__ = [
+    "TRIPLE_COLUMNS",
     "Batch",
     "EpochDataset",
     "FullRecipe",
@@ -53,14 +72,22 @@ __all__ = [
     "LoadedImages",
     "MethodImages",
     "RecipeValues",
+    "SimilarityOrigin",
     "StepResult",
     "TrainingMethod",
     "TrainingPlan",
     "TrainingRequest",
     "TrainingStep",
+    "TripleImages",
+    "Triples",
+    "find_triples",
     "read_crops",
+    "read_similarities",
+    "require_triples",
     "run_training",
+    "similarities_of",
     "supervised_step",
+    "triple_images",
 ]
 
 __getattr__ = lazy_attributes(__name__, _LAZY)

@@ -26,7 +26,8 @@ _SHARD = re.compile(r"^shard-(\d{5,})\.parquet$")
 _STAGED = re.compile(rf"^{re.escape(STAGED)}(\d{{5,}})-[0-9a-f]+$")
 _OF_A_SHARD = re.compile(rf"^{re.escape(TEMPORARY)}(?:shard-|{re.escape(STAGED)})(\d{{5,}})")
 _OWN = re.compile(
-    r"^(?:part-\d+-of-\d+\.json|prepare-log(?:-\d+-of-\d+)?\.jsonl|media-state(?:-\d+-of-\d+)?\.parquet)$"
+    r"^(?:part-\d+-of-\d+\.json|prepare-log(?:-\d+-of-\d+)?\.jsonl|media-state(?:-\d+-of-\d+)?\.parquet"
+    r"|similarities-[0-9a-f]{16}\.parquet)$"
 )
 
 

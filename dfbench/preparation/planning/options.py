@@ -101,8 +101,8 @@ class PreparationRequest:
         default=(),
         metadata=_option(
             "--sampling [SPLIT:]RULE",
-            "Other sampling rules: all, aligned=32, random=20, clips=4,length=16, first=32, total_real=N,total_per_method=N; "
-            "repeat for other splits (test:frames=100).",
+            "Other sampling rules: all, aligned=32, random=20, clips=4,length=16, first=32, "
+            "total_real=N,total_per_method=N; repeat for other splits (test:frames=100).",
             repeat=True,
         ),
     )
