@@ -90,7 +90,8 @@ def test_as_a_slow_loop_finds_them(places, named, convention):
             source, same_source, base, same_base = base, same_base, source, same_source
         assert found == (source, base)
         of_method = counts.setdefault(r["manipulation"], [0] * 6)
-        flags = (True, source >= 0 > same_source - 1, base >= 0 > same_base - 1, source < 0, base < 0, own)
+        replaced = source >= 0 and not same_source, base >= 0 and not same_base
+        flags = (True, *replaced, source < 0, base < 0, own)
         counts[r["manipulation"]] = [a + b for a, b in zip(of_method, flags, strict=True)]
     assert triples.counts == {name: TripleCounts(*numbers) for name, numbers in counts.items()}
     assert triples.complete.tolist() == [s >= 0 and t >= 0 for s, t in zip(triples.source, triples.target, strict=True)]

@@ -35,6 +35,19 @@ def test_frames_spread_over_the_clip(count, frames):
         assert np.abs(np.array(indices) - ideal).max() <= 0.5
 
 
+@given(counts, st.integers(1, 300))
+def test_aligned_frames_are_evenly_spaced_over_the_given_length(count, frames):
+    rule = FrameSampling(aligned=frames)
+    assert rule.indices(count, "any") == FrameSampling(frames=frames).indices(count)
+    assert parse_rule(rule.text) == make_rule(rule.to_json()) == rule
+    assert rule.rows_if_unreadable == rule.rows_planned == frames
+    assert rule.covers(FrameSampling(aligned=frames))
+    # Whether another rule has its frames depends on the other clips of a scene group.
+    for other in (FrameSampling(all=True), FrameSampling(frames=frames), FrameSampling(aligned=frames + 1)):
+        assert not other.covers(rule)
+        assert not rule.covers(other)
+
+
 @given(counts, st.integers(1, 300), st.one_of(st.none(), st.integers(1, 50)))
 def test_every_so_many_frames(count, every, most):
     indices = FrameSampling(every=every, max=most).indices(count)

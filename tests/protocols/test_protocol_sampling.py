@@ -46,7 +46,11 @@ def test_totals_and_faces() -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", ["all = true", "random = 20\nseed = 1", "clips = 4\nlength = 16", "first = 32", "every = 30\nmax = 10"]
+    "rule",
+    [
+        *("all = true", "random = 20\nseed = 1", "clips = 4\nlength = 16", "first = 32", "every = 30\nmax = 10"),
+        "aligned = 32",
+    ],
 )
 def test_every_rule_can_be_stated_and_changes_the_hash(rule: str) -> None:
     loaded = protocol(TEST + f"[sampling]\n{rule}\n")
