@@ -153,8 +153,9 @@ def require_triples(table: pa.Table, triples: Triples, own_geometry: bool = Fals
     exact = total.fakes - (total.target_replaced if triples.convention == "ffpp" else total.source_replaced)
     if not own_geometry and exact and total.own_geometry == exact:
         raise DataError(
-            "no crop of a base clip was cut by the matrix of its fake: the faces were found in every clip by itself",
-            "prepare the manifest with --geometry shared --sampling aligned=K, or accept targets of their own geometry",
+            "no crop of a base clip was cut by the matrix of its fake: the manifest has own geometry, or none of its "
+            "scene groups could share theirs",
+            "prepare it with --geometry shared --sampling aligned=K, or accept targets of their own geometry",
         )
 
 

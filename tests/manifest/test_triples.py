@@ -167,7 +167,7 @@ def test_a_million_rows_take_seconds():
         ([row("r/a", 0), row("f/x", 0, 0, "r/a")], "source_media_id is not known", "media.csv, column source"),
         ([row("r/a", 0), row("f/x", 0, 0, None, "r/a")], "base_media_id is not known", "media.csv, column base"),
         (pair()[:4] + pair()[7:8], "1 of 1 fakes .f. have no source clip.*no crop of r/b", "real clips"),
-        (pair(shared=False), "by itself", "--geometry shared --sampling aligned=K"),
+        (pair(shared=False), "has own geometry", "--geometry shared --sampling aligned=K"),
     ],
 )  # fmt: skip
 def test_what_is_refused_before_a_training(rows, message, hint):

@@ -127,7 +127,7 @@ def test_frames_over_each_length_are_counted_and_own_geometry_is_refused(unequal
     for what, column in (("source", "source_media_id"), ("target", "base_media_id")):
         absent = sum((clip, frame) not in held for clip, frame in zip(fakes[column], fakes["frame_index"], strict=True))
         assert getattr(triples.total, f"{what}_replaced") == absent > 0
-    with pytest.raises(DataError, match="found in every clip by itself"):
+    with pytest.raises(DataError, match="has own geometry"):
         require_triples(table, triples)
     require_triples(table, triples, own_geometry=True)
 
