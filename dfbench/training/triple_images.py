@@ -47,9 +47,7 @@ class TripleImages(EpochDataset):
         return LoadedImages(own, list(rows), None, {"source": source, "target": target})
 
 
-def triple_images(
-    request: ImagesRequest, convention: Convention = "ffpp", own_geometry: bool = False
-) -> MethodImages:
+def triple_images(request: ImagesRequest, convention: Convention = "ffpp", own_geometry: bool = False) -> MethodImages:
     """Return the images of a method that trains on triples, for :attr:`dfbench.training.TrainingMethod.images`.
 
     Args:

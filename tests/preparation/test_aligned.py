@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from dfbench.datasets.registry import get_adapter
 from dfbench.errors import DataError
 from dfbench.evaluation.dataset import role_data
+from dfbench.evaluation.torch_datasets import ConcatenatedImages
 from dfbench.manifest.manifest import Manifest, open_manifest
 from dfbench.manifest.triples import TRIPLE_COLUMNS, find_triples, require_triples
 from dfbench.media.encode import write_clip
@@ -24,7 +26,8 @@ from dfbench.preparation.prepare import prepare
 from dfbench.protocols.protocol import Protocol
 from dfbench.schema.media import Media, archive_path
 from dfbench.schema.sampling import FrameSampling
-from dfbench.training.triple_images import TripleImages
+from dfbench.training.images import ImagesRequest
+from dfbench.training.triple_images import TripleImages, triple_images
 
 REAL = "original_sequences/youtube/c23/videos/{}.mp4"
 FAKE = "manipulated_sequences/{}/c23/videos/{}.mp4"
@@ -147,32 +150,52 @@ conditions = ["clean"]
 """
 
 
-def test_a_protocol_can_ask_for_it_and_images_are_read_by_triple(aligned: Manifest) -> None:
+def test_a_protocol_can_ask_for_it_and_images_come_with_source_and_target(aligned: Manifest) -> None:
     protocol = Protocol.model_validate(tomllib.loads(PROTOCOL % K))
     data = role_data(protocol, [aligned], "train")
     triples = find_triples(data.columns(TRIPLE_COLUMNS))
-    images = TripleImages(data.images, triples)
+    # The recipe and the options are not used.
+    made = triple_images(ImagesRequest(data, data.images, None, {}))  # type: ignore[arg-type]
+    assert made.rows is None
+    assert made.counts == {
+        f"{method} {name}": number
+        for method in ("Deepfakes", "FaceSwap")
+        for name, number in (("fakes", 7), ("source_replaced", 1))
+    }
     order = np.random.default_rng(0).permutation(len(data.ok)).tolist()
-    batch = images.__getitems__(order)
+    images = made.dataset
+    batch = images.__getitems__(images.in_epoch(order, 3))
     assert batch.rows == order
-    assert batch.images.shape == batch.source.shape == batch.target.shape == (len(order), 3, 32, 32)
-    for place, row in enumerate(order):
-        for crop, wanted in (
-            (batch.images, row),
-            (batch.source, triples.source[row]),
-            (batch.target, triples.target[row]),
-        ):
-            assert crop[place].equal(data.images[int(wanted)][0])
-    one = images[order[0]]
-    assert one.target.equal(batch.target[:1])
-    assert len(images) == len(order)
-    lone = find_triples(data.columns(TRIPLE_COLUMNS).filter(np.array(data.ok_table["label"].to_numpy() == 1)))
+    assert batch.targets is None
+    for crops, rows in (
+        (batch.images, np.arange(len(order))),
+        (batch.others["source"], triples.source),
+        (batch.others["target"], triples.target),
+    ):
+        assert crops.is_contiguous(memory_format=torch.channels_last)
+        assert all(crops[place].equal(data.images[int(rows[row])][0]) for place, row in enumerate(order))
+    with pytest.raises(ValueError, match="several epochs"):
+        images.__getitems__([0, len(order)])
+    swapped = triple_images(ImagesRequest(data, data.images, None, {}), "code").dataset  # type: ignore[arg-type]
+    assert swapped.__getitems__(order).others["source"].equal(batch.others["target"])
+
+
+def test_fakes_alone_are_refused_before_a_training(aligned: Manifest) -> None:
+    table = aligned.table([*TRIPLE_COLUMNS, "status"])
+    table = table.filter(np.asarray(table["label"].to_numpy() == 1))
+    with pytest.raises(DataError, match=r"fakes \(Deepfakes, FaceSwap\) have no source clip") as caught:
+        require_triples(table, find_triples(table))
+    assert "prepare the real clips as well" in caught.value.hint
+    images = TripleImages(ConcatenatedImages([]), find_triples(table))
     with pytest.raises(ValueError, match="row 0 has no source or no target"):
-        TripleImages(data.images, lone)[0]
-    for other in ("aligned = 3", "frames = 4"):
-        asked = Protocol.model_validate(tomllib.loads((PROTOCOL % K).replace(f"aligned = {K}", other)))
-        with pytest.raises(DataError, match="4 per clip, with the same indices in all clips of a scene group"):
-            aligned.samples(asked, "train")
+        images.__getitems__([0])
+
+
+@pytest.mark.parametrize("other", ["aligned = 3", "frames = 4"])
+def test_other_frames_are_not_served(aligned: Manifest, other: str) -> None:
+    asked = Protocol.model_validate(tomllib.loads((PROTOCOL % K).replace(f"aligned = {K}", other)))
+    with pytest.raises(DataError, match="4 per clip, with the same indices in all clips of a scene group"):
+        aligned.samples(asked, "train")
 
 
 def test_a_clip_that_cannot_be_read_does_not_decide(unequal: Path, tmp_path: Path) -> None:
