@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError, UsageError
 from dfbench.faces.align import scale_of
+from dfbench.faces.regions import Rectangle
 
 _CUBIC_REACH = 3
 """Pixels needed around a sampled point: two for the cubic kernel, one for rounding."""
 
 
-Resampling = Literal["antialiased", "bilinear-black"]
+Resampling = Literal["antialiased", "bilinear-black", "stretched"]
 """How the pixels of a crop are computed: by dfbench's rule, or as ``cv2.warpAffine`` does by default."""
 
 
@@ -30,11 +31,14 @@ def crop(
     fractional weights; no averaging at a scale of 1 and above), then sampled by cubic convolution. The width of the
     average goes to one pixel as the scale goes to 1, so there is no threshold between two methods. Beyond the frame
     its border pixels are replicated. ``bilinear-black``: bilinear interpolation of the nearest four pixels at any
-    scale, black beyond the frame, for crops that must equal those of a reference implementation.
+    scale, black beyond the frame, for crops that must equal those of a reference implementation. ``stretched``: the
+    whole pixels that the crop shows, resized to the square by :func:`stretched`, for the same purpose; beyond the frame
+    its border pixels are replicated.
 
     Args:
         image: uint8 (height, width, 3), RGB.
-        matrix: (2, 3), source to crop pixels, a similarity. Pixel centres are at whole numbers on both sides, as
+        matrix: (2, 3), source to crop pixels, a similarity; for ``stretched``, upright, and of its own scale in each
+            direction. Pixel centres are at whole numbers on both sides, as
             in ``cv2.warpAffine``: crop pixel (0, 0) shows the source point that the matrix maps to (0, 0).
         size: side of the crop in pixels.
         resampling: the resampling rule.
@@ -93,6 +97,9 @@ def crop_region(
         crop from the whole frame. Where the region ends inside the frame, its border pixels are replicated.
     """
     transform = _checked(matrix, size)
+    if resampling == "stretched":
+        pixels, covered = _patch(region, _shown(transform, size), cv2.BORDER_REPLICATE)
+        return stretched(pixels, size), covered
     antialiased = resampling == "antialiased"
     kernel = _kernel(transform, resampling)
     border = cv2.BORDER_REPLICATE if antialiased else cv2.BORDER_CONSTANT
@@ -130,7 +137,33 @@ def source_rectangle(
         UsageError: the size is not positive.
     """
     transform = _checked(matrix, size)
+    if resampling == "stretched":
+        return _within(_shown(transform, size), width, height)
     return _within(_needed(transform, size, len(_kernel(transform, resampling)), width, height), width, height)
+
+
+def stretched(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return an image as a square of ``size`` pixels, whatever its shape: bilinear, without averaging, as OpenCV does.
+
+    Args:
+        image: uint8 (height, width, 3).
+        size: side of the square in pixels.
+    """
+    return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def stretch(rectangle: Rectangle, size: int) -> NDArray[np.float64]:
+    """Return the map (2, 3) of a rectangle of a frame in whole pixels onto a square crop of ``size`` pixels.
+
+    The outer edges of the rectangle become those of the crop.
+
+    >>> stretch((10, 20, 14, 28), 4)
+    array([[  1.  ,   0.  , -10.  ],
+           [  0.  ,   0.5 , -10.25]])
+    """
+    x1, y1, x2, y2 = rectangle
+    across, down = size / (x2 - x1), size / (y2 - y1)
+    return np.array([[across, 0.0, (0.5 - x1) * across - 0.5], [0.0, down, (0.5 - y1) * down - 0.5]])
 
 
 def averaging_kernel(scale: float) -> NDArray[np.float64]:
@@ -166,6 +199,20 @@ def _needed(matrix: NDArray[np.float64], size: int, kernel: int, width: int, hei
     left, right = _span(low[0], high[0], width, margin)
     top, bottom = _span(low[1], high[1], height, margin)
     return left, top, right, bottom
+
+
+def _shown(matrix: NDArray[np.float64], size: int) -> _Span:
+    """Return the whole pixels that an upright crop shows; the inverse of :func:`stretch`.
+
+    Raises:
+        DataError: the matrix turns the frame.
+    """
+    (across, turn_x, left), (turn_y, down, top) = matrix
+    if turn_x or turn_y or across <= 0 or down <= 0:
+        raise DataError(f"a stretched crop is upright, not {matrix.tolist()}", "use another resampling for this profile")
+    x1, y1 = (0.5 - (left + 0.5) / across), (0.5 - (top + 0.5) / down)
+    x, y = math.floor(x1 + 0.5), math.floor(y1 + 0.5)
+    return x, y, x + max(1, round(size / across)), y + max(1, round(size / down))
 
 
 def _within(span: _Span, width: int, height: int) -> _Span:

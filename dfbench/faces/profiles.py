@@ -1,7 +1,7 @@
 """Crop profiles: which part of the frame around a face becomes the crop.
 
 A profile is one map from the frame to the unit square, times the crop's size: the matrices of two sizes differ only
-by the ratio of the sizes (except for ``ffpp13``). Pixel centres are at whole numbers, as in ``cv2.warpAffine``.
+by the ratio of the sizes (except for ``ffpp13`` and ``sbi``). Pixel centres are at whole numbers, as in ``cv2.warpAffine``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from dfbench.errors import DataError
 from dfbench.faces.align import TARGETS, check_size, similarity
 from dfbench.faces.base import Face
 from dfbench.faces.crops import Resampling
-from dfbench.faces.reference_profiles import Dfb256, Dfb256Like, Dfb256NoDrop, Dfb256NoDropLike, Ffpp13, Ffpp13Like
+from dfbench.faces.reference_profiles import (
+    Dfb256,
+    Dfb256Like,
+    Dfb256NoDrop,
+    Dfb256NoDropLike,
+    Ffpp13,
+    Ffpp13Like,
+    SelfBlended,
+)
 from dfbench.registry import Registry, with_attributes
 
 
@@ -124,6 +132,7 @@ _ALL: tuple[CropProfile, ...] = (
     Dfb256NoDropLike(),
     Ffpp13(),
     Ffpp13Like(),
+    SelfBlended(),
 )
 
 CROP_PROFILES: Registry[CropProfile] = Registry(

@@ -1,6 +1,7 @@
-"""Crop profiles of two reference implementations: DeepfakeBench's aligned crop and FaceForensics++'s box.
+"""Crop profiles of reference implementations: DeepfakeBench's aligned crop, the boxes of FaceForensics++ and SBI.
 
-A name without ``~`` implies the original face detector; with ``~`` the same geometry uses dfbench's landmarks or box.
+Of the first two, a name without ``~`` implies the original face detector; with ``~`` the same geometry uses dfbench's
+landmarks or box.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from dfbench.errors import DataError
 from dfbench.faces.align import TARGETS, check_size, similarity
 from dfbench.faces.base import Face
-from dfbench.faces.crops import Resampling
+from dfbench.faces.crops import Resampling, stretch
+from dfbench.faces.regions import face_region
 
 PARTS = (37, 44, 30, 49, 55)
 """The parts that DeepfakeBench aligns: numbers meant to count from 1, used as counting from 0."""
@@ -129,3 +131,25 @@ class Ffpp13Like(Ffpp13):
     def _whole(self, box: NDArray[np.floating]) -> tuple[int, int, int, int]:
         x1, y1, x2, y2 = (int(np.floor(value + 0.5)) for value in box)
         return x1, y1, x2, y2
+
+
+class SelfBlended:
+    """The crop of self-blended images (SBI): the face box with margins of an eighth, stretched to a square.
+
+    ``inference`` of mapooon/SelfBlendedImages, at test: half of a quarter of the box's width and height is added on each
+    side; in whole pixels, clipped to the frame; resized bilinearly, so that faces become as wide as high. The boxes are
+    those of the face detector of the manifest, RetinaFace's in the original.
+    """
+
+    name = "sbi"
+    resampling: Resampling = "stretched"
+    default_sizes: tuple[int, ...] = (380,)
+    redetect_size: int | None = None
+
+    def matrix(self, face: Face, size: int, width: int, height: int) -> NDArray[np.float64]:
+        """See :meth:`dfbench.faces.profiles.CropProfile.matrix`.
+
+        As with ``ffpp13``, the outer edges of the rectangle become those of the crop.
+        """
+        check_size(size)
+        return stretch(face_region(face.box, height, width), size)

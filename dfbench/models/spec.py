@@ -43,6 +43,8 @@ class TrainingDefaults:
         lr_min: the rate does not fall below it.
         lr_restart_epoch: epoch, counted from 0, at which the decay by epochs begins anew with ``lr``, for a training of
             two phases; None: it does not.
+        lr_linear_from: share of the epochs, rounded down to whole ones, after which the rate falls linearly, epoch by
+            epoch, towards 0 after the last; it replaces the decay by ``lr_decay``. None: it does not.
         epochs: passes over the training samples.
         batch_size: samples per step.
         betas: Adam's decay rates.
@@ -67,6 +69,7 @@ class TrainingDefaults:
     lr_decay_steps: int | None = None
     lr_min: float = 0.0
     lr_restart_epoch: int | None = None
+    lr_linear_from: float | None = None
     epochs: int = 20
     batch_size: int = 64
     betas: tuple[float, float] = (0.9, 0.999)

@@ -10,7 +10,7 @@ from dfbench.degrade import parse
 from dfbench.errors import UsageError
 from dfbench.protocols.tables import ProtocolModel
 
-Schedule = Literal["constant", "cosine", "step"]
+Schedule = Literal["constant", "cosine", "linear", "step"]
 """How the learning rate changes after the warm-up."""
 
 
@@ -60,7 +60,7 @@ class TrainingRecipe(ProtocolModel):
     """How a detector is trained. ``None`` means that the detector's published recipe decides."""
 
     optional: ClassVar[tuple[str, ...]] = (
-        *("lr_decay_epochs", "lr_decay_steps", "lr_min", "class_weights"),
+        *("lr_decay_epochs", "lr_decay_steps", "lr_min", "lr_linear_from", "class_weights"),
         *("lr_schedule", "warmup", "clip_norm", "ema_decay", "patience", "batch_norm_samples", "compute"),
     )
 
@@ -70,8 +70,9 @@ class TrainingRecipe(ProtocolModel):
     lr: Annotated[float, Field(gt=0)] | None = None
     lr_schedule: Schedule | None = Field(
         default=None,
-        description="constant, cosine (falls to lr_min at the last step) or step (decays by lr_decay); None: step with "
-        "the detector's or the given decay",
+        description="constant, cosine (falls to lr_min at the last step), linear (falls epoch by epoch, from "
+        "lr_linear_from on, towards 0) or step (decays by lr_decay); None: that of the detector, or step with the given "
+        "decay",
     )
     warmup: Annotated[float, Field(ge=0)] | None = Field(
         default=None,
@@ -86,6 +87,11 @@ class TrainingRecipe(ProtocolModel):
         default=None, description="optimiser steps between two decays, instead of epochs"
     )
     lr_min: Annotated[float, Field(ge=0)] | None = Field(default=None, description="lower bound of the learning rate")
+    lr_linear_from: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        default=None,
+        description="linear: share of the epochs, rounded down, after which the learning rate falls; None: that of the "
+        "detector, else 0",
+    )
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     clip_norm: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="largest norm of the gradient of all parameters; a larger gradient is scaled down"
@@ -123,7 +129,9 @@ class TrainingRecipe(ProtocolModel):
     def _consistent_schedule(self) -> TrainingRecipe:
         timed = [n for n in ("lr_decay_epochs", "lr_decay_steps") if getattr(self, n) is not None]
         decays = [*timed, *(["lr_decay"] if self.lr_decay is not None else [])]
-        if self.lr_schedule in ("constant", "cosine") and decays:
+        if self.lr_linear_from is not None and self.lr_schedule != "linear":
+            raise ValueError("lr_linear_from requires lr_schedule = 'linear'")
+        if self.lr_schedule in ("constant", "cosine", "linear") and decays:
             raise ValueError(f"{decays[0]} has no effect with lr_schedule = {self.lr_schedule!r}: use 'step'")
         if timed and self.lr_decay is None:
             raise ValueError(f"{timed[0]} requires lr_decay, the factor")

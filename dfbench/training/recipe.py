@@ -29,7 +29,7 @@ class RecipeValues(TypedDict, total=False):
         accumulate: batches whose gradients make one optimiser step.
         samples_per_epoch: samples of an epoch; a protocol's budget of multiply-adds has no effect then.
         lr: learning rate.
-        lr_schedule: ``constant``, ``cosine`` or ``step``.
+        lr_schedule: ``constant``, ``cosine``, ``linear`` or ``step``.
         warmup: steps of linear warm-up of the learning rate, or below 1 their fraction of all steps.
         clip_norm: largest norm of the gradient.
         ema_decay: decay of the moving average of the weights.
@@ -59,10 +59,11 @@ class FullRecipe:
     Attributes:
         batch_size: samples per batch, over all devices.
         accumulate: batches whose gradients make one optimiser step.
-        lr_schedule: ``constant``, ``cosine`` or ``step``.
+        lr_schedule: ``constant``, ``cosine``, ``linear`` or ``step``.
         warmup: steps of linear warm-up, or below 1 their fraction of all steps.
         lr_decay_steps: optimiser steps between two decays; None: ``lr_decay_epochs`` decides.
         lr_restart_epoch: epoch, counted from 0, at which the decay by epochs begins anew; None: it does not.
+        lr_linear_from: share of the epochs, rounded down, after which a ``linear`` rate falls; 0.0 for the others.
         clip_norm: largest norm of the gradient; None: it is not limited.
         ema_decay: decay of the moving average of the weights; None: the weights themselves are evaluated.
         patience: epochs without a better validation metric after which the training ends; None: all are trained.
@@ -88,6 +89,7 @@ class FullRecipe:
     lr_decay_steps: int | None
     lr_min: float
     lr_restart_epoch: int | None
+    lr_linear_from: float
     weight_decay: float
     betas: tuple[float, float]
     momentum: float
@@ -112,7 +114,7 @@ class FullRecipe:
     @property
     def rate_depends_on_length(self) -> bool:
         """Whether the learning rate of a step depends on the number of epochs."""
-        return self.lr_schedule == "cosine" or 0 < self.warmup < 1
+        return self.lr_schedule in ("cosine", "linear") or 0 < self.warmup < 1
 
     def rate(self, epoch: int, step: int, steps: int) -> float:
         """Return the learning rate of an optimiser step.
@@ -130,6 +132,9 @@ class FullRecipe:
         if self.lr_schedule == "cosine":
             done = max(0, step - warm) / max(1, steps - warm)
             rate = self.lr_min + (self.lr - self.lr_min) * (1 + math.cos(math.pi * done)) / 2
+        elif self.lr_schedule == "linear":
+            start = int(self.lr_linear_from * self.epochs)
+            rate = self.lr * min(1.0, (self.epochs - epoch) / (self.epochs - start))
         else:
             since = epoch - (self.lr_restart_epoch or 0)
             passed = since if since >= 0 else epoch
@@ -211,9 +216,12 @@ def _schedule(
         schedule: that of the call; it replaces the protocol's.
         step_samples: samples of an optimiser step.
     """
-    chosen = schedule or protocol.lr_schedule or "step"
+    own = protocol.lr_decay is None
+    usual = "linear" if own and detector.lr_linear_from is not None else "step"
+    chosen = schedule or protocol.lr_schedule or usual
     if chosen != "step":
         lowest = protocol.lr_min or 0.0 if chosen == "cosine" else 0.0
+        start = _first(protocol.lr_linear_from, detector.lr_linear_from, 0.0) if chosen == "linear" else 0.0
         return {
             "lr_schedule": chosen,
             "lr_decay": 1.0,
@@ -221,8 +229,8 @@ def _schedule(
             "lr_decay_steps": None,
             "lr_min": lowest,
             "lr_restart_epoch": None,
+            "lr_linear_from": start,
         }
-    own = protocol.lr_decay is None
     factor: float = _first(protocol.lr_decay, detector.lr_decay)
     steps = protocol.lr_decay_steps
     if own and detector.lr_decay_steps is not None:
@@ -234,6 +242,7 @@ def _schedule(
         "lr_decay_steps": steps,
         "lr_min": detector.lr_min if own else protocol.lr_min or 0.0,
         "lr_restart_epoch": detector.lr_restart_epoch if own else None,
+        "lr_linear_from": 0.0,
     }
 
 

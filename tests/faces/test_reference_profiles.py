@@ -19,6 +19,7 @@ from dfbench.faces.detectors import build_face_detector
 from dfbench.faces.model_files import find_model
 from dfbench.faces.profile_match import ProfileMatch, match_profile, served_profile
 from dfbench.faces.profiles import get_profile
+from dfbench.manifest.stored_geometry import whole_image_matrix
 
 # Targets of DeepfakeBench's own code (skimage and its template), at its size and another.
 TARGETS = {
@@ -155,6 +156,50 @@ def test_the_approximate_square_rounds_our_box() -> None:
     assert np.array_equal(
         get_profile("ffpp13~").matrix(face, 99, 640, 480), get_profile("ffpp13").matrix(whole, 99, 640, 480)
     )
+
+
+# The crop of self-blended images
+
+
+def published_crop(image: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
+    """Half of a quarter of the box on each side, cut to whole pixels as ``int`` cuts, resized by OpenCV's default."""
+    x1, y1, x2, y2 = map(float, box)
+    across, down = (x2 - x1) / 4 * 0.5, (y2 - y1) / 4 * 0.5
+    left, top = int(max(0, x1 - across)), int(max(0, y1 - down))
+    right, bottom = min(image.shape[1], int(x2 + across) + 1), min(image.shape[0], int(y2 + down) + 1)
+    return cv2.resize(image[top:bottom, left:right], (size, size))
+
+
+@pytest.mark.parametrize("size", [32, 128, 380])
+def test_sbi_is_the_published_crop_exactly(size: int) -> None:
+    rng = np.random.default_rng(size)
+    image = rng.integers(0, 256, (300, 400, 3), np.uint8)
+    profile = get_profile("sbi")
+    for number in range(60):
+        corner, side = rng.uniform((-60, -60), (390, 290)), rng.uniform(5, 260, 2)
+        box = np.array([*corner, *(corner + side)], np.float32)
+        if (box[2:] < 1).any():
+            continue
+        matrix = profile.matrix(Face(box, 0.9, np.zeros((5, 2), np.float32)), size, 400, 300)
+        assert np.array_equal(crop(image, matrix, size, profile.resampling), published_crop(image, box, size)), number
+        assert np.array_equal(matrix[:, :2], np.diag(np.diag(matrix[:, :2])))
+
+
+def test_a_stretched_crop_beyond_the_frame_repeats_its_border_and_is_never_turned() -> None:
+    image = np.arange(4 * 2 * 3, dtype=np.uint8).reshape(4, 2, 3)
+    square = whole_image_matrix(4, 2, 4)  # a ready-made crop higher than wide, centred in a square
+    expected = np.repeat(image, [2, 2], axis=1)
+    assert np.array_equal(crop(image, square, 4, "stretched"), expected)
+    with pytest.raises(DataError, match="upright"):
+        crop(image, np.array([[1.0, 0.1, 0], [-0.1, 1, 0]]), 4, "stretched")
+
+
+def test_sbi_without_a_face_is_a_data_error() -> None:
+    for box in ((700, 10, 800, 90), (0, 0, float("nan"), 5)):
+        with pytest.raises(DataError):
+            get_profile("sbi").matrix(
+                Face(np.array(box, np.float32), 0.9, np.zeros((5, 2), np.float32)), 64, 640, 480
+            )
 
 
 # Which face detector goes with which profile

@@ -45,7 +45,7 @@ def test_a_covered_crop_is_the_same_from_the_patch(x: float, y: float, scale: fl
     face = face_at(x, y, scale, angle)
     x1, y1, x2, y2 = box = patch_box(face, 320, 240)
     part = region(image[y1:y2, x1:x2].copy(), box, 320, 240)
-    for name in ("native", "dfb256~", "box", "ffpp13~"):
+    for name in ("native", "dfb256~", "box", "ffpp13~", "sbi"):
         profile = get_profile(name)
         matrix = profile.matrix(face, size, 320, 240)
         direct = crop(image, matrix, size, profile.resampling)
@@ -114,7 +114,7 @@ def test_patches_are_the_source_itself(with_patches: Manifest, tree: Path) -> No
 
 @pytest.mark.parametrize(
     ("profile", "size", "name"),
-    [("native", 128, "native"), ("dfb256", 256, "dfb256~"), ("ffpp13", 99, "ffpp13~"), ("box", 64, "box")],
+    [("native", 128, "native"), ("dfb256", 256, "dfb256~"), ("ffpp13", 99, "ffpp13~"), ("box", 64, "box"), ("sbi", 60, "sbi")],
 )
 def test_recrop_equals_preparing_again(
     with_patches: Manifest, tree: Path, tmp_path: Path, profile: str, size: int, name: str

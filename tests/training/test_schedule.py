@@ -73,6 +73,28 @@ def test_step_decay_is_torchs() -> None:
     assert warm[4:] == pytest.approx(expected[4:]), "decays are counted from the first step"
 
 
+def test_a_linear_rate_is_constant_and_then_falls_to_zero_over_the_epochs() -> None:
+    """The published rule: ``lr - lr / (epochs - start) * (epoch - start)`` after the epoch ``int(epochs / 4 * 3)``."""
+    recipe = fill_recipe(TrainingRecipe(lr=0.1, lr_schedule="linear", lr_linear_from=0.75), PLAIN, epochs=10)
+    start = int(10 / 4 * 3)
+    expected = [0.1 - 0.1 / (10 - start) * (epoch - start) if epoch > start else 0.1 for epoch in range(10)]
+    assert [recipe.rate(epoch, 8 * epoch, 80) for epoch in range(10)] == pytest.approx(expected)
+    assert recipe.rate(9, 72, 80) == recipe.rate(9, 79, 80) == pytest.approx(0.1 / 3)
+    assert recipe.rate_depends_on_length
+    whole = fill_recipe(TrainingRecipe(lr=0.1), PLAIN, epochs=4, lr_schedule="linear")
+    assert [whole.rate(epoch, epoch, 4) for epoch in range(4)] == pytest.approx([0.1, 0.075, 0.05, 0.025])
+
+
+def test_a_detector_may_have_a_linear_rate_of_its_own() -> None:
+    own = TrainingDefaults(lr=0.1, lr_linear_from=0.5, epochs=8)
+    filled = fill_recipe(TrainingRecipe(), own)
+    assert (filled.lr_schedule, filled.lr_linear_from, filled.rate(6, 6, 8)) == ("linear", 0.5, pytest.approx(0.05))
+    assert fill_recipe(TrainingRecipe(lr_decay=0.5), own).lr_schedule == "step"
+    assert fill_recipe(TrainingRecipe(), own, lr_schedule="cosine").lr_linear_from == 0.0
+    assert fill_recipe(TrainingRecipe(lr_schedule="linear"), own).lr_linear_from == 0.5
+    assert fill_recipe(TrainingRecipe(lr_schedule="linear", lr_linear_from=0.0), own).lr_linear_from == 0.0
+
+
 def test_a_schedule_replaces_the_detectors_decay() -> None:
     meso = get_spec("meso4").recipe
     cosine = fill_recipe(TrainingRecipe(), meso, lr_schedule="cosine")
@@ -92,7 +114,10 @@ def test_a_schedule_replaces_the_detectors_decay() -> None:
     [
         {"lr_schedule": "cosine", "lr_decay": 0.5},
         {"lr_schedule": "constant", "lr_min": 0.1},
-        {"lr_schedule": "linear"},
+        {"lr_schedule": "linea"},
+        {"lr_decay": 0.5, "lr_schedule": "linear"},
+        {"lr_linear_from": 0.5},
+        {"lr_linear_from": 1.0, "lr_schedule": "linear"},
         {"warmup": 1.5},
         {"warmup": -1},
         {"clip_norm": 0},
@@ -107,7 +132,7 @@ def test_fields_that_contradict_or_are_out_of_range(bad: dict[str, Any]) -> None
 
 @pytest.mark.parametrize(
     "bad",
-    [{"lr_schedule": "linear"}, {"warmup": 1.5}, {"clip_norm": 0.0}, {"ema_decay": 1.0}, {"patience": 0}, {"lrr": 1}],
+    [{"lr_schedule": "linea"}, {"warmup": 1.5}, {"clip_norm": 0.0}, {"ema_decay": 1.0}, {"patience": 0}, {"lrr": 1}],
 )
 def test_values_of_a_call_out_of_range(bad: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(bad))):

@@ -1,16 +1,15 @@
-"""The two crops of self-blended images: around the landmarks before blending, around the face box at the end."""
+"""The two crops of self-blended images: around the landmarks before blending, around the face box at the end.
+
+The final crop of validation and test is the crop profile ``sbi``; see :mod:`dfbench.faces.reference_profiles`.
+"""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfbench.errors import DataError
 from dfbench.faces.landmark_sets import PARTS
-
-Rectangle = tuple[int, int, int, int]
-"""x1 y1 x2 y2 in whole pixels; x2 and y2 are the first ones outside."""
+from dfbench.faces.regions import Rectangle, clipped
 
 SIDE_MARGIN = 1 / 2
 """First crop: margin to the left and right, in widths of the landmarks' box (published as w / 8 times 4)."""
@@ -21,12 +20,8 @@ TOP_MARGIN = 1.0
 BOTTOM_MARGIN = 2 / 5
 """First crop: margin below, in heights of the landmarks' box (h / 5 times 2)."""
 
-FACE_MARGIN = 1 / 4
-"""Final crop: margin on every side of the face box, in its widths and heights, to be multiplied by a factor."""
-
-TEST_FACTOR = 0.5
 TRAINING_FACTORS = (0.2, 0.8)
-"""Factor of the final crop's margins: fixed, or drawn for each side."""
+"""Range of the factor of the final crop's margins, drawn for each side; see :func:`dfbench.faces.regions.face_region`."""
 
 
 def landmark_region(points: NDArray[np.floating], height: int, width: int) -> Rectangle:
@@ -42,75 +37,12 @@ def landmark_region(points: NDArray[np.floating], height: int, width: int) -> Re
     """
     (x1, y1), (x2, y2) = points[:PARTS].min(axis=0), points[:PARTS].max(axis=0)
     w, h = x2 - x1, y2 - y1
-    edges = (x1 - SIDE_MARGIN * w, y1 - TOP_MARGIN * h, x2 + SIDE_MARGIN * w, y2 + BOTTOM_MARGIN * h)
-    return _clipped(edges, height, width)
-
-
-def face_region(
-    box: NDArray[np.floating],
-    height: int,
-    width: int,
-    factors: tuple[float, float, float, float] = (TEST_FACTOR, TEST_FACTOR, TEST_FACTOR, TEST_FACTOR),
-) -> Rectangle:
-    """Return the final crop: the face box and its margins, clipped to the image.
-
-    Args:
-        box: (4,) x1 y1 x2 y2 in pixels.
-        height: of the image in pixels.
-        width: of the image in pixels.
-        factors: of the margins on the left, top, right and bottom.
-
-    Raises:
-        DataError: the region lies outside the image.
-    """
-    x1, y1, x2, y2 = (float(edge) for edge in box)
-    w, h = FACE_MARGIN * (x2 - x1), FACE_MARGIN * (y2 - y1)
-    left, top, right, bottom = factors
-    return _clipped((x1 - left * w, y1 - top * h, x2 + right * w, y2 + bottom * h), height, width)
+    return clipped(
+        (x1 - SIDE_MARGIN * w, y1 - TOP_MARGIN * h, x2 + SIDE_MARGIN * w, y2 + BOTTOM_MARGIN * h), height, width
+    )
 
 
 def draw_factors(generator: np.random.Generator) -> tuple[float, float, float, float]:
     """Draw the factors of the margins of a training crop: left, top, right, bottom, independently."""
     left, top, right, bottom = generator.uniform(*TRAINING_FACTORS, size=4).tolist()
     return left, top, right, bottom
-
-
-def covers(outer: Rectangle, inner: Rectangle) -> bool:
-    """Whether one rectangle contains another.
-
-    >>> covers((0, 0, 10, 10), (2, 2, 10, 8)), covers((0, 0, 10, 10), (2, 2, 11, 8))
-    (True, False)
-    """
-    return outer[0] <= inner[0] and outer[1] <= inner[1] and outer[2] >= inner[2] and outer[3] >= inner[3]
-
-
-def resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Return an image as a square of ``size`` pixels, by bilinear interpolation as published (no averaging)."""
-    return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
-def evaluation_crop(image: NDArray[np.uint8], box: NDArray[np.floating], size: int) -> NDArray[np.uint8]:
-    """Return the crop of a face as validation and test see it.
-
-    Args:
-        image: uint8 (height, width, 3), RGB: a frame, or a patch that covers the region.
-        box: (4,) face box in pixels of the image.
-        size: side of the crop in pixels; 380 in the paper.
-
-    Raises:
-        DataError: the face lies outside the image.
-    """
-    height, width = image.shape[:2]
-    x1, y1, x2, y2 = face_region(box, height, width)
-    return resized(image[y1:y2, x1:x2], size)
-
-
-def _clipped(edges: tuple[float, float, float, float], height: int, width: int) -> Rectangle:
-    if not np.isfinite(edges).all():
-        raise DataError(f"a face region {edges} is not finite", "prepare this manifest again")
-    # The pixel in which an edge lies belongs to the region.
-    x1, y1 = max(int(np.floor(edges[0])), 0), max(int(np.floor(edges[1])), 0)
-    x2, y2 = min(int(np.floor(edges[2])) + 1, width), min(int(np.floor(edges[3])) + 1, height)
-    if x1 >= x2 or y1 >= y2:
-        raise DataError("the face lies outside the image", "check this face's detection: dfbench inspect")
-    return x1, y1, x2, y2

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError
+from dfbench.faces.crops import stretched
 from dfbench.faces.hulls import HULLS, face_mask
 from dfbench.faces.landmark_sets import PARTS
+from dfbench.faces.regions import face_region
 from dfbench.schema.ids import seed_from
 from dfbench.training.sbi.blending import blend, draw_softening, soft_mask
-from dfbench.training.sbi.crops import draw_factors, face_region, landmark_region, resized
+from dfbench.training.sbi.crops import draw_factors, landmark_region
 from dfbench.training.sbi.deformation import deform_image, deform_mask, draw_deformation
 from dfbench.training.sbi.stored import FaceImage
 from dfbench.training.sbi.transforms import (
@@ -103,7 +105,7 @@ def self_blended(face: FaceImage, size: int, generator: np.random.Generator, *, 
         region = face_region(face.box, height, width, draw_factors(generator))
     x1, y1, x2, y2 = region
     small = cv2.resize(weight[y1:y2, x1:x2].astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
-    return Pair(resized(real[y1:y2, x1:x2], size), resized(fake[y1:y2, x1:x2], size), np.asarray(small, np.float32))
+    return Pair(stretched(real[y1:y2, x1:x2], size), stretched(fake[y1:y2, x1:x2], size), np.asarray(small, np.float32))
 
 
 def self_blended_batch(

@@ -13,14 +13,16 @@ import dfbench
 from dfbench.errors import DataError
 from dfbench.faces.align import similarity
 from dfbench.faces.base import Face
+from dfbench.faces.crops import crop
 from dfbench.faces.landmark_sets import DLIB_FOREHEAD
 from dfbench.faces.landmarks import LANDMARKS
+from dfbench.faces.profiles import get_profile
 from dfbench.manifest.samples import Samples
 from dfbench.manifest.shards import read_shard
 from dfbench.media.images import decode_image, encode_png
 from dfbench.registry import Entry
 from dfbench.training.sbi import pairs as module
-from dfbench.training.sbi.crops import evaluation_crop, landmark_region
+from dfbench.training.sbi.crops import landmark_region
 from dfbench.training.sbi.pairs import Pair, pair_generator, self_blended, self_blended_batch
 from dfbench.training.sbi.stored import COLUMNS, FaceImage, StoredFaces, face_image
 
@@ -41,6 +43,14 @@ def face(seed: int = 0, forehead: bool = True) -> FaceImage:
     rng = np.random.default_rng(seed)
     pixels = cv2.GaussianBlur(rng.integers(0, 256, (200, 200, 3), np.uint8), (0, 0), 1.0)
     return FaceImage(pixels, schematic_points(forehead), np.array([60.0, 70, 140, 165]))
+
+
+def evaluation_crop(image: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
+    """The crop of validation and test: the profile ``sbi``."""
+    height, width = image.shape[:2]
+    profile = get_profile("sbi")
+    matrix = profile.matrix(Face(box, 0.9, np.zeros((5, 2), np.float32)), size, width, height)
+    return crop(image, matrix, size, profile.resampling)
 
 
 def same(a: Pair, b: Pair) -> bool:
@@ -95,7 +105,7 @@ def test_steps_follow_the_published_order(monkeypatch: pytest.MonkeyPatch) -> No
         "blend",
         "transform_pair",
         "face_region",
-        "resized",
+        "stretched",
     ):
         original = getattr(module, name)
 
@@ -116,8 +126,8 @@ def test_steps_follow_the_published_order(monkeypatch: pytest.MonkeyPatch) -> No
         "transform_pair",
         "transform_pair",
         "face_region",
-        "resized",
-        "resized",
+        "stretched",
+        "stretched",
     ]
 
 

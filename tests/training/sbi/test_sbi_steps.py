@@ -10,15 +10,10 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from dfbench.errors import DataError
+from dfbench.faces.crops import stretched
+from dfbench.faces.regions import covers, face_region
 from dfbench.training.sbi.blending import KERNELS, RATIOS, Softening, blend, draw_softening, soft_mask
-from dfbench.training.sbi.crops import (
-    covers,
-    draw_factors,
-    evaluation_crop,
-    face_region,
-    landmark_region,
-    resized,
-)
+from dfbench.training.sbi.crops import draw_factors, landmark_region
 from dfbench.training.sbi.deformation import (
     Deformation,
     affine_matrix,
@@ -98,13 +93,10 @@ def bilinear(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.moveaxis(np.tensordot(axis(image.shape[1], width), rows, axes=(1, 1)), 0, 1)
 
 
-def test_evaluation_crops_are_resized_bilinearly() -> None:
+def test_crops_are_stretched_bilinearly() -> None:
     image = noise(120, 90)
-    box = np.array([20.0, 30.0, 60.0, 90.0])
-    x1, y1, x2, y2 = face_region(box, 120, 90)
-    expected = bilinear(image[y1:y2, x1:x2], 64, 64)
-    assert np.abs(evaluation_crop(image, box, 64) - expected).max() <= 1.01
-    assert np.abs(resized(image, 33) - bilinear(image, 33, 33)).max() <= 1.01
+    for size in (33, 200):
+        assert np.abs(stretched(image, size) - bilinear(image, size, size)).max() <= 1.01
 
 
 # Colour, frequency, compression
