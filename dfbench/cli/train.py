@@ -57,7 +57,9 @@ Examples:
 @click.option("--samples-per-epoch", type=click.IntRange(min=1), help="Overrides the recipe.")
 @click.option("--lr", type=float, help="Learning rate; overrides the recipe.")
 @click.option(
-    "--lr-schedule", type=click.Choice(["constant", "cosine", "linear", "step"]), help="Learning rate after the warm-up."
+    "--lr-schedule",
+    type=click.Choice(["constant", "cosine", "linear", "step"]),
+    help="Learning rate after the warm-up.",
 )
 @click.option("--warmup", type=click.FloatRange(min=0), metavar="N", help="Steps of warm-up; below 1 their fraction.")
 @click.option("--clip-norm", type=float, metavar="X", help="Largest norm of the gradient.")

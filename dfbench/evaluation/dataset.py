@@ -61,7 +61,10 @@ def as_protocol(protocol: Protocol | str | Path) -> Protocol:
 
 
 def find_manifests(
-    protocol: Protocol, given: Sequence[str | Path | Manifest] | str | Path | Manifest, roles: Sequence[str]
+    protocol: Protocol,
+    given: Sequence[str | Path | Manifest] | str | Path | Manifest,
+    roles: Sequence[str],
+    prepare_options: str = "",
 ) -> dict[str, Manifest | None]:
     """Open the manifests of the data sets that a protocol uses for some roles, in the protocol's order.
 
@@ -69,6 +72,7 @@ def find_manifests(
         protocol: the protocol.
         given: manifests or their folders; for a data set without one, the folder of its name in the workspace is used.
         roles: ``train``, ``val``, ``test``.
+        prepare_options: what the command that makes a missing manifest has further, such as ``--patch``.
 
     Returns:
         Data set -> manifest; None where it must be prepared first, which is possible for ``mini`` alone.
@@ -91,19 +95,23 @@ def find_manifests(
             raise UsageError(f"two manifests of {name!r}: {by_name[name].path} and {manifest.path}", "give one of them")
         by_name[name] = manifest
     wanted = [name for name in protocol.datasets() if any(name in protocol.datasets(role) for role in roles)]
-    return {name: by_name[name] if name in by_name else _manifest_of_workspace(protocol, name) for name in wanted}
+    return {
+        name: by_name[name] if name in by_name else _manifest_of_workspace(protocol, name, prepare_options)
+        for name in wanted
+    }
 
 
-def _manifest_of_workspace(protocol: Protocol, dataset: str) -> Manifest | None:
+def _manifest_of_workspace(protocol: Protocol, dataset: str, prepare_options: str) -> Manifest | None:
     folder = find_manifest(dataset, protocol.name)
     if (folder / "manifest.json").is_file():
         manifest = open_manifest(folder, allow_incomplete=dataset == MINI)
         return manifest if manifest.info.complete else None
     if dataset == MINI:
         return None
+    words = [dataset, "--protocol", protocol.typed, *prepare_options.split(), "--root DIR"]
     raise DataError(
         f"protocol {protocol.name!r} needs a manifest of {dataset!r}; none was given, and {folder} has none",
-        f"make it: dfbench prepare {dataset} --protocol {protocol.typed} --root DIR; or give --manifest DIR",
+        f"make it: dfbench prepare {' '.join(words)}; or give --manifest DIR",
     )
 
 

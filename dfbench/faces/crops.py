@@ -209,7 +209,7 @@ def _shown(matrix: NDArray[np.float64], size: int) -> _Span:
     """
     (across, turn_x, left), (turn_y, down, top) = matrix
     if turn_x or turn_y or across <= 0 or down <= 0:
-        raise DataError(f"a stretched crop is upright, not {matrix.tolist()}", "use another resampling for this profile")
+        raise DataError(f"a stretched crop is upright, not {matrix.tolist()}", "use another resampling")
     x1, y1 = (0.5 - (left + 0.5) / across), (0.5 - (top + 0.5) / down)
     x, y = math.floor(x1 + 0.5), math.floor(y1 + 0.5)
     return x, y, x + max(1, round(size / across)), y + max(1, round(size / down))

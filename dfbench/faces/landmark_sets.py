@@ -85,7 +85,7 @@ def common_landmarks(points: NDArray[np.floating]) -> NDArray[np.float64]:
     if made.ndim != 2 or made.shape[1:] != (2,) or len(made) not in (PARTS, WITH_FOREHEAD, MESH):
         raise DataError(
             f"dense landmarks of shape {made.shape} have no known numbering",
-            "prepare with --landmarks dlib-68, dlib-81 or mediapipe",
+            "prepare with --landmarks dlib-68, dlib-81, mediapipe or average-face",
         )
     if not np.isfinite(made).all():
         raise DataError("a dense landmark is not finite", "prepare this manifest again")

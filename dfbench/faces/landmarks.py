@@ -1,7 +1,7 @@
 """Providers of dense landmarks: dfbench's own, and those of installed packages (entry points ``dfbench.landmarks``).
 
 Blending methods need more than five points. dfbench runs dlib's shape predictors and MediaPipe's face mesh, with the
-user's copies of their files. A package with another landmark network registers a factory:
+user's copies of their files; an average face needs none. A package with another landmark network registers a factory:
 
     [project.entry-points."dfbench.landmarks"]
     my-106 = "my_package.landmarks:build"
@@ -58,12 +58,14 @@ LANDMARKS: Registry[Factory] = Registry(
     "landmark provider",
     "dfbench.landmarks",
     {
+        "average-face": "dfbench.faces.average_face:build",
         "dlib-68": "dfbench.faces.dlib_landmarks:build_68",
         "dlib-81": "dfbench.faces.dlib_landmarks:build_81",
         "mediapipe": "dfbench.faces.face_mesh:build",
     },
     check=any_callable("build(model=None) -> LandmarkProvider"),
     summaries={
+        "average-face": "an average face placed by the five landmarks, 81 points; approximate, needs no file",
         "dlib-68": "dlib's 68-part predictor; its training data allow research only",
         "dlib-81": "dlib's 81-part predictor, with a forehead line; your file, research only",
         "mediapipe": "MediaPipe's face mesh, 468 points; your face_landmark.tflite, on LiteRT or OpenVINO",

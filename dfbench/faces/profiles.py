@@ -1,7 +1,8 @@
 """Crop profiles: which part of the frame around a face becomes the crop.
 
 A profile is one map from the frame to the unit square, times the crop's size: the matrices of two sizes differ only
-by the ratio of the sizes (except for ``ffpp13`` and ``sbi``). Pixel centres are at whole numbers, as in ``cv2.warpAffine``.
+by the ratio of the sizes (except for ``ffpp13`` and ``sbi``). Pixel centres are at whole numbers, as in
+``cv2.warpAffine``.
 """
 
 from __future__ import annotations

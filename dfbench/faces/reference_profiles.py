@@ -136,9 +136,9 @@ class Ffpp13Like(Ffpp13):
 class SelfBlended:
     """The crop of self-blended images (SBI): the face box with margins of an eighth, stretched to a square.
 
-    ``inference`` of mapooon/SelfBlendedImages, at test: half of a quarter of the box's width and height is added on each
-    side; in whole pixels, clipped to the frame; resized bilinearly, so that faces become as wide as high. The boxes are
-    those of the face detector of the manifest, RetinaFace's in the original.
+    ``inference`` of mapooon/SelfBlendedImages: half of a quarter of the box's width and height is added on each side,
+    in whole pixels clipped to the frame, and the rectangle is resized bilinearly to a square. The boxes are those of
+    the manifest's face detector, RetinaFace's in the original.
     """
 
     name = "sbi"

@@ -11,7 +11,7 @@ Rectangle = tuple[int, int, int, int]
 """x1 y1 x2 y2 in whole pixels; x2 and y2 are the first ones outside."""
 
 FACE_MARGIN = 1 / 4
-"""Margin of self-blended images on every side of the face box, in its widths and heights, to be multiplied by a factor."""
+"""Margin of self-blended images on every side of the face box, in its widths and heights, before a factor."""
 
 TEST_FACTOR = 0.5
 """Factor of those margins in validation and test."""

@@ -71,8 +71,8 @@ class TrainingRecipe(ProtocolModel):
     lr_schedule: Schedule | None = Field(
         default=None,
         description="constant, cosine (falls to lr_min at the last step), linear (falls epoch by epoch, from "
-        "lr_linear_from on, towards 0) or step (decays by lr_decay); None: that of the detector, or step with the given "
-        "decay",
+        "lr_linear_from on, towards 0) or step (decays by lr_decay); None: that of the detector, or step with the "
+        "given decay",
     )
     warmup: Annotated[float, Field(ge=0)] | None = Field(
         default=None,

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from dfbench.training.plan import TrainingPlan as TrainingPlan
     from dfbench.training.recipe import FullRecipe as FullRecipe
     from dfbench.training.recipe import RecipeValues as RecipeValues
+    from dfbench.training.sbi.images import self_blended_images as self_blended_images
+    from dfbench.training.sharpness import SharpnessAwareStep as SharpnessAwareStep
     from dfbench.training.train import run_training as run_training
     from dfbench.training.triple_images import TripleImages as TripleImages
     from dfbench.training.triple_images import triple_images as triple_images
@@ -44,6 +46,7 @@ _LAZY = {
     "LoadedImages": "dfbench.training.images",
     "MethodImages": "dfbench.training.images",
     "RecipeValues": "dfbench.training.recipe",
+    "SharpnessAwareStep": "dfbench.training.sharpness",
     "SimilarityOrigin": "dfbench.manifest.similarities",
     "StepResult": "dfbench.training.methods",
     "TRIPLE_COLUMNS": "dfbench.manifest.triples",
@@ -58,13 +61,13 @@ _LAZY = {
     "read_similarities": "dfbench.manifest.similarities",
     "require_triples": "dfbench.manifest.triples",
     "run_training": "dfbench.training.train",
+    "self_blended_images": "dfbench.training.sbi.images",
     "similarities_of": "dfbench.manifest.similarities",
     "supervised_step": "dfbench.training.optimization",
     "triple_images": "dfbench.training.triple_images",
 }
 
 __all__ = [
-    "TRIPLE_COLUMNS",
     "Batch",
     "EpochDataset",
     "FullRecipe",
@@ -72,8 +75,10 @@ __all__ = [
     "LoadedImages",
     "MethodImages",
     "RecipeValues",
+    "SharpnessAwareStep",
     "SimilarityOrigin",
     "StepResult",
+    "TRIPLE_COLUMNS",
     "TrainingMethod",
     "TrainingPlan",
     "TrainingRequest",
@@ -85,6 +90,7 @@ __all__ = [
     "read_similarities",
     "require_triples",
     "run_training",
+    "self_blended_images",
     "similarities_of",
     "supervised_step",
     "triple_images",

@@ -13,7 +13,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from dfbench.errors import DataError, ModelError, UsageError
+from dfbench.errors import ModelError, UsageError
 from dfbench.models.interface import custom_code
 from dfbench.models.options import check_values
 from dfbench.models.registry import MODELS
@@ -22,10 +22,8 @@ from dfbench.registry import Registry
 from dfbench.training.recipe import MethodSampling
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from torch import Tensor, nn
 
-    from dfbench.evaluation.dataset import RoleData
     from dfbench.protocols.protocol import Protocol as TaskProtocol
     from dfbench.training.images import ImagesRequest, MethodImages
     from dfbench.training.recipe import FullRecipe
@@ -194,6 +192,9 @@ class TrainingMethod:
         check: receives the request when a training is planned; raises one of dfbench's errors, with a hint, where the
             method cannot be applied or the value of an option is out of range.
         columns: columns of the manifest that the steps need; a manifest without values in one is refused.
+        extras: groups of optional columns that manifests with training samples need, as ``ManifestInfo.extras`` lists
+            them: ``patch``, ``dense`` (dense landmarks). Manifests without them are refused; that of ``mini``, which is
+            prepared where it does not exist, gets them.
         sampling: what the method needs: ``any``; ``balanced``: as many real as fake samples in a batch, for which the
             sampling ``natural`` of a recipe is replaced by ``balanced``; ``reals``: real samples alone, of each of
             which it makes a real and a fake image.
@@ -201,6 +202,7 @@ class TrainingMethod:
         images: makes the images of the training where crops alone do not suffice; None: the crops of the samples.
             Called before the first epoch, also of a resumed training; it raises one of dfbench's errors where the
             samples do not have what it needs.
+        profile: crop profile of the images that it makes; empty: they are cut as those of the manifest.
     """
 
     name: str
@@ -214,6 +216,8 @@ class TrainingMethod:
     sampling: MethodSampling = "any"
     augments: bool = False
     images: Callable[[ImagesRequest], MethodImages] | None = None
+    extras: tuple[str, ...] = ()
+    profile: str = ""
 
     def with_options(self, given: Mapping[str, Any]) -> TrainingMethod:
         """Return the method with other values of its options.
@@ -279,6 +283,9 @@ class TrainingMethod:
 
 DEFAULT = SUPERVISED_METHOD
 
+EXTRAS = ("patch", "dense")
+"""Groups of optional columns that a method may need; see :attr:`TrainingMethod.extras`."""
+
 
 def _supervised(detector: nn.Module, batch: Batch) -> StepResult:
     # By its name: the module needs torch, and the contract above.
@@ -324,31 +331,14 @@ def _same_network(spec: ModelSpec) -> str:
     return "M"
 
 
-def needed_columns(method: TrainingMethod, data: RoleData) -> pa.Table | None:
-    """Return the columns that a method needs, a row per training sample with a crop; None if it needs none.
-
-    Raises:
-        DataError: a manifest lacks one, or has no value in it.
-    """
-    if not method.columns:
-        return None
-    for manifest, samples in data.parts:
-        usable = samples.ok()
-        for name in method.columns:
-            if name not in manifest.columns or (len(usable) and usable.select([name])[name].null_count == len(usable)):
-                raise DataError(
-                    f"the training method {method.name!r} needs the column {name!r}, of which the training samples of "
-                    f"the manifest {manifest.path} have no values",
-                    "prepare a manifest that has it: docs/manifest.md lists the columns and what fills them",
-                )
-    return data.columns(method.columns)
-
-
 def _checked(name: str, value: object) -> TrainingMethod:
     if not isinstance(value, TrainingMethod) or value.name != name:
         raise TypeError(f"it is not a dfbench.training.TrainingMethod of the name {name!r}")
     if (value.step is None) == (value.make is None):
         raise ValueError("a training method has either step or make")
+    unknown = sorted({*value.extras} - {*EXTRAS})
+    if unknown:
+        raise ValueError(f"its extras are among {', '.join(EXTRAS)}, not {unknown[0]!r}")
     return value
 
 

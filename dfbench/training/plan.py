@@ -19,8 +19,9 @@ from dfbench.models.source import BuiltNetwork, ModelSource
 from dfbench.models.spec import ModelSpec
 from dfbench.protocols.protocol import Protocol
 from dfbench.storage import working_path
-from dfbench.training.methods import SUPERVISED, TrainingMethod, needed_columns
+from dfbench.training.methods import SUPERVISED, TrainingMethod
 from dfbench.training.recipe import FullRecipe
+from dfbench.training.requirements import check_extras, needed_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,7 @@ class TrainingPlan:
         }
         for part in data.values():
             part.degraders(self.condition)
+        check_extras(self.method, data["train"])
         needed_columns(self.method, data["train"])
         return replace(self, manifests=manifests, data=data, profile=crop_profile(self.protocol, present))
 
@@ -201,6 +203,13 @@ def training_notes(plan: TrainingPlan) -> tuple[str, ...]:
         notes.append(f"the method {method.name} needs as many real as fake images in a batch: sampling is balanced")
     if method.sampling == "reals":
         notes.append(f"the method {method.name} makes its fakes from real samples: fakes are not used for training")
+    if method.profile and method.profile != plan.protocol.crops.profile:
+        notes.append(
+            f"the method {method.name} cuts its training images by the crop profile {method.profile}; validation and "
+            f"test crops are those of the protocol, {plan.protocol.crops.profile}"
+        )
+    if method.augments and plan.protocol.training.augmentation is not None:
+        notes.append(f"the method {method.name} augments its images itself: the protocol's augmentation is not applied")
     if target.is_file() and not training_folder(target).is_dir():
         notes.append(
             f"{target} is the result of a finished training, whose state is not kept: more epochs cannot continue it; "

@@ -17,9 +17,10 @@ from dfbench.evaluation.dataset import RoleData
 from dfbench.protocols.protocol import Protocol
 from dfbench.training.augment import DegradedAtRandom
 from dfbench.training.images import ImagesRequest
-from dfbench.training.methods import TrainingMethod, needed_columns
+from dfbench.training.methods import TrainingMethod
 from dfbench.training.optimization import balanced_weights
 from dfbench.training.recipe import FullRecipe
+from dfbench.training.requirements import needed_columns
 from dfbench.training.sampler import Indices, epoch_order
 
 

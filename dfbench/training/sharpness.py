@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dfbench.explain.gradients import half_scale
 from dfbench.training.methods import Batch, Step, StepResult
 from dfbench.training.optimization import supervised_step
 
@@ -28,12 +29,13 @@ class SharpnessAwareStep:
     loss. After its backward pass the weights are restored bit by bit, so that the optimiser moves the original ones.
     When gradients are accumulated, or several devices share a batch, every part moves the weights by its own gradient.
     Both passes update the statistics of batch norms, as in the published code of self-blended images, and draw their
-    own random numbers.
+    own random numbers. In float16 the loss of the first pass is scaled before its gradient is taken, as small gradients
+    would become 0.
 
     Args:
         step: makes a loss from a batch; by default the detector's own. It is called twice with the same batch: what
             draws or blends images belongs before this step, not into it.
-        rho: Euclidean length of the move over all trained parameters together.
+        rho: Euclidean length of the move over all trained parameters together; 0: there is no first pass.
     """
 
     def __init__(self, step: Step = supervised_step, rho: float = RHO) -> None:
@@ -50,8 +52,12 @@ class SharpnessAwareStep:
         Where the first gradient is zero or not finite, the weights are not moved.
         """
         self._restore()
+        if not self.rho:
+            return self.step(detector, batch)
         trained = [p for p in detector.parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(self.step(detector, batch).loss, trained, allow_unused=True)
+        loss = self.step(detector, batch).loss
+        # The length of the gradient, and with it the scale, has no effect on the move.
+        gradients = torch.autograd.grad(loss * half_scale(loss.device), trained, allow_unused=True)
         pairs = [(p, g) for p, g in zip(trained, gradients, strict=True) if g is not None]
         if pairs:
             length = torch.stack([g.detach().double().norm() for _, g in pairs]).norm()

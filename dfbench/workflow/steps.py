@@ -37,11 +37,23 @@ def same_parameters(of: Callable[P, Any]) -> Callable[[Callable[..., T]], Callab
 
 
 def missing_preparations(
-    found: Mapping[str, Manifest | None], protocol: Protocol, quiet: bool
+    found: Mapping[str, Manifest | None], protocol: Protocol, quiet: bool, extras: Sequence[str] = ()
 ) -> dict[str, PreparationPlan]:
-    """Return the preparations of the manifests that do not exist yet."""
-    missing = [name for name, manifest in found.items() if manifest is None]
-    return {name: resolve_preparation(name, protocol=protocol, quiet=quiet) for name in missing}
+    """Return the preparations of the manifests that do not exist yet.
+
+    Args:
+        found: data set -> manifest; None where it is to be prepared.
+        protocol: decides frames, crops and media.
+        quiet: no progress bar.
+        extras: groups of optional columns that they need: ``patch``, or ``dense``, for which the landmark provider is
+            the one that needs no file.
+    """
+    landmarks = "average-face" if "dense" in extras else None
+    return {
+        name: resolve_preparation(name, protocol=protocol, patch="patch" in extras, landmarks=landmarks, quiet=quiet)
+        for name, manifest in found.items()
+        if manifest is None
+    }
 
 
 def run_preparations(preparations: Mapping[str, PreparationPlan], notes: Sequence[str]) -> dict[str, Manifest]:

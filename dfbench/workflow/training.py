@@ -28,6 +28,7 @@ from dfbench.training.plan import (
     weight_file,
 )
 from dfbench.training.recipe import RecipeValues, fill_recipe
+from dfbench.training.requirements import prepare_options
 from dfbench.workflow.steps import missing_preparations, run_preparations, same_parameters
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def resolve_training(
     added = "" if by.name in (DEFAULT, source.spec.training_method) else by.name
     usual = default_weights(source.name, rules, under if condition is not None else None, preset, added)
     target = weight_file(out, usual)
-    found = find_manifests(rules, manifests, roles)
+    found = find_manifests(rules, manifests, roles, prepare_options(by))
     plan = TrainingPlan(
         source=source,
         protocol=rules,
@@ -122,7 +123,7 @@ def resolve_training(
         from dfbench.training.train import initial_network
 
         plan = replace(plan, built=BuiltNetwork(initial_network(plan)))
-    return TrainingWorkflow(plan, missing_preparations(found, rules, quiet), training_notes(plan))
+    return TrainingWorkflow(plan, missing_preparations(found, rules, quiet, by.extras), training_notes(plan))
 
 
 @same_parameters(resolve_training)

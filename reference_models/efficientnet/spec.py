@@ -58,6 +58,19 @@ def from_deepfakebench(state: State) -> State:
     return from_sbi(rename(state, [(r"^efficientnet\.", ""), (r"^last_layer\.", "_fc.")]))
 
 
+SBI_FILES = KeyMap(
+    name="sbi",
+    source="SelfBlendedImages, FFraw.tar and FFc23.tar",
+    marks=("_conv_stem.weight", "_blocks.31._bn2.weight", "_fc.weight"),
+    convert=from_sbi,
+    head="backbone.classifier.weight",
+    options={"stem": "same", "normalization": "none"},
+    size=380,
+    profile="sbi",
+    training_method="sbi",
+)
+"""The weights of self-blended images, which are also those of the detector ``sbi``."""
+
 DETECTORS = (
     KeyMap(
         name="deepfakebench",
@@ -71,16 +84,7 @@ DETECTORS = (
         licence="CC BY-NC 4.0 (DeepfakeBench)",
         selection="by its authors, on test data",
     ),
-    KeyMap(
-        name="sbi",
-        source="SelfBlendedImages, FFraw.tar and FFc23.tar",
-        marks=("_conv_stem.weight", "_blocks.31._bn2.weight", "_fc.weight"),
-        convert=from_sbi,
-        head="backbone.classifier.weight",
-        options={"stem": "same", "normalization": "none"},
-        size=380,
-        training_method="sbi",
-    ),
+    SBI_FILES,
 )
 
 IMAGENET = (

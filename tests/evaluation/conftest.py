@@ -102,8 +102,22 @@ def rows_of(dataset: str, split: str, group: int, fake: bool, broken: bool) -> l
     return rows
 
 
-def build(folder: Path, dataset: str = "folder", groups: int = 8) -> Path:
-    """Write a finished manifest: per split ``groups`` real and fake clips of two frames; one test frame has no face."""
+def build(
+    folder: Path,
+    dataset: str = "folder",
+    groups: int = 8,
+    extras: tuple[str, ...] = (),
+    add: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: {},
+) -> Path:
+    """Write a finished manifest: per split ``groups`` real and fake clips of two frames; one test frame has no face.
+
+    Args:
+        folder: its folder.
+        dataset: name of the data set.
+        groups: real and fake clips per split.
+        extras: groups of optional columns.
+        add: further columns of a row.
+    """
     folder.mkdir(parents=True)
     recipe = {"sampling": {"rule": "frames", "frames": FRAMES}}
     stamp = Stamp(recipe_hash="r", plan_hash="p", versions={})
@@ -114,7 +128,8 @@ def build(folder: Path, dataset: str = "folder", groups: int = 8) -> Path:
         for fake in (False, True)
         for row in rows_of(dataset, split, group, fake, broken=split == "test" and group == 0)
     ]
-    count = write_shard(folder / "shard-00000.parquet", rows, (SIZE,), stamp)
+    rows = [row | add(row) for row in rows]
+    count = write_shard(folder / "shard-00000.parquet", rows, (SIZE,), stamp, extras)
     shards = (ShardInfo(file="shard-00000.parquet", sha256=file_sha256(folder / "shard-00000.parquet"), rows=count),)
     import pyarrow.parquet as pq
 
@@ -126,6 +141,7 @@ def build(folder: Path, dataset: str = "folder", groups: int = 8) -> Path:
         recipe_hash="r",
         profile="native",
         sizes=(SIZE,),
+        extras=extras,
         geometry="own",
         decoder="none",
         face_detector="none",
@@ -141,13 +157,13 @@ def build(folder: Path, dataset: str = "folder", groups: int = 8) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """``.manifest`` and ``.protocol`` of drawn patterns; ``.make(name, dataset)`` makes another pair."""
+    """``.manifest`` and ``.protocol`` of drawn patterns; ``.make(name, dataset, ...)`` makes another pair."""
     base = tmp_path_factory.mktemp("tiny")
 
-    def make(name: str, dataset: str, groups: int = 8) -> SimpleNamespace:
+    def make(name: str, dataset: str, groups: int = 8, **columns: Any) -> SimpleNamespace:
         file = base / f"{name}.toml"
         file.write_text(PROTOCOL.format(name=name, dataset=dataset), "utf-8")
-        return SimpleNamespace(manifest=build(base / name, dataset, groups), protocol=file)
+        return SimpleNamespace(manifest=build(base / name, dataset, groups, **columns), protocol=file)
 
     first = make("tiny", "folder")
     maker: Callable[..., SimpleNamespace] = make

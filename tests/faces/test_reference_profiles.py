@@ -197,9 +197,7 @@ def test_a_stretched_crop_beyond_the_frame_repeats_its_border_and_is_never_turne
 def test_sbi_without_a_face_is_a_data_error() -> None:
     for box in ((700, 10, 800, 90), (0, 0, float("nan"), 5)):
         with pytest.raises(DataError):
-            get_profile("sbi").matrix(
-                Face(np.array(box, np.float32), 0.9, np.zeros((5, 2), np.float32)), 64, 640, 480
-            )
+            get_profile("sbi").matrix(Face(np.array(box, np.float32), 0.9, np.zeros((5, 2), np.float32)), 64, 640, 480)
 
 
 # Which face detector goes with which profile

@@ -114,7 +114,13 @@ def test_patches_are_the_source_itself(with_patches: Manifest, tree: Path) -> No
 
 @pytest.mark.parametrize(
     ("profile", "size", "name"),
-    [("native", 128, "native"), ("dfb256", 256, "dfb256~"), ("ffpp13", 99, "ffpp13~"), ("box", 64, "box"), ("sbi", 60, "sbi")],
+    [
+        ("native", 128, "native"),
+        ("dfb256", 256, "dfb256~"),
+        ("ffpp13", 99, "ffpp13~"),
+        ("box", 64, "box"),
+        ("sbi", 60, "sbi"),
+    ],
 )
 def test_recrop_equals_preparing_again(
     with_patches: Manifest, tree: Path, tmp_path: Path, profile: str, size: int, name: str
@@ -289,7 +295,7 @@ def test_a_provider_that_does_not_keep_its_word(corners: Callable[[type], None])
         name = "corners"
 
     corners(Short)
-    assert landmark_provider_names() == ("corners", "dlib-68", "dlib-81", "mediapipe")
+    assert landmark_provider_names() == ("average-face", "corners", "dlib-68", "dlib-81", "mediapipe")
     with pytest.raises(DataError, match=r"\(4, 2\), not \(5, 2\)"):
         checked_landmarks(build_landmark_provider("corners"), np.zeros((9, 9, 3), np.uint8), face_at(5, 5, 1, 0))
     with pytest.raises(UsageError, match="unknown landmark provider"):

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from schematic_faces import EXTRAS, face_columns
 
 from dfbench.models.weights import read_state
 from dfbench.training.methods import TRAINING_METHODS
@@ -118,8 +119,17 @@ patience = 2
         ("meso4", 5, 1, "example-sam", (1, 1), (1, 1), ""),  # two passes, a state of the method's own
         ("meso4", 5, 1, "example-blurred", (1, 1), (1, 1), ""),  # images of the method's own
         ("meso4", 5, 1, "rfm", (1, 1), (1, 1), ""),  # a map pass, blocks and noise
+        ("meso4", 8, 1, "sbi", (1, 1), (1, 1), 'lr_schedule = "linear"'),  # pairs of the epoch, two passes
     ],
-    ids=["meso4", "meso4, two batches per step, schedule and average", "grnet", "two passes", "own images", "rfm"],
+    ids=[
+        "meso4",
+        "meso4, two batches per step, schedule and average",
+        "grnet",
+        "two passes",
+        "own images",
+        "rfm",
+        "sbi",
+    ],
 )
 def test_killed_and_resumed_equals_undisturbed(
     tiny: SimpleNamespace,
@@ -133,7 +143,8 @@ def test_killed_and_resumed_equals_undisturbed(
     resumed_at: Place,
     recipe: str,
 ) -> None:
-    data = tiny.make(f"{model}{groups}{accumulate}{method}", "folder", groups=groups)
+    columns = {"extras": EXTRAS, "add": face_columns} if method == "sbi" else {}
+    data = tiny.make(f"{model}{groups}{accumulate}{method}", "folder", groups=groups, **columns)
     text = data.protocol.read_text("utf-8")
     data.protocol.write_text(text.replace("[training]\n", f"[training]\n{recipe}"), "utf-8")
     whole, broken = tmp_path / "a" / "w.safetensors", tmp_path / "b" / "w.safetensors"

@@ -186,8 +186,8 @@ class PreparationRequest:
         default=None,
         metadata=_option(
             "--landmarks NAME",
-            "Store dense landmarks: dlib-68, dlib-81 (trained on data for research only), mediapipe or an installed "
-            "provider.",
+            "Store dense landmarks: dlib-68, dlib-81 (trained on data for research only), mediapipe, average-face "
+            "(approximate, needs no file) or an installed provider.",
         ),
     )
     landmark_model: str | Path | None = field(

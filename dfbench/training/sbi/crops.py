@@ -21,7 +21,7 @@ BOTTOM_MARGIN = 2 / 5
 """First crop: margin below, in heights of the landmarks' box (h / 5 times 2)."""
 
 TRAINING_FACTORS = (0.2, 0.8)
-"""Range of the factor of the final crop's margins, drawn for each side; see :func:`dfbench.faces.regions.face_region`."""
+"""Range of the factors of :func:`dfbench.faces.regions.face_region`, drawn for each side."""
 
 
 def landmark_region(points: NDArray[np.floating], height: int, width: int) -> Rectangle:

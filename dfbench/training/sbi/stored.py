@@ -21,7 +21,7 @@ from dfbench.training.sbi.crops import landmark_region
 COLUMNS = ("sample_id", "width", "height", "box", "dense", "patch", "patch_box")
 """Columns of a row that are read here."""
 
-_PREPARE = "prepare with --patch --landmarks NAME (dlib-68, dlib-81 or mediapipe)"
+_PREPARE = "prepare with --patch --landmarks NAME (dfbench list landmarks)"
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
+from schematic_faces import schematic_points
 
 import dfbench
 from dfbench.errors import DataError
@@ -25,18 +26,6 @@ from dfbench.training.sbi import pairs as module
 from dfbench.training.sbi.crops import landmark_region
 from dfbench.training.sbi.pairs import Pair, pair_generator, self_blended, self_blended_batch
 from dfbench.training.sbi.stored import COLUMNS, FaceImage, StoredFaces, face_image
-
-
-def schematic_points(forehead: bool = True) -> np.ndarray:
-    """81 points in common form on an upright oval in an image of 200 x 200."""
-    rng = np.random.default_rng(0)
-    points = np.column_stack([rng.uniform(70, 130, 81), rng.uniform(80, 150, 81)])
-    turns = np.linspace(np.pi, 0, 17)
-    points[:17] = np.column_stack([100 + 45 * np.cos(turns), 95 + 65 * np.sin(turns)])
-    points[17:27] = np.column_stack([np.linspace(62, 138, 10), np.full(10, 80)])
-    turns = np.linspace(np.pi, 2 * np.pi, 15)[1:-1]
-    points[68:] = np.column_stack([100 + 45 * np.cos(turns), 95 + 45 * np.sin(turns)])
-    return points if forehead else points[:68]
 
 
 def face(seed: int = 0, forehead: bool = True) -> FaceImage:
