@@ -13,6 +13,7 @@ from wheel_files import face_mesh
 from dfbench.errors import DataError, SetupError, UsageError
 from dfbench.faces import dlib_landmarks
 from dfbench.faces import face_mesh as mesh_module
+from dfbench.faces.average_face import AVERAGE
 from dfbench.faces.base import Face, FaceDetector
 from dfbench.faces.detectors import build_face_detector
 from dfbench.faces.dlib_hog import five_landmarks
@@ -28,6 +29,8 @@ from dfbench.faces.landmark_sets import (
 )
 from dfbench.faces.landmarks import build_landmark_provider, checked_landmarks
 from dfbench.media.images import decode_image
+from dfbench.mini.facemodel import load_face_model
+from dfbench.mini.shape import Expression, Pose, expressed, five_points, project
 
 
 @pytest.fixture(autouse=True)
@@ -324,3 +327,49 @@ def test_hulls_of_mesh_and_dlib_agree_on_portraits(
         print(f"{kind}: mean IoU {np.mean(values):.3f}, least {np.min(values):.3f}")
         assert np.mean(values) > 0.9, kind
         assert np.min(values) > 0.8, kind
+
+
+# The average face
+
+
+def test_the_average_face_is_the_mean_of_the_model_of_mini() -> None:
+    mean = load_face_model().mean_shape[[*MESH_TO_PARTS, *MESH_FOREHEAD], :2]
+    assert np.abs(AVERAGE - mean).max() <= 0.0005 + 1e-6
+    assert np.abs(mirrored_landmarks(AVERAGE, 1) - AVERAGE).max() < 1e-9, "symmetric about x = 0"
+
+
+def test_the_average_face_is_placed_by_the_five_landmarks() -> None:
+    provider = build_landmark_provider("average-face")
+    angle, scale, shift = 0.4, 170.0, np.array([300.0, 210.0])
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    placed = AVERAGE @ turn.T + shift
+    five = np.stack([placed[36:42].mean(0), placed[42:48].mean(0), placed[30], placed[48], placed[54]])
+    face = Face(np.array([0, 0, 1, 1], np.float32), 0.9, five.astype(np.float32))
+    image = np.zeros((480, 640, 3), np.uint8)
+    found = checked_landmarks(provider, image, face)
+    assert found is not None
+    assert found.shape == (81, 2)
+    assert np.abs(common_landmarks(found) - placed).max() < 1e-3
+    # Numbered as dlib's file: the middle of the hairline is its part 71.
+    assert np.abs(found[71] - placed[74]).max() < 1e-3
+    assert checked_landmarks(provider, image, Face(face.box, 0.9, np.ones((5, 2), np.float32))) is None
+    with pytest.raises(UsageError, match="has no model file"):
+        build_landmark_provider("average-face", "any.dat")
+
+
+def test_masks_of_the_average_face_cover_those_of_a_persons_own_points() -> None:
+    """Of people of mini, front and turned: the hull of the true points overlaps that of the placed ones."""
+    model = load_face_model()
+    rng = np.random.default_rng(0)
+    for yaw, least in ((0.0, 0.9), (12.0, 0.8)):
+        overlaps = []
+        for _ in range(8):
+            shape = expressed(model, model.identity_shape(rng.normal(0, 0.8, 20)), Expression())
+            xy = project(shape, Pose(yaw, 0.0, 0.0, 150.0, 120.0, 120.0)).xy
+            true = xy[[*MESH_TO_PARTS, *MESH_FOREHEAD]]
+            face = Face(np.array([0, 0, 1, 1], np.float32), 0.9, five_points(xy))
+            found = build_landmark_provider("average-face").find(np.zeros((300, 300, 3), np.uint8), face)
+            assert found is not None
+            a, b = (face_mask(points, 300, 300, "hull") for points in (true, common_landmarks(found)))
+            overlaps.append((a & b).sum() / (a | b).sum())
+        assert np.mean(overlaps) > least, (yaw, overlaps)

@@ -56,6 +56,7 @@ COUNTS = {
     ("xception", 299): {1: 20_809_001, 2: 20_811_050, 5: 20_817_197, 8: 20_823_344, 1000: 22_855_952},
     ("capsule", 300): {2: VGG + 1_571_070, 4: VGG + 1_571_710, 5: VGG + 1_572_030, 8: VGG + 1_572_990},
     ("efficientnet-b4", 380): {1: 17_550_409, 2: 17_552_202, 5: 17_557_581, 8: 17_562_960, 1000: 19_341_616},
+    ("sbi", 380): {1: 17_550_409, 2: 17_552_202},
     ("mat", 380): {1: 18_824_018, 2: 18_826_068, 5: 18_832_218},
     ("vit-b16", 224): {1: 85_799_425, 2: 85_800_194, 5: 85_802_501, 8: 85_804_808},
 }
@@ -130,7 +131,7 @@ def settled(name: str) -> nn.Module:
 
 def test_the_registry_has_grnet_its_seven_baselines_and_the_plain_classifiers() -> None:
     baselines = {"meso4", "mesoinception4", "highpass", "mislnet", "xception", "capsule", "amtennet", "amtennet-srm"}
-    pairings = {"rfm"}
+    pairings = {"rfm", "sbi"}
     assert set(NAMES) == {"grnet", "resnet18", "efficientnet-b4", "vit-b16", "mat"} | baselines | pairings
 
 
@@ -249,6 +250,7 @@ GOLDEN: dict[str, list[list[float]]] = {
     "mesoinception4": [[-0.289872, -0.00276897], [-0.851446, 0.313665]],
     "mislnet": [[0.234926, -0.680719], [0.294078, -0.803538]],
     "rfm": [[207079.0, 41337.3], [200968.0, 56548.4]],
+    "sbi": [[0.0393321, 0.00937168], [0.0416786, 0.00837365]],
     "vit-b16": [[-1.06065, 0.240856], [2.29089, 1.24218]],
     "xception": [[107580.0, 19735.9], [103222.0, 28327.2]],
 }
@@ -298,7 +300,7 @@ SHRUNK = {"vit-b16": {"depth": 2}}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "mat"])  # at 96 pixels: see test_mat.py
+@pytest.mark.parametrize("name", LEARNING)  # "mat" at 96 pixels: see test_mat.py; "sbi" is the network efficientnet-b4
 def test_learns_32_mini_crops_by_heart(
     name: str, mini_crops: tuple[torch.Tensor, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:

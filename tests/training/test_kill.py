@@ -119,7 +119,7 @@ patience = 2
         ("meso4", 5, 1, "example-sam", (1, 1), (1, 1), ""),  # two passes, a state of the method's own
         ("meso4", 5, 1, "example-blurred", (1, 1), (1, 1), ""),  # images of the method's own
         ("meso4", 5, 1, "rfm", (1, 1), (1, 1), ""),  # a map pass, blocks and noise
-        ("meso4", 8, 1, "sbi", (1, 1), (1, 1), 'lr_schedule = "linear"'),  # pairs of the epoch, two passes
+        ("meso4", 8, 1, "sbi", (1, 1), (1, 1), 'lr_schedule = "linear"\n'),  # pairs of the epoch, two passes
     ],
     ids=[
         "meso4",

@@ -1,0 +1,81 @@
+"""The pairing ``sbi``: the official program's weights and answers, and what the import of its files records."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from formula_weights import formula_images, formula_tensor
+from torch import Tensor
+
+from dfbench.models.convert.import_weights import import_weights
+from dfbench.models.registry import get_spec
+from dfbench.models.weights import load_weights
+
+# The official program (mapooon/SelfBlendedImages, efficientnet_pytorch 0.7.1) with formula weights and images of 380
+# pixels, only divided by 255: logits, and their float32 noise. With a gain of 1 both images give one answer.
+OFFICIAL = {
+    1.0: ([[0.08324683, -0.04778779], [0.08324684, -0.04778779]], 1.5e-8),
+    3.25: ([[0.5502021, -0.6765955], [0.4362358, -0.516963]], 1.3e-6),
+}
+OFFICIAL_KEYS = "d1eb43621aabf9a0"
+
+STAGES = (2, 4, 4, 6, 6, 8, 2)
+TOP = {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head", "bn2": "_bn1", "classifier": "_fc"}
+DEPTHWISE = {"conv_dw": "_depthwise_conv", "se.conv_reduce": "_se_reduce", "se.conv_expand": "_se_expand"}
+FIRST = DEPTHWISE | {"bn1": "_bn1", "conv_pw": "_project_conv", "bn2": "_bn2"}
+OTHERS = DEPTHWISE | {
+    "conv_pw": "_expand_conv", "bn1": "_bn0", "bn2": "_bn1", "conv_pwl": "_project_conv", "bn3": "_bn2",
+}  # fmt: skip
+
+
+def official_name(ours: str) -> str:
+    """The name in the official program of a tensor of timm's network."""
+    found = re.fullmatch(r"blocks\.(\d)\.(\d)\.(.+)\.(\w+)", ours)
+    if found is None:
+        layer, _, last = ours.rpartition(".")
+        return f"net.{TOP[layer]}.{last}"
+    stage, block = int(found[1]), int(found[2])
+    return f"net._blocks.{sum(STAGES[:stage]) + block}.{(OTHERS if stage else FIRST)[found[3]]}.{found[4]}"
+
+
+def official_state(gain: float = 1.0) -> dict[str, Tensor]:
+    """A state dict as the official program stores it."""
+    import timm
+
+    with torch.device("meta"):
+        network = timm.create_model("tf_efficientnet_b4", num_classes=2)
+    named = {official_name(k): tuple(t.shape) for k, t in network.state_dict().items()}
+    text = "\n".join(sorted(f"{k} {'x'.join(map(str, s)) or 'scalar'}" for k, s in named.items()))
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == OFFICIAL_KEYS
+    counters = {k: torch.zeros((), dtype=torch.int64) for k in named if k.endswith("num_batches_tracked")}
+    return {k: formula_tensor(k, s, gain) for k, s in named.items() if k not in counters} | counters
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gain", OFFICIAL)
+def test_parity_with_the_official_program(gain: float, tmp_path: Path) -> None:
+    file = tmp_path / "FFc23.tar"
+    torch.save({"model": official_state(gain), "optimizer": {"state": {}, "param_groups": []}, "epoch": 99}, file)
+    done = import_weights(file, "sbi", tmp_path / "w.safetensors")
+    network, card = load_weights(done.path)
+    with torch.inference_mode():
+        logits = network(formula_images(380)).logits.double()
+    expected = torch.tensor(OFFICIAL[gain][0], dtype=torch.float64)
+    tolerance = max(10 * OFFICIAL[gain][1], 1e-5 * float(expected.abs().max()))
+    assert float((logits - expected).abs().max()) <= tolerance
+    assert (card.model, card.training_method, card.size, card.profile) == ("sbi", "sbi", 380, "sbi")
+    assert (card.options["normalization"], card.options["stem"]) == ("none", "same")
+    assert card.origin is not None
+    assert (card.origin.source, card.origin.prefix) == ("sbi", "net.")
+
+
+def test_the_plain_network_reads_the_same_files() -> None:
+    plain, pairing = get_spec("efficientnet-b4"), get_spec("sbi")
+    assert pairing.target == plain.target
+    assert pairing.foreign_keys[0] in plain.foreign_keys
+    assert pairing.options.keys() == plain.options.keys()
+    assert pairing.training_method == pairing.foreign_keys[0].training_method == "sbi"
