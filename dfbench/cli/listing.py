@@ -157,7 +157,8 @@ def _training_methods_long() -> LongTable:
             rows.append((name, "-", "-", "-", f"broken: {error.message}"))
             continue
         options = " ".join(f"{option}={value}" for option, value in method.options.items()) or "-"
-        rows.append((name, method.version, options, " ".join(method.columns) or "-", TRAINING_METHODS.describe(name)))
+        columns = " ".join((*method.columns, *method.extras)) or "-"
+        rows.append((name, method.version, options, columns, TRAINING_METHODS.describe(name)))
     return ("name", "version", "options (--method-option)", "columns", "summary"), rows
 
 

@@ -175,6 +175,11 @@ def test_a_manifest_without_the_columns_is_refused(
     assert "prepare a manifest" in caught.value.hint
 
 
+def test_extras_that_manifests_cannot_have_are_refused_with_the_method(method: Callable[[Any], str]) -> None:
+    with pytest.raises(UsageError, match="not 'patches'"):
+        method(own(step=doubled, extras=("dense", "patches")))
+
+
 def test_batches_are_balanced_where_the_method_needs_it(
     tiny: SimpleNamespace, tmp_path: Path, method: Callable[[Any], str]
 ) -> None:

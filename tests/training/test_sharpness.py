@@ -119,6 +119,28 @@ def test_at_a_stationary_point_nothing_moves() -> None:
     assert torch.equal(model.weights, torch.cat((best[:2], best[2:])))
 
 
+def test_without_a_move_there_is_one_pass() -> None:
+    model = Quadratic()
+    plain = A @ model.weights.detach() - B
+    step = SharpnessAwareStep(quadratic_step, 0.0)
+    step(model, BATCH).loss.backward()
+    step.after_backward(model)
+    assert torch.equal(gradient(model), plain)
+
+
+def test_small_gradients_in_float16_still_move_the_weights() -> None:
+    layer = nn.Linear(4, 2, bias=False)
+    before = layer.weight.detach().clone()
+
+    def small(detector: nn.Module, batch: Batch) -> StepResult:
+        return StepResult(detector(batch.images).float().sum() * 1e-8, None)  # below what float16 can hold
+
+    step = SharpnessAwareStep(small, 0.1)
+    with torch.autocast("cpu", torch.float16):
+        step(layer, Batch(torch.ones(3, 4), torch.zeros(3, dtype=torch.int64), tuple("abc")))
+    assert torch.allclose(layer.weight - before, torch.full((2, 4), 0.1 / 8**0.5), rtol=1e-2)
+
+
 def test_weights_are_restored_bit_by_bit_after_errors_too() -> None:
     torch.manual_seed(0)
     network = Small()

@@ -27,7 +27,7 @@ from dfbench.training.sbi.pairs import pair_generator, self_blended
 from dfbench.training.sbi.stored import COLUMNS, face_image
 from dfbench.workflow import resolve_training, train
 
-UNUSABLE = "folder/all/real/train03#1"
+UNUSABLE = "folder/all/real/train03#000001.0"
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +132,7 @@ def test_faces_that_cannot_be_blended_are_left_out_and_counted(
     assert made.rows is not None
     ids = request_of(data).data.sample_ids
     left = [ids[row] for row in made.rows]
+    assert UNUSABLE in ids
     assert len(left) == 7
     assert not any("train00" in name or name == UNUSABLE for name in left)
     weights = run(data, tmp_path / "w.safetensors", epochs=1)
