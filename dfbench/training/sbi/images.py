@@ -6,8 +6,10 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
+from torch.utils.data import get_worker_info
 
 from dfbench.errors import DataError
 from dfbench.training.images import EpochDataset, ImagesRequest, LoadedImages, MethodImages
@@ -59,6 +61,8 @@ class SelfBlendedImages(EpochDataset):
         Raises:
             DataError: a face cannot be read, or no face of the batch gives a pair.
         """
+        if get_worker_info() is not None:
+            cv2.setNumThreads(0)  # the worker processes share the cores; 0 leaves the pool of a forked process alone
         rows, epochs = zip(*map(self.row_and_epoch, items), strict=True)
         generators = [pair_generator(self.ids[r], epoch, self.seed) for r, epoch in zip(rows, epochs, strict=True)]
         batch = self_blended_batch([self.face(row) for row in rows], self.size, generators)
