@@ -68,6 +68,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "TRIPLE_COLUMNS",
     "Batch",
     "EpochDataset",
     "FullRecipe",
@@ -78,7 +79,6 @@ __all__ = [
     "SharpnessAwareStep",
     "SimilarityOrigin",
     "StepResult",
-    "TRIPLE_COLUMNS",
     "TrainingMethod",
     "TrainingPlan",
     "TrainingRequest",
