@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dfbench.protocols.files import load_protocol as load_protocol
     from dfbench.scoring.score_files import score as score
     from dfbench.workflow import evaluate as evaluate
+    from dfbench.workflow import explain_detector as explain_detector
     from dfbench.workflow import prepare as prepare
     from dfbench.workflow import train as train
 
@@ -39,6 +40,7 @@ _LAZY = {
     "build_model": "dfbench.models.build",
     "degrade": "dfbench.degrade",
     "evaluate": "dfbench.workflow",
+    "explain_detector": "dfbench.workflow",
     "import_scores": "dfbench.interchange.scores",
     "import_weights": "dfbench.models.convert.import_weights",
     "list_datasets": "dfbench.datasets.registry",

@@ -33,6 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "dfbench.cli.score:score",
         "Compute P(fake) of your own images and clips; plot timelines, draw overlays.",
     ),
+    "explain": (
+        "dfbench.cli.explain:explain",
+        "Show what a detector looks at; name the technique of fakes by it.",
+    ),
     "weights": (
         "dfbench.cli.weights:weights_group",
         "Import weights of other projects; check weights and show their card.",

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -69,7 +70,7 @@ def examples_table(
             {name: frame[name].iloc[index] for name in names}
             | {
                 "kind": kind,
-                "crop": encode_png(_to_hwc(image)),
+                "crop": encode_png(to_hwc(image)),
                 "residual": residual,
                 "residual_factor": RESIDUAL_FACTOR if residual is not None else None,
             }
@@ -78,15 +79,31 @@ def examples_table(
 
 
 def residual_png(model: nn.Module, image: Tensor, device: torch.device) -> bytes | None:
-    """Return the residual of the output, times :data:`RESIDUAL_FACTOR`, as a PNG; None if there is none."""
+    """Return :func:`residual_image` as a PNG; None if there is none."""
+    shown = residual_image(model, image, device)
+    return None if shown is None else encode_png(shown)
+
+
+def residual_image(model: nn.Module, image: Tensor, device: torch.device) -> NDArray[np.uint8] | None:
+    """Return the ``residual`` of a detector's output, amplified.
+
+    Args:
+        model: the detector, in evaluation mode.
+        image: uint8 (3, S, S), RGB.
+        device: where the detector is.
+
+    Returns:
+        uint8 (S, S, 3): the residual of [0,1] values times :data:`RESIDUAL_FACTOR`, clipped; None if there is none.
+    """
     with torch.inference_mode():
         output = model(to_input(image[None], device))
     residual = getattr(output, "residual", None)
     if not isinstance(residual, Tensor) or residual.ndim != 4:
         return None
     shown = (residual[0].float() * RESIDUAL_FACTOR).clamp(0, 1) * 255
-    return encode_png(_to_hwc(shown.round().to(torch.uint8).cpu()))
+    return to_hwc(shown.round().to(torch.uint8).cpu())
 
 
-def _to_hwc(image: Tensor) -> np.ndarray:
+def to_hwc(image: Tensor) -> NDArray[np.uint8]:
+    """Return an image (3, H, W), uint8, as an array (H, W, 3)."""
     return np.ascontiguousarray(image.permute(1, 2, 0).numpy())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -46,25 +46,42 @@ def run_folder(out: Path | None, protocol: Protocol, model: str, run_id: str, ov
     return free_folder(out, run_id, overwrite)
 
 
-def free_folder(folder: Path, run_id: str, overwrite: bool) -> Path:
+def free_folder(
+    folder: Path,
+    run_id: str,
+    overwrite: bool,
+    *,
+    result: str = RESULT_FILE,
+    files: Collection[str] = RUN_FILES,
+    what: str = "run",
+) -> Path:
     """Return the folder, which may already hold the same run but no other.
+
+    Args:
+        folder: the folder.
+        run_id: of the run that is to be written.
+        overwrite: replace another run.
+        result: name of the JSON file with the ``run_id`` of the run in the folder.
+        files: names that an unfinished run may have left.
+        what: what a run is called in the message.
 
     Raises:
         UsageError: it holds another run, or files that are not a run.
     """
     if overwrite or not folder.is_dir() or not any(folder.iterdir()):
         return folder
-    result = folder / RESULT_FILE
+    path = folder / result
     try:
-        raw = read_json(result) if result.is_file() else None
+        raw = read_json(path) if path.is_file() else None
     except DataError:
         raw = None
     found = raw.get("run_id") if isinstance(raw, dict) else None
     names = {p.name for p in folder.iterdir() if not is_temporary(p)}
-    if found == run_id or (found is None and names <= RUN_FILES):
+    if found == run_id or (found is None and names <= set(files)):
         return folder
-    what = f"another run ({found})" if found else "files that are not a run"
-    raise UsageError(f"the folder {folder} holds {what}", "choose another --out, or remove the folder")
+    article = "an" if what[0] in "aeio" else "a"
+    held = f"another {what} ({found})" if found else f"files that are not {article} {what}"
+    raise UsageError(f"the folder {folder} holds {held}", "choose another --out, or remove the folder")
 
 
 def write_run(

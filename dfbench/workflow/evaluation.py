@@ -55,6 +55,12 @@ class EvaluationWorkflow:
         """Execute the plan; see :func:`evaluate` for the errors."""
         from dfbench.evaluation.evaluate import run_evaluation
 
+        evaluation = self.ready()
+        logger.info("evaluate %s on protocol %s", evaluation.source.name, evaluation.protocol.name)
+        return run_evaluation(evaluation)
+
+    def ready(self) -> EvaluationPlan:
+        """Prepare manifests and train weights where they are missing; returns the plan with both."""
         made = run_preparations(self.preparations, self.notes)
         evaluation = self.evaluation.with_manifests(made)
         if self.training is not None:
@@ -64,8 +70,7 @@ class EvaluationWorkflow:
                 evaluation.protocol.name,
             )
             evaluation = evaluation.with_weights(execute_training(self.training.with_manifests(made)))
-        logger.info("evaluate %s on protocol %s", evaluation.source.name, evaluation.protocol.name)
-        return run_evaluation(evaluation)
+        return evaluation
 
 
 def resolve_evaluation(
