@@ -166,7 +166,9 @@ def _chosen(plan: ExplanationPlan) -> tuple[ChosenImages, ChosenImages, tuple[st
     averaged = choose_images(validation, settings.mean_images, settings.mean_images, settings.seed, among)
     counts = {str(m): int(np.sum(averaged.manipulations == m)) for m in dict.fromkeys(averaged.manipulations.tolist())}
     few = [f"{manipulation} {count}" for manipulation, count in counts.items() if count < settings.mean_images]
-    notes = (f"mean maps of fewer than {settings.mean_images} images: {', '.join(few)}",) if few else ()
+    notes: tuple[str, ...] = (
+        (f"mean maps of fewer than {settings.mean_images} images: {', '.join(few)}",) if few else ()
+    )
     if settings.role == "val":
         notes += ("techniques are named on validation data: one half of its scene groups, by the means of the other",)
     return averaged, classified, notes

@@ -56,7 +56,7 @@ def centre_map(size: int) -> NDArray[np.float64]:
     (2, 2)
     """
     at = np.arange(size) - (size - 1) / 2
-    return -np.hypot(at[:, None], at[None])
+    return np.asarray(-np.hypot(at[:, None], at[None]), np.float64)
 
 
 class Masks:
@@ -73,7 +73,8 @@ class Masks:
     @cached_property
     def _places(self) -> dict[int, tuple[StoredCrops, int]]:
         """Row of ``data.ok_table`` -> the masks of its manifest, and its place among them."""
-        column, found, start = f"mask_{self._size}", {}, 0
+        column, start = f"mask_{self._size}", 0
+        found: dict[int, tuple[StoredCrops, int]] = {}
         for manifest, samples in self._data.parts:
             ok = samples.ok()
             if column in manifest.columns:

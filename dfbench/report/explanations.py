@@ -30,7 +30,7 @@ PIXEL_HEAD = ("map", "manipulation", "pixel AUC, %", "images", "scene groups")
 def technique_rows(techniques: Techniques) -> list[tuple[str, ...]]:
     """Return the cells of :data:`TECHNIQUE_HEAD`, one row for each way of naming techniques."""
     by_name = {difference.second: difference for difference in techniques.differences}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for way in techniques.accuracies:
         other = by_name.get(way.name)
         low, high = way.cosines
@@ -55,7 +55,7 @@ def pixel_rows(record: ExplanationRecord) -> list[tuple[str, ...]]:
 
 
 def verdicts(record: ExplanationRecord) -> list[str]:
-    """Return what the numbers say about naming the technique, as sentences: against chance and the untrained network."""
+    """Return what the numbers say about naming the technique, as sentences: against chance, then against the others."""
     found = record.techniques
     if found is None:
         return []
@@ -98,9 +98,8 @@ def summary_text(record: ExplanationRecord) -> str:
         lines += ["## Maps against masks", "", *markdown_lines(PIXEL_HEAD, rows, right={2, 3, 4}), ""]
         lines += ["Mean of the AUC within an image; 95 % intervals over scene groups.", ""]
     notes = [*record.notes, *([f"Caution: {record.caution}"] if record.caution else [])]
-    notes += (
-        [f"{MINI_NOTE}; no substitute for real forgeries, not suitable for ranking detectors"] if record.mini else []
-    )
+    if record.mini:
+        notes.append(f"{MINI_NOTE}; no substitute for real forgeries, not suitable for ranking detectors")
     if notes:
         lines += ["## Notes", "", *(f"- {escape_markdown(note)}." for note in notes), ""]
     return "\n".join(lines)

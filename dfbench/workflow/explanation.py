@@ -107,11 +107,10 @@ def resolve_explanation(
     )
     if role == "val" and not rules.datasets("val"):
         raise UsageError(f"protocol {rules.name!r} has no validation data", "explain on test data: drop --role")
-    given = [manifests] if isinstance(manifests, str | Path) or hasattr(manifests, "info") else list(manifests)
     detector = resolve_evaluation(
         model,
         rules,
-        given,
+        manifests,
         weights,
         conditions=(condition,) if condition is not None else (),
         preset=preset,
@@ -130,7 +129,7 @@ def resolve_explanation(
     reason = available(under)
     if reason is not None:
         raise SetupError(f"{under.name} is not available: {reason}", "see: dfbench list degradations")
-    found = find_manifests(rules, given, ("val",))
+    found = find_manifests(rules, manifests, ("val",))
     plan = ExplanationPlan(evaluation, settings, under, found, where, overwrite)
     plan.check_folder()
     return ExplanationWorkflow(plan, detector, missing_preparations(found, rules, quiet), detector.notes)
@@ -141,9 +140,9 @@ def explain_detector(*args: Any, **options: Any) -> Explanation:  # noqa: D417
     """Explain what a detector looks at, and whether that tells how a fake was made.
 
     Forgery attention maps (FAM) need gradients alone, class activation maps (CAM) a final feature map. The maps of
-    validation images are averaged per manipulation; the technique of every fake is named by the cosine similarity of its
-    FAM to each mean, and in the same way by FAMs of the untrained network and by raw crops. Where manifests have masks,
-    maps are compared with the manipulated pixels. Manifests and weights are found, and for ``mini`` made, as by
+    validation images are averaged per manipulation. The technique of every fake is named by the cosine similarity of
+    its FAM to each mean, and in the same way by FAMs of the untrained network and by raw crops. Where manifests have
+    masks, maps are compared with the manipulated pixels. Manifests and weights are found, and for ``mini`` made, as by
     :func:`dfbench.evaluate`.
 
     Args:
@@ -152,7 +151,7 @@ def explain_detector(*args: Any, **options: Any) -> Explanation:  # noqa: D417
         manifests: manifests or their folders; default: those of the workspace.
         weights: a safetensors file with its card; default: those of the workspace for this model and protocol.
         out: the folder of the explanation; default: one of the workspace named after protocol, model and run.
-        role: ``test``; or ``val``, where one half of the validation scene groups is explained by the means of the other.
+        role: ``test``; or ``val``, where half of the validation scene groups is explained by the means of the others.
         mean_images: validation images per manipulation whose maps are averaged.
         images: fakes per manipulation whose technique is named.
         examples: images per manipulation in the figures.
