@@ -1,4 +1,4 @@
-"""What a detector looks at: maps of its score's sensitivity and of its last features, by gradients.
+"""What a detector looks at: maps of its score's sensitivity and of its last features, and what they tell.
 
 The names below are loaded on first use, and torch with them.
 """
@@ -13,15 +13,35 @@ if TYPE_CHECKING:
     from dfbench.explain.activations import FinalFeatures as FinalFeatures
     from dfbench.explain.gradients import fake_minus_real as fake_minus_real
     from dfbench.explain.gradients import forgery_attention_map as forgery_attention_map
+    from dfbench.explain.record import ExplanationRecord as ExplanationRecord
+    from dfbench.explain.store import Explanation as Explanation
+    from dfbench.explain.store import open_explanation as open_explanation
+    from dfbench.explain.store import restored as restored
+    from dfbench.explain.technique import TechniqueMeans as TechniqueMeans
     from dfbench.models.interface import evaluation_mode as evaluation_mode
 
 _LAZY = {
+    "Explanation": "dfbench.explain.store",
+    "ExplanationRecord": "dfbench.explain.record",
     "FinalFeatures": "dfbench.explain.activations",
+    "TechniqueMeans": "dfbench.explain.technique",
     "evaluation_mode": "dfbench.models.interface",
     "fake_minus_real": "dfbench.explain.gradients",
     "forgery_attention_map": "dfbench.explain.gradients",
+    "open_explanation": "dfbench.explain.store",
+    "restored": "dfbench.explain.store",
 }
 
-__all__ = ["FinalFeatures", "evaluation_mode", "fake_minus_real", "forgery_attention_map"]
+__all__ = [
+    "Explanation",
+    "ExplanationRecord",
+    "FinalFeatures",
+    "TechniqueMeans",
+    "evaluation_mode",
+    "fake_minus_real",
+    "forgery_attention_map",
+    "open_explanation",
+    "restored",
+]
 
 __getattr__ = lazy_attributes(__name__, _LAZY)

@@ -21,6 +21,7 @@ TOO_LONG = "n" * 250 + "{}"
         ["weights", "import", "w.pth", "--model", "meso4", "--out", TOO_LONG.format(".safetensors")],
         ["import", "scores", "s.csv", "--out", TOO_LONG.format("-folder")],
         ["evaluate", "--model", "meso4", "--protocol", "mini", "--out", TOO_LONG.format("-folder")],
+        ["explain", "--model", "meso4", "--protocol", "mini", "--out", TOO_LONG.format("-folder")],
         ["prepare", "mini", "--out", TOO_LONG.format("-folder")],
         ["demo", "--out", TOO_LONG.format("-folder")],
     ],

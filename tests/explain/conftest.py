@@ -207,6 +207,7 @@ def quadrants(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
             size=SIZE,
             selection=SelectionRecord(split="none", epoch=0, note="set by hand"),
             seed=3,
+            mini=False,
         )
         path = base / f"{source.name.rpartition('.')[2]}.safetensors"
         save_weights(path, network, card)

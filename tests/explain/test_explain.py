@@ -21,6 +21,7 @@ from dfbench.explain import forgery_attention_map
 from dfbench.explain.store import Explanation, open_explanation, restored
 from dfbench.manifest.manifest import open_manifest
 from dfbench.media.images import decode_image
+from dfbench.models.card import IntendedUse
 from dfbench.models.weights import load_weights
 from dfbench.protocols.files import load_protocol
 
@@ -56,7 +57,7 @@ def test_techniques_are_named_better_than_by_an_untrained_network(done: Explanat
 
 
 def test_maps_and_pixel_aucs_are_those_of_the_detector(quadrants: SimpleNamespace, done: Explanation) -> None:
-    network, _ = load_weights(quadrants.weights, model=quadrants.model)
+    network, _ = load_weights(quadrants.weights, IntendedUse(model=quadrants.model))
     data = role_data(load_protocol(quadrants.protocol), [open_manifest(quadrants.manifest)], "test")
     arrays = done.maps()
     chosen = np.flatnonzero(~arrays["in_mean"])
@@ -83,7 +84,7 @@ def test_maps_and_pixel_aucs_are_those_of_the_detector(quadrants: SimpleNamespac
     assert arrays["cam"].shape == (len(arrays["sample_id"]), 32, 32)
 
 
-def test_the_folder_holds_figures_and_a_summary(done: Explanation) -> None:
+def test_the_folder_holds_figures_and_a_summary(quadrants: SimpleNamespace, done: Explanation) -> None:
     names = {path.relative_to(done.folder).as_posix() for path in done.folder.rglob("*") if path.is_file()}
     figures = {f"figures/maps-{name}.png" for name in ("real", "Upper", "Lower", "Right")}
     figures |= {"figures/mean-maps.png", "figures/confusion.png"}
@@ -124,10 +125,8 @@ def test_repeated_with_another_batch_size_it_is_the_same(
 def test_means_and_named_fakes_of_validation_data_share_no_scene(quadrants: SimpleNamespace, tmp_path: Path) -> None:
     found = explained(quadrants, tmp_path / "out", role="val", mean_images=6, images=6, examples=0)
     arrays = found.maps()
-    scenes = [
-        {name.split("/")[3].partition("#")[0] for name in arrays["sample_id"][arrays["in_mean"] == one]}
-        for one in (True, False)
-    ]
+    names = np.array([name.split("/")[3].partition("#")[0] for name in arrays["sample_id"]])
+    scenes = [set(names[arrays["in_mean"] == one].tolist()) for one in (True, False)]
     assert scenes[0] | scenes[1] == {f"val{i:02d}" for i in range(6)}
     assert not scenes[0] & scenes[1]
     assert found.record.techniques is not None
@@ -212,7 +211,7 @@ def test_another_explanation_is_replaced_only_if_requested(
 
 
 def test_a_detector_object_has_no_untrained_counterpart(quadrants: SimpleNamespace, tmp_path: Path) -> None:
-    network, _ = load_weights(quadrants.weights, model=quadrants.model)
+    network, _ = load_weights(quadrants.weights, IntendedUse(model=quadrants.model))
     few = {"manifests": quadrants.plain, "images": 4, "mean_images": 4, "examples": 0}
     found = explained(quadrants, tmp_path / "out", model=network, weights=None, **few)
     assert found.record.techniques is not None

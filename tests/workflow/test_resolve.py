@@ -81,7 +81,7 @@ def test_a_finished_training_is_not_continued_and_says_so(empty: Path) -> None:
 
 NO_TORCH = """
 import sys
-from dfbench.workflow import resolve_evaluation, resolve_preparation, resolve_training
+from dfbench.workflow import resolve_evaluation, resolve_explanation, resolve_preparation, resolve_training
 
 protocol, manifest, weights = sys.argv[1:]
 resolve_training("grnet", protocol, manifest)
@@ -90,6 +90,9 @@ resolve_evaluation("grnet")
 plan = resolve_evaluation("meso4", protocol, manifest, weights, conditions=["JP60"])
 assert plan.evaluation.data is not None and len(plan.evaluation.data.ok)
 resolve_preparation("mini")
+resolve_explanation("grnet")
+plan = resolve_explanation("meso4", protocol, manifest, weights)
+assert plan.explanation.data("val") is not None
 print([name for name in ("torch", "lightning", "timm") if name in sys.modules])
 """
 
