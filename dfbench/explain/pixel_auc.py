@@ -22,7 +22,7 @@ from dfbench.metrics.t_intervals import t_interval
 
 FAM, CAM, UNTRAINED, CENTRE = "fam", "cam", "fam untrained", "centre"
 """Kinds of maps: of the detector, of its final features, of the untrained network, and nearness to the middle."""
-NO_MASKS = "maps are not compared with manipulated pixels (prepare --masks, where a data set has mask videos)"
+NO_MASKS = "no masks: maps are not compared with manipulated pixels (prepare --masks, where a data set has mask videos)"
 MASKED = 128
 """Mean RGB value of a mask's pixel from which on it is manipulated."""
 _LEVEL = 0.95
@@ -141,9 +141,7 @@ def pixel_auc_records(
         The means with their intervals, and notes on what is missing.
     """
     if not found:
-        return (), (
-            "no masks: maps are not compared with manipulated pixels (prepare with --masks where a set has them)",
-        )
+        return (), (NO_MASKS,)
     notes = []
     masked = len(found[FAM])
     fakes = int(images.fakes.sum())
