@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = [
     "amtennet",
     "capsule",
+    "diffusionfake",
     "efficientnet",
     "extractors",
     "grnet",

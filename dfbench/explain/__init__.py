@@ -11,6 +11,7 @@ from dfbench._lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from dfbench.explain.activations import FinalFeatures as FinalFeatures
+    from dfbench.explain.activations import captured_outputs as captured_outputs
     from dfbench.explain.gradients import fake_minus_real as fake_minus_real
     from dfbench.explain.gradients import forgery_attention_map as forgery_attention_map
     from dfbench.explain.record import ExplanationRecord as ExplanationRecord
@@ -25,6 +26,7 @@ _LAZY = {
     "ExplanationRecord": "dfbench.explain.record",
     "FinalFeatures": "dfbench.explain.activations",
     "TechniqueMeans": "dfbench.explain.technique",
+    "captured_outputs": "dfbench.explain.activations",
     "evaluation_mode": "dfbench.models.interface",
     "fake_minus_real": "dfbench.explain.gradients",
     "forgery_attention_map": "dfbench.explain.gradients",
@@ -37,6 +39,7 @@ __all__ = [
     "ExplanationRecord",
     "FinalFeatures",
     "TechniqueMeans",
+    "captured_outputs",
     "evaluation_mode",
     "fake_minus_real",
     "forgery_attention_map",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,15 +87,30 @@ class FinalFeatures:
         return fake, real
 
 
-def _features(network: nn.Module, images: Tensor, name: str) -> tuple[Tensor, Any]:
-    """Return what a module returned in its last call, and the output of the network."""
-    found: list[Tensor] = []
+@contextmanager
+def captured_outputs(network: nn.Module, name: str) -> Iterator[list[Any]]:
+    """Collect what a module returns in every call within the block, with its gradient.
+
+    Args:
+        network: a detector.
+        name: of the module in it.
+
+    Yields:
+        The outputs so far, the last one at the end.
+    """
+    found: list[Any] = []
     hook: Callable[..., None] = lambda module, given, output: found.append(output)  # noqa: E731
     handle = network.get_submodule(name).register_forward_hook(hook)
     try:
-        output = network(images)
+        yield found
     finally:
         handle.remove()
+
+
+def _features(network: nn.Module, images: Tensor, name: str) -> tuple[Tensor, Any]:
+    """Return what a module returned in its last call, and the output of the network."""
+    with captured_outputs(network, name) as found:
+        output = network(images)
     return found[-1], output
 
 

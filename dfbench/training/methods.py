@@ -186,7 +186,8 @@ class TrainingMethod:
         version: changes whenever the same batch could give another loss; it is part of the card and decides whether an
             interrupted training may be resumed.
         make: called as ``make(detector, **options)`` with the initial weights at the start of each training, also of a
-            resumed one; returns the object of its steps. It raises :class:`dfbench.errors.ModelError` for a detector
+            resumed one; returns the object of its steps. Torch's global generator is seeded by the recipe's seed for
+            the call. It raises :class:`dfbench.errors.ModelError` for a detector
             that it cannot train.
         options: option name -> its default, or its value in a method that :meth:`with_options` returned.
         check: receives the request when a training is planned; raises one of dfbench's errors, with a hint, where the

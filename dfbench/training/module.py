@@ -86,7 +86,9 @@ class TrainingModule(pl.LightningModule):
         self.detector = detector
         self.data = data
         self.recipe = recipe
-        self.step = method.new_step(detector)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_from("initial weights of the method", "training", recipe.seed))
+            self.step = method.new_step(detector)
         self.devices = devices
         self.first_epoch = first_epoch
         self.resumed = running

@@ -1,1 +1,1 @@
-"""EfficientNet-B4, a common backbone of forgery detectors."""
+"""EfficientNet-B0 and B4, common backbones of forgery detectors."""

@@ -1,8 +1,8 @@
-"""EfficientNet-B4 with TensorFlow's padding."""
+"""EfficientNet-B0 and B4 with TensorFlow's padding."""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from dfbench.errors import UsageError
 from reference_models.common import LogitsOutput
-from reference_models.efficientnet.spec import IMAGENET
+from reference_models.efficientnet.spec import B0_FILES, IMAGENET
 from reference_models.timm_detector import TimmDetector
 
 STEMS = ("same", "bare")
@@ -24,7 +24,43 @@ _BARE = {
 }
 
 
-class EfficientNetB4(TimmDetector):
+class EfficientNet(TimmDetector):
+    """An EfficientNet of timm with one linear head, on RGB in [0,1].
+
+    Args:
+        architecture: timm's name.
+        num_classes: outputs; 1 gives one logit.
+        pretrained: see :class:`reference_models.timm_detector.TimmDetector`.
+        float32_scores: see :class:`EfficientNetB4`.
+        options: further arguments of :class:`reference_models.timm_detector.TimmDetector`.
+    """
+
+    def __init__(
+        self, architecture: str, num_classes: int, pretrained: bool | str, *, float32_scores: bool, **options: Any
+    ) -> None:
+        super().__init__(
+            architecture,
+            f"{architecture}.ap_in1k",
+            num_classes,
+            pretrained,
+            head="classifier",
+            drop_path_rate=0.2,
+            **options,
+        )
+        self.float32_scores = float32_scores
+        # timm initialises the head with +-1/sqrt(classes), meant for a thousand classes: with two, the initial logits
+        # of 1792 features are in the tens. Torch's default, +-1/sqrt(features), is what efficientnet_pytorch uses.
+        self.backbone.get_submodule("classifier").apply(_initialise_like_torch)
+
+    def forward(self, images: Tensor) -> LogitsOutput:
+        """RGB in [0,1], N,3,H,W with H, W >= 32 -> logits."""
+        if self.training or not self.float32_scores:
+            return super().forward(images)
+        with torch.autocast(images.device.type, enabled=False):
+            return super().forward(images)
+
+
+class EfficientNetB4(EfficientNet):
     """EfficientNet-B4 with one linear head, dropout 0.4 and drop-connect 0.2; inputs normalised to [-1,1].
 
     Args:
@@ -57,29 +93,49 @@ class EfficientNetB4(TimmDetector):
             )
         super().__init__(
             "tf_efficientnet_b4",
-            "tf_efficientnet_b4.ap_in1k",
             num_classes,
             pretrained,
+            float32_scores=float32_scores,
             files=IMAGENET,
-            head="classifier",
             normalization=normalization,
             drop_rate=0.4,
-            drop_path_rate=0.2,
         )
         if stem == "bare":
             for name, padding in _BARE.items():
                 fix_padding(self.backbone, name, padding)
-        self.float32_scores = float32_scores
-        # timm initialises the head with +-1/sqrt(classes), meant for a thousand classes: with two, the initial logits
-        # of 1792 features are in the tens. Torch's default, +-1/sqrt(features), is what efficientnet_pytorch uses.
-        self.backbone.get_submodule("classifier").apply(_initialise_like_torch)
 
-    def forward(self, images: Tensor) -> LogitsOutput:
-        """RGB in [0,1], N,3,H,W with H, W >= 32 -> logits."""
-        if self.training or not self.float32_scores:
-            return super().forward(images)
-        with torch.autocast(images.device.type, enabled=False):
-            return super().forward(images)
+
+class EfficientNetB0(EfficientNet):
+    """EfficientNet-B0 with one linear head, dropout 0.2 and drop-connect 0.2; inputs normalised to [-1,1].
+
+    Args:
+        num_classes: outputs; 1 gives one logit.
+        image_size: ignored; any size of at least 32 pixels works, 224 is the network's native size.
+        float32_scores: see :class:`EfficientNetB4`.
+        normalization: ``none``, ``half`` (to [-1,1]) or ``imagenet``.
+        pretrained: true: download ImageNet weights (trained with AdvProp, hence the normalisation); a path: load
+            them from that file.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 2,
+        image_size: int | None = None,
+        *,
+        float32_scores: bool = True,
+        normalization: str = "half",
+        pretrained: bool | str = False,
+    ) -> None:
+        del image_size
+        super().__init__(
+            "tf_efficientnet_b0",
+            num_classes,
+            pretrained,
+            float32_scores=float32_scores,
+            files=B0_FILES,
+            normalization=normalization,
+            drop_rate=0.2,
+        )
 
 
 def _initialise_like_torch(layer: nn.Module) -> None:

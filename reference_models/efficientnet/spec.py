@@ -1,13 +1,18 @@
-"""Specification of EfficientNet-B4, and the tensor names of its weight files in other projects; free of torch."""
+"""Specifications of EfficientNet-B0 and B4, and the tensor names of their files in other projects; free of torch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import accumulate
 
 from dfbench.models import KeyMap, ModelSpec, ReproductionNote, TrainingDefaults
 from dfbench.models.convert.keymap import Rule, State, rename
 
-STAGES = (2, 4, 4, 6, 6, 8, 2)  # blocks of each stage; efficientnet_pytorch numbers them consecutively
+# Blocks of each stage; efficientnet_pytorch numbers them consecutively.
+STAGES = (2, 4, 4, 6, 6, 8, 2)
+B0_STAGES = (1, 2, 2, 3, 3, 4, 1)
 
 _TOP: tuple[Rule, ...] = (
     (r"^_conv_stem\.", "conv_stem."),
@@ -27,9 +32,9 @@ _OTHERS = _COMMON | {
 }
 
 
-def _block_rules() -> tuple[Rule, ...]:
+def _block_rules(stages: Sequence[int]) -> tuple[Rule, ...]:
     rules: list[Rule] = []
-    for stage, (end, count) in enumerate(zip(accumulate(STAGES), STAGES, strict=True)):
+    for stage, (end, count) in enumerate(zip(accumulate(stages), stages, strict=True)):
         for block in range(count):
             number = end - count + block
             layers = _FIRST if stage == 0 else _OTHERS
@@ -40,12 +45,14 @@ def _block_rules() -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-_RULES = (*_TOP, *_block_rules())
+def timm_names(state: State, stages: Sequence[int] = STAGES) -> State:
+    """Convert names of efficientnet_pytorch to timm's.
 
-
-def timm_names(state: State) -> State:
-    """Convert names of efficientnet_pytorch to timm's."""
-    return rename(state, _RULES)
+    Args:
+        state: the tensors.
+        stages: blocks of each stage.
+    """
+    return rename(state, (*_TOP, *_block_rules(stages)))
 
 
 def from_sbi(state: State) -> State:
@@ -101,6 +108,20 @@ IMAGENET = (
     ),
 )
 
+B0_FILES = (
+    KeyMap(
+        name="timm",
+        source="EfficientNet-B0 of timm (tf_efficientnet_b0.*)",
+        marks=("conv_stem.weight", "blocks.6.0.bn3.weight"),
+    ),
+    KeyMap(
+        name="efficientnet_pytorch",
+        source="efficientnet_pytorch (efficientnet-b0-*.pth, adv-efficientnet-b0-*.pth)",
+        marks=("_conv_stem.weight", "_blocks.15._bn2.weight"),
+        convert=partial(timm_names, stages=B0_STAGES),
+    ),
+)
+
 
 _BIBTEX = """@inproceedings{tan2019efficientnet,
   title     = {{EfficientNet}: Rethinking Model Scaling for Convolutional Neural Networks},
@@ -138,4 +159,14 @@ EFFICIENTNET_B4 = ModelSpec(
     recipe=TrainingDefaults(lr=2e-4, epochs=20, batch_size=32, source="proposed, after Xception's"),
     pretrained="ImageNet weights of EfficientNet-B4 (tf_efficientnet_b4.ap_in1k, 78 MB, Hugging Face hub)",
     foreign_keys=DETECTORS,
+)
+
+EFFICIENTNET_B0 = replace(
+    EFFICIENTNET_B4,
+    name="efficientnet-b0",
+    target="reference_models.efficientnet.network:EfficientNetB0",
+    options={"float32_scores": True, "normalization": "half", "pretrained": False},
+    sizes=(224, 128, 256),
+    pretrained="ImageNet weights of EfficientNet-B0 (tf_efficientnet_b0.ap_in1k, 21 MB, Hugging Face hub)",
+    foreign_keys=(),
 )

@@ -1,1 +1,1 @@
-"""Single-stream ResNet-18: GRnet's backbone alone."""
+"""Single-stream ResNets: ResNet-18, GRnet's backbone alone, and ResNet-34."""

@@ -1,4 +1,4 @@
-"""Specification of the single-stream ResNet-18, and the names of ImageNet weight files of ResNets; free of torch."""
+"""Specifications of ResNet-18 and ResNet-34, and the names of ImageNet weight files of ResNets; free of torch."""
 
 from __future__ import annotations
 
@@ -56,4 +56,14 @@ RESNET18 = ModelSpec(
         source="GRnet's recipe, so that the two can be compared",
     ),
     pretrained="ImageNet weights of ResNet-18 (resnet18.tv_in1k, 47 MB, Hugging Face hub)",
+)
+
+RESNET34 = replace(
+    RESNET18,
+    name="resnet34",
+    target="reference_models.resnet.network:ResNet34",
+    sizes=(224, 128, 256),
+    measured="baseline without a published forgery result of its own; not yet measured",
+    reproduction_notes=(ReproductionNote("recipe as a forgery detector", "that of resnet18"),),
+    pretrained="ImageNet weights of ResNet-34 (resnet34.tv_in1k, 87 MB, Hugging Face hub)",
 )

@@ -1,1 +1,1 @@
-"""ViT-B/16, a plain vision transformer."""
+"""ViT-S/16 and ViT-B/16, plain vision transformers."""

@@ -1,17 +1,52 @@
-"""ViT-B/16, class-token readout."""
+"""ViT-S/16 and ViT-B/16, class-token readout."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from dfbench.models import KeyMap
 from reference_models.timm_detector import TimmDetector
-from reference_models.vit.spec import IMAGENET
+from reference_models.vit.spec import IMAGENET, SMALL_FILES
 
 PATCH = 16
 
 
-class ViTB16(TimmDetector):
-    """Vision transformer, base size, 16x16 patches; inputs normalised to [-1,1].
+class ViT16(TimmDetector):
+    """A vision transformer of timm with 16x16 patches.
 
     The position embedding is that of 224 pixels and is interpolated (bicubic) for other sizes.
+
+    Args:
+        architecture: timm's name.
+        weights: tag of the ImageNet weights.
+        files: key maps of files with ImageNet weights.
+        num_classes, normalization, pretrained: see :class:`ViTB16`.
+    """
+
+    def __init__(
+        self,
+        architecture: str,
+        weights: str,
+        files: Sequence[KeyMap],
+        num_classes: int,
+        normalization: str,
+        pretrained: bool | str,
+    ) -> None:
+        super().__init__(
+            architecture,
+            f"{architecture}.{weights}",
+            num_classes,
+            pretrained,
+            files=files,
+            head="head",
+            normalization=normalization,
+            multiple=PATCH,
+            dynamic_img_size=True,
+        )
+
+
+class ViTB16(ViT16):
+    """Vision transformer, base size, 16x16 patches; inputs normalised to [-1,1].
 
     Args:
         num_classes: outputs; 1 gives one logit.
@@ -30,13 +65,22 @@ class ViTB16(TimmDetector):
     ) -> None:
         del image_size
         super().__init__(
-            "vit_base_patch16_224",
-            "vit_base_patch16_224.augreg2_in21k_ft_in1k",
-            num_classes,
-            pretrained,
-            files=IMAGENET,
-            head="head",
-            normalization=normalization,
-            multiple=PATCH,
-            dynamic_img_size=True,
+            "vit_base_patch16_224", "augreg2_in21k_ft_in1k", IMAGENET, num_classes, normalization, pretrained
+        )
+
+
+class ViTS16(ViT16):
+    """Vision transformer, small size, 16x16 patches; arguments as of :class:`ViTB16`."""
+
+    def __init__(
+        self,
+        num_classes: int = 2,
+        image_size: int | None = None,
+        *,
+        normalization: str = "half",
+        pretrained: bool | str = False,
+    ) -> None:
+        del image_size
+        super().__init__(
+            "vit_small_patch16_224", "augreg_in21k_ft_in1k", SMALL_FILES, num_classes, normalization, pretrained
         )

@@ -1,6 +1,8 @@
-"""Specification of ViT-B/16, and the tensor names of its ImageNet weight files; free of torch."""
+"""Specifications of ViT-S/16 and ViT-B/16, and the tensor names of their ImageNet files; free of torch."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from dfbench.models import KeyMap, ModelSpec, ReproductionNote, TrainingDefaults
 from dfbench.models.convert.keymap import Rule, State, rename
@@ -40,6 +42,8 @@ IMAGENET = (
     ),
 )
 
+SMALL_FILES = (replace(IMAGENET[0], source="ViT-S/16 at 224 pixels of timm (vit_small_patch16_224.*)"),)
+
 
 _BIBTEX = """@inproceedings{dosovitskiy2021image,
   title     = {An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale},
@@ -69,4 +73,11 @@ VIT_B16 = ModelSpec(
     ),
     recipe=TrainingDefaults(optimizer="adamw", lr=3e-5, weight_decay=0.05, epochs=20, batch_size=64, source="proposed"),
     pretrained="ImageNet weights of ViT-B/16 (vit_base_patch16_224.augreg2_in21k_ft_in1k, 346 MB, Hugging Face hub)",
+)
+
+VIT_S16 = replace(
+    VIT_B16,
+    name="vit-s16",
+    target="reference_models.vit.network:ViTS16",
+    pretrained="ImageNet weights of ViT-S/16 (vit_small_patch16_224.augreg_in21k_ft_in1k, 88 MB, Hugging Face hub)",
 )
