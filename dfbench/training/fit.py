@@ -23,7 +23,7 @@ from dfbench.protocols.protocol import Protocol
 from dfbench.training.curve import head_column
 from dfbench.training.lightning import TrainingDevices, is_first_process, run_epochs
 from dfbench.training.loggers import LogSettings
-from dfbench.training.methods import SUPERVISED, TrainingMethod
+from dfbench.training.methods import SUPERVISED, HasRecord, TrainingMethod
 from dfbench.training.module import TrainingModule
 from dfbench.training.recipe import FullRecipe
 from dfbench.training.samples import training_data
@@ -139,6 +139,8 @@ def fit(
             on_epoch=after_epoch,
             advance=advance_with_validation,
         )
+        if isinstance(module.step, HasRecord):
+            state.method_record = dict(module.step.record())
         step = done * module.steps_per_epoch + state.running.batches // recipe.accumulate
         with log.opened(step) as loggers:
             run_epochs(module, recipe.epochs - done, devices, loggers)

@@ -32,6 +32,7 @@ __all__ = [
     "SUPERVISED",
     "TRAINING_METHODS",
     "Batch",
+    "HasRecord",
     "Step",
     "StepResult",
     "TrainingMethod",
@@ -125,6 +126,15 @@ class TrainingStep(Protocol):
 
     def load_state_dict(self, state: Mapping[str, Any], /) -> Any:
         """Restore what :meth:`state_dict` returned."""
+        ...
+
+
+@runtime_checkable
+class HasRecord(Protocol):
+    """Steps that tell what they worked with, such as the hash of a model that was used and not trained."""
+
+    def record(self) -> Mapping[str, Any]:
+        """Return JSON values, which the card's recipe lists as ``method_record``."""
         ...
 
 

@@ -62,6 +62,7 @@ class TrainingState:
         batch_norm_samples: training samples that the batch-norm statistics were estimated on; 0: running averages.
         shorter: numbers of epochs that were requested before, where a resumed training was made longer.
         method_counts: what the training method skipped or replaced among the samples -> how often.
+        method_record: what the steps of the method tell for the card.
     """
 
     curve: list[EpochRecord] = field(default_factory=list)
@@ -70,6 +71,7 @@ class TrainingState:
     batch_norm_samples: int = 0
     shorter: list[int] = field(default_factory=list)
     method_counts: dict[str, int] = field(default_factory=dict)
+    method_record: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,9 +199,8 @@ class TrainingFolder:
             shorter = [*shorter, identity["recipe"]["epochs"]]
         curve = [EpochRecord(**record) for record in raw["curve"]]
         running = EpochProgress(**raw["running"])
-        progress = TrainingState(
-            curve, raw["best"], running, raw["batch_norm_samples"], shorter, raw.get("method_counts", {})
-        )
+        counts, told = raw.get("method_counts", {}), raw.get("method_record", {})
+        progress = TrainingState(curve, raw["best"], running, raw["batch_norm_samples"], shorter, counts, told)
         return StoredTraining(progress, state["tensors"])
 
     def load_best(self, model: nn.Module) -> None:

@@ -87,7 +87,7 @@ def run_training(plan: TrainingPlan) -> Path:
         quiet=plan.compute.quiet,
     )
     folder.load_best(network)
-    card = _card(plan, devices, state, module, _count_logits(network, protocol))
+    card = _card(_without_paths(plan), devices, state, module, _count_logits(network, protocol))
     if protocol.threshold is not None:
         card = card.model_copy(update={"decision": _decision(plan.data["val"], network, devices)})
     write_curve(plan.out.with_suffix(".curve.csv"), state.curve)
@@ -146,6 +146,15 @@ def _card(
     )
 
 
+def _without_paths(plan: TrainingPlan) -> TrainingPlan:
+    """Return the plan with the names of files and folders in place of their paths in the options of its method."""
+    options = {
+        name: Path(value).name if isinstance(value, str) and value and Path(value).exists() else value
+        for name, value in plan.method.options.items()
+    }
+    return replace(plan, method=replace(plan.method, options=options))
+
+
 def _recipe(plan: TrainingPlan, devices: TrainingDevices) -> dict[str, Any]:
     return plan.recipe.record() | devices.record() | plan.method.record()
 
@@ -156,6 +165,8 @@ def _recipe_as_run(plan: TrainingPlan, devices: TrainingDevices, state: Training
     recipe["batch_norm_samples"] = state.batch_norm_samples
     if state.method_counts:
         recipe["method_counts"] = dict(state.method_counts)
+    if state.method_record:
+        recipe["method_record"] = dict(state.method_record)
     # The first steps were made with the learning rates of a shorter training.
     longer = {"epochs_before_resume": list(state.shorter)} if plan.recipe.rate_depends_on_length else {}
     return recipe | (longer if state.shorter else {})

@@ -103,7 +103,8 @@ class Branch(nn.Module):
         """N,channels,h,w -> N,width,*size; maps of another size than four times h and w are resized."""
         maps = self.upsample(features)
         if maps.shape[2:] != size:
-            maps = F.interpolate(maps, size, mode="bilinear", antialias=True)
+            # In float32: with antialiasing there is none in bfloat16 on a CPU.
+            maps = F.interpolate(maps.float(), size, mode="bilinear", antialias=True)
         hint: Tensor = self.filter(maps)
         return hint
 

@@ -107,15 +107,15 @@ def from_authors(state: State) -> State:
     return rename(state, _RULES)
 
 
-def _key_map(prefix: str) -> KeyMap:
+def _key_map(name: str, prefix: str) -> KeyMap:
     marks = (f"{_ENCODER}conv_stem.weight", f"{_ENCODER}blocks.6.1.bn3.weight", "fc.weight")
     return KeyMap(
-        name="diffusionfake",
-        source="DiffusionFake, checkpoints of its program on EfficientNet-B4",
+        name=name,
+        source=f"DiffusionFake on EfficientNet-B4, {'checkpoints' if prefix else 'state dicts of the guide'}",
         marks=tuple(prefix + mark for mark in marks),
         convert=from_authors,
         head="backbone.classifier.weight",
-        unused=(*(prefix + name for name in _TRAINING_ONLY), *(_DIFFUSION if prefix else ())),
+        unused=(*(prefix + start for start in _TRAINING_ONLY), *(_DIFFUSION if prefix else ())),
         options={"backbone": BACKBONES[0]},
         size=256,
         selection="unknown",
@@ -204,5 +204,5 @@ DIFFUSIONFAKE = ModelSpec(
     ),
     pretrained="ImageNet weights of the backbone (78 MB for EfficientNet-B4, Hugging Face hub)",
     published_pretrained=True,
-    foreign_keys=(_key_map("control_model."), _key_map("")),
+    foreign_keys=(_key_map("diffusionfake", "control_model."), _key_map("diffusionfake-guide", "")),
 )

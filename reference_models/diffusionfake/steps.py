@@ -116,6 +116,10 @@ class DiffusionFake(nn.Module):
                 "pass the former folder with --method-option sd=DIR, or begin anew: --out FILE",
             )
 
+    def record(self) -> dict[str, Any]:
+        """Return what the card tells of the diffusion model."""
+        return {"diffusion_sha256": self.diffusion.sha256}
+
     def start_epoch(self, detector: nn.Module, epoch: int) -> None:
         """Check that the frozen weights are unchanged."""
         self.diffusion.check_unchanged()

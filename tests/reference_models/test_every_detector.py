@@ -39,6 +39,7 @@ SIZE_BOUND = (
 VGG = 2_325_568
 COUNTS = {
     ("grnet", 128): {2: 22_356_102, 5: 22_360_719, 8: 22_365_336},
+    ("resnet34", 224): {1: 21_285_185, 2: 21_285_698, 5: 21_287_237, 1000: 21_797_672},
     ("resnet18", 128): {2: 11_177_538, 5: 11_179_077, 8: 11_180_616},
     ("meso4", 256): {1: 27_977, 2: 27_994, 5: 28_045, 8: 28_096},
     ("meso4", 128): {1: 15_689, 2: 15_706, 5: 15_757, 8: 15_808},
@@ -57,7 +58,10 @@ COUNTS = {
     ("capsule", 300): {2: VGG + 1_571_070, 4: VGG + 1_571_710, 5: VGG + 1_572_030, 8: VGG + 1_572_990},
     ("efficientnet-b4", 380): {1: 17_550_409, 2: 17_552_202, 5: 17_557_581, 8: 17_562_960, 1000: 19_341_616},
     ("sbi", 380): {1: 17_550_409, 2: 17_552_202},
+    ("efficientnet-b0", 224): {1: 4_008_829, 2: 4_010_110, 5: 4_013_953, 1000: 5_288_548},
+    ("diffusionfake", 224): {1: 17_550_409, 2: 17_552_202},
     ("mat", 380): {1: 18_824_018, 2: 18_826_068, 5: 18_832_218},
+    ("vit-s16", 224): {1: 21_666_049, 2: 21_666_434, 5: 21_667_589, 1000: 22_050_664},
     ("vit-b16", 224): {1: 85_799_425, 2: 85_800_194, 5: 85_802_501, 8: 85_804_808},
 }
 
@@ -131,8 +135,8 @@ def settled(name: str) -> nn.Module:
 
 def test_the_registry_has_grnet_its_seven_baselines_and_the_plain_classifiers() -> None:
     baselines = {"meso4", "mesoinception4", "highpass", "mislnet", "xception", "capsule", "amtennet", "amtennet-srm"}
-    pairings = {"rfm", "sbi"}
-    assert set(NAMES) == {"grnet", "resnet18", "efficientnet-b4", "vit-b16", "mat"} | baselines | pairings
+    plain = {"resnet18", "resnet34", "efficientnet-b0", "efficientnet-b4", "vit-s16", "vit-b16"}
+    assert set(NAMES) == {"grnet", "mat"} | plain | baselines | {"diffusionfake", "rfm", "sbi"}
 
 
 @pytest.mark.parametrize(("name", "size"), list(COUNTS))
@@ -237,11 +241,14 @@ def test_stored_weights_give_the_same_scores(name: str, tmp_path: Path) -> None:
 GOLDEN: dict[str, list[list[float]]] = {
     "grnet": [[-2.7552, 12.7157], [-3.0367, 13.2066]],
     "grnet preset=paper": [[-2.13389, 9.93235], [-2.44012, 10.4062]],
+    "resnet34": [[47.8622, -755.212], [7.85706, -815.872]],
     "resnet18": [[7.44297, -3.22241], [4.6812, -17.0882]],
     "meso4": [[0.782857, 0.0853757], [0.907849, -0.0603695]],
     "amtennet": [[-1927.84, -1024.21], [-2868.61, -2003.26]],
     "amtennet-srm": [[-42.1169, -51.1803], [-396.055, -350.957]],
     "capsule": [[-0.692675, -0.693619], [-0.692702, -0.693593]],
+    "diffusionfake": [[0.0384658, 0.00644157], [0.0403383, 0.00456941]],  # by default efficientnet-b4 itself
+    "efficientnet-b0": [[0.0794176, -0.17886], [0.0790808, -0.178751]],
     "efficientnet-b4": [[0.0384658, 0.00644157], [0.0403383, 0.00456941]],
     "highpass": [[-0.900135, -3.56914], [-10.8432, -28.7511]],
     "highpass padding=zeros": [[-2.2507, -3.011], [-10.541, -27.0557]],
@@ -251,6 +258,7 @@ GOLDEN: dict[str, list[list[float]]] = {
     "mislnet": [[0.234926, -0.680719], [0.294078, -0.803538]],
     "rfm": [[207079.0, 41337.3], [200968.0, 56548.4]],
     "sbi": [[0.0393321, 0.00937168], [0.0416786, 0.00837365]],
+    "vit-s16": [[0.333151, 1.70111], [0.827771, 2.04201]],
     "vit-b16": [[-1.06065, 0.240856], [2.29089, 1.24218]],
     "xception": [[107580.0, 19735.9], [103222.0, 28327.2]],
 }
@@ -277,6 +285,7 @@ LEARNING: dict[str, tuple[int, int, type[torch.optim.Optimizer], float]] = {
     "amtennet": (64, 120, torch.optim.SGD, 3e-3),
     "amtennet-srm": (64, 120, torch.optim.Adam, 1e-3),
     "capsule": (32, 80, torch.optim.Adam, 5e-4),
+    "efficientnet-b0": (32, 100, torch.optim.Adam, 3e-3),
     "efficientnet-b4": (32, 100, torch.optim.Adam, 3e-3),
     "grnet": (32, 60, torch.optim.Adam, 2e-3),
     "highpass": (64, 60, torch.optim.Adam, 1e-4),
@@ -284,8 +293,10 @@ LEARNING: dict[str, tuple[int, int, type[torch.optim.Optimizer], float]] = {
     "mesoinception4": (32, 600, torch.optim.Adam, 1e-2),
     "mislnet": (64, 100, torch.optim.Adam, 3e-4),
     "resnet18": (32, 60, torch.optim.Adam, 1e-3),
+    "resnet34": (32, 60, torch.optim.Adam, 1e-3),
     "rfm": (32, 60, torch.optim.Adam, 1e-3),
     "vit-b16": (32, 160, torch.optim.Adam, 5e-4),
+    "vit-s16": (32, 160, torch.optim.Adam, 5e-4),
     "xception": (32, 60, torch.optim.Adam, 1e-3),
 }
 
@@ -293,14 +304,14 @@ LEARNING: dict[str, tuple[int, int, type[torch.optim.Optimizer], float]] = {
 # A label's least probability to be learnt: capsules are at most 1 long, so their softmax ends at e / (1 + e) = 0.73.
 # A transformer from random weights needs far more steps to be as sure as the others. GRnet has to be a little surer:
 # bfloat16 in old versions of torch rounds its residuals more than in new ones.
-SURE = {"grnet": 0.985, "capsule": 0.65, "vit-b16": 0.8}
+SURE = {"grnet": 0.985, "capsule": 0.65, "vit-b16": 0.8, "vit-s16": 0.8}
 
 # Of the twelve blocks of the transformer, 86 million parameters, two are enough here.
-SHRUNK = {"vit-b16": {"depth": 2}}
+SHRUNK = {"vit-b16": {"depth": 2}, "vit-s16": {"depth": 2}}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LEARNING)  # "mat" at 96 pixels: see test_mat.py; "sbi" is the network efficientnet-b4
+@pytest.mark.parametrize("name", LEARNING)  # mat at 96 pixels: see test_mat.py; diffusionfake, sbi: efficientnet-b4
 def test_learns_32_mini_crops_by_heart(
     name: str, mini_crops: tuple[torch.Tensor, torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
