@@ -1,5 +1,5 @@
 # make setup         an environment in .venv with the extras `models` and `dev`, from the pinned versions
-#                    (others: make setup EXTRAS=models,dev,docs,dask,ray,decord,dlib,insightface)
+#                    (others: make setup EXTRAS=models,dev,docs,dask,ray,decord,dlib,insightface,diffusion)
 # make demo          end to end on the embedded data set, to an HTML report in demo/
 # make test          the test suite
 # make test-fast     the tests that take no longer than a few seconds each: under 2 minutes on two idle cores

@@ -129,7 +129,7 @@ class FrozenDiffusion:
             times: int64 (N,).
             residuals: what the guide adds; None: nothing.
         """
-        added = {}
+        added: dict[str, Any] = {}
         if residuals is not None:
             added = {
                 "down_block_additional_residuals": residuals.skips,

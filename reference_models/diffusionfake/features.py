@@ -34,7 +34,7 @@ class FeatureMap:
             return output
         patches = output[:, self.prefix :].transpose(1, 2)
         side = round(patches.shape[2] ** 0.5)
-        return patches.unflatten(2, (side, side))
+        return patches.reshape(*patches.shape[:2], side, side)
 
 
 def find_feature_map(detector: nn.Module) -> FeatureMap:

@@ -189,6 +189,9 @@ DIFFUSIONFAKE = ModelSpec(
             "the baseline of the ablation without weights of Stable Diffusion (not published)",
             "a guide with random weights beside the frozen model; the method's option guide=random",
         ),
+        ReproductionNote(
+            "dropout in encoder and head (not recorded)", "that of the backbone: EfficientNet-B4 0.4, drop-connect 0.2"
+        ),
         ReproductionNote("latents: drawn from the posterior or its mean", "its mean, without a draw"),
         ReproductionNote(
             "augmentation: flips and CutOut in the paper; flips, rotation, crops, grey and noise in the program",

@@ -97,7 +97,7 @@ class DiffusionFake(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> DiffusionFake:
         """Move the diffusion model along with the trained parts."""
         self.diffusion.apply(fn)
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
     def get_extra_state(self) -> str:
