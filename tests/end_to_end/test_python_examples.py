@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,9 @@ NOT_EXECUTED = {
     "Path(__file__)": "is part of a package; see tests/packaging/test_plugins.py",
 }
 """Text of an example -> why it is left to other tests."""
+
+EXTRAS = {"reference_models.diffusionfake.": "diffusers"}
+"""Text of an example -> package without which it is skipped: one of an extra that not everybody installs."""
 
 GIVEN = {
     "docs/degradations.md": "import numpy as np; crop = np.zeros((64, 64, 3), np.uint8); frames = [crop] * 4",
@@ -75,6 +79,8 @@ def examples() -> list[tuple[str, str]]:
         for match in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
             code = match[1]
             if any(part in code for part in NOT_EXECUTED):
+                continue
+            if any(part in code and find_spec(package) is None for part, package in EXTRAS.items()):
                 continue
             lines = [line for line in code.splitlines() if not any(line.startswith(start) for start in ERRORS)]
             number = text[: match.start()].count("\n") + 2
