@@ -99,10 +99,8 @@ def check_folder(path: str, version: str = "1.5") -> DiffusionConfig:
     for part in PARTS:
         if not any((folder / part).glob("*.safetensors")):
             raise ModelError(f"{folder / part} has no weights (*.safetensors)", _WANTED)
-    config = DiffusionConfig(
-        *(_config(folder / part / "config.json") for part in PARTS),
-        _config(folder / "scheduler" / "scheduler_config.json"),
-    )
+    unet, vae, text = (_config(folder / part / "config.json") for part in PARTS)
+    config = DiffusionConfig(unet, vae, text, _config(folder / "scheduler" / "scheduler_config.json"))
     if version == "1.5":
         _check_version(config.unet, path)
     _check_fit(config, path)
