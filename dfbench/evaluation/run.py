@@ -19,8 +19,7 @@ from pydantic import ValidationError
 from dfbench.errors import DataError, UndefinedMetric, UsageError, unknown_name
 from dfbench.io import file_sha256
 from dfbench.metrics import IntervalEstimate, coverage_rows, parse_metric
-from dfbench.models.registry import get_spec, model_names
-from dfbench.models.spec import SUPERVISED_METHOD
+from dfbench.models.training_method import described_detector
 from dfbench.schema.result import RESULT_VERSION, MetricValue, RunResult
 from dfbench.schema.scores import SCORES
 from dfbench.storage.path import as_path, parquet_source
@@ -192,12 +191,7 @@ def open_runs(paths: Sequence[str | Path]) -> list[Run]:
 
 
 def _usual_label(result: RunResult) -> str:
-    card = result.weights.card if result.weights else {}
-    method = card.get("training_method", SUPERVISED_METHOD)
-    if method in (SUPERVISED_METHOD, "unknown"):
-        return result.model
-    own = get_spec(result.model).training_method if result.model in model_names() else SUPERVISED_METHOD
-    return result.model if method == own else f"{result.model} + {method}"
+    return described_detector(result.model, result.weights.card if result.weights else {})
 
 
 def _read_result(folder: Path) -> RunResult:

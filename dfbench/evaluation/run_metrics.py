@@ -14,6 +14,7 @@ from dfbench.evaluation.trivial_baselines import media_facts, trivial_baselines
 from dfbench.metrics import compute_metrics, parse_metric
 from dfbench.metrics.robustness import robustness
 from dfbench.models.card import WeightCard
+from dfbench.models.training_method import described_method
 from dfbench.protocols.protocol import Protocol
 from dfbench.schema.result import Baseline, MetricValue, Robustness
 
@@ -59,7 +60,7 @@ def run_metrics(
         "profile": profile,
         "size": protocol.crops.size,
         "train_condition": card.train_condition if card else "clean",
-        "training_method": card.training_method if card else "unknown",
+        "training_method": described_method(card.model_dump()) if card else "unknown",
         "seed": card.seed if card else None,
     }
     return tuple(value.model_copy(update=facts) for value in values)

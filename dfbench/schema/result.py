@@ -50,7 +50,8 @@ class MetricValue(_ResultModel):
     seed: int | None = Field(default=None, description="training seed")
     train_condition: str = Field(default="clean", description="condition of the training crops")
     training_method: str = Field(
-        default="supervised", description="training method of the weights; 'unknown' without a weight card"
+        default="supervised",
+        description="training method of the weights with its changed options; 'unknown' without a weight card",
     )
     cluster: str = Field(
         default="scene_group",

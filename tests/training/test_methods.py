@@ -241,5 +241,5 @@ def test_weights_cards_and_results_name_the_method(tiny: SimpleNamespace, tmp_pa
     assert card.overrides == {"epochs": 1, "rfm.blocks": 2}
     assert card.recipe["method_version"] == "1"
     run = evaluate("meso4", tiny.protocol, tiny.manifest, weights, tmp_path / "run", device="cpu", quiet=True)
-    assert {value.training_method for value in run.result.metrics} == {"rfm"}
-    assert open_run(run.folder).label == "meso4 + rfm"
+    assert {value.training_method for value in run.result.metrics} == {"rfm blocks=2"}
+    assert open_run(run.folder).label == "meso4 + rfm blocks=2"

@@ -76,7 +76,7 @@ def test_runs_once_and_keeps_a_record(
     assert longer.name == "meso4-rfm"
     assert first.record(longer) is None
     assert script.run(first, longer) == ""
-    assert {m.training_method for m in first.result(longer).metrics} == {"rfm"}
+    assert {m.training_method for m in first.result(longer).metrics} == {"rfm blocks=1"}
 
 
 def test_video_scores_give_the_metrics_of_the_frames(records: ModuleType, tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from dfbench.metrics import parse_metric
 from dfbench.models.options import cautions
 from dfbench.models.registry import get_spec, model_names
 from dfbench.models.spec import SUPERVISED_METHOD
+from dfbench.models.training_method import described, own_method
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.needs import prepare_commands
 from dfbench.protocols.protocol import Protocol
 from dfbench.report.papers.build import measured_on
 from dfbench.report.papers.grid import Grid, PaperCell
-from dfbench.report.papers.matching import MatchingRun, described, options_of, own_method, published_pretrained
+from dfbench.report.papers.matching import MatchingRun, options_of, published_pretrained
 from dfbench.report.papers.matrix import MEAN_OF_OTHERS
 from dfbench.report.table_notes import NO_FACT
 from dfbench.schema.published import PublishedNumber, rows_where

@@ -14,7 +14,8 @@ from dfbench.evaluation.run import Run
 from dfbench.metrics import holm, seed_difference
 from dfbench.models.options import current_options, full_options, preset_options, recorded_options
 from dfbench.models.registry import get_spec, model_names
-from dfbench.models.spec import SUPERVISED_METHOD, TrainingDefaults
+from dfbench.models.spec import TrainingDefaults
+from dfbench.models.training_method import changed_method_options, described, method_of, own_method
 from dfbench.protocols.files import load_protocol
 from dfbench.protocols.reference import protocol_ref
 from dfbench.report.compare import check_comparable, declared_threshold
@@ -24,9 +25,6 @@ from dfbench.schema.result import MetricValue, ProtocolRef
 SIGNIFICANCE_LEVEL = 0.05
 FREE_OPTIONS = ("pretrained",)
 """Detector options that not every paper states: they may differ from the cell, and are printed below the table."""
-
-LOCATIONS = {"sd": ("tiny",)}
-"""Options of training methods that name a folder of the user, which decides no row; values that are no folder do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,24 +154,6 @@ def options_of_row(row: PaperMethod) -> dict[str, Any]:
     return full_options(spec, preset_options(spec, row.preset, row.options))
 
 
-def own_method(model: str) -> str:
-    """Return the training method of a detector to which none is added."""
-    return get_spec(model).training_method if model in model_names() else SUPERVISED_METHOD
-
-
-def method_of(card: Mapping[str, Any]) -> str:
-    """Return the training method of a weight card."""
-    return str(card.get("training_method", SUPERVISED_METHOD))
-
-
-def changed_method_options(card: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of the training method of a weight card that were not the method's defaults."""
-    prefix = f"{method_of(card)}."
-    changed: dict[str, Any] = card.get("overrides") or {}
-    named = {name.removeprefix(prefix): value for name, value in changed.items() if name.startswith(prefix)}
-    return {name: value for name, value in named.items() if name not in LOCATIONS or value in LOCATIONS[name]}
-
-
 def _different_method(row: PaperMethod, card: Mapping[str, Any]) -> str:
     """Return how the training method of a weight card differs from that of a row; empty if it does not."""
     method, other = row.training_method or own_method(row.model), method_of(card)
@@ -223,15 +203,6 @@ def changes_of(card: Mapping[str, Any], own_batch: int) -> str:
 def published_pretrained(model: str) -> bool:
     """Check whether a registered detector was published with training from ImageNet weights."""
     return model in model_names() and get_spec(model).published_pretrained
-
-
-def described(model: str, options: Mapping[str, Any]) -> str:
-    """Describe a detector or a training method with its options.
-
-    >>> described("grnet", {"fusion": "sum"})
-    'grnet fusion=sum'
-    """
-    return " ".join([model, *(f"{k}={v}" for k, v in sorted(options.items()))])
 
 
 def differing(best: Sequence[MatchingRun], others: Sequence[Sequence[MatchingRun]]) -> list[bool | None]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 from dfbench.errors import unknown_name
+from dfbench.models.training_method import own_method
 from dfbench.report.formats import (
     csv_text,
     escape_latex,
@@ -18,7 +19,6 @@ from dfbench.report.formats import (
 from dfbench.report.papers.definition import PaperColumn
 from dfbench.report.papers.footnotes import filling, notes
 from dfbench.report.papers.grid import Grid, PaperCell, PaperRow
-from dfbench.report.papers.matching import own_method
 from dfbench.schema.published import PublishedNumber
 from dfbench.text import terminal_text
 
