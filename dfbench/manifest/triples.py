@@ -155,7 +155,8 @@ def require_triples(table: pa.Table, triples: Triples, own_geometry: bool = Fals
         raise DataError(
             "no crop of a base clip was cut by the matrix of its fake: the manifest has own geometry, or none of its "
             "scene groups could share theirs",
-            "prepare it with --geometry shared --sampling aligned=K, or accept targets of their own geometry",
+            "prepare it with --geometry shared --sampling aligned=K, or accept targets of their own geometry: "
+            "--method-option own_geometry=true",
         )
 
 

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from dfbench.training.recipe import RecipeValues as RecipeValues
     from dfbench.training.sbi.images import self_blended_images as self_blended_images
     from dfbench.training.sharpness import SharpnessAwareStep as SharpnessAwareStep
+    from dfbench.training.similarities import triple_similarities as triple_similarities
     from dfbench.training.train import run_training as run_training
-    from dfbench.training.triple_images import TripleImages as TripleImages
-    from dfbench.training.triple_images import triple_images as triple_images
+    from dfbench.training.triples import TripleImages as TripleImages
+    from dfbench.training.triples import triple_images as triple_images
 
 _LAZY = {
     "Batch": "dfbench.training.methods",
@@ -54,7 +55,7 @@ _LAZY = {
     "TrainingPlan": "dfbench.training.plan",
     "TrainingRequest": "dfbench.training.methods",
     "TrainingStep": "dfbench.training.methods",
-    "TripleImages": "dfbench.training.triple_images",
+    "TripleImages": "dfbench.training.triples",
     "Triples": "dfbench.manifest.triples",
     "find_triples": "dfbench.manifest.triples",
     "read_crops": "dfbench.training.images",
@@ -64,7 +65,8 @@ _LAZY = {
     "self_blended_images": "dfbench.training.sbi.images",
     "similarities_of": "dfbench.manifest.similarities",
     "supervised_step": "dfbench.training.optimization",
-    "triple_images": "dfbench.training.triple_images",
+    "triple_images": "dfbench.training.triples",
+    "triple_similarities": "dfbench.training.similarities",
 }
 
 __all__ = [
@@ -94,6 +96,7 @@ __all__ = [
     "similarities_of",
     "supervised_step",
     "triple_images",
+    "triple_similarities",
 ]
 
 __getattr__ = lazy_attributes(__name__, _LAZY)

@@ -74,7 +74,7 @@ def fit(
     done = len(state.curve)
     if done >= recipe.epochs or out_of_patience(state, recipe):
         return state
-    samples = training_data(data["train"], rules, recipe, method)
+    samples = training_data(data["train"], rules, recipe, method, devices.device, quiet)
     state.method_counts = dict(samples.method_counts)
     planned = samples.batches(recipe, 0, devices.devices)
     clock = EpochClock(state.running.seconds)

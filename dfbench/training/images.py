@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -68,12 +69,16 @@ class ImagesRequest:
         crops: their crops, degraded where the recipe says so; see :func:`read_crops`.
         recipe: the training recipe.
         options: every option of the method with its value.
+        device: where the training runs.
+        quiet: whether no progress bar is wanted.
     """
 
     data: RoleData
     crops: Dataset[tuple[Tensor, int]]
     recipe: FullRecipe
     options: Mapping[str, Any]
+    device: torch.device = torch.device("cpu")  # noqa: RUF009 (a value)
+    quiet: bool = False
 
 
 @dataclass(frozen=True, eq=False)

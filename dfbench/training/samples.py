@@ -23,6 +23,8 @@ from dfbench.training.recipe import FullRecipe
 from dfbench.training.requirements import needed_columns
 from dfbench.training.sampler import Indices, epoch_order
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
@@ -70,7 +72,14 @@ class TrainingData:
         return batches(rows, max(1, recipe.batch_size // each), smallest=-(-2 * devices // each))
 
 
-def training_data(part: RoleData, rules: Protocol, recipe: FullRecipe, method: TrainingMethod) -> TrainingData:
+def training_data(
+    part: RoleData,
+    rules: Protocol,
+    recipe: FullRecipe,
+    method: TrainingMethod,
+    device: torch.device = CPU,
+    quiet: bool = False,
+) -> TrainingData:
     """Return the samples of the role ``train``, with class weights where the recipe states them.
 
     Args:
@@ -78,6 +87,8 @@ def training_data(part: RoleData, rules: Protocol, recipe: FullRecipe, method: T
         rules: the protocol.
         recipe: the recipe.
         method: the training method, which may supply the images and need columns of the manifest.
+        device: where the training runs.
+        quiet: no progress bar for what the method computes first.
 
     Raises:
         DfbenchError: the samples do not have what the method needs.
@@ -90,7 +101,7 @@ def training_data(part: RoleData, rules: Protocol, recipe: FullRecipe, method: T
     crops = part.images
     if recipe.augmentation.degradations:
         crops = DegradedAtRandom(crops, ids, recipe.augmentation, recipe.seed)
-    made = method.new_images(ImagesRequest(part, crops, recipe, method.options))
+    made = method.new_images(ImagesRequest(part, crops, recipe, method.options, device, quiet))
     return TrainingData(
         crops if made is None else made.dataset,
         rows["label"].to_pylist(),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -140,10 +141,19 @@ class FrozenDiffusion:
 
     def _contents(self) -> Iterator[bytes]:
         for part in (self.unet, self.vae):
-            for name, tensor in sorted(part.state_dict().items()):
-                yield name.encode()
-                yield tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+            yield from _weights(part)
         yield self.prompt.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def _weights(part: nn.Module) -> Iterator[bytes]:
+    for name, tensor in sorted(part.state_dict().items()):
+        yield name.encode()
+        yield tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def weights_sha256(part: nn.Module) -> str:
+    """Return the SHA-256 over the names and values of all tensors of a network."""
+    return data_sha256(_weights(part))
 
 
 def posterior_mean(vae: Any, images: Tensor) -> Tensor:
@@ -178,18 +188,39 @@ def load_diffusion(sd: str, version: str = "1.5") -> FrozenDiffusion:
     from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 
     usual: dict[str, Any] = {"local_files_only": True}
-    try:
+    with _as_model_error(sd):
         weights = usual | {"torch_dtype": torch.float32, "use_safetensors": True}
         unet = UNet2DConditionModel.from_pretrained(sd, subfolder="unet", **weights)
         vae = AutoencoderKL.from_pretrained(sd, subfolder="vae", **weights)
         scheduler = DDPMScheduler.from_pretrained(sd, subfolder="scheduler", **usual)
         prompt = empty_prompt(Path(sd))
+    return FrozenDiffusion(unet, vae, prompt, scheduler)
+
+
+def load_autoencoder(sd: str, version: str = "1.5") -> nn.Module:
+    """Load the autoencoder of a diffusion model alone; see :func:`load_diffusion`."""
+    require_diffusers()
+    if sd == TINY:
+        return cast("nn.Module", tiny_diffusion().vae)
+    check_folder(sd, version)
+    from diffusers import AutoencoderKL
+
+    with _as_model_error(sd):
+        vae = AutoencoderKL.from_pretrained(
+            sd, subfolder="vae", local_files_only=True, torch_dtype=torch.float32, use_safetensors=True
+        )
+    return cast("nn.Module", vae.requires_grad_(False).eval())
+
+
+@contextmanager
+def _as_model_error(sd: str) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise ModelError(
             f"the diffusion model in {sd} cannot be loaded: {error}",
             "use an unchanged folder that diffusers wrote, with weights as *.safetensors",
         ) from error
-    return FrozenDiffusion(unet, vae, prompt, scheduler)
 
 
 def empty_prompt(folder: Path) -> Tensor:

@@ -60,7 +60,8 @@ def latent_similarities(
     device = next(vae.parameters()).device
     found = [np.zeros(0, np.float32)]
     for some in _batches(iter(pairs), batch_size):
-        first, second = (_resized(np.stack(images), size, device) for images in zip(*some, strict=True))
+        images = (torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2) for crops in zip(*some, strict=True))
+        first, second = (resized(crops.to(device), size) for crops in images)
         found.append(latent_similarity(vae, first, second, kind).cpu().numpy())
     return np.concatenate(found)
 
@@ -70,8 +71,9 @@ def _batches(pairs: Iterator[Pair], size: int) -> Iterator[list[Pair]]:
         yield some
 
 
-def _resized(crops: NDArray[np.uint8], size: int, device: torch.device) -> Tensor:
-    images = torch.from_numpy(crops).to(device).permute(0, 3, 1, 2).float() / 255
+def resized(crops: Tensor, size: int) -> Tensor:
+    """Return crops, uint8 (N, 3, S, S), as float32 in [0,1] of another side in pixels."""
+    images = crops.float() / 255
     if images.shape[2:] == (size, size):
         return images
     return F.interpolate(images, (size, size), mode="bilinear", antialias=True)

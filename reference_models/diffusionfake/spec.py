@@ -20,18 +20,32 @@ from reference_models.diffusionfake.folder import (
 if TYPE_CHECKING:
     from torch import nn
 
-    from dfbench.training import TrainingStep
+    from dfbench.training import ImagesRequest, MethodImages, TrainingStep
 
 BACKBONES = ("efficientnet-b4", "vit-b16", "efficientnet-b0", "resnet34", "vit-s16")
 """The detectors of the paper's tables; the first one is that of the authors' program."""
 
-_CHOICES = {"version": VERSIONS, "losses": ("paper", "code"), "guide": ("pretrained", "random")}
+_CHOICES = {
+    "version": VERSIONS,
+    "losses": ("paper", "code"),
+    "guide": ("pretrained", "random"),
+    "similarity": ("cos", "half"),
+    "convention": ("ffpp", "code"),
+}
+OF_IMAGES = ("similarity", "convention", "own_geometry")
+"""Options that decide the images of a training, not its steps."""
 
 
 def _make(detector: nn.Module, **options: Any) -> TrainingStep:
     from reference_models.diffusionfake.steps import DiffusionFake
 
-    return DiffusionFake(detector, **options)
+    return DiffusionFake(detector, **{name: value for name, value in options.items() if name not in OF_IMAGES})
+
+
+def _images(request: ImagesRequest) -> MethodImages:
+    from reference_models.diffusionfake.images import training_images
+
+    return training_images(request)
 
 
 def _check(request: TrainingRequest) -> None:
@@ -61,9 +75,13 @@ METHOD = TrainingMethod(
         "filter": True,
         "weight": True,
         "guide": "pretrained",
+        "similarity": "cos",
+        "convention": "ffpp",
+        "own_geometry": False,
     },
     check=_check,
     sampling="balanced",
+    images=_images,
 )
 
 _ENCODER = "input_hint_block."

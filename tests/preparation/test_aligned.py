@@ -27,7 +27,7 @@ from dfbench.protocols.protocol import Protocol
 from dfbench.schema.media import Media, archive_path
 from dfbench.schema.sampling import FrameSampling
 from dfbench.training.images import ImagesRequest
-from dfbench.training.triple_images import TripleImages, triple_images
+from dfbench.training.triples import TripleImages, triple_images
 
 REAL = "original_sequences/youtube/c23/videos/{}.mp4"
 FAKE = "manipulated_sequences/{}/c23/videos/{}.mp4"

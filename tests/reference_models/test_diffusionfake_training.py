@@ -10,11 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from loading import load_file
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from dfbench.errors import DataError, ModelError, SetupError, UndefinedMetric, UsageError
 from dfbench.models.card import read_card
@@ -289,6 +291,76 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     protocol = base / "diffusion-test.toml"
     protocol.write_text(text.replace("batch_size = 8", "batch_size = 4"), "utf-8")
     return SimpleNamespace(protocol=protocol, manifest=drawn.build(base / "manifest", groups=2))
+
+
+def partners(row: dict[str, Any]) -> dict[str, Any]:
+    """Name the real clip of the same group as the target of a fake, and that of the next group as its source."""
+    if not row["label"]:
+        return {"geometry_from": row["media_id"]}
+    real = row["media_id"].replace("/Checker/", "/real/")
+    other = real[:-2] + f"{(int(real[-2:]) + 1) % 2:02d}"
+    return {"base_media_id": real, "source_media_id": other, "geometry_from": real}
+
+
+def test_a_training_on_triples_computes_the_similarities_once(
+    tmp_path: Path, data: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = load_file("tests/evaluation/conftest.py", "crops_for_triples")
+    manifest = drawn.build(tmp_path / "manifest", groups=2, add=partners)
+    seen: list[Batch] = []
+    forward = DiffusionFake.forward
+
+    def watched(self: DiffusionFake, detector: nn.Module, given: Batch) -> StepResult:
+        seen.append(given)
+        return forward(self, detector, given)
+
+    monkeypatch.setattr(DiffusionFake, "forward", watched)
+
+    def run(name: str, **options: Any) -> Path:
+        given = {"sd": "tiny", "size": SIDE} | options
+        return train(
+            Small, data.protocol, manifest, tmp_path / f"{name}.safetensors", method="diffusionfake",
+            method_options=given, device="cpu", quiet=True, epochs=1,
+        )  # fmt: skip
+
+    card = read_card(run("first"))
+    assert card.recipe["method_counts"] == {"Checker fakes": 4}
+    (stored,) = manifest.glob("similarities-*.parquet")
+    table = {row["sample_id"]: row for row in pq.read_table(stored).to_pylist()}
+    crops = {sample: image for batch in seen for sample, image in zip(batch.sample_ids, batch.images, strict=True)}
+    vae, checked = tiny_diffusion().vae, 0
+    for batch in seen:
+        for place, sample in enumerate(batch.sample_ids):
+            for face in ("source", "target"):
+                image, other = batch.images[place : place + 1], batch.others[face][place : place + 1]
+                value = float(batch.others[f"{face}_similarity"][place])
+                if "/real/" in sample:
+                    assert (value, image.equal(other)) == (1.0, True)
+                    continue
+                # The crops may be mirrored by the augmentation: stored values are those of the crops as they are.
+                pair = [F.interpolate(x, SIDE, mode="bilinear", antialias=True) for x in (image, other)]
+                flips = [latent_similarity(vae, *given) for given in (pair, [x.flip(3) for x in pair])]
+                assert min(abs(float(flip) - value) for flip in flips) < 1e-5
+                assert table[sample][f"{face}_similarity"] == value
+                checked += 1
+    assert checked == 8
+    assert len(crops) == 8
+    before = stored.stat().st_mtime_ns
+    run("second")
+    assert stored.stat().st_mtime_ns == before, "computed once"
+    run("half", similarity="half")
+    assert len(list(manifest.glob("similarities-*.parquet"))) == 2
+    run("without", weight=False)
+    assert "source_similarity" not in seen[-1].others
+
+
+def test_a_manifest_without_sources_is_refused_before_the_training(data: SimpleNamespace, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"4 of 4 fakes \(Checker\) have no source clip") as caught:
+        train(
+            Small, data.protocol, data.manifest, tmp_path / "w.safetensors", method="diffusionfake",
+            method_options={"sd": "tiny", "size": SIDE}, device="cpu", quiet=True,
+        )  # fmt: skip
+    assert "media.csv" in caught.value.hint
 
 
 def test_interrupted_equals_undisturbed_and_only_the_detector_is_stored(
