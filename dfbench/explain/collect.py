@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dfbench.evaluation.plan import EvaluationPlan
 from dfbench.explain.activations import FinalFeatures
-from dfbench.explain.example_images import ExampleImage, first_of_each
+from dfbench.explain.example_images import ExplainedImage, first_of_each
 from dfbench.explain.map_batches import MapBatch, enlarged, map_batches, pooled
 from dfbench.explain.pixel_auc import CAM, CENTRE, FAM, Masks, centre_map, pixel_auc
 from dfbench.explain.selection import ChosenImages
@@ -34,7 +34,7 @@ class CollectedMaps:
     crops: NDArray[np.float32]
     cam: NDArray[np.float32] | None = None
     pixel_aucs: dict[str, dict[int, float]] = field(default_factory=dict)
-    examples: dict[int, ExampleImage] = field(default_factory=dict)
+    examples: dict[int, ExplainedImage] = field(default_factory=dict)
 
 
 def collect_maps(
@@ -114,7 +114,7 @@ def _add_images(
         if place in shown:
             sample, manipulation = str(images.sample_ids[place]), str(images.manipulations[place])
             crop = _as_pixels(batch.crops[within])
-            found.examples[place] = ExampleImage(sample, manipulation, float("nan"), crop, fam, cam, mask)
+            found.examples[place] = ExplainedImage(sample, manipulation, float("nan"), crop, fam, cam, mask)
 
 
 def _as_pixels(crop: Tensor) -> NDArray[np.uint8]:

@@ -24,7 +24,7 @@ RESIDUAL_OF = "grnet"
 
 
 @dataclass(frozen=True, eq=False)
-class ExampleImage:
+class ExplainedImage:
     """One image of a figure.
 
     Attributes:

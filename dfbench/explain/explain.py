@@ -21,7 +21,7 @@ from dfbench.evaluation.detector import NO_WEIGHTS, LoadedDetector, load_detecto
 from dfbench.evaluation.inference import NotFiniteError, move_to_device
 from dfbench.explain.activations import FinalFeatures
 from dfbench.explain.collect import CollectedMaps, collect_maps
-from dfbench.explain.example_images import ExampleImage, ResidualPair, fake_scores, residual_pairs
+from dfbench.explain.example_images import ExplainedImage, ResidualPair, fake_scores, residual_pairs
 from dfbench.explain.pixel_auc import FAM, UNTRAINED, pixel_auc_records
 from dfbench.explain.plan import ExplanationPlan
 from dfbench.explain.record import ExplainedExample, ExplanationRecord
@@ -40,7 +40,7 @@ from dfbench.versions import library_versions
 
 
 @dataclass(frozen=True, eq=False)
-class Findings:
+class ExplanationFindings:
     """What an explanation has found, before it is drawn and written.
 
     Attributes:
@@ -55,11 +55,11 @@ class Findings:
     record: ExplanationRecord
     maps: Mapping[str, NDArray[Any]]
     means: Mapping[str, NDArray[np.float64]]
-    examples: tuple[ExampleImage, ...]
+    examples: tuple[ExplainedImage, ...]
     residuals: tuple[ResidualPair, ...]
 
 
-def run_explanation(plan: ExplanationPlan) -> Findings:
+def run_explanation(plan: ExplanationPlan) -> ExplanationFindings:
     """Compute the maps and everything that follows from them; nothing is written.
 
     Args:
@@ -144,7 +144,7 @@ def run_explanation(plan: ExplanationPlan) -> Findings:
     )
     means = _mean_maps(averaged, first, settings.map_size)
     maps = _arrays(averaged, classified, (first, second), other, naming, means)
-    return Findings(record, maps, means, tuple(examples), tuple(residuals))
+    return ExplanationFindings(record, maps, means, tuple(examples), tuple(residuals))
 
 
 def _chosen(plan: ExplanationPlan) -> tuple[ChosenImages, ChosenImages, tuple[str, ...]]:
@@ -199,9 +199,9 @@ def _with_scores(
     network: nn.Module,
     detector: LoadedDetector,
     classified: ChosenImages,
-    shown: Mapping[int, ExampleImage],
+    shown: Mapping[int, ExplainedImage],
     device: torch.device,
-) -> list[ExampleImage]:
+) -> list[ExplainedImage]:
     evaluation = plan.evaluation
     places = sorted(shown)
     chosen = ChosenImages(classified.data, classified.rows[places])

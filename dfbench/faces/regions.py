@@ -1,4 +1,4 @@
-"""Rectangles of a frame in whole pixels: a face box with margins, clipped to the frame."""
+"""Rectangles of a frame in whole pixels: a face box, or the box of landmarks, with margins, clipped to the frame."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfbench.errors import DataError
+from dfbench.faces.landmark_sets import PARTS
 
 Rectangle = tuple[int, int, int, int]
 """x1 y1 x2 y2 in whole pixels; x2 and y2 are the first ones outside."""
@@ -15,6 +16,18 @@ FACE_MARGIN = 1 / 4
 
 TEST_FACTOR = 0.5
 """Factor of those margins in validation and test."""
+
+SIDE_MARGIN = 1 / 2
+"""First crop of self-blended images: margin to the left and right, in widths of the landmarks' box (w / 8 times 4)."""
+
+TOP_MARGIN = 1.0
+"""First crop of self-blended images: margin above, in heights of the landmarks' box (h / 2 times 2)."""
+
+BOTTOM_MARGIN = 2 / 5
+"""First crop of self-blended images: margin below, in heights of the landmarks' box (h / 5 times 2)."""
+
+TRAINING_FACTORS = (0.2, 0.8)
+"""Range of the factors of :func:`face_region`, drawn for each side."""
 
 
 def face_region(
@@ -65,3 +78,27 @@ def covers(outer: Rectangle, inner: Rectangle) -> bool:
     (True, False)
     """
     return outer[0] <= inner[0] and outer[1] <= inner[1] and outer[2] >= inner[2] and outer[3] >= inner[3]
+
+
+def landmark_region(points: NDArray[np.floating], height: int, width: int) -> Rectangle:
+    """Return the first crop: the box of the 68 parts and its margins, clipped to the image.
+
+    Args:
+        points: (68, 2) or (81, 2) in common form, x y in pixels.
+        height: of the image in pixels.
+        width: of the image in pixels.
+
+    Raises:
+        DataError: the region lies outside the image.
+    """
+    (x1, y1), (x2, y2) = points[:PARTS].min(axis=0), points[:PARTS].max(axis=0)
+    w, h = x2 - x1, y2 - y1
+    return clipped(
+        (x1 - SIDE_MARGIN * w, y1 - TOP_MARGIN * h, x2 + SIDE_MARGIN * w, y2 + BOTTOM_MARGIN * h), height, width
+    )
+
+
+def draw_factors(generator: np.random.Generator) -> tuple[float, float, float, float]:
+    """Draw the factors of the margins of a training crop: left, top, right, bottom, independently."""
+    left, top, right, bottom = generator.uniform(*TRAINING_FACTORS, size=4).tolist()
+    return left, top, right, bottom

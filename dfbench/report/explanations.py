@@ -11,7 +11,7 @@ from dfbench.report.formats import escape_markdown, markdown_lines
 from dfbench.report.table_notes import MINI_NOTE
 
 if TYPE_CHECKING:
-    from dfbench.explain.explain import Findings
+    from dfbench.explain.explain import ExplanationFindings
     from dfbench.explain.record import ExplanationRecord, TechniqueDifference, Techniques
 
 TITLES = {
@@ -105,7 +105,7 @@ def summary_text(record: ExplanationRecord) -> str:
     return "\n".join(lines)
 
 
-def explanation_figures(findings: Findings, factor: float) -> dict[str, bytes]:
+def explanation_figures(findings: ExplanationFindings, factor: float) -> dict[str, bytes]:
     """Return the figures of an explanation as PNG, by the name of their file.
 
     Args:

@@ -17,6 +17,7 @@ from dfbench.startup import TELEMETRY, telemetry_state
 ROOT = Path(__file__).resolve().parents[2]
 
 # A command that waits for a worker, and one more process that was forked inside it.
+HANDLED = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
 WAITING = """
 import os, sys, time
 import click
@@ -54,7 +55,8 @@ if __name__ == "__main__":
 def test_a_signal_to_all_processes_gives_one_line(tmp_path: Path, number: int, code: int, line: str) -> None:
     (tmp_path / "waiting.py").write_text(WAITING, "utf-8")
     process = subprocess.Popen(
-        [sys.executable, "-c", "import waiting; waiting.main.main()", "wait"],
+        # nohup, under which the tests may run, ignores SIGHUP, which children inherit.
+        [sys.executable, "-c", f"{HANDLED}; import waiting; waiting.main.main()", "wait"],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,

@@ -49,9 +49,9 @@ from dfbench.preparation import (
     upgrade,
 )
 from dfbench.report import write_report
-from dfbench.training import run_training
+from dfbench.training import run_training, self_blended_images, triple_images, triple_similarities
 from dfbench.training.fit import TrainingFolder
-from dfbench.workflow import resolve_evaluation, resolve_training
+from dfbench.workflow import resolve_evaluation, resolve_explanation, resolve_training
 
 tiny = load_file("tests/evaluation/conftest.py", "patterns_for_outputs").tiny
 
@@ -158,6 +158,7 @@ COMMANDS: dict[tuple[str, str], tuple[str, Callable[[SimpleNamespace], list[Any]
     ("inspect", "--faces"): ("faces.png", lambda x: ["inspect", x.manifest]),
     ("train", "--out"): ("w.safetensors", lambda x: benchmark("train", x)),
     ("evaluate", "--out"): ("run", lambda x: [*benchmark("evaluate", x), "--weights", x.weights]),
+    ("explain", "--out"): ("maps", lambda x: [*benchmark("explain", x), "--weights", x.weights]),
     ("score", "--csv"): ("s.csv", lambda x: scoring(x, x.image)),
     ("score", "--json"): ("s.json", lambda x: scoring(x, x.image)),
     ("score", "--timeline"): ("plots", lambda x: scoring(x, x.clip)),
@@ -210,6 +211,14 @@ FUNCTIONS: dict[tuple[Callable[..., Any], str], tuple[str, Callable[[SimpleNames
         "run",
         lambda x, p: resolve_evaluation("meso4", x.protocol, [x.manifest], x.weights, p, **COMPUTE),
     ),
+    (dfbench.explain_detector, "out"): (
+        "maps",
+        lambda x, p: dfbench.explain_detector("meso4", x.protocol, [x.manifest], x.weights, p, **COMPUTE),
+    ),
+    (resolve_explanation, "out"): (
+        "maps",
+        lambda x, p: resolve_explanation("meso4", x.protocol, [x.manifest], x.weights, p, **COMPUTE),
+    ),
     (run_evaluation, "plan"): ("run", lambda x, p: run_evaluation(replace(x.evaluation, out=p))),
     (dfbench.score, "csv"): ("s.csv", lambda x, p: score(x, x.image, csv=p)),
     (dfbench.score, "json"): ("s.json", lambda x, p: score(x, x.image, json=p)),
@@ -220,7 +229,10 @@ FUNCTIONS: dict[tuple[Callable[..., Any], str], tuple[str, Callable[[SimpleNames
     (write_report, "out"): ("report", lambda x, p: write_report([x.run], p)),
 }
 
-READERS = {"load_protocol", "load_published", "open_manifest", "open_run", "read", "requested_frames", "stream_frames"}
+READERS = {
+    *("load_protocol", "load_published", "open_explanation", "open_manifest", "open_run", "read", "requested_frames"),
+    "stream_frames",
+}
 """Public functions whose path is read."""
 
 CASES = [
@@ -264,7 +276,13 @@ def test_every_public_function_with_an_output_is_tested_here() -> None:
         for name, parameter in inspect.signature(function).parameters.items()
         if name in outputs
     }
-    inputs = {(dfbench.import_scores, "file"), (dfbench.import_weights, "file")}
+    inputs = {
+        (dfbench.import_scores, "file"),
+        (dfbench.import_weights, "file"),
+        (self_blended_images, "request"),
+        (triple_images, "request"),
+        (triple_similarities, "request"),
+    }
     assert (dfbench.train, "out") in found
     assert found - inputs <= set(FUNCTIONS)
 

@@ -59,6 +59,9 @@ CALLS: dict[str, Callable[[Path, Path], list[str]]] = {
     "evaluate": lambda m, out: [
         *("--model", "meso4", "--protocol", "mini", "--manifest", str(m), "--out", str(out / "run"), "-q")
     ],
+    "explain": lambda m, out: [
+        *("--model", "meso4", "--protocol", "mini", "--manifest", str(m), "--out", str(out / "maps"), "-q")
+    ],
     "import scores": lambda m, out: [
         *(str(m.parent / "scores.csv"), "--manifest", str(m), "--out", str(out / "imported"), "--resamples", "0")
     ],

@@ -16,7 +16,7 @@ from dfbench.report.figures.svg import plain
 from dfbench.report.table_notes import MINI_NOTE
 
 if TYPE_CHECKING:
-    from dfbench.explain.example_images import ExampleImage, ResidualPair
+    from dfbench.explain.example_images import ExplainedImage, ResidualPair
     from dfbench.explain.record import Techniques
 
 _SIDE = 1.6  # inches of one image
@@ -25,7 +25,7 @@ _LARGEST = 99.5  # percentile of a forgery attention map that is drawn white: si
 _SHARE = 0.6  # opacity of a class activation map over the crop
 
 
-def maps_figure(examples: Sequence[ExampleImage], title: str, mini: bool) -> bytes | None:
+def maps_figure(examples: Sequence[ExplainedImage], title: str, mini: bool) -> bytes | None:
     """Draw crops beside their forgery attention map, class activation map and mask, one image per row.
 
     Args:

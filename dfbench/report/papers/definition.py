@@ -70,7 +70,7 @@ class PaperMethod(_TableModel):
         return self.label or self.method or " ".join(words)
 
 
-class TrainingData(_TableModel):
+class MatrixLine(_TableModel):
     """In a matrix: one set of training data, which gives every method a line of its own."""
 
     label: str
@@ -97,7 +97,7 @@ class PaperTable(_TableModel):
     decimals: int = Field(default=2, ge=0, description="decimals of the paper")
     column: tuple[PaperColumn, ...] = Field(min_length=1)
     row: tuple[PaperMethod, ...] = Field(min_length=1)
-    train: tuple[TrainingData, ...] = Field(default=(), description="makes the table a matrix: a line for each")
+    train: tuple[MatrixLine, ...] = Field(default=(), description="makes the table a matrix: a line for each")
     baseline: tuple[BaselineRow, ...] = ()
     note: tuple[str, ...] = Field(default=(), description="rules in which the published numbers differ from dfbench")
     same_training: dict[str, tuple[str, ...]] = Field(

@@ -13,10 +13,9 @@ from dfbench.errors import DataError
 from dfbench.faces.crops import stretched
 from dfbench.faces.hulls import HULLS, face_mask
 from dfbench.faces.landmark_sets import PARTS
-from dfbench.faces.regions import face_region
+from dfbench.faces.regions import draw_factors, face_region, landmark_region
 from dfbench.schema.ids import seed_from
 from dfbench.training.sbi.blending import blend, draw_softening, soft_mask
-from dfbench.training.sbi.crops import draw_factors, landmark_region
 from dfbench.training.sbi.deformation import deform_image, deform_mask, draw_deformation
 from dfbench.training.sbi.stored import FaceImage
 from dfbench.training.sbi.transforms import (

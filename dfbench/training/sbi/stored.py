@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from dfbench.errors import DataError
 from dfbench.faces.landmark_sets import common_landmarks, mirrored_landmarks
-from dfbench.faces.regions import Rectangle, covers, face_region
+from dfbench.faces.regions import Rectangle, covers, face_region, landmark_region
 from dfbench.manifest.crops import stored_patches
 from dfbench.manifest.samples import Samples
 from dfbench.media.images import decode_sized
-from dfbench.training.sbi.crops import landmark_region
 
 COLUMNS = ("sample_id", "width", "height", "box", "dense", "patch", "patch_box")
 """Columns of a row that are read here."""

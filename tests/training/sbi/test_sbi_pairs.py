@@ -18,12 +18,12 @@ from dfbench.faces.crops import crop
 from dfbench.faces.landmark_sets import DLIB_FOREHEAD
 from dfbench.faces.landmarks import LANDMARKS
 from dfbench.faces.profiles import get_profile
+from dfbench.faces.regions import landmark_region
 from dfbench.manifest.samples import Samples
 from dfbench.manifest.shards import read_shard
 from dfbench.media.images import decode_image, encode_png
 from dfbench.registry import Entry
 from dfbench.training.sbi import pairs as module
-from dfbench.training.sbi.crops import landmark_region
 from dfbench.training.sbi.pairs import Pair, pair_generator, self_blended, self_blended_batch
 from dfbench.training.sbi.stored import COLUMNS, FaceImage, StoredFaces, face_image
 

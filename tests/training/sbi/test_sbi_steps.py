@@ -11,9 +11,8 @@ from scipy.ndimage import gaussian_filter
 
 from dfbench.errors import DataError
 from dfbench.faces.crops import stretched
-from dfbench.faces.regions import covers, face_region
+from dfbench.faces.regions import covers, draw_factors, face_region, landmark_region
 from dfbench.training.sbi.blending import KERNELS, RATIOS, Softening, blend, draw_softening, soft_mask
-from dfbench.training.sbi.crops import draw_factors, landmark_region
 from dfbench.training.sbi.deformation import (
     Deformation,
     affine_matrix,
