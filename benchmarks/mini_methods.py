@@ -4,7 +4,8 @@
                                       [--records benchmarks/results/mini-methods]
 
 Protocol, recipe and people are those of ``benchmarks/mini_detectors.py``, which resumes and keeps records in the same
-way; nothing is chosen here. The detector of a pair is trained with and without the method by the same recipe, from
+way; nothing is chosen here. The manifest also holds patches and landmarks, for self-blended images; DiffusionFake trains
+with a tiny diffusion model of random weights, which shows that it runs and not what it does. The detector of a pair is trained with and without the method by the same recipe, from
 the same initial weights, for as many steps as the protocol's budget gives the detector alone.
 """
 
@@ -45,9 +46,18 @@ class Pair:
     words: tuple[str, ...] = ()
 
 
+_TINY = (
+    "sd=tiny",
+    "size=64",
+    "own_geometry=true",
+)  # mini's clips are framed differently; SD has no size for 128 pixels
 PAIRS = {
     "mat": Pair("mat", "", "efficientnet-b4"),
     "rfm": Pair("xception", "rfm", "xception"),
+    "sbi": Pair("efficientnet-b4", "sbi", "efficientnet-b4"),
+    "diffusionfake": Pair(
+        "efficientnet-b4", "diffusionfake", "efficientnet-b4", tuple(w for o in _TINY for w in ("--method-option", o))
+    ),
 }
 
 
@@ -84,6 +94,8 @@ def main() -> int:
         options.work / "manifest",
         protocol=protocol,
         mini=settings,
+        patch=True,
+        landmarks="average-face",
         workers=options.jobs,
         quiet=True,
     )
