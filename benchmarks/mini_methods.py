@@ -4,9 +4,10 @@
                                       [--records benchmarks/results/mini-methods]
 
 Protocol, recipe and people are those of ``benchmarks/mini_detectors.py``, which resumes and keeps records in the same
-way; nothing is chosen here. The manifest also holds patches and landmarks, for self-blended images; DiffusionFake trains
-with a tiny diffusion model of random weights, which shows that it runs and not what it does. The detector of a pair is trained with and without the method by the same recipe, from
-the same initial weights, for as many steps as the protocol's budget gives the detector alone.
+way; nothing is chosen here. The detector of a pair is trained with and without the method by the same recipe, from
+the same initial weights, for as many steps as the protocol's budget gives the detector alone. The manifest also holds
+patches and landmarks, for self-blended images. DiffusionFake trains with a tiny diffusion model of random weights,
+which shows that it runs and not what it does.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _TINY = (
     "sd=tiny",
     "size=64",
     "own_geometry=true",
-)  # mini's clips are framed differently; SD has no size for 128 pixels
+)  # the clips of mini are framed differently
 PAIRS = {
     "mat": Pair("mat", "", "efficientnet-b4"),
     "rfm": Pair("xception", "rfm", "xception"),
