@@ -24,7 +24,7 @@ from dfbench.training.curve import head_column
 from dfbench.training.lightning import TrainingDevices, is_first_process, run_epochs
 from dfbench.training.loggers import LogSettings
 from dfbench.training.methods import SUPERVISED, HasRecord, TrainingMethod
-from dfbench.training.module import TrainingModule
+from dfbench.training.module import TrainingModule, initial_step
 from dfbench.training.recipe import FullRecipe
 from dfbench.training.samples import training_data
 from dfbench.training.store import EpochProgress, EpochRecord, TrainingFolder, TrainingState
@@ -74,6 +74,7 @@ def fit(
     done = len(state.curve)
     if done >= recipe.epochs or out_of_patience(state, recipe):
         return state
+    step = initial_step(method, detector, recipe.seed)
     samples = training_data(data["train"], rules, recipe, method, devices.device, quiet)
     state.method_counts = dict(samples.method_counts)
     planned = samples.batches(recipe, 0, devices.devices)
@@ -127,7 +128,7 @@ def fit(
             detector.to(memory_format=torch.channels_last),
             samples,
             recipe,
-            method=method,
+            step=step,
             devices=devices.devices,
             first_epoch=done,
             running=state.running,
@@ -141,8 +142,8 @@ def fit(
         )
         if isinstance(module.step, HasRecord):
             state.method_record = dict(module.step.record())
-        step = done * module.steps_per_epoch + state.running.batches // recipe.accumulate
-        with log.opened(step) as loggers:
+        steps = done * module.steps_per_epoch + state.running.batches // recipe.accumulate
+        with log.opened(steps) as loggers:
             run_epochs(module, recipe.epochs - done, devices, loggers)
     return state
 

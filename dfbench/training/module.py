@@ -22,7 +22,7 @@ from dfbench.training.augment import augment
 from dfbench.training.averaging import averaged_network, estimated_statistics, moving_average, trained_batch_norms
 from dfbench.training.images import LoadedImages, collate_training, items_in_epoch
 from dfbench.training.loggers import LOG_STEPS
-from dfbench.training.methods import SUPERVISED, Batch, TrainingMethod
+from dfbench.training.methods import Batch, TrainingMethod, TrainingStep
 from dfbench.training.optimization import make_optimizer, set_rate
 from dfbench.training.recipe import FullRecipe
 from dfbench.training.samples import TrainingData, device_part
@@ -40,6 +40,17 @@ class _UnreadLoss:
     factor: float
 
 
+def initial_step(method: TrainingMethod, detector: nn.Module, seed: int) -> TrainingStep:
+    """Return the steps of a training; weights of their own depend on the training seed alone.
+
+    Raises:
+        ModelError: the method cannot train the detector.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_from("initial weights of the method", "training", seed))
+        return method.new_step(detector)
+
+
 class TrainingModule(pl.LightningModule):
     """Train a detector of which ``first_epoch`` epochs and ``running`` of the next are done.
 
@@ -50,7 +61,7 @@ class TrainingModule(pl.LightningModule):
         detector: the model.
         data: the training samples.
         recipe: the recipe.
-        method: how a batch becomes a loss.
+        step: how a batch becomes a loss, see :func:`initial_step`.
         devices: number of devices; each takes a part of every batch.
         first_epoch: epochs already done.
         running: progress of the next, over all devices.
@@ -70,7 +81,7 @@ class TrainingModule(pl.LightningModule):
         data: TrainingData,
         recipe: FullRecipe,
         *,
-        method: TrainingMethod = SUPERVISED,
+        step: TrainingStep,
         devices: int = 1,
         first_epoch: int = 0,
         running: EpochProgress = EpochProgress(),  # noqa: B008 (frozen)
@@ -86,9 +97,7 @@ class TrainingModule(pl.LightningModule):
         self.detector = detector
         self.data = data
         self.recipe = recipe
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_from("initial weights of the method", "training", recipe.seed))
-            self.step = method.new_step(detector)
+        self.step = step
         self.devices = devices
         self.first_epoch = first_epoch
         self.resumed = running
