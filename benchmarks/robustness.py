@@ -104,7 +104,7 @@ def _what_it_says(runs: Sequence[Run]) -> list[str]:
     blind = [label for label, m in clean if m.low is not None and m.low <= 0.5]
     return [
         f"* The test has {real} real and {fake} fake videos: one answer for all has an accuracy of {majority:.1f} at "
-        "best and an AUC of 50. The accuracy is that of the threshold 0.5, which no detector was tuned to; under a "
+        "best and an AUC of 50. The accuracy is that of the threshold chosen on clean validation data; under a "
         "condition it moves with the bias of the scores as much as with what they tell apart, and can rise where the "
         "AUC falls.",
         f"* Clean {SHOWN[0]} with its 95 % interval: {values}. The recipe is short, and from random weights.",
