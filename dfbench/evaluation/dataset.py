@@ -188,6 +188,16 @@ class RoleData:
         """The rows that have a crop; item ``i`` of :attr:`images` is row ``i``."""
         return self.table if len(self.ok) == len(self.table) else self.table.take(self.ok)
 
+    @cached_property
+    def ok_parts(self) -> tuple[tuple[Manifest, Samples, NDArray[np.int64]], ...]:
+        """The rows of :attr:`ok_table` by manifest: the manifest, its samples with a crop, and their row numbers."""
+        usable = [samples.ok() for _, samples in self.parts]
+        ends = np.cumsum([len(samples) for samples in usable])
+        return tuple(
+            (manifest, samples, np.arange(end - len(samples), end))
+            for (manifest, _), samples, end in zip(self.parts, usable, ends, strict=True)
+        )
+
     def columns(self, names: Sequence[str]) -> pa.Table:
         """Return columns of the manifests, rows as in :attr:`ok_table`."""
         return pa.concat_tables([s.select(names) for _, s in self.parts]).take(self.ok)
@@ -203,7 +213,7 @@ class RoleData:
         from dfbench.evaluation.torch_datasets import ConcatenatedImages
 
         size = self.protocol.crops.size
-        return ConcatenatedImages([m.torch_dataset(s.ok(), size, decoded=self.decoded) for m, s in self.parts])
+        return ConcatenatedImages([m.torch_dataset(s, size, decoded=self.decoded) for m, s, _ in self.ok_parts])
 
     @cached_property
     def held_images(self) -> Dataset[tuple[Any, int]]:
@@ -233,9 +243,9 @@ class RoleData:
             return stored if condition.is_clean else DegradedCrops(stored, condition, self.sample_ids)
         size, total = self.protocol.crops.size, len(self.ok)
         with progress(f"crop again under {condition.name}", total, "img", quiet=quiet) as advance:
-            parts = zip(self.parts, self.degraders(condition), strict=True)
+            parts = zip(self.ok_parts, self.degraders(condition), strict=True)
             return ConcatenatedImages(
-                [degraded_dataset(m, s.ok(), size, degrader, advance) for (m, s), degrader in parts]
+                [degraded_dataset(m, s, size, degrader, advance) for (m, s, _), degrader in parts]
             )
 
     def degraders(self, condition: Condition) -> list[Degrader]:

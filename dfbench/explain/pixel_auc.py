@@ -73,16 +73,14 @@ class Masks:
     @cached_property
     def _places(self) -> dict[int, tuple[StoredCrops, int]]:
         """Row of ``data.ok_table`` -> the masks of its manifest, and its place among them."""
-        column, start = f"mask_{self._size}", 0
+        column = f"mask_{self._size}"
         found: dict[int, tuple[StoredCrops, int]] = {}
-        for manifest, samples in self._data.parts:
-            ok = samples.ok()
+        for manifest, ok, rows in self._data.ok_parts:
             if column in manifest.columns:
                 known = ok.select([f"sha256_{column}"])[0].is_valid().to_numpy(zero_copy_only=False)
                 with_mask = np.flatnonzero(known)
                 stored = StoredCrops(shard_source(manifest.path), manifest.info.shards, ok.rows[with_mask], column)
-                found |= {start + int(row): (stored, place) for place, row in enumerate(with_mask)}
-            start += len(ok)
+                found |= {row: (stored, place) for place, row in enumerate(rows[with_mask].tolist())}
         return found
 
     def __contains__(self, row: int) -> bool:

@@ -59,4 +59,4 @@ def described_detector(model: str, card: Mapping[str, Any]) -> str:
     """
     method, options = method_of(card), changed_method_options(card)
     added = [f"+ {method}"] if method not in (SUPERVISED_METHOD, "unknown", own_method(model)) else []
-    return " ".join([model, *added, *(f"{k}={v}" for k, v in sorted(options.items()))])
+    return described(" ".join([model, *added]), options)

@@ -45,12 +45,9 @@ def golden_scores(model: nn.Module, size: int) -> tuple[float, ...]:
     """Return P(fake) of :func:`golden_images`, in float32 on the model's device; its mode is left as it was."""
     import torch
 
-    was_training = model.training
-    model.eval()
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    with torch.inference_mode():
+    with evaluation_mode(model), torch.inference_mode():
         logits = logits_of(model(golden_images(size).to(device)), 2)
-    model.train(was_training)
     return tuple(fake_probability(logits).tolist())
 
 

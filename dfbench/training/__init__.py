@@ -12,12 +12,6 @@ from dfbench._lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from dfbench.manifest.similarities import SimilarityOrigin as SimilarityOrigin
-    from dfbench.manifest.similarities import read_similarities as read_similarities
-    from dfbench.manifest.similarities import similarities_of as similarities_of
-    from dfbench.manifest.triples import TRIPLE_COLUMNS as TRIPLE_COLUMNS
-    from dfbench.manifest.triples import Triples as Triples
-    from dfbench.manifest.triples import find_triples as find_triples
-    from dfbench.manifest.triples import require_triples as require_triples
     from dfbench.training.images import EpochDataset as EpochDataset
     from dfbench.training.images import ImagesRequest as ImagesRequest
     from dfbench.training.images import LoadedImages as LoadedImages
@@ -50,27 +44,20 @@ _LAZY = {
     "SharpnessAwareStep": "dfbench.training.sharpness",
     "SimilarityOrigin": "dfbench.manifest.similarities",
     "StepResult": "dfbench.training.methods",
-    "TRIPLE_COLUMNS": "dfbench.manifest.triples",
     "TrainingMethod": "dfbench.training.methods",
     "TrainingPlan": "dfbench.training.plan",
     "TrainingRequest": "dfbench.training.methods",
     "TrainingStep": "dfbench.training.methods",
     "TripleImages": "dfbench.training.triples",
-    "Triples": "dfbench.manifest.triples",
-    "find_triples": "dfbench.manifest.triples",
     "read_crops": "dfbench.training.images",
-    "read_similarities": "dfbench.manifest.similarities",
-    "require_triples": "dfbench.manifest.triples",
     "run_training": "dfbench.training.train",
     "self_blended_images": "dfbench.training.sbi.images",
-    "similarities_of": "dfbench.manifest.similarities",
     "supervised_step": "dfbench.training.optimization",
     "triple_images": "dfbench.training.triples",
     "triple_similarities": "dfbench.training.similarities",
 }
 
 __all__ = [
-    "TRIPLE_COLUMNS",
     "Batch",
     "EpochDataset",
     "FullRecipe",
@@ -86,14 +73,9 @@ __all__ = [
     "TrainingRequest",
     "TrainingStep",
     "TripleImages",
-    "Triples",
-    "find_triples",
     "read_crops",
-    "read_similarities",
-    "require_triples",
     "run_training",
     "self_blended_images",
-    "similarities_of",
     "supervised_step",
     "triple_images",
     "triple_similarities",

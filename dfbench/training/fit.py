@@ -75,6 +75,8 @@ def fit(
     if done >= recipe.epochs or out_of_patience(state, recipe):
         return state
     step = initial_step(method, detector, recipe.seed)
+    if isinstance(step, HasRecord):
+        state.method_record = dict(step.record())
     samples = training_data(data["train"], rules, recipe, method, devices.device, quiet)
     state.method_counts = dict(samples.method_counts)
     planned = samples.batches(recipe, 0, devices.devices)
@@ -140,8 +142,6 @@ def fit(
             on_epoch=after_epoch,
             advance=advance_with_validation,
         )
-        if isinstance(module.step, HasRecord):
-            state.method_record = dict(module.step.record())
         steps = done * module.steps_per_epoch + state.running.batches // recipe.accumulate
         with log.opened(steps) as loggers:
             run_epochs(module, recipe.epochs - done, devices, loggers)

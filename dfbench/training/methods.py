@@ -200,6 +200,7 @@ class TrainingMethod:
             the call. It raises :class:`dfbench.errors.ModelError` for a detector
             that it cannot train.
         options: option name -> its default, or its value in a method that :meth:`with_options` returned.
+        choices: option name -> the values that it can have; other options are free.
         check: receives the request when a training is planned; raises one of dfbench's errors, with a hint, where the
             method cannot be applied or the value of an option is out of range.
         columns: columns of the manifest that the steps need; a manifest without values in one is refused.
@@ -222,6 +223,7 @@ class TrainingMethod:
     version: str = "1"
     make: Callable[..., TrainingStep] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     check: Callable[[TrainingRequest], None] | None = None
     columns: tuple[str, ...] = ()
     sampling: MethodSampling = "any"
@@ -247,6 +249,12 @@ class TrainingMethod:
         Raises:
             DfbenchError: it cannot.
         """
+        for name, known in self.choices.items():
+            if self.options[name] not in known:
+                raise UsageError(
+                    f"invalid value {self.options[name]!r} of the option {name} of the method {self.name}",
+                    f"choose from: {', '.join(known)}",
+                )
         if self.check is not None:
             with custom_code(f"the training method {self.name!r} cannot check its request", "see docs/plugins.md"):
                 self.check(TrainingRequest(model, model_options, protocol, recipe, self.options))

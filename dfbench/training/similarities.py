@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -28,8 +29,8 @@ from dfbench.versions import library_versions
 
 logger = logging.getLogger("dfbench")
 
-Compare = Callable[[Tensor, Tensor], Tensor]
-"""Similarity of two batches of crops, uint8 (N, 3, S, S), image by image: (N,), in [-1,1]."""
+Compare = Callable[[Tensor, Sequence[Tensor]], Sequence[Tensor]]
+"""Similarity of a batch of crops, uint8 (N, 3, S, S), to each of several others, image by image: (N,), in [-1,1]."""
 
 
 def triple_similarities(
@@ -54,11 +55,9 @@ def triple_similarities(
         SetupError: the values cannot be stored.
     """
     samples = request.data.columns(["sample_id", "label"])
-    ends = np.cumsum([int(part.has_crop.sum()) for _, part in request.data.parts])
     known = []
-    for (manifest, _), end, start in zip(request.data.parts, ends, [0, *ends[:-1]], strict=True):
-        rows = np.arange(start, end)
-        fakes = rows[np.asarray(samples["label"].to_numpy())[rows] == 1]
+    for manifest, usable, rows in request.data.ok_parts:
+        fakes = rows[usable.labels == 1]
         stored = _stored(manifest, origin)
         held = set(stored["sample_id"].to_pylist()) if stored is not None else set()
         ids = samples["sample_id"].take(pa.array(fakes)).to_pylist()
@@ -93,14 +92,14 @@ def _computed(
 ) -> tuple[Similarity, Similarity]:
     """Compute the similarities of some rows, with crops as they are stored."""
     crops = request.data.images
-    found: tuple[list[Similarity], list[Similarity]] = ([], [])
+    found: list[NDArray[np.float32]] = []
     with progress("similarities", len(rows), "img", quiet=request.quiet) as advance:
         for start in range(0, len(rows), batch_size):
             some = rows[start : start + batch_size]
-            own = read_crops(crops, some.tolist(), 0)
-            for values, partners in zip(found, (triples.source, triples.target), strict=True):
-                other = read_crops(crops, partners[some].tolist(), 0)
-                values.append(compare(own, other).float().cpu().numpy())
+            own, *others = (
+                read_crops(crops, part.tolist(), 0) for part in (some, triples.source[some], triples.target[some])
+            )
+            found.append(torch.stack(list(compare(own, others))).float().cpu().numpy())
             advance(len(some))
-    source, target = (np.concatenate(values) for values in found)
+    source, target = np.concatenate(found, axis=1)
     return source, target

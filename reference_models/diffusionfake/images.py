@@ -22,7 +22,7 @@ from dfbench.training import (
     triple_similarities,
 )
 from reference_models.diffusionfake.diffusion import load_autoencoder, weights_sha256
-from reference_models.diffusionfake.similarity import latent_similarity, resized
+from reference_models.diffusionfake.similarity import resized, similarities_to
 
 
 class SimilarTriples(EpochDataset):
@@ -67,9 +67,9 @@ def training_images(request: ImagesRequest) -> MethodImages:
         options["convention"],
     )
 
-    def compare(first: Tensor, second: Tensor) -> Tensor:
-        a, b = (resized(images.to(request.device), size) for images in (first, second))
-        return latent_similarity(vae, a, b, kind)
+    def compare(crops: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
+        own, *compared = (resized(images.to(request.device), size) for images in (crops, *others))
+        return similarities_to(vae, own, compared, kind)
 
     source, target = triple_similarities(request, images.triples, origin, compare)
     return replace(made, dataset=SimilarTriples(images, source, target))

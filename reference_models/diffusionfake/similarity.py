@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -35,11 +35,20 @@ def latent_similarity(vae: Any, a: Tensor, b: Tensor, kind: str = "cos") -> Tens
     Raises:
         UsageError: the kind is unknown.
     """
+    return similarities_to(vae, a, [b], kind)[0]
+
+
+def similarities_to(vae: Any, a: Tensor, others: Sequence[Tensor], kind: str = "cos") -> list[Tensor]:
+    """Return :func:`latent_similarity` of a batch to each of several others; its own latents are computed once.
+
+    Raises:
+        UsageError: the kind is unknown.
+    """
     if kind not in KINDS:
         raise UsageError(f"invalid kind of similarity {kind!r}", f"choose from: {', '.join(KINDS)}")
-    latents = posterior_mean(vae, torch.cat([a, b])).flatten(1)
-    cosine = F.cosine_similarity(latents[: len(a)], latents[len(a) :])
-    return cosine if kind == "cos" else (cosine + 1) / 2
+    latents, *compared = posterior_mean(vae, torch.cat([a, *others])).flatten(1).chunk(1 + len(others))
+    cosines = [F.cosine_similarity(latents, other) for other in compared]
+    return cosines if kind == "cos" else [(cosine + 1) / 2 for cosine in cosines]
 
 
 def latent_similarities(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dfbench.errors import UsageError
 from dfbench.models import KeyMap, ModelSpec, Preset, ReproductionNote, TrainingDefaults
 from dfbench.models.convert.keymap import Rule, State, rename
 from dfbench.training import TrainingMethod, TrainingRequest
@@ -25,13 +24,6 @@ if TYPE_CHECKING:
 BACKBONES = ("efficientnet-b4", "vit-b16", "efficientnet-b0", "resnet34", "vit-s16")
 """The detectors of the paper's tables; the first one is that of the authors' program."""
 
-_CHOICES = {
-    "version": VERSIONS,
-    "losses": ("paper", "code"),
-    "guide": ("pretrained", "random"),
-    "similarity": ("cos", "half"),
-    "convention": ("ffpp", "code"),
-}
 OF_IMAGES = ("similarity", "convention", "own_geometry")
 """Options that decide the images of a training, not its steps."""
 
@@ -49,14 +41,8 @@ def _images(request: ImagesRequest) -> MethodImages:
 
 
 def _check(request: TrainingRequest) -> None:
-    """Refuse values of the options that are out of range, and a diffusion model that cannot be used."""
+    """Refuse a diffusion model that cannot be used, and a size that does not fit it."""
     options = request.options
-    for name, known in _CHOICES.items():
-        if options[name] not in known:
-            raise UsageError(
-                f"invalid value {options[name]!r} of the option {name} of the method diffusionfake",
-                f"choose from: {', '.join(known)}",
-            )
     tiny = options["sd"] == TINY
     multiple = TINY_MULTIPLE if tiny else check_folder(options["sd"], options["version"]).multiple
     check_size(options["size"], multiple)
@@ -78,6 +64,13 @@ METHOD = TrainingMethod(
         "similarity": "cos",
         "convention": "ffpp",
         "own_geometry": False,
+    },
+    choices={
+        "version": VERSIONS,
+        "losses": ("paper", "code"),
+        "guide": ("pretrained", "random"),
+        "similarity": ("cos", "half"),
+        "convention": ("ffpp", "code"),
     },
     check=_check,
     sampling="balanced",

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from dfbench.training import TrainingStep
 
-_CHOICES = {"erase": ("sfe", "re", "ae"), "cam": ("difference", "both")}
-
 
 def _make(detector: nn.Module, **options: Any) -> TrainingStep:
     from reference_models.rfm.steps import RepresentativeForgeryMining
@@ -26,12 +24,6 @@ def _make(detector: nn.Module, **options: Any) -> TrainingStep:
 def _check(request: TrainingRequest) -> None:
     """Refuse values of the options that are out of range."""
     options = request.options
-    for name, known in _CHOICES.items():
-        if options[name] not in known:
-            raise UsageError(
-                f"invalid value {options[name]!r} of the option {name} of the method rfm",
-                f"choose from: {', '.join(known)}",
-            )
     ranges = {
         "blocks": (options["blocks"] >= 1, "a whole number from 1"),
         "side": (options["side"] >= 1, "a whole number of pixels from 1"),
@@ -57,6 +49,7 @@ METHOD = TrainingMethod(
         "threshold": 0.6,
         "flood": 0.04,
     },
+    choices={"erase": ("sfe", "re", "ae"), "cam": ("difference", "both")},
     check=_check,
     sampling="balanced",
 )

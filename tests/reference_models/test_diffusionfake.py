@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from functools import cache
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from formula_weights import formula_images, formula_tensor
+from formula_weights import formula_images, formula_state, formula_tensor, key_digest
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -146,11 +145,6 @@ OFFICIAL_WEIGHTS = {1.0: (0.4932889, 0.4932889), 3.0: (0.4760293, 0.4760287)}
 CLOSE = 1e-5  # of the largest value, which is also the rounding in float32: the second reading is computed in float64
 
 
-def key_digest(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    text = "\n".join(sorted(f"{k} {'x'.join(map(str, s)) or 'scalar'}" for k, s in shapes.items()))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def official(kind: type[nn.Module], *arguments: int) -> nn.Module:
     with torch.device("meta"):
         net = kind(*arguments)
@@ -194,8 +188,7 @@ def official_tensors() -> dict[str, Tensor]:
     shapes = {f"input_hint_block.{name}": tuple(tensor.shape) for name, tensor in encoder.items()}
     shapes |= {"fc.weight": (1, 1792), "fc.bias": (1,)}
     assert key_digest(shapes) == OFFICIAL_INFERENCE
-    counters = {k: torch.zeros((), dtype=torch.int64) for k in shapes if k.endswith("num_batches_tracked")}
-    return {k: formula_tensor(k, s) for k, s in shapes.items() if k not in counters} | counters
+    return formula_state(shapes)
 
 
 def official_state(gain: float = 1.0) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from formula_weights import formula_images, formula_tensor
+from formula_weights import formula_images, formula_state
 from numpy.typing import NDArray
 from tiny_backbone import TinyBackbone
 from torch import Tensor, nn
@@ -576,10 +576,7 @@ def official_shapes() -> dict[str, tuple[int, ...]]:
 
 def official_state(gain: float) -> dict[str, Tensor]:
     """Formula weights; counters and the buffers of attention and loss are as the program makes them."""
-    state = {
-        name: torch.tensor(0) if name.endswith("num_batches_tracked") else formula_tensor(name, shape, gain)
-        for name, shape in official_shapes().items()
-    }
+    state = formula_state(official_shapes(), gain)
     mask = torch.zeros(1, 1, 24, 24)
     mask[..., 2:-2, 2:-2] = 1
     return state | {

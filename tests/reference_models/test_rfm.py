@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections import Counter
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from formula_weights import formula_images, formula_tensor
+from formula_weights import formula_images, formula_state, key_digest
 from scipy.stats import chisquare, norm
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -384,10 +383,8 @@ def official_state(gain: float = 1.0) -> dict[str, Tensor]:
             k: tuple(t.shape) for k, t in timm.create_model("legacy_xception", num_classes=2).state_dict().items()
         }
     named = {k.replace("fc.", "last_linear."): s for k, s in shapes.items()}
-    text = "\n".join(sorted(f"{k} {'x'.join(map(str, s)) or 'scalar'}" for k, s in named.items()))
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == OFFICIAL_KEYS
-    counters = {k: torch.zeros((), dtype=torch.int64) for k in named if k.endswith("num_batches_tracked")}
-    return {k: formula_tensor(k, s, gain) for k, s in named.items() if k not in counters} | counters
+    assert key_digest(named) == OFFICIAL_KEYS
+    return formula_state(named, gain)
 
 
 @pytest.mark.slow

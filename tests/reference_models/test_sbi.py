@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 
 import pytest
 import torch
-from formula_weights import formula_images, formula_tensor
+from formula_weights import formula_images, formula_state, key_digest
 from torch import Tensor
 
 from dfbench.models.convert.import_weights import import_weights
@@ -49,10 +48,8 @@ def official_state(gain: float = 1.0) -> dict[str, Tensor]:
     with torch.device("meta"):
         network = timm.create_model("tf_efficientnet_b4", num_classes=2)
     named = {official_name(k): tuple(t.shape) for k, t in network.state_dict().items()}
-    text = "\n".join(sorted(f"{k} {'x'.join(map(str, s)) or 'scalar'}" for k, s in named.items()))
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == OFFICIAL_KEYS
-    counters = {k: torch.zeros((), dtype=torch.int64) for k in named if k.endswith("num_batches_tracked")}
-    return {k: formula_tensor(k, s, gain) for k, s in named.items() if k not in counters} | counters
+    assert key_digest(named) == OFFICIAL_KEYS
+    return formula_state(named, gain)
 
 
 @pytest.mark.slow

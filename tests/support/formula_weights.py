@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import zlib
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -32,6 +34,22 @@ def formula_tensor(key: str, shape: tuple[int, ...], gain: float = 1.0) -> Tenso
     else:
         values = 0.02 * wave
     return torch.from_numpy(values.reshape(shape)).float()
+
+
+def formula_state(shapes: Mapping[str, tuple[int, ...]], gain: float = 1.0) -> dict[str, Tensor]:
+    """A state dict of :func:`formula_tensor`; the counters of batch norm are 0."""
+    return {
+        name: torch.zeros((), dtype=torch.int64)
+        if name.endswith("num_batches_tracked")
+        else formula_tensor(name, shape, gain)
+        for name, shape in shapes.items()
+    }
+
+
+def key_digest(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """The first 16 digits of the SHA-256 of names and shapes, by which a list of official keys is known."""
+    text = "\n".join(sorted(f"{name} {'x'.join(map(str, shape)) or 'scalar'}" for name, shape in shapes.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def formula_images(size: int, count: int = 2) -> Tensor:

@@ -88,16 +88,15 @@ def self_blended_images(request: ImagesRequest, *, skip: bool = True) -> MethodI
     faces: list[StoredFaces] = []
     rows: list[np.ndarray] = []
     counts: Counter[str] = Counter()
-    start = reals = 0
-    for _, samples in data.parts:
-        usable = samples.ok()
+    reals = 0
+    for _, usable, numbers in data.ok_parts:
         real = np.flatnonzero(usable.labels == 0)
         if len(real):
             part = StoredFaces(usable.take(real), skip=skip)
             faces.append(part)
-            rows.append(start + real[part.indices])
+            rows.append(numbers[real[part.indices]])
             counts.update(part.skipped)
-        start, reals = start + len(usable), reals + len(real)
+        reals += len(real)
     if not faces:
         raise DataError("there are no real training samples", "see: dfbench inspect")
     if counts:
