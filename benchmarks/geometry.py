@@ -43,7 +43,7 @@ Floats = NDArray[np.float64]
 def prepared(root: Path, out: Path, geometry: str) -> tuple[Manifest, float]:
     start = time.perf_counter()
     manifest = prepare(
-        "ff++", root, out, frames=FRAMES, sizes=[SIZE], subsets=["c23"], geometry=geometry, jobs=1, quiet=True
+        "ff++", root, out, frames=FRAMES, sizes=[SIZE], subsets=["c23"], geometry=geometry, workers=1, quiet=True
     )
     return manifest, time.perf_counter() - start
 
@@ -152,7 +152,7 @@ def interval(labels: NDArray[np.int64], scores: Floats, groups: NDArray[np.str_]
 
 def measure(work: Path, train: int, test: int) -> dict[str, Any]:
     settings = MiniSettings(train, 0, test, seed=SEED, subsets=("c23",), republished=False)
-    root = generate(work / "tree", settings, jobs=1, quiet=True)
+    root = generate(work / "tree", settings, workers=1, quiet=True)
     own, own_seconds = prepared(root, work / "own", "own")
     shared, shared_seconds = prepared(root, work / "shared", "shared")
     result: dict[str, Any] = {"pairs": {"train": train, "test": test}, "clips": own.to_pandas()["media_id"].nunique()}

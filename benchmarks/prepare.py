@@ -70,7 +70,7 @@ MEMORY_PROGRAM = """
 import resource, sys
 from dfbench.preparation.prepare import prepare
 prepare("ff++", sys.argv[1], sys.argv[2], frames=int(sys.argv[3]), sizes=[128, 224], geometry=sys.argv[4],
-        jobs=1, engine="local", quiet=True)
+        workers=1, engine="local", quiet=True)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
@@ -171,12 +171,12 @@ def linked(tree: Path, trees: Sequence[Path]) -> Path:
 # The arms.
 
 
-def prepared(root: Path, scale: Scale, jobs: int = 1, engine: str = "inline", **options: Any) -> int:
+def prepared(root: Path, scale: Scale, workers: int = 1, engine: str = "inline", **options: Any) -> int:
     """Run ``prepare`` into a folder of its own and return the rows that have a face."""
     with tempfile.TemporaryDirectory() as folder:
         made = prepare(
-            "ff++", root, Path(folder) / "m", frames=scale.wanted, sizes=SIZES, jobs=jobs, engine=engine, quiet=True,
-            **options,
+            "ff++", root, Path(folder) / "m", frames=scale.wanted, sizes=SIZES, workers=workers, engine=engine,
+            quiet=True, **options,
         )  # fmt: skip
         return sum(labels.get("ok", 0) for split in made.info.counts.values() for labels in split.values())
 
@@ -289,9 +289,9 @@ def measure_workers(tree: Path, scale: Scale, options: dict[str, Any]) -> dict[s
     """Seconds of a whole run with one and with two workers, medians over repetitions that take turns."""
     taken: dict[str, list[float]] = defaultdict(list)
     for _ in range(scale.repeats):
-        for jobs in (1, 2):
-            work = partial(prepared, tree, scale, jobs, "local", **options)
-            taken[f"workers_{jobs}"].append(timed(work)[0])
+        for workers in (1, 2):
+            work = partial(prepared, tree, scale, workers, "local", **options)
+            taken[f"workers_{workers}"].append(timed(work)[0])
         say(f"workers: {taken['workers_1'][-1]:.1f} s with one, {taken['workers_2'][-1]:.1f} s with two" + load())
     return {name: statistics.median(seconds) for name, seconds in taken.items()}
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from dfbench import io
 from dfbench._version import __version__
+from dfbench.deprecation import renamed_keywords
 from dfbench.errors import DataError, UsageError
 from dfbench.mini import tree
 from dfbench.mini.facemodel import load_face_model, model_sha256
@@ -33,30 +34,31 @@ def free_cores() -> int:
     return os.cpu_count() or 1
 
 
-def generate(out: Path, settings: MiniSettings | None = None, jobs: int | None = None, quiet: bool = False) -> Path:
+@renamed_keywords(jobs="workers")
+def generate(out: Path, settings: MiniSettings | None = None, workers: int | None = None, quiet: bool = False) -> Path:
     """Write the mini data set below ``out``, or continue it, or reuse it if it is complete.
 
     The tree has FF++'s folders and names, ``train.json``, ``val.json``, ``test.json`` with the pairs used,
     ``ground_truth/`` with landmarks and boxes, and the marker ``mini.json``. Decoded images depend only on the
-    settings, not on ``jobs`` or on interruptions; with other libraries or another kind of CPU, they differ slightly.
+    settings, not on ``workers`` or on interruptions; with other libraries or another kind of CPU, they differ slightly.
 
     Args:
         out: the root folder; created if necessary.
         settings: what to generate; the default is 80, 12 and 24 pairs in ``c23`` and ``c40``.
-        jobs: number of worker processes; default: one per free CPU core.
+        workers: number of worker processes; default: one per free CPU core.
         quiet: show no progress bar.
 
     Returns:
         The root folder.
 
     Raises:
-        UsageError: the folder contains a mini data set with other settings, or ``jobs`` is below 1.
+        UsageError: the folder contains a mini data set with other settings, or ``workers`` is below 1.
         DataError: the folder contains other files.
         SetupError: the folder cannot be written, or its disk is full.
     """
     settings = settings if settings is not None else MiniSettings()
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"jobs must be at least 1, not {jobs}", "omit it to use all free CPU cores")
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers must be at least 1, not {workers}", "omit it to use all free CPU cores")
     root = Path(out)
     pairs = official_pairs(settings)
     with io.translate_os_errors(root):
@@ -67,7 +69,7 @@ def generate(out: Path, settings: MiniSettings | None = None, jobs: int | None =
         io.remove_temporaries(root, recursive=True)
         tree.make_folders(root, settings)
         tree.write_splits(root, pairs)
-        _make_pairs(root, settings, pairs, min(jobs or free_cores(), len(pairs)), quiet)
+        _make_pairs(root, settings, pairs, min(workers or free_cores(), len(pairs)), quiet)
         _write_marker(root, settings, complete=True)
     return root
 
@@ -83,20 +85,20 @@ def is_generated(root: Path, settings: MiniSettings) -> bool:
     return _check_folder(root, settings) and all(pair_is_complete(root, pair, settings) for pair in pairs)
 
 
-def _make_pairs(root: Path, settings: MiniSettings, pairs: tuple[MiniPair, ...], jobs: int, quiet: bool) -> None:
+def _make_pairs(root: Path, settings: MiniSettings, pairs: tuple[MiniPair, ...], workers: int, quiet: bool) -> None:
     left = [pair for pair in pairs if not pair_is_complete(root, pair, settings)]
     done = len(pairs) - len(left)
     with progress("generating invented faces", len(pairs), unit="pair", done=done, quiet=quiet) as advance:
-        if jobs == 1 or len(left) <= 1:
+        if workers == 1 or len(left) <= 1:
             for pair in left:
                 advance(note=make_pair(root, pair, settings))
             return
         from joblib import Parallel, delayed
 
         load_face_model()
-        workers = Parallel(n_jobs=jobs, return_as="generator_unordered")
+        parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
         absolute = root.absolute()  # joblib's processes keep the working directory of an earlier call
-        for name in workers(delayed(make_pair)(absolute, pair, settings) for pair in left):
+        for name in parallel(delayed(make_pair)(absolute, pair, settings) for pair in left):
             advance(note=name)
 
 

@@ -68,7 +68,7 @@ class PreparationPlan:
         if self.mini is not None:
             from dfbench.mini.generate import generate
 
-            generate(self.root, self.mini, jobs=self.workers.count, quiet=self.quiet)
+            generate(self.root, self.mini, workers=self.workers.count, quiet=self.quiet)
         shards = self.shards or plan_shards(self.recipe, self.root)
         return run_plan(shards, self.out, self.workers, self.quiet, self.array_part, self.resume)
 

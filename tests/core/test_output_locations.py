@@ -191,7 +191,7 @@ FUNCTIONS: dict[tuple[Callable[..., Any], str], tuple[str, Callable[[SimpleNames
     (recrop, "out"): ("m", lambda x, p: recrop(x.manifest, p)),
     (degrade, "out"): ("m", lambda x, p: degrade(x.manifest, "JP60", p)),
     (upgrade, "out"): ("m", lambda x, p: upgrade(x.manifest, p)),
-    (generate, "out"): ("data", lambda x, p: generate(p, MiniSettings(), jobs=1, quiet=True)),
+    (generate, "out"): ("data", lambda x, p: generate(p, MiniSettings(), workers=1, quiet=True)),
     (write_clip, "path"): ("c.mp4", lambda x, p: write_clip(p, frames_of_a_clip(), 25, 23)),
     (write_contact_sheet, "file"): ("s.png", lambda x, p: write_contact_sheet(x.opened, p)),
     (dfbench.train, "out"): (

@@ -74,7 +74,7 @@ def in_two_folders(
 
 
 def test_mini_is_generated_in_the_working_directory(in_two_folders: Callable[[Callable[[], object]], Path]) -> None:
-    folder = in_two_folders(lambda: generate(Path("mini"), TWO_PAIRS, jobs=2, quiet=True))
+    folder = in_two_folders(lambda: generate(Path("mini"), TWO_PAIRS, workers=2, quiet=True))
     assert all(pair_is_complete(folder / "mini", pair, TWO_PAIRS) for pair in official_pairs(TWO_PAIRS))
 
 

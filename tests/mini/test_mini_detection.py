@@ -29,7 +29,7 @@ def spread(count: int) -> list[int]:
 def test_faces_are_found_where_they_are(tmp_path: Path) -> None:
     """At c23 a face is found in >= 98 % of the frames of one person, with a mean error < 6 % of the eye distance."""
     settings = MiniSettings(train_pairs=0, val_pairs=0, test_pairs=4, frames=(10, 14), subsets=("c23",))
-    root = generate(tmp_path / "mini", settings, jobs=1, quiet=True)
+    root = generate(tmp_path / "mini", settings, workers=1, quiet=True)
     detector = build_face_detector()
     found: list[bool] = []
     errors: list[float] = []

@@ -40,7 +40,7 @@ def clips(root: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory) -> Path:
-    return generate(tmp_path_factory.mktemp("mini") / "tree", SMALL, jobs=1, quiet=True)
+    return generate(tmp_path_factory.mktemp("mini") / "tree", SMALL, workers=1, quiet=True)
 
 
 def test_tree_has_the_names_of_faceforensics(tree: Path) -> None:
@@ -56,7 +56,7 @@ def test_tree_has_the_names_of_faceforensics(tree: Path) -> None:
 
 def test_not_republished_a_fake_is_its_original_outside_the_face(tmp_path: Path) -> None:
     chosen = MiniSettings(1, 0, 0, frames=(4, 6), size=(192, 144), subsets=("raw",), republished=False)
-    root = generate(tmp_path / "tree", chosen, jobs=1, quiet=True)
+    root = generate(tmp_path / "tree", chosen, workers=1, quiet=True)
     with np.load(root / truth_path("real", "071")) as truth:
         boxes = truth["boxes"][:, 0]
     originals = frames_of(root / original_path("raw", "071"))
@@ -140,7 +140,7 @@ def test_ground_truth_lies_in_the_boxes(tree: Path) -> None:
 
 
 def test_two_jobs_and_one_job_decode_alike(tree: Path, tmp_path: Path) -> None:
-    other = generate(tmp_path / "two", SMALL, jobs=2, quiet=True)
+    other = generate(tmp_path / "two", SMALL, workers=2, quiet=True)
     assert clips(other) == clips(tree)
     for clip in clips(tree):
         assert all(
@@ -161,7 +161,7 @@ def test_only_what_is_missing_is_made_again(tree: Path) -> None:
     stamp = kept.stat().st_mtime_ns
     lost.unlink()
     (lost.parent / ".tmp-071_054.mp4-123-0").write_bytes(b"half")
-    generate(tree, SMALL, jobs=1, quiet=True)
+    generate(tree, SMALL, workers=1, quiet=True)
     assert all(np.array_equal(a, b) for a, b in zip(frames_of(lost), content, strict=True))
     assert kept.stat().st_mtime_ns == stamp
     assert not list(tree.rglob(".tmp-*"))
@@ -179,8 +179,8 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
         generate(tmp_path, SMALL, quiet=True)
     with pytest.raises(DataError, match="not a folder"):
         generate(tmp_path / "photos.zip", SMALL, quiet=True)
-    with pytest.raises(UsageError, match="jobs"):
-        generate(tmp_path / "new", SMALL, jobs=0, quiet=True)
+    with pytest.raises(UsageError, match="workers"):
+        generate(tmp_path / "new", SMALL, workers=0, quiet=True)
 
 
 def test_a_broken_marker_is_an_error(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_another_seed_gives_other_people(tree: Path, tmp_path: Path) -> None:
         seed=1,
         manipulations=(),
     )
-    root = generate(tmp_path / "seed", other, jobs=1, quiet=True)
+    root = generate(tmp_path / "seed", other, workers=1, quiet=True)
     a, b = frames_of(tree / original_path("raw", "071"))[0], frames_of(root / original_path("raw", "071"))[0]
     assert np.abs(a.astype(int) - b).mean() > 5
 
@@ -209,7 +209,7 @@ def test_killed_and_continued_decodes_alike(tree: Path, tmp_path: Path) -> None:
     root = tmp_path / "killed"
     program = (
         "from pathlib import Path; from dfbench.mini import MiniSettings, generate;"
-        f"generate(Path({str(root)!r}), MiniSettings(**{SMALL.to_json()!r}), jobs=1, quiet=True)"
+        f"generate(Path({str(root)!r}), MiniSettings(**{SMALL.to_json()!r}), workers=1, quiet=True)"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     process = subprocess.Popen([sys.executable, "-c", program], env=env)
@@ -221,7 +221,7 @@ def test_killed_and_continued_decodes_alike(tree: Path, tmp_path: Path) -> None:
     process.wait()
     assert 3 <= len(clips(root)) < len(clips(tree))
     assert json.loads((root / "mini.json").read_text())["complete"] is False
-    generate(root, SMALL, jobs=1, quiet=True)
+    generate(root, SMALL, workers=1, quiet=True)
     for clip in clips(tree):
         assert all(np.array_equal(a, b) for a, b in zip(frames_of(tree / clip), frames_of(root / clip), strict=True)), (
             clip

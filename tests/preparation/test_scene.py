@@ -34,7 +34,7 @@ PAIR |= {"subsets": ("c23",), "manipulations": METHODS}
 @pytest.fixture(scope="session")
 def mini_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One pair of invented people whose second clip shows two; fakes change the larger."""
-    return generate(tmp_path_factory.mktemp("mini") / "tree", MiniSettings(**PAIR), jobs=1, quiet=True)
+    return generate(tmp_path_factory.mktemp("mini") / "tree", MiniSettings(**PAIR), workers=1, quiet=True)
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_a_followed_face_that_leaves_gives_rows_without_a_face(tree_copy, tmp_pa
 def twin_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same pair as FF++ has it: a fake equals its base outside the face."""
     settings = MiniSettings(**PAIR, republished=False)
-    return generate(tmp_path_factory.mktemp("twins") / "tree", settings, jobs=1, quiet=True)
+    return generate(tmp_path_factory.mktemp("twins") / "tree", settings, workers=1, quiet=True)
 
 
 @pytest.fixture

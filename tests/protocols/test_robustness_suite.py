@@ -23,7 +23,7 @@ def test_the_suite_runs_on_clips_in_the_layout_of_its_data_set(tmp_path: Path, d
         subsets=("c23",),
         manipulations=("Deepfakes",),
     )
-    root = generate(tmp_path / "tree", settings, jobs=1, quiet=True)
+    root = generate(tmp_path / "tree", settings, workers=1, quiet=True)
     manifest = prepare("ff++", root, tmp_path / "m", protocol="robustness/v1", workers=1, quiet=True)
     run = evaluate(detector, "robustness/v1", [manifest.path], out=tmp_path / "run", roots={"ff++": root}, quiet=True)
     conditions = {c.name for c in suite("robustness/v1")} | {"clean"}

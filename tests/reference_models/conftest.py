@@ -20,7 +20,7 @@ def mini_crops(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.Tensor, 
     """32 crops of the embedded data set, (32, 3, 64, 64) in [0,1], real and fake in turn, and their labels."""
     folder: Path = tmp_path_factory.mktemp("mini")
     settings = MiniSettings(train_pairs=1, val_pairs=0, test_pairs=0, frames=(8, 8), subsets=("c23",))
-    root = generate(folder / "tree", settings, jobs=1, quiet=True)
+    root = generate(folder / "tree", settings, workers=1, quiet=True)
     manifest = prepare(
         "ff++", root, folder / "manifest", frames=8, sizes=[SIZE], workers=1, engine="inline", quiet=True
     )

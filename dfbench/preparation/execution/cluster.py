@@ -26,12 +26,12 @@ _PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType({"dask": ("dask", "d
 
 
 @contextmanager
-def dask_backend(address: str | None, jobs: int) -> Iterator[dict[str, Any]]:
+def dask_backend(address: str | None, workers: int) -> Iterator[dict[str, Any]]:
     """Yield the arguments of ``joblib.parallel_config`` for a Dask scheduler.
 
     Args:
         address: of the scheduler, for example ``tcp://host:8786``; None starts workers on this machine.
-        jobs: number of workers in that case.
+        workers: number of workers in that case.
 
     Raises:
         SetupError: Dask is not installed, or there is no scheduler at the address.
@@ -39,7 +39,7 @@ def dask_backend(address: str | None, jobs: int) -> Iterator[dict[str, Any]]:
     distributed = _imported("dask", "distributed")
     if address is None:
         with (
-            distributed.LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None) as cluster,
+            distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
             distributed.Client(cluster, set_as_default=False) as client,
         ):
             yield {"backend": "dask", "client": client}
@@ -55,12 +55,12 @@ def dask_backend(address: str | None, jobs: int) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def ray_backend(address: str | None, jobs: int) -> Iterator[dict[str, Any]]:
+def ray_backend(address: str | None, workers: int) -> Iterator[dict[str, Any]]:
     """Yield the arguments of ``joblib.parallel_config`` for Ray.
 
     Args:
         address: of the cluster, for example ``auto`` or ``ray://host:10001``; None starts one on this machine.
-        jobs: number of workers in that case.
+        workers: number of workers in that case.
 
     Raises:
         SetupError: Ray is not installed, or there is no cluster at the address.
@@ -69,13 +69,13 @@ def ray_backend(address: str | None, jobs: int) -> Iterator[dict[str, Any]]:
     import_module("ray.util.joblib").register_ray()
     started = not ray.is_initialized()
     if started:
-        local = {"num_cpus": jobs, "include_dashboard": False} if address is None else {"address": address}
+        local = {"num_cpus": workers, "include_dashboard": False} if address is None else {"address": address}
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **local)
         except Exception as error:  # if it does not start in time, Ray raises this class
             raise _unreachable("Ray cluster", address or "this machine", "auto, or ray://host:10001") from error
     try:
-        yield {"backend": "ray", "n_jobs": jobs if address is None and started else -1}
+        yield {"backend": "ray", "n_jobs": workers if address is None and started else -1}
     finally:
         if started:
             ray.shutdown()
