@@ -94,7 +94,8 @@ def test_what_the_paper_says_of_its_data_is_in_the_files() -> None:
     assert len(load_protocol("grnet/hff-multi").classes) == 8
     assert len(load_protocol("grnet/hff-multi@six").classes) == 6
     slides = load_protocol("diffusionfake/cross")
-    assert [slides.sampling_of(p).frames for p in slides.data if p.role != "val"] == [270, 100, 100, 100, 100, 100]
+    assert [slides.sampling_of(p).aligned for p in slides.data if p.role == "train"] == [270]
+    assert [slides.sampling_of(p).frames for p in slides.data if p.role == "test"] == [100] * 5
     code = load_protocol("diffusionfake/cross@code")
     (totals,) = [code.sampling_of(p) for p in code.data if p.role == "train"]
     assert (totals.total_real, totals.total_per_method) == (720 * 50, 720 * (50 // 3))
