@@ -13,8 +13,8 @@ CPU, bfloat16 autocast on a GPU.
 * ``detectors``: images per second, forward, and forward and backward in training, of every registered detector beside
   its bare backbone: the network without normalisation, extractor, stream heads, fusion or capsules (none for the two
   of MesoNet, which are nothing else; no training of Capsule's, which is frozen).
-* ``methods``: a step of a training method against a plain one, forward and backward in training mode, on every detector
-  that is measured (``--methods NAME``).
+* ``methods``: a training step by a method against a plain one of its backbone, forward and backward, without the making
+  of the images. ``diffusionfake`` has a tiny diffusion model, or that of ``--diffusion``.
 * On a GPU: ``gpu``: images per second of GRnet and of the two passes alone at 128 and 224.
 """
 
@@ -24,15 +24,16 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from method_pairs import PAIRS
+from method_steps import measure_method, with_diffusion
+from timing import Clock, medians, random_images
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -40,13 +41,10 @@ from dfbench.models.build import build_model
 from dfbench.models.device import autocast, device_label, resolve_device
 from dfbench.models.interface import loss_of
 from dfbench.models.registry import get_spec, model_names
-from dfbench.training import Batch, TrainingStep
-from dfbench.training.methods import TRAINING_METHODS
 from reference_models.grnet import guided_residual
 from reference_models.grnet.fusion import fuse
 from reference_models.grnet.residual import box_sum
 
-Arms = Mapping[str, Callable[[], object]]
 RADII = (2, 4, 8, 16)
 
 
@@ -64,43 +62,6 @@ class Scale:
 
 FULL = Scale(rounds=11, size=224, batch=16, detector_batch=8)
 QUICK = Scale(rounds=2, size=64, batch=2, detector_batch=2, gpu_batch=16)
-
-
-class Clock:
-    """Times calls, waiting for a GPU to finish."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-
-    def seconds(self, work: Callable[[], object]) -> float:
-        """What one call takes."""
-        self._wait()
-        begun = time.perf_counter()
-        work()
-        self._wait()
-        return time.perf_counter() - begun
-
-    def _wait(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-
-
-def medians(arms: Arms, rounds: int, clock: Clock) -> dict[str, float]:
-    """Seconds of every arm; the arms take turns, each round beginning with another."""
-    taken: dict[str, list[float]] = {name: [] for name in arms}
-    names = list(arms)
-    for turn in range(rounds + 1):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
-            seconds = clock.seconds(arms[name])
-            if turn:
-                taken[name].append(seconds)
-    return {name: statistics.median(seconds) for name, seconds in taken.items()}
-
-
-def random_images(count: int, size: int, device: torch.device) -> Tensor:
-    images = torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
-    return images.contiguous(memory_format=torch.channels_last)
 
 
 def two_passes(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -216,30 +177,6 @@ def measure_detector(name: str, scale: Scale, device: torch.device, clock: Clock
     return result
 
 
-def measure_method(method: str, name: str, scale: Scale, device: torch.device, clock: Clock) -> float:
-    """Time of a training step by a method over that of a plain step, forward and backward."""
-    spec = get_spec(name)
-    size = max(scale.size - scale.size % spec.multiple, spec.smallest)
-    model = build_model(name, 2, size).to(device, memory_format=torch.channels_last).train()
-    images = random_images(scale.detector_batch, size, device)
-    ids = tuple(map(str, range(len(images))))
-    batch = Batch(images, torch.arange(len(images), device=device) % 2, ids)
-    precision = "bf16" if device.type == "cuda" else "fp32"
-
-    def step(run: TrainingStep) -> None:
-        model.zero_grad(set_to_none=True)
-        with autocast(device, precision):
-            loss = run(model, batch).loss
-        loss.backward()
-
-    runs = {key: TRAINING_METHODS.get(key).new_step(model) for key in ("supervised", method)}
-    arms: dict[str, Callable[[], object]] = {key: lambda run=run: step(run) for key, run in runs.items()}
-    seconds = medians(arms, max(1, scale.rounds // 2), clock)
-    ratio = seconds[method] / seconds["supervised"]
-    say(f"{method} on {name}: {ratio:.2f} of a plain step")
-    return ratio
-
-
 def measure_gpu(scale: Scale, device: torch.device, clock: Clock) -> dict[str, dict[str, float]]:
     """Images per second of GRnet and of two bare ResNet-18 passes, forward in bfloat16."""
     found = {}
@@ -275,7 +212,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=None, help="of the CPU (default: torch's)")
     parser.add_argument("--rounds", type=int, default=None)
     parser.add_argument("--models", nargs="*", default=None, metavar="NAME", help="detectors (default: all)")
-    parser.add_argument("--methods", nargs="*", default=["rfm"], metavar="NAME", help="training methods (default: rfm)")
+    parser.add_argument("--methods", nargs="*", choices=list(PAIRS), default=list(PAIRS), help="default: all")
+    parser.add_argument(
+        "--diffusion",
+        default="tiny",
+        help="of diffusionfake: a folder, tiny, or random (shapes of Stable Diffusion 1.5)",
+    )
     parser.add_argument("--quick", action="store_true", help="tiny images, two rounds: does it run at all?")
     given = parser.parse_args(arguments)
     base = QUICK if given.quick else FULL
@@ -289,9 +231,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = model_names() if given.models is None else given.models
     clock = Clock(device)
     figures["detectors"] = {name: measure_detector(name, scale, device, clock) for name in names}
-    figures["methods"] = {
-        method: {name: measure_method(method, name, scale, device, clock) for name in names} for method in given.methods
-    }
+    pairs = {name: PAIRS[name] for name in given.methods}
+    if "diffusionfake" in pairs:
+        pairs["diffusionfake"] = with_diffusion(pairs["diffusionfake"], given.diffusion)
+    figures["methods"] = {}
+    for name, pair in pairs.items():
+        found = measure_method(pair, scale.size, scale.detector_batch, max(1, scale.rounds // 2), device)
+        say(f"{name} on {pair.model}: {found['ratio']:.2f} of a plain step of {pair.backbone}")
+        figures["methods"][name] = found
     figures["gpu"] = measure_gpu(scale, device, clock) if device.type == "cuda" else None
     figures |= {
         "scale": asdict(scale),

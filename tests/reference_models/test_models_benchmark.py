@@ -15,6 +15,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "models.py"
 @pytest.mark.slow
 def test_quick(tmp_path: Path) -> None:
     words = ["--quick", "--device", "cpu", "--json", str(tmp_path / "f.json"), "--models", "grnet", "meso4", "mislnet"]
+    words += ["--methods", "rfm", "sbi"]
     done = subprocess.run([sys.executable, str(SCRIPT), *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "f.json").read_text())
@@ -27,8 +28,9 @@ def test_quick(tmp_path: Path) -> None:
         assert all(0 <= way["largest_error"] < 2e-2 for way in ways.values())  # of sums up to 33 x 33
         assert ways["shifted_adds"]["ratio"] == 1
     assert set(figures["detectors"]) == {"grnet", "meso4", "mislnet"}
-    assert figures["methods"]["rfm"].keys() == figures["detectors"].keys()
-    assert all(ratio > 0 for ratio in figures["methods"]["rfm"].values())
+    assert set(figures["methods"]) == {"rfm", "sbi"}
+    for row in figures["methods"].values():
+        assert row["ratio"] == row["method"] / row["plain"] > 0
     for name, row in figures["detectors"].items():
         assert row["forward_per_second"] > 0
         assert row["train_per_second"] > 0
