@@ -113,10 +113,11 @@ def _add_images(
                     found.pixel_aucs.setdefault(name, {})[place] = pixel_auc(pixels, mask)
         if place in shown:
             sample, manipulation = str(images.sample_ids[place]), str(images.manipulations[place])
-            crop = _as_pixels(batch.crops[within])
+            crop = as_pixels(batch.crops[within])
             found.examples[place] = ExplainedImage(sample, manipulation, float("nan"), crop, fam, cam, mask)
 
 
-def _as_pixels(crop: Tensor) -> NDArray[np.uint8]:
+def as_pixels(crop: Tensor) -> NDArray[np.uint8]:
+    """Return an image (3, S, S) in [0,1] as (S, S, 3) uint8."""
     pixels: NDArray[np.uint8] = (crop.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
     return pixels

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dfbench.errors import ModelError
-from dfbench.evaluation.dataset import manifest_ref
+from dfbench.evaluation.dataset import RoleData, manifest_ref
 from dfbench.evaluation.decision import decision_of
 from dfbench.evaluation.detector import NO_WEIGHTS, LoadedDetector, load_detector
 from dfbench.evaluation.inference import NotFiniteError, move_to_device
 from dfbench.explain.activations import FinalFeatures
 from dfbench.explain.collect import CollectedMaps, collect_maps
 from dfbench.explain.example_images import ExplainedImage, ResidualPair, fake_scores, residual_pairs
+from dfbench.explain.face_distances import MeasuredReconstructions, ReconstructedImage, measure_reconstructions
 from dfbench.explain.pixel_auc import FAM, UNTRAINED, pixel_auc_records
 from dfbench.explain.plan import ExplanationPlan
 from dfbench.explain.record import ExplainedExample, ExplanationRecord
@@ -50,6 +51,7 @@ class ExplanationFindings:
             validation data.
         examples: images of the figures.
         residuals: fakes beside their reals.
+        reconstructed: images beside their reconstructed faces.
     """
 
     record: ExplanationRecord
@@ -57,6 +59,7 @@ class ExplanationFindings:
     means: Mapping[str, NDArray[np.float64]]
     examples: tuple[ExplainedImage, ...]
     residuals: tuple[ResidualPair, ...]
+    reconstructed: tuple[ReconstructedImage, ...] = ()
 
 
 def run_explanation(plan: ExplanationPlan) -> ExplanationFindings:
@@ -68,7 +71,8 @@ def run_explanation(plan: ExplanationPlan) -> ExplanationFindings:
     Raises:
         UsageError: a manifest has not been prepared.
         DataError: a manifest does not fit the protocol, or a mask is damaged.
-        ModelError: the weights do not fit, or the score has no gradient with respect to the image.
+        ModelError: the weights do not fit, those of the method neither, or the score has no gradient with respect to
+            the image.
         SetupError: the device is not available.
     """
     started, clock = datetime.now(UTC), time.monotonic()
@@ -86,6 +90,7 @@ def run_explanation(plan: ExplanationPlan) -> ExplanationFindings:
         built=evaluation.built,
     )
     network = move_to_device(detector.network, device)
+    faces = _reconstructed(plan, network, classified, device)
     features, without_cam = _final_features(network, protocol.crops.size)
     notes += without_cam
     untrained, none_untrained = _untrained(plan, detector)
@@ -135,6 +140,7 @@ def run_explanation(plan: ExplanationPlan) -> ExplanationFindings:
         residual=residual_of,
         techniques=naming.record,
         pixel_auc=pixel,
+        reconstructions=faces.record if faces is not None else None,
         examples=tuple(
             ExplainedExample(sample_id=e.sample_id, manipulation=e.manipulation, score=e.score) for e in examples
         ),
@@ -144,7 +150,10 @@ def run_explanation(plan: ExplanationPlan) -> ExplanationFindings:
     )
     means = _mean_maps(averaged, first, settings.map_size)
     maps = _arrays(averaged, classified, (first, second), other, naming, means)
-    return ExplanationFindings(record, maps, means, tuple(examples), tuple(residuals))
+    if faces is not None:
+        maps |= faces.arrays
+    shown = faces.examples if faces is not None else ()
+    return ExplanationFindings(record, maps, means, tuple(examples), tuple(residuals), shown)
 
 
 def _chosen(plan: ExplanationPlan) -> tuple[ChosenImages, ChosenImages, tuple[str, ...]]:
@@ -153,10 +162,7 @@ def _chosen(plan: ExplanationPlan) -> tuple[ChosenImages, ChosenImages, tuple[st
     validation = plan.data("val")
     data = validation if settings.role == "val" and validation is not None else plan.data("test")
     assert data is not None  # only validation data can be missing
-    among = None
-    if settings.role == "val":
-        groups = data.ok_table["scene_group"].to_pylist()
-        among = halves(groups, settings.seed)
+    among = _first_half(plan, data)
     classified = choose_images(
         data, settings.images, settings.examples, settings.seed, None if among is None else ~among
     )
@@ -172,6 +178,29 @@ def _chosen(plan: ExplanationPlan) -> tuple[ChosenImages, ChosenImages, tuple[st
     if settings.role == "val":
         notes += ("techniques are named on validation data: one half of its scene groups, by the means of the other",)
     return averaged, classified, notes
+
+
+def _first_half(plan: ExplanationPlan, data: RoleData) -> NDArray[np.bool_] | None:
+    """Return which samples may be in the means, and not be named; None for test data."""
+    if plan.settings.role != "val":
+        return None
+    return halves(data.ok_table["scene_group"].to_pylist(), plan.settings.seed)
+
+
+def _reconstructed(
+    plan: ExplanationPlan, network: nn.Module, classified: ChosenImages, device: torch.device
+) -> MeasuredReconstructions | None:
+    """Measure the reconstructions of the classified fakes, and of as many reals as of a manipulation; None: not asked.
+
+    They come first: where the diffusion model is another one, nothing has been computed.
+    """
+    how, settings = plan.reconstruction, plan.settings
+    if how is None:
+        return None
+    among = _first_half(plan, classified.data)
+    other = None if among is None else ~among
+    images = choose_images(classified.data, settings.images, settings.images, settings.seed, other)
+    return measure_reconstructions(plan, how, network, images, device)
 
 
 def _final_features(network: nn.Module, size: int) -> tuple[FinalFeatures | None, tuple[str, ...]]:

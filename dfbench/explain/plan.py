@@ -13,6 +13,7 @@ from dfbench.errors import UsageError, unknown_name
 from dfbench.evaluation.dataset import RoleData, role_data
 from dfbench.evaluation.plan import EvaluationPlan, prepared_manifests
 from dfbench.evaluation.run_store import free_folder, make_run_id
+from dfbench.explain.reconstruction import ReconstructionPlan
 from dfbench.explain.store import EXPLANATION_FILE, EXPLANATION_FILES
 from dfbench.manifest.manifest import Manifest
 
@@ -78,6 +79,7 @@ class ExplanationPlan:
         validation: data set -> manifest of the validation data; None until it has been prepared.
         out: folder of the explanation; None: one in the workspace.
         overwrite: replace another explanation in ``out``.
+        reconstruction: by what faces are reconstructed; None: none are.
     """
 
     evaluation: EvaluationPlan
@@ -86,6 +88,7 @@ class ExplanationPlan:
     validation: Mapping[str, Manifest | None]
     out: Path | None = None
     overwrite: bool = False
+    reconstruction: ReconstructionPlan | None = None
 
     def with_evaluation(self, evaluation: EvaluationPlan, made: Mapping[str, Manifest]) -> ExplanationPlan:
         """Add the evaluation whose manifests and weights exist, and prepared manifests."""
@@ -111,7 +114,12 @@ class ExplanationPlan:
 
     def options(self) -> dict[str, Any]:
         """Return the options that can change a number, as recorded."""
-        return self.evaluation.run_options() | {"condition": self.condition.name, "explain": asdict(self.settings)}
+        options = self.evaluation.run_options()
+        options |= {"condition": self.condition.name, "explain": asdict(self.settings)}
+        how = self.reconstruction
+        if how is not None:
+            options["reconstruction"] = {"steps": how.steps, "method_weights": how.sha256}
+        return options
 
     def run_id(self, sha256: str) -> str:
         """Return the id of the explanation, given the hash of the weights."""

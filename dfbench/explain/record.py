@@ -76,6 +76,37 @@ class ExplainedExample(_Record):
     score: float = Field(description="P(fake)")
 
 
+class ReconstructionRow(_Record):
+    """The distance of the reconstructed source and target over some images."""
+
+    manipulation: str = Field(description="'real', 'all' for all fakes, or one technique")
+    n: int = Field(ge=0, description="number of these images")
+    n_groups: int = Field(ge=0, description="number of their scene groups")
+    distance: float = Field(description="mean distance")
+    source_weight: float | None = Field(description="mean estimate of how similar image and source are; null: none")
+    target_weight: float | None = Field(description="likewise of the target")
+    auc: float | None = Field(default=None, description="AUC of the distance, these fakes against all reals")
+    low: float | None = Field(default=None, description="lower end of its 95 % interval over scene groups")
+    high: float | None = Field(default=None, description="upper end")
+    interval_method: str | None = Field(default=None, description="method of the interval, as in result.json")
+    interval_note: str | None = Field(default=None, description="why there is no AUC or interval, or its limitation")
+
+
+class Reconstructions(_Record):
+    """How well the distance of the reconstructed source and target tells fakes from reals."""
+
+    method: str = Field(description="training method whose kept weights reconstruct")
+    sampler: str = Field(description="how the faces are sampled")
+    steps: int = Field(description="number of its steps")
+    seed: int = Field(description="of the noise")
+    size: int = Field(description="height and width of the faces in pixels")
+    distance: str = Field(description="definition of the distance")
+    method_weights: str = Field(description="SHA-256 of the file of the kept weights")
+    method_record: dict[str, Any] = Field(description="what the card's recipe tells, such as the diffusion model's hash")
+    rows: tuple[ReconstructionRow, ...] = Field(description="reals, all fakes, and every manipulation of several")
+    caution: str = Field(default="", description="warning of the method on how to read the numbers")
+
+
 class ExplanationRecord(_Record):
     """The content of ``explanations.json``."""
 
@@ -98,6 +129,9 @@ class ExplanationRecord(_Record):
     residual: str | None = Field(default=None, description="whose residual is shown; null: none was requested")
     techniques: Techniques | None = Field(description="naming the technique; null: not possible, see notes")
     pixel_auc: tuple[PixelAuc, ...] = Field(description="maps against masks; empty without masks")
+    reconstructions: Reconstructions | None = Field(
+        default=None, description="distances of reconstructed faces; null: none were requested"
+    )
     examples: tuple[ExplainedExample, ...] = Field(description="images in the figures")
     notes: tuple[str, ...] = Field(description="what is missing or limits the numbers, as sentences")
     caution: str = Field(default="", description="warnings of protocol and detector on how to read the numbers")

@@ -18,6 +18,7 @@ from dfbench.schema.result import ManifestRef, ProtocolRef
 from dfbench.untrusted import read_json
 
 CARD_VERSION = 1
+METHOD_SUFFIX = ".method.safetensors"
 POLARITY: Literal["real=0, fake=1"] = "real=0, fake=1"
 
 
@@ -66,6 +67,15 @@ class ImportedFrom(BaseModel):
     other_keys: tuple[str, ...] = Field(default=(), description="further state dicts in the file, as of averages")
 
 
+class MethodWeights(BaseModel):
+    """The file of what a training method keeps of its own weights; see :func:`method_path`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: str = Field(description="of the file")
+    bytes: int = Field(ge=0, description="size of the file")
+
+
 class WeightCard(BaseModel):
     """The JSON file beside a weight file (same name, ``.json``)."""
 
@@ -102,6 +112,9 @@ class WeightCard(BaseModel):
         description="values of the recipe that the call changed from those of protocol and detector; changed options "
         "of the training method as METHOD.OPTION",
     )
+    method_weights: MethodWeights | None = Field(
+        default=None, description="weights of the training method beside those of the detector, where it keeps them"
+    )
     seed: int | None = None
     selection: SelectionRecord
     decision: DecisionRecord | None = Field(
@@ -122,7 +135,7 @@ class WeightCard(BaseModel):
     @model_serializer(mode="wrap")
     def _without_empty_fields(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = plain(self)
-        omitted = ("module_sha256", "real_classes", "decision", "preset", "method_options")
+        omitted = ("module_sha256", "real_classes", "decision", "preset", "method_options", "method_weights")
         return {name: v for name, v in values.items() if v or name not in omitted}
 
 
@@ -164,6 +177,15 @@ def card_path(weights: Path) -> Path:
     return weights.with_suffix(".json")
 
 
+def method_path(weights: Path) -> Path:
+    """Return the path of what the training method keeps beside a weight file.
+
+    >>> method_path(Path("weights/mini/grnet.safetensors")).as_posix()
+    'weights/mini/grnet.method.safetensors'
+    """
+    return weights.with_name(f"{weights.stem}{METHOD_SUFFIX}")
+
+
 def read_card(weights: Path) -> WeightCard:
     """Read the card of a weight file; needs no torch.
 
@@ -173,6 +195,11 @@ def read_card(weights: Path) -> WeightCard:
     if not weights.is_file():
         raise ModelError(f"there are no weights at {weights}", _missing_hint(weights))
     path = card_path(weights)
+    if weights.name.endswith(METHOD_SUFFIX) and not path.is_file():
+        raise ModelError(
+            f"{weights} holds what a training method keeps, not the weights of a detector",
+            f"pass {weights.name.removesuffix(METHOD_SUFFIX)}.safetensors",
+        )
     if not path.is_file():
         raise ModelError(
             f"the weights {weights} have no card {path.name} in the same folder",
@@ -198,7 +225,7 @@ def read_card(weights: Path) -> WeightCard:
 def _missing_hint(weights: Path) -> str:
     folder = weights.parent
     if folder.is_dir():
-        there = sorted(p.name for p in folder.glob("*.safetensors"))
+        there = sorted(p.name for p in folder.glob("*.safetensors") if not p.name.endswith(METHOD_SUFFIX))
         near = difflib.get_close_matches(weights.name, there, n=2, cutoff=0.4)
         if near:
             return f"in {folder} there is: {', '.join(near)}; or train: dfbench train --model M --protocol P"

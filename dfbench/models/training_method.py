@@ -11,6 +11,8 @@ from dfbench.models.spec import SUPERVISED_METHOD
 LOCATIONS = {"sd": ("tiny",)}
 """Options of training methods that name a folder of the user, which distinguishes no runs; values that are no folder
 do."""
+STORED = ("keep",)
+"""Options of training methods that decide what is stored beside the weights, and no number."""
 
 
 def own_method(model: str) -> str:
@@ -28,7 +30,11 @@ def changed_method_options(card: Mapping[str, Any]) -> dict[str, Any]:
     prefix = f"{method_of(card)}."
     changed: dict[str, Any] = card.get("overrides") or {}
     named = {name.removeprefix(prefix): value for name, value in changed.items() if name.startswith(prefix)}
-    return {name: value for name, value in named.items() if name not in LOCATIONS or value in LOCATIONS[name]}
+    return {
+        name: value
+        for name, value in named.items()
+        if name not in STORED and (name not in LOCATIONS or value in LOCATIONS[name])
+    }
 
 
 def described(name: str, options: Mapping[str, Any]) -> str:

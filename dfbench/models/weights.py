@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfbench.errors import ModelError
-from dfbench.io import data_sha256, write_bytes, write_text
+from dfbench.io import atomic_path, data_sha256, file_sha256, write_bytes, write_text
 from dfbench.models.build import build_network
-from dfbench.models.card import IntendedUse, card_path, check_card, read_card
+from dfbench.models.card import IntendedUse, MethodWeights, card_path, check_card, method_path, read_card
 from dfbench.models.card import WeightCard as WeightCard
 from dfbench.models.files import bad_file_hint, check_file, looks_like
 from dfbench.models.interface import evaluation_mode, fake_probability, logits_of
@@ -79,10 +80,19 @@ def _safetensors(state: dict[str, Tensor]) -> bytes:
     return save({k: v.detach().cpu().contiguous() for k, v in state.items()})
 
 
-def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
+def save_weights(
+    path: Path, model: nn.Module, card: WeightCard, *, method_weights: Path | None = None
+) -> WeightCard:
     """Write weights and card, with hash, size and golden scores filled in.
 
     The weights are written last: a weight file always has its card, also after a kill or on a full disk.
+
+    Args:
+        path: the weight file.
+        model: the detector.
+        card: its card.
+        method_weights: file of what the training method keeps, which is copied beside the weights; None: nothing, and
+            such a file of former weights of this name is removed.
 
     Returns:
         The card as written.
@@ -103,6 +113,7 @@ def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
     full = card.model_copy(
         update={
             "options": options,
+            "method_weights": None if method_weights is None else _copy(method_weights, method_path(path)),
             "sha256": data_sha256(data),
             "bytes": len(data),
             "golden": golden,
@@ -110,7 +121,16 @@ def save_weights(path: Path, model: nn.Module, card: WeightCard) -> WeightCard:
     )
     write_text(card_path(path), full.model_dump_json(indent=2) + "\n")
     write_bytes(path, data)
+    former = method_path(path)
+    if method_weights is None and not card_path(former).is_file():
+        former.unlink(missing_ok=True)
     return full
+
+
+def _copy(file: Path, to: Path) -> MethodWeights:
+    with atomic_path(to) as temporary, file.open("rb") as source, temporary.open("wb") as target:
+        shutil.copyfileobj(source, target, 1 << 24)
+    return MethodWeights(sha256=file_sha256(file), bytes=file.stat().st_size)
 
 
 def read_state(path: Path, hint: str = "") -> dict[str, Tensor]:

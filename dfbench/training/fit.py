@@ -23,7 +23,7 @@ from dfbench.protocols.protocol import Protocol
 from dfbench.training.curve import head_column
 from dfbench.training.lightning import TrainingDevices, is_first_process, run_epochs
 from dfbench.training.loggers import LogSettings
-from dfbench.training.methods import SUPERVISED, HasRecord, TrainingMethod
+from dfbench.training.methods import SUPERVISED, HasRecord, KeepsWeights, TrainingMethod
 from dfbench.training.module import TrainingModule, initial_step
 from dfbench.training.recipe import FullRecipe
 from dfbench.training.samples import training_data
@@ -104,7 +104,9 @@ def fit(
             state.curve.append(EpochRecord(epoch + 1, rate, loss, metric, found.value, seconds, dict(found.heads)))
             state.best = best_epoch(state.curve, rules)
             if state.best == len(state.curve) - 1:
-                folder.save_best(network)
+                kept = step.kept_weights() if isinstance(step, KeepsWeights) else {}
+                state.keeps_weights = bool(kept)
+                folder.save_best(network, kept)
         logged = {
             "epoch": epoch + 1,
             "train/epoch_loss": loss,

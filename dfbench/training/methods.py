@@ -24,6 +24,7 @@ from dfbench.training.recipe import MethodSampling
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from dfbench.explain.reconstruction import FaceReconstruction
     from dfbench.protocols.protocol import Protocol as TaskProtocol
     from dfbench.training.images import ImagesRequest, MethodImages
     from dfbench.training.recipe import FullRecipe
@@ -33,6 +34,7 @@ __all__ = [
     "TRAINING_METHODS",
     "Batch",
     "HasRecord",
+    "KeepsWeights",
     "Step",
     "StepResult",
     "TrainingMethod",
@@ -138,6 +140,18 @@ class HasRecord(Protocol):
         ...
 
 
+@runtime_checkable
+class KeepsWeights(Protocol):
+    """Steps whose own weights are stored beside those of the detector, as ``NAME.method.safetensors``."""
+
+    def kept_weights(self) -> Mapping[str, Tensor]:
+        """Return the weights as they are now, by name; nothing where none are to be kept.
+
+        It is called after every epoch that is the best so far. Whether there are any must not change in a training.
+        """
+        ...
+
+
 class FunctionStep:
     """A function without a state as :class:`TrainingStep`.
 
@@ -215,6 +229,8 @@ class TrainingMethod:
             Called before the first epoch, also of a resumed training; it raises one of dfbench's errors where the
             samples do not have what it needs.
         profile: crop profile of the images that it makes; empty: they are cut as those of the manifest.
+        reconstruction: how the kept weights of the steps (:class:`KeepsWeights`) reconstruct the two faces behind an
+            image, which ``dfbench explain --reconstruct`` measures; None: they do not.
     """
 
     name: str
@@ -231,6 +247,7 @@ class TrainingMethod:
     images: Callable[[ImagesRequest], MethodImages] | None = None
     extras: tuple[str, ...] = ()
     profile: str = ""
+    reconstruction: FaceReconstruction | None = None
 
     def with_options(self, given: Mapping[str, Any]) -> TrainingMethod:
         """Return the method with other values of its options.

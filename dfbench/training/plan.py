@@ -13,6 +13,7 @@ from dfbench.evaluation.dataset import CLEAN_CONDITION, RoleData, as_path, crop_
 from dfbench.evaluation.plan import ComputeOptions, prepared_manifests
 from dfbench.io import check_output_file
 from dfbench.manifest.manifest import Manifest
+from dfbench.models.card import METHOD_SUFFIX
 from dfbench.models.device import resolve_device
 from dfbench.models.options import unpublished_size
 from dfbench.models.source import BuiltNetwork, ModelSource
@@ -222,10 +223,15 @@ def weight_file(out: str | Path | None, default: Path) -> Path:
     """Return the path of the weights to be written, which must be writable.
 
     Raises:
-        UsageError: another suffix than ``.safetensors``, or a folder.
+        UsageError: another suffix than ``.safetensors``, that of a training method, or a folder.
         SetupError: the folder cannot be written.
     """
     path = default if out is None else as_path(out, "the weight file")
     if path.suffix != ".safetensors":
         raise UsageError(f"weights are written as *.safetensors, not {path.name!r}", f"--out {path.stem}.safetensors")
+    if path.name.endswith(METHOD_SUFFIX):
+        raise UsageError(
+            f"*{METHOD_SUFFIX} is the name of what a training method keeps beside the weights, not of weights",
+            f"--out {path.name.removesuffix(METHOD_SUFFIX)}.safetensors",
+        )
     return check_output_file(path, "--out FILE")

@@ -63,6 +63,7 @@ class TrainingState:
         shorter: numbers of epochs that were requested before, where a resumed training was made longer.
         method_counts: what the training method skipped or replaced among the samples -> how often.
         method_record: what the steps of the method tell for the card.
+        keeps_weights: whether weights of the method's steps are stored beside those of the detector.
     """
 
     curve: list[EpochRecord] = field(default_factory=list)
@@ -72,6 +73,7 @@ class TrainingState:
     shorter: list[int] = field(default_factory=list)
     method_counts: dict[str, int] = field(default_factory=dict)
     method_record: dict[str, Any] = field(default_factory=dict)
+    keeps_weights: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,13 +152,25 @@ class TrainingFolder:
         return self.path / "best.safetensors"
 
     @property
+    def best_method_file(self) -> Path:
+        """Weights of the method's steps at the end of that epoch, where they are kept."""
+        return self.path / "best.method.safetensors"
+
+    @property
     def state_file(self) -> Path:
         """The last state."""
         return self.path / "last.pt"
 
-    def save_best(self, model: nn.Module) -> None:
-        """Store the weights of the best epoch so far, before the state that refers to them."""
+    def save_best(self, model: nn.Module, method_weights: Mapping[str, Tensor] | None = None) -> None:
+        """Store the weights of the best epoch so far, before the state that refers to them.
+
+        Args:
+            model: the detector.
+            method_weights: those of the method's steps; None or empty: none are kept.
+        """
         write_state(self.best_file, dict(model.state_dict()))
+        if method_weights:
+            write_state(self.best_method_file, dict(method_weights))
 
     def save(self, progress: TrainingState, model: nn.Module, tensors: Mapping[str, Any]) -> None:
         """Store the state, after an epoch or within one.
@@ -191,8 +205,10 @@ class TrainingFolder:
         different = difference(identity, self.identity)
         if different:
             return StoredTraining(refused=different)
-        if raw["curve"] and not self.best_file.is_file():
-            return StoredTraining(refused=f"{self.best_file.name} is missing")
+        keeps = raw.get("keeps_weights", False)
+        for file in (self.best_file, *((self.best_method_file,) if keeps else ())):
+            if raw["curve"] and not file.is_file():
+                return StoredTraining(refused=f"{file.name} is missing")
         restore(model, state["model"])
         shorter = raw["shorter"]
         if identity["recipe"]["epochs"] < self.identity["recipe"]["epochs"]:
@@ -200,7 +216,7 @@ class TrainingFolder:
         curve = [EpochRecord(**record) for record in raw["curve"]]
         running = EpochProgress(**raw["running"])
         counts, told = raw.get("method_counts", {}), raw.get("method_record", {})
-        progress = TrainingState(curve, raw["best"], running, raw["batch_norm_samples"], shorter, counts, told)
+        progress = TrainingState(curve, raw["best"], running, raw["batch_norm_samples"], shorter, counts, told, keeps)
         return StoredTraining(progress, state["tensors"])
 
     def load_best(self, model: nn.Module) -> None:

@@ -37,8 +37,8 @@ def run_training(plan: TrainingPlan) -> Path:
         plan: with its manifests prepared.
 
     Returns:
-        The weight file. With it are written ``.json``, its card, ``.curve.csv``, one line per epoch, and
-        ``.curve.svg``.
+        The weight file. With it are written ``.json``, its card, ``.curve.csv``, one line per epoch, ``.curve.svg``,
+        and where the method keeps weights of its own ``.method.safetensors``.
 
     Raises:
         UsageError: a manifest of the plan has not been prepared.
@@ -92,7 +92,8 @@ def run_training(plan: TrainingPlan) -> Path:
         card = card.model_copy(update={"decision": _decision(plan.data["val"], network, devices)})
     write_curve(plan.out.with_suffix(".curve.csv"), state.curve)
     draw_curve(plan.out.with_suffix(".curve.svg"), state.curve, state.best, title)
-    save_weights(plan.out, network.cpu(), card)
+    kept = folder.best_method_file if state.keeps_weights else None
+    save_weights(plan.out, network.cpu(), card, method_weights=kept)
     folder.remove()
     return plan.out
 

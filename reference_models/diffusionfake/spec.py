@@ -64,6 +64,7 @@ METHOD = TrainingMethod(
         "similarity": "cos",
         "convention": "ffpp",
         "own_geometry": False,
+        "keep": False,
     },
     choices={
         "version": VERSIONS,

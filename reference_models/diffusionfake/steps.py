@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -63,6 +63,7 @@ class DiffusionFake(nn.Module):
         filter: with the feature filters.
         weight: with the weight networks.
         guide: first weights of the guide: ``pretrained`` or ``random``.
+        keep: store the trained parts beside the weights of the detector.
 
     Raises:
         ModelError: the detector has no last feature map, or the diffusion model cannot be used.
@@ -81,6 +82,7 @@ class DiffusionFake(nn.Module):
         filter: bool = True,
         weight: bool = True,
         guide: str = "pretrained",
+        keep: bool = False,
     ) -> None:
         super().__init__()
         self.feature_map = find_feature_map(detector)
@@ -92,7 +94,7 @@ class DiffusionFake(nn.Module):
             {face: Branch(channels, width, filtered=filter, weighted=weight) for face in FACES}
         )
         self.guide = Guide(self.diffusion, pretrained=guide == "pretrained")
-        self.weighted = weight
+        self.weighted, self.keep = weight, keep
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> DiffusionFake:
         """Move the diffusion model along with the trained parts."""
@@ -119,6 +121,14 @@ class DiffusionFake(nn.Module):
     def record(self) -> dict[str, Any]:
         """Return what the card tells of the diffusion model."""
         return {"diffusion_sha256": self.diffusion.sha256}
+
+    def trained(self) -> nn.ModuleDict:
+        """Return the trained parts: branches and guide."""
+        return nn.ModuleDict({"branches": self.branches, "guide": self.guide})
+
+    def kept_weights(self) -> Mapping[str, Tensor]:
+        """Return the weights of the trained parts where they are to be kept."""
+        return self.trained().state_dict() if self.keep else {}
 
     def start_epoch(self, detector: nn.Module, epoch: int) -> None:
         """Check that the frozen weights are unchanged."""
