@@ -16,6 +16,7 @@ from dfbench.cli.options import (
     model_options_option,
     parse_media_roots,
     parse_model_options,
+    parse_options,
     preset_option,
     protocol_option,
     root_option,
@@ -29,7 +30,8 @@ Examples:
   dfbench explain --model resnet18
   dfbench explain --model grnet --residual --protocol mini
   dfbench explain --model my_net.py:MyNet --weights my_net.safetensors --manifest manifests/ff++
-  dfbench explain --model rfm --role val --map-size 32"""
+  dfbench explain --model rfm --role val --map-size 32
+  dfbench explain --model diffusionfake --reconstruct --method-option sd=stable-diffusion-v1-5 --protocol P"""
 )
 @model_option
 @protocol_option
@@ -68,6 +70,19 @@ Examples:
 )
 @click.option("--residual", is_flag=True, help="Also show fakes beside their reals with the guided residual.")
 @click.option(
+    "--reconstruct", is_flag=True, help="Also reconstruct source and target faces, by weights that the method kept."
+)
+@click.option(
+    "--reconstruction-steps", type=click.IntRange(min=1), metavar="N", help="Steps of the sampler  [default: 50]."
+)
+@click.option(
+    "--method-option",
+    "method_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A folder that the method needs, as sd=DIR; repeat.",
+)
+@click.option(
     "--map-size", type=click.IntRange(min=2), metavar="S", help="Size of compared maps  [default: half the crop]."
 )
 @click.option("--raw-means", is_flag=True, help="Compare with the mean maps as they are, grand mean included.")
@@ -75,7 +90,7 @@ Examples:
 @root_option
 @click.option("--out", metavar="DIR", type=PATH_OR_URL, help="Folder of the explanation.")
 @click.option("--overwrite", is_flag=True, help="Replace another explanation in --out.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the chosen images and the untrained network.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of images, untrained network, noise.")
 @preset_option
 @model_options_option
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Crops per step.")
@@ -88,6 +103,7 @@ def explain(
     manifests: tuple[Path, ...],
     roots: tuple[str, ...],
     options: tuple[str, ...],
+    method_options: tuple[str, ...],
     raw_means: bool,
     quiet: bool,
     **others: Any,
@@ -96,10 +112,12 @@ def explain(
 
     Forgery attention maps (FAM) beside class activation maps (CAM) where there is a final feature map; the mean FAM of
     every manipulation on validation data; the technique of test fakes by the similarity of their FAM to each mean,
-    beside an untrained network and raw crops; maps against masks where manifests have them. Prints the tables; the last
-    line is the path of explanations.json.
+    beside an untrained network and raw crops; maps against masks where manifests have them; the two faces behind an
+    image and their distance, where the weights come with what reconstructs them. Prints the tables; the last line is
+    the path of explanations.json.
     """
     from dfbench.models.registry import get_spec
+    from dfbench.models.training_method import LOCATIONS
     from dfbench.protocols.files import load_protocol
     from dfbench.workflow import resolve_explanation
 
@@ -111,6 +129,7 @@ def explain(
         manifests,
         roots=parse_media_roots(roots, rules.datasets()),
         options=parse_model_options(options, get_spec(model).options),
+        method_options=parse_options(method_options, dict.fromkeys(LOCATIONS, ""), "a method", "--method-option"),
         centred=not raw_means,
         quiet=quiet,
         **others,
@@ -121,12 +140,12 @@ def explain(
 def show_explanation(folder: Path) -> None:
     """Print the tables and sentences of an explanation, and last the path of its ``explanations.json``."""
     from dfbench.explain.store import EXPLANATION_FILE, open_explanation
-    from dfbench.report.explanations import result_tables, verdicts
+    from dfbench.report.explanations import face_verdicts, result_tables, verdicts
 
     record = open_explanation(folder).record
     for title, head, rows in result_tables(record):
         print_table(head, rows, title)
         echo()
-    for sentence in (*verdicts(record), *(f"{note}." for note in record.notes)):
+    for sentence in (*verdicts(record), *face_verdicts(record), *(f"{note}." for note in record.notes)):
         echo(sentence)
     echo(str(folder / EXPLANATION_FILE))

@@ -111,12 +111,16 @@ def import_file(
 def show(file: Path, model: str | None) -> None:
     """Check a weight FILE against its card (hash, tensors, golden scores), and print the card.
 
-    --model is required for weights of a custom detector.
+    What a training method kept beside it is checked too, if it is there. --model is required for weights of a custom
+    detector.
     """
-    from dfbench.models.card import IntendedUse
+    from dfbench.models.card import IntendedUse, method_path
+    from dfbench.models.files import check_file
     from dfbench.models.weights import load_weights
 
     _, card = load_weights(file, IntendedUse(model=model))
+    if card.method_weights is not None and method_path(file).is_file():
+        check_file(method_path(file), card.method_weights)
     echo(card.model_dump_json(indent=2))
 
 

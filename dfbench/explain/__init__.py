@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from dfbench.explain.activations import captured_outputs as captured_outputs
     from dfbench.explain.gradients import fake_minus_real as fake_minus_real
     from dfbench.explain.gradients import forgery_attention_map as forgery_attention_map
+    from dfbench.explain.reconstruction import FaceReconstruction as FaceReconstruction
+    from dfbench.explain.reconstruction import Reconstruct as Reconstruct
+    from dfbench.explain.reconstruction import ReconstructedFaces as ReconstructedFaces
+    from dfbench.explain.reconstruction import ReconstructionRequest as ReconstructionRequest
     from dfbench.explain.record import ExplanationRecord as ExplanationRecord
     from dfbench.explain.store import Explanation as Explanation
     from dfbench.explain.store import open_explanation as open_explanation
@@ -24,7 +28,11 @@ if TYPE_CHECKING:
 _LAZY = {
     "Explanation": "dfbench.explain.store",
     "ExplanationRecord": "dfbench.explain.record",
+    "FaceReconstruction": "dfbench.explain.reconstruction",
     "FinalFeatures": "dfbench.explain.activations",
+    "Reconstruct": "dfbench.explain.reconstruction",
+    "ReconstructedFaces": "dfbench.explain.reconstruction",
+    "ReconstructionRequest": "dfbench.explain.reconstruction",
     "TechniqueMeans": "dfbench.explain.technique",
     "captured_outputs": "dfbench.explain.activations",
     "evaluation_mode": "dfbench.models.interface",
@@ -37,7 +45,11 @@ _LAZY = {
 __all__ = [
     "Explanation",
     "ExplanationRecord",
+    "FaceReconstruction",
     "FinalFeatures",
+    "Reconstruct",
+    "ReconstructedFaces",
+    "ReconstructionRequest",
     "TechniqueMeans",
     "captured_outputs",
     "evaluation_mode",

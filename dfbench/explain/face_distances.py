@@ -84,8 +84,8 @@ def measure_reconstructions(
     request = ReconstructionRequest(
         network, read_state(how.weights), how.options, how.record, device, how.steps, settings.seed
     )
-    failed = custom_code(f"the training method {how.method!r} cannot reconstruct faces", "see docs/plugins.md")
-    with failed, torch.random.fork_rng(devices=[]):
+    failed = f"the training method {how.method!r} cannot reconstruct faces", "see docs/plugins.md"
+    with custom_code(*failed), torch.random.fork_rng(devices=[]):
         reconstruct = how.how.load(request)
     workers = worker_count(evaluation.compute.workers, device)
     shown = Subset(images.data.images, images.rows.tolist())
@@ -99,7 +99,7 @@ def measure_reconstructions(
     with progress(title, total, "step", quiet=evaluation.compute.quiet) as advance:
         for batch, _ in loader:
             inputs = to_input(batch, device)
-            with torch.no_grad(), autocast(device, evaluation.compute.precision):
+            with custom_code(*failed), torch.no_grad(), autocast(device, evaluation.compute.precision):
                 faces = reconstruct(inputs, advance)
             distances.append(_distances(faces, images, start, len(batch)))
             if faces.weights is not None:

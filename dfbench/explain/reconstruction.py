@@ -1,4 +1,4 @@
-"""Reconstructions of the two faces behind an image: what a training method supplies, and what is planned; free of torch.
+"""Reconstructions of the two faces behind an image: what a training method supplies, what is planned; free of torch.
 
 A fake shows the face of one clip, its source, in the frame of another one, its target. A method whose own weights are
 kept beside those of the detector may reconstruct both from the detector's features.

@@ -102,7 +102,9 @@ class Reconstructions(_Record):
     size: int = Field(description="height and width of the faces in pixels")
     distance: str = Field(description="definition of the distance")
     method_weights: str = Field(description="SHA-256 of the file of the kept weights")
-    method_record: dict[str, Any] = Field(description="what the card's recipe tells, such as the diffusion model's hash")
+    method_record: dict[str, Any] = Field(
+        description="what the card's recipe tells, such as the diffusion model's hash"
+    )
     rows: tuple[ReconstructionRow, ...] = Field(description="reals, all fakes, and every manipulation of several")
     caution: str = Field(default="", description="warning of the method on how to read the numbers")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dfbench.errors import ModelError
 from dfbench.io import file_sha256
-from dfbench.models.card import WeightCard
+from dfbench.models.card import MethodWeights, WeightCard
 
 _HTML = re.compile(rb"(\xef\xbb\xbf)?\s*<[!?a-z]", re.IGNORECASE)
 _STARTS = {
@@ -17,8 +17,8 @@ _STARTS = {
 }
 
 
-def check_file(path: Path, card: WeightCard) -> None:
-    """Compare size and hash of a weight file with its card; needs no torch.
+def check_file(path: Path, card: WeightCard | MethodWeights) -> None:
+    """Compare size and hash of a weight file with its card, or those of a method's with their part; needs no torch.
 
     Raises:
         ModelError: they differ; the message says whether it is truncated, of another kind, or another file.

@@ -80,9 +80,7 @@ def _safetensors(state: dict[str, Tensor]) -> bytes:
     return save({k: v.detach().cpu().contiguous() for k, v in state.items()})
 
 
-def save_weights(
-    path: Path, model: nn.Module, card: WeightCard, *, method_weights: Path | None = None
-) -> WeightCard:
+def save_weights(path: Path, model: nn.Module, card: WeightCard, *, method_weights: Path | None = None) -> WeightCard:
     """Write weights and card, with hash, size and golden scores filled in.
 
     The weights are written last: a weight file always has its card, also after a kill or on a full disk.

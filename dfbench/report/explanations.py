@@ -6,13 +6,19 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dfbench.report.figures.explanations import confusion_figure, maps_figure, means_figure, residuals_figure
+from dfbench.report.figures.explanations import (
+    confusion_figure,
+    maps_figure,
+    means_figure,
+    reconstructions_figure,
+    residuals_figure,
+)
 from dfbench.report.formats import escape_markdown, markdown_lines
 from dfbench.report.table_notes import MINI_NOTE
 
 if TYPE_CHECKING:
     from dfbench.explain.explain import ExplanationFindings
-    from dfbench.explain.record import ExplanationRecord, TechniqueDifference, Techniques
+    from dfbench.explain.record import ExplanationRecord, Reconstructions, TechniqueDifference, Techniques
 
 TITLES = {
     "fam": "FAM",
@@ -25,6 +31,14 @@ TITLES = {
 
 TECHNIQUE_HEAD = ("compared with its means", "accuracy, %", "FAM better by, points", "p", "cosines of the means")
 PIXEL_HEAD = ("map", "manipulation", "pixel AUC, %", "images", "scene groups")
+FACES_HEAD = (
+    "manipulation",
+    "distance of source and target",
+    "AUC against reals, %",
+    "weight of source, target",
+    "images",
+    "scene groups",
+)
 
 
 def technique_rows(techniques: Techniques) -> list[tuple[str, ...]]:
@@ -52,6 +66,44 @@ def pixel_rows(record: ExplanationRecord) -> list[tuple[str, ...]]:
         (TITLES[v.name], v.manipulation, _percent(v.value, v.low, v.high), str(v.n), str(v.n_groups))
         for v in record.pixel_auc
     ]
+
+
+def face_rows(found: Reconstructions) -> list[tuple[str, ...]]:
+    """Return the cells of :data:`FACES_HEAD`."""
+    return [
+        (
+            row.manipulation,
+            f"{row.distance:.4f}",
+            "" if row.auc is None else _percent(row.auc, row.low, row.high),
+            "" if row.source_weight is None else f"{row.source_weight:.3f}, {row.target_weight:.3f}",
+            str(row.n),
+            str(row.n_groups),
+        )
+        for row in found.rows
+    ]
+
+
+def face_verdicts(record: ExplanationRecord) -> list[str]:
+    """Return what the distance of reconstructed faces says about fakes, as sentences."""
+    found = record.reconstructions
+    if found is None:
+        return []
+    rows = {row.manipulation: row for row in found.rows}
+    fakes, reals = rows.get("all"), rows.get("real")
+    cautions = [f"Caution: {found.caution}."] if found.caution else []
+    if fakes is None or reals is None or fakes.auc is None:
+        return ["Whether reconstructed faces tell fakes from reals is open: images of one class alone.", *cautions]
+    begin = (
+        f"By the distance of the reconstructed source and target face, {fakes.n} fakes are told from {reals.n} reals "
+        f"with an AUC of {_percent(fakes.auc, fakes.low, fakes.high)} %"
+    )
+    if fakes.low is None or fakes.high is None:
+        return [f"{begin}; whether that is better than chance is open ({fakes.interval_note}).", *cautions]
+    if fakes.low > 0.5:
+        return [f"{begin}: the faces of fakes differ more, and the interval is above 50 %.", *cautions]
+    if fakes.high < 0.5:
+        return [f"{begin}: the faces of fakes differ less, and the interval is below 50 %.", *cautions]
+    return [f"{begin}: not better than chance, 50 % is in the interval.", *cautions]
 
 
 def verdicts(record: ExplanationRecord) -> list[str]:
@@ -97,6 +149,8 @@ def summary_text(record: ExplanationRecord) -> str:
         rows = [[escape_markdown(cell) for cell in row] for row in pixel_rows(record)]
         lines += ["## Maps against masks", "", *markdown_lines(PIXEL_HEAD, rows, right={2, 3, 4}), ""]
         lines += ["Mean of the AUC within an image; 95 % intervals over scene groups.", ""]
+    if record.reconstructions is not None:
+        lines += [*_face_lines(record, record.reconstructions), ""]
     notes = [*record.notes, *([f"Caution: {record.caution}"] if record.caution else [])]
     if record.mini:
         notes.append(f"{MINI_NOTE}; no substitute for real forgeries, not suitable for ranking detectors")
@@ -119,10 +173,31 @@ def explanation_figures(findings: ExplanationFindings, factor: float) -> dict[st
         drawn[f"maps-{_file_name(name)}.png"] = maps_figure(shown, f"{record.model}: {name}", record.mini)
     whose = f"residual of {record.residual}"
     drawn["residuals.png"] = residuals_figure(findings.residuals, factor, whose, record.mini)
+    if record.reconstructions is not None:
+        title = f"{record.model}: faces reconstructed by {record.reconstructions.method}"
+        drawn["reconstructions.png"] = reconstructions_figure(findings.reconstructed, title, record.mini)
     drawn["mean-maps.png"] = means_figure(findings.means, f"{record.model}: mean maps", record.mini)
     if record.techniques is not None:
         drawn["confusion.png"] = confusion_figure(record.techniques, TITLES, record.mini)
     return {name: data for name, data in drawn.items() if data is not None}
+
+
+def _face_lines(record: ExplanationRecord, found: Reconstructions) -> list[str]:
+    rows = [[escape_markdown(cell) for cell in row] for row in face_rows(found)]
+    how = (
+        f"Method {found.method}, sampler {found.sampler}, {found.steps} steps, seed {found.seed}, faces of "
+        f"{found.size} px. Distance: {found.distance}. 95 % intervals over scene groups. Weight: how similar the method "
+        "estimates image and face to be."
+    )
+    return [
+        "## Reconstructed faces",
+        "",
+        *map(escape_markdown, face_verdicts(record)),
+        "",
+        *markdown_lines(FACES_HEAD, rows, right={1, 2, 3, 4, 5}),
+        "",
+        escape_markdown(how),
+    ]
 
 
 def _confusion_lines(techniques: Techniques) -> list[str]:
@@ -175,4 +250,6 @@ def result_tables(record: ExplanationRecord) -> list[tuple[str, Sequence[str], l
         tables.append(("Technique of the fakes", TECHNIQUE_HEAD, technique_rows(record.techniques)))
     if record.pixel_auc:
         tables.append(("Maps against masks", PIXEL_HEAD, pixel_rows(record)))
+    if record.reconstructions is not None:
+        tables.append(("Reconstructed faces", FACES_HEAD, face_rows(record.reconstructions)))
     return tables

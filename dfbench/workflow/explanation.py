@@ -17,6 +17,7 @@ from dfbench.io import check_output_folder
 from dfbench.models.source import ModelLike
 from dfbench.protocols.protocol import Protocol
 from dfbench.workflow.evaluation import EvaluationWorkflow, resolve_evaluation
+from dfbench.workflow.reconstruction import planned_reconstruction
 from dfbench.workflow.steps import missing_preparations, run_preparations, same_parameters
 
 if TYPE_CHECKING:
@@ -77,6 +78,9 @@ def resolve_explanation(
     map_size: int | None = None,
     centred: bool = True,
     residual: bool = False,
+    reconstruct: bool = False,
+    reconstruction_steps: int | None = None,
+    method_options: Mapping[str, Any] | None = None,
     seed: int = 0,
     condition: str | None = None,
     preset: str = "",
@@ -105,6 +109,8 @@ def resolve_explanation(
     settings = ExplanationSettings(role, mean_images, images, examples, map_size or 0, centred, residual, seed).checked(
         rules.crops.size
     )
+    if not reconstruct and (reconstruction_steps is not None or method_options):
+        raise UsageError("steps of reconstructions and options of the method decide nothing here", "add --reconstruct")
     if role == "val" and not rules.datasets("val"):
         raise UsageError(f"protocol {rules.name!r} has no validation data", "explain on test data: drop --role")
     detector = resolve_evaluation(
@@ -125,12 +131,13 @@ def resolve_explanation(
         quiet=quiet,
     )
     evaluation = detector.evaluation
+    faces = planned_reconstruction(evaluation, method_options or {}, reconstruction_steps) if reconstruct else None
     under = evaluation.conditions.conditions[0] if condition is None else parse(condition)
     reason = available(under)
     if reason is not None:
         raise SetupError(f"{under.name} is not available: {reason}", "see: dfbench list degradations")
     found = find_manifests(rules, manifests, ("val",))
-    plan = ExplanationPlan(evaluation, settings, under, found, where, overwrite)
+    plan = ExplanationPlan(evaluation, settings, under, found, where, overwrite, faces)
     plan.check_folder()
     return ExplanationWorkflow(plan, detector, missing_preparations(found, rules, quiet), detector.notes)
 
@@ -143,7 +150,8 @@ def explain_detector(*args: Any, **options: Any) -> Explanation:  # noqa: D417
     validation images are averaged per manipulation. The technique of every fake is named by the cosine similarity of
     its FAM to each mean, and in the same way by FAMs of the untrained network and by raw crops. Where manifests have
     masks, maps are compared with the manipulated pixels. Manifests and weights are found, and for ``mini`` made, as by
-    :func:`dfbench.evaluate`.
+    :func:`dfbench.evaluate`. Weights of a method that has kept its own may reconstruct the two faces behind an image,
+    whose distance is then measured on test fakes and reals.
 
     Args:
         model: see :func:`dfbench.evaluate`, as for all arguments that are not below.
@@ -158,7 +166,11 @@ def explain_detector(*args: Any, **options: Any) -> Explanation:  # noqa: D417
         map_size: height and width of the compared maps in pixels; default: half the crop.
         centred: subtract the grand mean of the mean maps before cosines are taken.
         residual: show the residual of the detector, or that of ``grnet``, for fakes beside their reals.
-        seed: of the choice of images and of the untrained network.
+        reconstruct: also reconstruct source and target face of these fakes and of as many reals as of a manipulation,
+            by the weights that the training method kept, and measure how well their distance tells fakes.
+        reconstruction_steps: steps of the sampler; default: 50.
+        method_options: folders among the options of the training method, which cards name without their path.
+        seed: of the choice of images, of the untrained network, and of the noise of reconstructions.
         condition: degradation of all crops; default: the protocol's first test condition.
         preset: preset that the weights were trained with.
         options: options of the detector in place of those in the weights' card.
@@ -176,9 +188,11 @@ def explain_detector(*args: Any, **options: Any) -> Explanation:  # noqa: D417
         The explanation. Its folder holds ``explain.md``, ``maps.npz``, ``figures/``, and last ``explanations.json``.
 
     Raises:
-        UsageError: an unknown name, option or device, a value out of range, a folder in use.
+        UsageError: an unknown name, option or device, a value out of range, a folder in use, or a method that
+            reconstructs no faces.
         DataError: a manifest is missing or does not fit the protocol, or a mask is damaged.
-        ModelError: the weights are missing, damaged or do not fit, or the detector has no gradients.
+        ModelError: the weights, or those of the method, are missing, damaged or do not fit, or the detector has no
+            gradients.
         SetupError: a package, a device or an encoder is missing, or a file cannot be written.
     """
     return resolve_explanation(*args, **options).run()

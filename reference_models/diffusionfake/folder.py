@@ -17,6 +17,9 @@ TINY = "tiny"
 TINY_MULTIPLE = 16
 """Sides of the images of the small network are multiples of this."""
 
+TIMES = 1000
+"""Times of the noise schedule of the small network, and of a folder that does not say."""
+
 VERSIONS = ("1.5", "any")
 PARTS = ("unet", "vae", "text_encoder")
 
@@ -53,6 +56,11 @@ class DiffusionConfig:
     def multiple(self) -> int:
         """Sides of images must be multiples of this: the autoencoder and the UNet halve them at each level."""
         return size_multiple(len(self.vae["block_out_channels"]), len(self.unet["block_out_channels"]))
+
+    @property
+    def times(self) -> int:
+        """Number of times of the noise schedule."""
+        return int(self.scheduler.get("num_train_timesteps", TIMES))
 
 
 def size_multiple(vae_levels: int, unet_levels: int) -> int:
@@ -118,6 +126,20 @@ def check_size(size: int, multiple: int) -> None:
             f"invalid value {size} of the option size of the method diffusionfake",
             f"pass a multiple of {multiple} pixels: the networks halve the images that often",
         )
+
+
+def check_steps(steps: int, times: int) -> None:
+    """Check a number of sampling steps.
+
+    Args:
+        steps: the number.
+        times: of the noise schedule.
+
+    Raises:
+        UsageError: the noise schedule does not have as many.
+    """
+    if not 1 <= steps < times:
+        raise UsageError(f"invalid number of sampling steps {steps}", f"pass 1 to {times - 1}; usual: 50")
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from dfbench.errors import UndefinedMetric, UsageError
-from dfbench.explain import captured_outputs, evaluation_mode
+from dfbench.errors import ModelError, UndefinedMetric, UsageError
+from dfbench.explain import (
+    Reconstruct,
+    ReconstructedFaces,
+    ReconstructionRequest,
+    captured_outputs,
+    evaluation_mode,
+)
+from dfbench.models.weights import load_state
+from reference_models.diffusionfake.folder import check_steps
 from reference_models.diffusionfake.steps import DiffusionFake, Guidance
 
 SAMPLERS = ("ddim",)
+DECODED = 8
+"""Images that are decoded at once: the first maps of the decoder are large."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +35,7 @@ class Reconstruction:
         sampler: how they were sampled.
         steps: number of its steps.
         seed: of the noise that all images begin with.
+        weights: (N, 2), the predicted similarities of image and source, and of image and target.
     """
 
     source: Tensor
@@ -32,10 +43,22 @@ class Reconstruction:
     sampler: str
     steps: int
     seed: int
+    weights: Tensor | None = None
+
+
+def _ignore(count: int) -> None:
+    del count
 
 
 def reconstruct(
-    step: DiffusionFake, detector: nn.Module, images: Tensor, *, sampler: str = "ddim", steps: int = 50, seed: int = 0
+    step: DiffusionFake,
+    detector: nn.Module,
+    images: Tensor,
+    *,
+    sampler: str = "ddim",
+    steps: int = 50,
+    seed: int = 0,
+    advance: Callable[[int], object] = _ignore,
 ) -> Reconstruction:
     """Reconstruct the source and the target face of images by sampling.
 
@@ -49,6 +72,7 @@ def reconstruct(
         sampler: ``ddim``, without noise between its steps (eta 0).
         steps: number of its steps.
         seed: of the noise.
+        advance: called with N after every step.
 
     Raises:
         UsageError: an unknown sampler, or a number of steps that the noise schedule does not have.
@@ -58,8 +82,7 @@ def reconstruct(
     diffusion = step.diffusion
     if sampler not in SAMPLERS:
         raise UsageError(f"unknown sampler {sampler!r}", f"choose from: {', '.join(SAMPLERS)}")
-    if not 1 <= steps < diffusion.times:
-        raise UsageError(f"invalid number of sampling steps {steps}", f"pass 1 to {diffusion.times - 1}; usual: 50")
+    check_steps(steps, diffusion.times)
     schedule = DDIMScheduler.from_config(diffusion.scheduler.config)
     schedule.set_timesteps(steps)
     with torch.no_grad(), evaluation_mode(detector), evaluation_mode(step):
@@ -72,8 +95,39 @@ def reconstruct(
             times = time.to(images.device).expand(len(latents))
             noise = step.predict(latents, times, guidance).float()
             latents = schedule.step(noise, time, latents, eta=0.0).prev_sample
-        source, target = diffusion.decode(latents).chunk(2)
-    return Reconstruction(source, target, sampler, steps, seed)
+            advance(len(images))
+        parts = torch.split(latents, DECODED)
+        source, target = torch.cat([diffusion.decode(part) for part in parts]).chunk(2)
+        weights = torch.stack(guidance.weights.float().chunk(2), dim=1)
+    return Reconstruction(source, target, sampler, steps, seed, weights)
+
+
+def load_reconstruction(step: DiffusionFake, request: ReconstructionRequest) -> Reconstruct:
+    """Return what reconstructs faces by the trained parts that a training has kept.
+
+    Args:
+        step: the steps of a training with the same options, whose weights are replaced.
+        request: detector, weights, record of the training, steps of the sampler and seed.
+
+    Raises:
+        ModelError: the diffusion model is another one than in the training, or the weights do not fit.
+    """
+    known = request.record.get("diffusion_sha256")
+    if step.diffusion.sha256 != known:
+        raise ModelError(
+            f"the training used another diffusion model (SHA-256 {str(known)[:12]}) than the one in the folder now "
+            f"({step.diffusion.sha256[:12]})",
+            "pass the folder that was used in the training: --method-option sd=DIR",
+        )
+    load_state(step.trained(), dict(request.weights), "that the training kept")
+    step.to(request.device).eval()
+
+    def faces(images: Tensor, advance: Callable[[int], object]) -> ReconstructedFaces:
+        found = reconstruct(step, request.detector, images, steps=request.steps, seed=request.seed, advance=advance)
+        weights = found.weights if step.weighted else None
+        return ReconstructedFaces(found.source, found.target, face_distance(found), weights)
+
+    return faces
 
 
 def _first_latents(step: DiffusionFake, seed: int) -> Tensor:

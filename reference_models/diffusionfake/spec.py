@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dfbench.explain import FaceReconstruction
 from dfbench.models import KeyMap, ModelSpec, Preset, ReproductionNote, TrainingDefaults
 from dfbench.models.convert.keymap import Rule, State, rename
 from dfbench.training import TrainingMethod, TrainingRequest
 from reference_models.diffusionfake.folder import (
+    TIMES,
     TINY,
     TINY_MULTIPLE,
     VERSIONS,
     check_folder,
     check_size,
+    check_steps,
     require_diffusers,
 )
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from dfbench.training import ImagesRequest, MethodImages, TrainingStep
+    from dfbench.explain import Reconstruct, ReconstructionRequest
+    from dfbench.training import ImagesRequest, MethodImages
+    from reference_models.diffusionfake.steps import DiffusionFake
 
 BACKBONES = ("efficientnet-b4", "vit-b16", "efficientnet-b0", "resnet34", "vit-s16")
 """The detectors of the paper's tables; the first one is that of the authors' program."""
+
+TINY_CAUTION = "the diffusion model is a small one with random weights: its reconstructions mean nothing"
 
 OF_IMAGES = ("similarity", "convention", "own_geometry")
 """Options that decide the images of a training, not its steps."""
 
 
-def _make(detector: nn.Module, **options: Any) -> TrainingStep:
+def _make(detector: nn.Module, **options: Any) -> DiffusionFake:
     from reference_models.diffusionfake.steps import DiffusionFake
 
     return DiffusionFake(detector, **{name: value for name, value in options.items() if name not in OF_IMAGES})
@@ -41,12 +49,26 @@ def _images(request: ImagesRequest) -> MethodImages:
 
 
 def _check(request: TrainingRequest) -> None:
-    """Refuse a diffusion model that cannot be used, and a size that does not fit it."""
-    options = request.options
-    tiny = options["sd"] == TINY
-    multiple = TINY_MULTIPLE if tiny else check_folder(options["sd"], options["version"]).multiple
-    check_size(options["size"], multiple)
+    _check_diffusion(request.options)
+
+
+def _check_diffusion(options: Mapping[str, Any]) -> int:
+    """Refuse a diffusion model that cannot be used, and a size that does not fit it; return its number of times."""
+    config = None if options["sd"] == TINY else check_folder(options["sd"], options["version"])
+    check_size(options["size"], TINY_MULTIPLE if config is None else config.multiple)
     require_diffusers()
+    return TIMES if config is None else config.times
+
+
+def _check_reconstruction(options: Mapping[str, Any], steps: int) -> str:
+    check_steps(steps, _check_diffusion(options))
+    return TINY_CAUTION if options["sd"] == TINY else ""
+
+
+def _load(request: ReconstructionRequest) -> Reconstruct:
+    from reference_models.diffusionfake.reconstruction import load_reconstruction
+
+    return load_reconstruction(_make(request.detector, **request.options), request)
 
 
 METHOD = TrainingMethod(
@@ -76,6 +98,12 @@ METHOD = TrainingMethod(
     check=_check,
     sampling="balanced",
     images=_images,
+    reconstruction=FaceReconstruction(
+        sampler="ddim, eta 0",
+        distance="root mean square of the difference of source and target over pixels and channels, in [0,1]",
+        check=_check_reconstruction,
+        load=_load,
+    ),
 )
 
 _ENCODER = "input_hint_block."

@@ -17,11 +17,13 @@ from dfbench.report.table_notes import MINI_NOTE
 
 if TYPE_CHECKING:
     from dfbench.explain.example_images import ExplainedImage, ResidualPair
+    from dfbench.explain.face_distances import ReconstructedImage
     from dfbench.explain.record import Techniques
 
 _SIDE = 1.6  # inches of one image
 _DOTS_PER_INCH = 110
 _LARGEST = 99.5  # percentile of a forgery attention map that is drawn white: single pixels are far above
+_DIFFERENCE = 4  # amplification of the difference of two reconstructed faces
 _SHARE = 0.6  # opacity of a class activation map over the crop
 
 
@@ -80,6 +82,30 @@ def residuals_figure(pairs: Sequence[ResidualPair], factor: float, title: str, m
                 axes.imshow(image)
         line[0].set_ylabel(plain(pair.manipulation), fontsize=8)
     _head(plots[0], ["real", "fake", f"real, residual x{factor:g}", f"fake, residual x{factor:g}"])
+    return _png(figure)
+
+
+def reconstructions_figure(images: Sequence[ReconstructedImage], title: str, mini: bool) -> bytes | None:
+    """Draw images beside their reconstructed source and target and the amplified difference, one image per row.
+
+    Args:
+        images: the images.
+        title: above the figure.
+        mini: whether the data are invented faces.
+
+    Returns:
+        A PNG; None without images.
+    """
+    if not images:
+        return None
+    figure, plots = _grid(len(images), 4, title, mini)
+    for line, image in zip(plots, images, strict=True):
+        difference = np.abs(image.source.astype(np.int16) - image.target)
+        shown = (image.crop, image.source, image.target, np.minimum(_DIFFERENCE * difference, 255))
+        for axes, pixels in zip(line, shown, strict=True):
+            axes.imshow(pixels.astype(np.uint8))
+        line[0].set_ylabel(f"{plain(image.manipulation)}\ndistance {image.distance:.3f}", fontsize=8)
+    _head(plots[0], ["image", "source", "target", f"difference x{_DIFFERENCE}"])
     return _png(figure)
 
 
