@@ -186,8 +186,8 @@ def _face_lines(record: ExplanationRecord, found: Reconstructions) -> list[str]:
     rows = [[escape_markdown(cell) for cell in row] for row in face_rows(found)]
     how = (
         f"Method {found.method}, sampler {found.sampler}, {found.steps} steps, seed {found.seed}, faces of "
-        f"{found.size} px. Distance: {found.distance}. 95 % intervals over scene groups. Weight: how similar the method "
-        "estimates image and face to be."
+        f"{found.size} px. Distance: {found.distance}. 95 % intervals over scene groups. Weight: how similar the "
+        "method estimates image and face to be."
     )
     return [
         "## Reconstructed faces",
