@@ -81,12 +81,14 @@ def measure_reconstructions(
         NotFiniteError: a distance is not finite.
     """
     evaluation, settings = plan.evaluation, plan.settings
-    request = ReconstructionRequest(
-        network, read_state(how.weights), how.options, how.record, device, how.steps, settings.seed
-    )
     failed = f"the training method {how.method!r} cannot reconstruct faces", "see docs/plugins.md"
     with custom_code(*failed), torch.random.fork_rng(devices=[]):
-        reconstruct = how.how.load(request)
+        # Nothing but this call holds the stored weights, which may be gigabytes.
+        reconstruct = how.how.load(
+            ReconstructionRequest(
+                network, read_state(how.weights), how.options, how.record, device, how.steps, settings.seed
+            )
+        )
     workers = worker_count(evaluation.compute.workers, device)
     shown = Subset(images.data.images, images.rows.tolist())
     loader = image_loader(shown, device, workers=workers, batch_size=evaluation.batch_size)

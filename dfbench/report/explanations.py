@@ -94,8 +94,8 @@ def face_verdicts(record: ExplanationRecord) -> list[str]:
     if fakes is None or reals is None or fakes.auc is None:
         return ["Whether reconstructed faces tell fakes from reals is open: images of one class alone.", *cautions]
     begin = (
-        f"By the distance of the reconstructed source and target face, {fakes.n} fakes are told from {reals.n} reals "
-        f"with an AUC of {_percent(fakes.auc, fakes.low, fakes.high)} %"
+        f"By the distance of the reconstructed source and target face, {fakes.n} fakes are distinguished from "
+        f"{reals.n} reals with an AUC of {_percent(fakes.auc, fakes.low, fakes.high)} %"
     )
     if fakes.low is None or fakes.high is None:
         return [f"{begin}; whether that is better than chance is open ({fakes.interval_note}).", *cautions]

@@ -121,9 +121,10 @@ def load_reconstruction(step: DiffusionFake, request: ReconstructionRequest) -> 
         )
     load_state(step.trained(), dict(request.weights), "that the training kept")
     step.to(request.device).eval()
+    detector, steps, seed = request.detector, request.steps, request.seed  # not the weights, which may be freed
 
     def faces(images: Tensor, advance: Callable[[int], object]) -> ReconstructedFaces:
-        found = reconstruct(step, request.detector, images, steps=request.steps, seed=request.seed, advance=advance)
+        found = reconstruct(step, detector, images, steps=steps, seed=seed, advance=advance)
         weights = found.weights if step.weighted else None
         return ReconstructedFaces(found.source, found.target, face_distance(found), weights)
 

@@ -185,7 +185,7 @@ def test_the_command_prints_them(
     assert run_command(words) == 0
     printed = capsys.readouterr().out
     assert "Reconstructed faces" in printed
-    assert "12 fakes are told from 4 reals with an AUC of" in printed
+    assert "12 fakes are distinguished from 4 reals with an AUC of" in printed
     assert REQUESTS[0].options == {"sd": str(tmp_path), "fault": "", "other": 1}
     record = open_explanation(tmp_path / "out").record
     assert record.reconstructions is not None
