@@ -90,7 +90,9 @@ Examples:
 @root_option
 @click.option("--out", metavar="DIR", type=PATH_OR_URL, help="Folder of the explanation.")
 @click.option("--overwrite", is_flag=True, help="Replace another explanation in --out.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of images, untrained network, noise.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of the chosen images, the untrained network and the noise."
+)
 @preset_option
 @model_options_option
 @click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Crops per step.")
