@@ -119,19 +119,19 @@ def explain(
     the path of explanations.json.
     """
     from dfbench.models.registry import get_spec
-    from dfbench.models.training_method import LOCATIONS
     from dfbench.protocols.files import load_protocol
     from dfbench.workflow import resolve_explanation
 
     log_to_stderr(quiet)
     rules = load_protocol(protocol)
+    texts = {word.partition("=")[0]: "" for word in method_options}  # folders, whatever the method: texts as they are
     plan = resolve_explanation(
         model,
         rules,
         manifests,
         roots=parse_media_roots(roots, rules.datasets()),
         options=parse_model_options(options, get_spec(model).options),
-        method_options=parse_options(method_options, dict.fromkeys(LOCATIONS, ""), "a method", "--method-option"),
+        method_options=parse_options(method_options, texts, "a method", "--method-option"),
         centred=not raw_means,
         quiet=quiet,
         **others,

@@ -8,12 +8,6 @@ from typing import Any
 from dfbench.models.registry import get_spec, model_names
 from dfbench.models.spec import SUPERVISED_METHOD
 
-LOCATIONS = {"sd": ("tiny",)}
-"""Options of training methods that name a folder of the user, which distinguishes no runs; values that are no folder
-do."""
-STORED = ("keep",)
-"""Options of training methods that decide what is stored beside the weights, and no number."""
-
 
 def own_method(model: str) -> str:
     """Return the training method of a detector to which none is added."""
@@ -26,15 +20,10 @@ def method_of(card: Mapping[str, Any]) -> str:
 
 
 def changed_method_options(card: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of the training method of a weight card that were not the method's defaults."""
+    """Return the options of the training method of a weight card that distinguish its runs from others."""
     prefix = f"{method_of(card)}."
     changed: dict[str, Any] = card.get("overrides") or {}
-    named = {name.removeprefix(prefix): value for name, value in changed.items() if name.startswith(prefix)}
-    return {
-        name: value
-        for name, value in named.items()
-        if name not in STORED and (name not in LOCATIONS or value in LOCATIONS[name])
-    }
+    return {name.removeprefix(prefix): value for name, value in changed.items() if name.startswith(prefix)}
 
 
 def described(name: str, options: Mapping[str, Any]) -> str:

@@ -215,6 +215,9 @@ class TrainingMethod:
             that it cannot train.
         options: option name -> its default, or its value in a method that :meth:`with_options` returned.
         choices: option name -> the values that it can have; other options are free.
+        folders: options that name a folder of the user -> their values that name none. Of a folder, cards have the name
+            without its path; which one it is distinguishes no runs.
+        storage: options that decide what is stored, and no number: they distinguish no runs.
         check: receives the request when a training is planned; raises one of dfbench's errors, with a hint, where the
             method cannot be applied or the value of an option is out of range.
         columns: columns of the manifest that the steps need; a manifest without values in one is refused.
@@ -240,6 +243,8 @@ class TrainingMethod:
     make: Callable[..., TrainingStep] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    folders: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    storage: tuple[str, ...] = ()
     check: Callable[[TrainingRequest], None] | None = None
     columns: tuple[str, ...] = ()
     sampling: MethodSampling = "any"
@@ -312,9 +317,19 @@ class TrainingMethod:
         return named | ({"method_options": dict(self.options)} if self.options else {})
 
     def changes(self) -> dict[str, Any]:
-        """Return the options that are not the defaults of the registered method, as ``METHOD.OPTION`` -> value."""
+        """Return the options that distinguish runs from those by the defaults, as ``METHOD.OPTION`` -> value."""
         usual = TRAINING_METHODS.get(self.name).options if self.options else {}
-        return {f"{self.name}.{name}": value for name, value in self.options.items() if value != usual.get(name)}
+        left = {*self.storage, *self.given_folders()}
+        return {
+            f"{self.name}.{name}": value
+            for name, value in self.options.items()
+            if value != usual.get(name) and name not in left
+        }
+
+    def given_folders(self) -> dict[str, str]:
+        """Return the folders that its options name."""
+        named = {name: str(self.options[name]) for name in self.folders}
+        return {name: value for name, value in named.items() if value and value not in self.folders[name]}
 
 
 DEFAULT = SUPERVISED_METHOD
@@ -372,6 +387,9 @@ def _checked(name: str, value: object) -> TrainingMethod:
         raise TypeError(f"it is not a dfbench.training.TrainingMethod of the name {name!r}")
     if (value.step is None) == (value.make is None):
         raise ValueError("a training method has either step or make")
+    free = sorted({*value.choices, *value.folders, *value.storage} - {*value.options})
+    if free:
+        raise ValueError(f"its choices, folders and storage are those of its options, which {free[0]!r} is not")
     unknown = sorted({*value.extras} - {*EXTRAS})
     if unknown:
         raise ValueError(f"its extras are among {', '.join(EXTRAS)}, not {unknown[0]!r}")

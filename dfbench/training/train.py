@@ -148,12 +148,9 @@ def _card(
 
 
 def _without_paths(plan: TrainingPlan) -> TrainingPlan:
-    """Return the plan with the names of files and folders in place of their paths in the options of its method."""
-    options = {
-        name: Path(value).name if isinstance(value, str) and value and Path(value).exists() else value
-        for name, value in plan.method.options.items()
-    }
-    return replace(plan, method=replace(plan.method, options=options))
+    """Return the plan with the names of folders in place of their paths in the options of its method."""
+    names = {name: Path(folder).name for name, folder in plan.method.given_folders().items()}
+    return replace(plan, method=replace(plan.method, options=dict(plan.method.options) | names))
 
 
 def _recipe(plan: TrainingPlan, devices: TrainingDevices) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from dfbench.explain.reconstruction import ReconstructionPlan
 from dfbench.models.card import WeightCard, method_path
 from dfbench.models.files import check_file
 from dfbench.models.interface import custom_code
-from dfbench.models.training_method import LOCATIONS
 from dfbench.training.methods import TRAINING_METHODS, TrainingMethod
 
 STEPS = 50
@@ -81,10 +80,10 @@ def _options(method: TrainingMethod, card: WeightCard, given: Mapping[str, Any])
     """Return the options of the training, with folders as they are now."""
     changed = method.with_options(given)
     for name in given:
-        if name not in LOCATIONS:
+        if name not in method.folders:
             raise UsageError(
                 f"the option {name} of the method {method.name} is that of the training and cannot be changed",
-                f"options that can be given: {', '.join(n for n in LOCATIONS if n in method.options)}",
+                f"options that can be given: {', '.join(method.folders)}",
             )
     trained = {name: value for name, value in card.method_options.items() if name in method.options}
     return {name: given.get(name, trained.get(name, value)) for name, value in changed.options.items()}

@@ -95,6 +95,8 @@ METHOD = TrainingMethod(
         "similarity": ("cos", "half"),
         "convention": ("ffpp", "code"),
     },
+    folders={"sd": (TINY,)},
+    storage=("keep",),
     check=_check,
     sampling="balanced",
     images=_images,

@@ -73,6 +73,7 @@ METHOD = TrainingMethod(
     supervised_step,
     version="2",
     options={"sd": "", "fault": "", "other": 1},
+    folders={"sd": ("tiny",)},
     reconstruction=FaceReconstruction("none", "root mean square", check, load),
 )
 

@@ -371,7 +371,11 @@ def test_interrupted_equals_undisturbed_and_only_the_detector_is_stored(
     monkeypatch.setattr(TRAINING_METHODS, "_loaded", {})
     options = {"sd": "tiny", "size": SIDE, "losses": "code"}
     made = TrainingMethod(
-        "faces", "of a test", make=lambda detector, sd: WithFaces(detector, **options), options={"sd": ""}
+        "faces",
+        "of a test",
+        make=lambda detector, sd: WithFaces(detector, **options),
+        options={"sd": ""},
+        folders={"sd": ("tiny",)},
     )
     TRAINING_METHODS.register("faces", made)
     step, stops, seen = TrainingModule.training_step, [(0, 1), (1, 1)], []

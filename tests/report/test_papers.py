@@ -292,9 +292,11 @@ def test_options_of_a_training_method_tell_rows_apart(tmp_path: Path) -> None:
 
 
 def test_the_folder_of_a_diffusion_model_decides_no_row() -> None:
-    card = {"training_method": "diffusionfake", "overrides": {"diffusionfake.sd": "/data/sd", "lr": 0.1}}
-    assert matching.changed_method_options(card) == {}
-    card["overrides"] = {"diffusionfake.sd": "tiny", "diffusionfake.filter": False, "diffusionfake.keep": True}
+    method = TRAINING_METHODS.get("diffusionfake")
+    assert method.with_options({"sd": "/data/sd", "keep": True}).changes() == {}
+    changes = method.with_options({"sd": "tiny", "filter": False, "keep": True}).changes()
+    assert changes == {"diffusionfake.sd": "tiny", "diffusionfake.filter": False}
+    card = {"training_method": "diffusionfake", "overrides": changes | {"lr": 0.1}}
     assert matching.changed_method_options(card) == {"sd": "tiny", "filter": False}
 
 
