@@ -95,7 +95,7 @@ def test_a_method_has_a_function_or_makes_an_object(both: bool) -> None:
 @pytest.mark.parametrize("field", [{"choices": {"sise": ("1",)}}, {"folders": {"sise": ()}}, {"storage": ("sise",)}])
 def test_what_a_method_says_of_options_names_its_options(field: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="'sise' is not"):
-        TRAINING_METHODS.register("wrong", own(step=supervised_step, options={"size": "1"}, **field))
+        TRAINING_METHODS.register("own", own(step=supervised_step, options={"size": "1"}, **field))
 
 
 def own(**given: Any) -> TrainingMethod:
