@@ -17,7 +17,7 @@ EXAMPLES_FILE = "examples.parquet"
 MAX_ERRORS = 12
 """Number of the worst samples of a run on the page."""
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def load_examples(folder: Path) -> list[Example]:
     examples = [Example(**row) for row in table.select(names).to_pylist()]
     for example in examples:
         for image in (example.crop, example.residual):
-            if image is not None and not image.startswith(_PNG):
+            if image is not None and not image.startswith(PNG_START):
                 raise DataError(f"{file}: the image of {example.sample_id} is not a PNG file")
     return examples
 

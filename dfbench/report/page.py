@@ -11,6 +11,7 @@ from dfbench._version import __version__
 from dfbench.evaluation.run import Run, open_runs
 from dfbench.io import check_output_folder, write_text
 from dfbench.report.examples import load_examples, run_examples
+from dfbench.report.explanation_section import ExplanationView, explanation_views
 from dfbench.report.figures.figure_data import FigureData, collect_figure_data
 from dfbench.report.figures.panels import confusion_tables, panels, robustness_panels
 from dfbench.report.robustness import robustness_csv, robustness_summaries, without_suite
@@ -32,32 +33,41 @@ from dfbench.report.videos import NUMBERS, VIDEOS_PER_PAGE, VideoResult, video_r
 TABLE_FILES = {"table.md": "md", "table.csv": "csv", "table.tex": "tex", "table.txt": "text"}
 
 
-def write_report(runs: Sequence[str | Path], out: str | Path, title: str | None = None, *, faces: bool = True) -> Path:
+def write_report(
+    runs: Sequence[str | Path],
+    out: str | Path,
+    title: str | None = None,
+    *,
+    faces: bool = True,
+    explanations: Sequence[str | Path] = (),
+) -> Path:
     """Write the report of one or more runs.
 
-    Only the run folders are read; manifests and media are not needed.
+    Only these folders are read; manifests and media are not needed.
 
     Args:
         runs: run folders; detectors appear in this order.
         out: folder for ``index.html``, ``table.md``, ``.csv``, ``.tex``, ``.txt`` and ``videos.csv``; created if
             necessary.
         title: title of the page.
-        faces: whether to include crops and residuals.
+        faces: whether to include crops, residuals, and the figures of explanations that show faces.
+        explanations: folders that ``dfbench explain`` wrote; they appear in this order.
 
     Returns:
         The path of ``index.html``.
 
     Raises:
-        UsageError: no run, a run given twice, or ``out`` is a file.
+        UsageError: no run, a run or an explanation given twice, or ``out`` is a file.
         SetupError: ``out`` cannot be written.
-        DataError: a folder is not a run, or its files do not belong together.
+        DataError: a folder is not a run or not an explanation, or its files do not belong together.
     """
     out = check_output_folder(out, "--out DIR")
     loaded = open_runs(runs)
     rows = result_rows([run.result for run in loaded], [run.label for run in loaded])
     data = collect_figure_data(loaded, rows)
     listed = videos(data)
-    page = render_page(loaded, rows, data, listed, title or "Face-forgery detection: results", faces)
+    explained = explanation_views(explanations, loaded, faces=faces)
+    page = render_page(loaded, rows, data, listed, explained, title or "Face-forgery detection: results", faces)
     for name, fmt in TABLE_FILES.items():
         write_text(out / name, render(rows, fmt))
     write_text(out / "videos.csv", videos_csv(listed))
@@ -72,6 +82,7 @@ def render_page(
     rows: Sequence[ResultRow],
     data: FigureData,
     listed: Sequence[VideoResult],
+    explained: Sequence[ExplanationView],
     title: str,
     faces: bool,
 ) -> str:
@@ -114,6 +125,7 @@ def render_page(
         if faces
         else [],
         faces=faces,
+        explanations=explained,
         coverage=coverage_table(runs),
         provenance=[(run.label, *provenance(run)) for run in runs],
         citations=citations(runs),
