@@ -13,8 +13,7 @@ CPU, bfloat16 autocast on a GPU.
 * ``detectors``: images per second, forward, and forward and backward in training, of every registered detector beside
   its bare backbone: the network without normalisation, extractor, stream heads, fusion or capsules (none for the two
   of MesoNet, which are nothing else; no training of Capsule's, which is frozen).
-* ``methods``: a training step by a method against a plain one of its backbone, forward and backward, without the making
-  of the images. ``diffusionfake`` has a tiny diffusion model, or that of ``--diffusion``.
+* ``methods``: a training step by a method against a plain one of its backbone; see ``benchmarks/method_steps.py``.
 * On a GPU: ``gpu``: images per second of GRnet and of the two passes alone at 128 and 224.
 """
 
@@ -32,7 +31,7 @@ from typing import Any
 
 import torch
 from method_pairs import PAIRS
-from method_steps import measure_method, with_diffusion
+from method_steps import measure_methods
 from timing import Clock, medians, random_images
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -213,11 +212,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=None)
     parser.add_argument("--models", nargs="*", default=None, metavar="NAME", help="detectors (default: all)")
     parser.add_argument("--methods", nargs="*", choices=list(PAIRS), default=list(PAIRS), help="default: all")
-    parser.add_argument(
-        "--diffusion",
-        default="tiny",
-        help="of diffusionfake: a folder, tiny, or random (shapes of Stable Diffusion 1.5)",
-    )
     parser.add_argument("--quick", action="store_true", help="tiny images, two rounds: does it run at all?")
     given = parser.parse_args(arguments)
     base = QUICK if given.quick else FULL
@@ -231,14 +225,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = model_names() if given.models is None else given.models
     clock = Clock(device)
     figures["detectors"] = {name: measure_detector(name, scale, device, clock) for name in names}
-    pairs = {name: PAIRS[name] for name in given.methods}
-    if "diffusionfake" in pairs:
-        pairs["diffusionfake"] = with_diffusion(pairs["diffusionfake"], given.diffusion)
-    figures["methods"] = {}
-    for name, pair in pairs.items():
-        found = measure_method(pair, scale.size, scale.detector_batch, max(1, scale.rounds // 2), device)
-        say(f"{name} on {pair.model}: {found['ratio']:.2f} of a plain step of {pair.backbone}")
-        figures["methods"][name] = found
+    figures["methods"] = measure_methods(
+        {name: PAIRS[name] for name in given.methods}, scale.size, scale.detector_batch, scale.rounds // 2, device
+    )
     figures["gpu"] = measure_gpu(scale, device, clock) if device.type == "cuda" else None
     figures |= {
         "scale": asdict(scale),

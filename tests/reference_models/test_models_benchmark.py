@@ -10,12 +10,26 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "models.py"
+STEPS = SCRIPT.with_name("method_steps.py")
+
+
+@pytest.mark.slow
+def test_steps_of_methods(tmp_path: Path) -> None:
+    words = ["--methods", "mat", "diffusionfake", "--size", "64", "--batch", "1", "--rounds", "1"]
+    words += ["--device", "cpu", "--json", str(tmp_path / "f.json")]
+    done = subprocess.run([sys.executable, str(STEPS), *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / "f.json").read_text())["methods"]
+    assert set(figures) == {"mat", "diffusionfake"}
+    assert figures["mat"]["size"] == 96, "its smallest"
+    for row in figures.values():
+        assert row["ratio"] == row["method"] / row["plain"] > 0
 
 
 @pytest.mark.slow
 def test_quick(tmp_path: Path) -> None:
     words = ["--quick", "--device", "cpu", "--json", str(tmp_path / "f.json"), "--models", "grnet", "meso4", "mislnet"]
-    words += ["--methods", "rfm", "sbi"]
+    words += ["--methods", "rfm"]
     done = subprocess.run([sys.executable, str(SCRIPT), *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "f.json").read_text())
@@ -28,7 +42,7 @@ def test_quick(tmp_path: Path) -> None:
         assert all(0 <= way["largest_error"] < 2e-2 for way in ways.values())  # of sums up to 33 x 33
         assert ways["shifted_adds"]["ratio"] == 1
     assert set(figures["detectors"]) == {"grnet", "meso4", "mislnet"}
-    assert set(figures["methods"]) == {"rfm", "sbi"}
+    assert set(figures["methods"]) == {"rfm"}
     for row in figures["methods"].values():
         assert row["ratio"] == row["method"] / row["plain"] > 0
     for name, row in figures["detectors"].items():
