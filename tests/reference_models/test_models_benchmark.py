@@ -5,25 +5,27 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from loading import load_file
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "models.py"
-STEPS = SCRIPT.with_name("method_steps.py")
 
 
 @pytest.mark.slow
-def test_steps_of_methods(tmp_path: Path) -> None:
-    words = ["--methods", "mat", "diffusionfake", "--size", "64", "--batch", "1", "--rounds", "1"]
-    words += ["--device", "cpu", "--json", str(tmp_path / "f.json")]
-    done = subprocess.run([sys.executable, str(STEPS), *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    figures = json.loads((tmp_path / "f.json").read_text())["methods"]
-    assert set(figures) == {"mat", "diffusionfake"}
-    assert figures["mat"]["size"] == 96, "its smallest"
-    for row in figures.values():
-        assert row["ratio"] == row["method"] / row["plain"] > 0
+@pytest.mark.parametrize(("name", "narrow", "size"), [("mat", "", 96), ("diffusionfake", "resnet18", 32)])
+def test_a_step_of_a_method(name: str, narrow: str, size: int) -> None:
+    pairs = load_file("benchmarks/method_pairs.py", "method_pairs").PAIRS
+    load_file("benchmarks/timing.py", "timing")
+    steps = load_file("benchmarks/method_steps.py", "method_steps")
+    # In place of EfficientNet-B4, whose 1792 channels take long.
+    pair = replace(pairs[name], model=narrow, backbone=narrow) if narrow else pairs[name]
+    (row,) = steps.measure_methods({name: pair}, 32, 2, 0, torch.device("cpu")).values()
+    assert row["size"] == size
+    assert row["ratio"] == row["method"] / row["plain"] > 0
 
 
 @pytest.mark.slow
