@@ -21,7 +21,7 @@ import torch
 from mini_detectors import SEEDS
 from mini_detectors_page import row, table_head
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from seed_intervals import mean_interval
 from torch import nn
 
 from dfbench.evaluation.dataset import RoleData, role_data
@@ -107,11 +107,7 @@ def video_scores(network: nn.Module, data: RoleData) -> Videos:
 
 
 def compare(first: Sequence[Videos], second: Sequence[Videos]) -> Drops:
-    """Compare the drops of two detectors over their training seeds, on the same videos.
-
-    The influences of scene groups on the mean difference of drops give one variance, the seeds the other; the
-    interval is that of Student's t with Welch's degrees of freedom.
-    """
+    """Compare the drops of two detectors over their training seeds, on the same videos."""
     labels, groups = first[0].labels, first[0].groups
     aucs, influences = [], []
     for runs in (first, second):
@@ -121,17 +117,7 @@ def compare(first: Sequence[Videos], second: Sequence[Videos]) -> Drops:
     drops = [values[:, :1] - values for values in aucs]
     saved = drops[0] - drops[1]
     by_seed = (influences[0][:, :1] - influences[0]) - (influences[1][:, :1] - influences[1])
-    mean = by_seed.mean(0)
-    sums = np.stack([np.bincount(groups, weights=line) for line in mean])
-    count, seeds = sums.shape[1], len(first)
-    over_groups = (sums**2).sum(1) * count / (count - 1)
-    over_seeds = saved.var(0, ddof=1) / seeds
-    variance = over_groups + over_seeds
-    with np.errstate(divide="ignore", invalid="ignore"):
-        df = variance**2 / (over_groups**2 / (count - 1) + over_seeds**2 / (seeds - 1))
-    half = np.where(variance > 0, student.ppf(0.975, np.where(variance > 0, df, 1.0)) * np.sqrt(variance), 0.0)
-    value = saved.mean(0)
-    lists = (aucs[0].mean(0), aucs[1].mean(0), value, value - half, value + half)
+    lists = (aucs[0].mean(0), aucs[1].mean(0), saved.mean(0), *mean_interval(saved, by_seed, groups))
     return Drops(*(tuple(map(float, values)) for values in lists))
 
 

@@ -23,18 +23,33 @@ class Comparison:
         own: its runs.
         plain: those of the backbone.
         against: video AUC on c23, method minus backbone.
+        mean: 95 % interval of the method's mean video AUC on c23, over scene groups and trainings.
     """
 
     name: str
     own: Sequence[Line]
     plain: Sequence[Line]
     against: SeedDifference
+    mean: tuple[float, float]
 
 
 def interval(found: SeedDifference) -> tuple[float, float]:
     """Return the 95 % interval of a difference: both errors, Student's t with its degrees of freedom."""
     half = float(student.ppf(0.975, found.df)) * math.hypot(found.cluster_error, found.seed_error)
     return found.value - half, found.value + half
+
+
+def verdict(one: Comparison) -> str:
+    """Return what a comparison says: against the backbone, and against chance."""
+    low, high = interval(one.against)
+    found = "is better than its backbone" if low > 0 else "is worse than its backbone" if high < 0 else ""
+    against = (
+        f"{found}: the interval of the difference excludes 0"
+        if found
+        else ("does not differ from its backbone: the interval of the difference contains 0")
+    )
+    chance = "above" if one.mean[0] > 0.5 else "not above"
+    return f"`{one.own[0].model}` {against}. Its mean AUC is {chance} chance by its interval."
 
 
 def page(comparisons: Sequence[Comparison], protocol: Protocol, mini_seed: int, device: str) -> str:
@@ -57,16 +72,16 @@ def page(comparisons: Sequence[Comparison], protocol: Protocol, mini_seed: int, 
         "Video AUC on c23, means (smallest-largest) over the seeds; the difference with its 95 % interval (scene "
         "groups and trainings, t test on the same videos).",
         "",
-        *table_head(["method", "AUC", "backbone", "AUC of the backbone", "seeds", "difference", "p"]),
+        *table_head(["method", "AUC", "its interval", "backbone", "AUC", "seeds", "difference", "p"]),
     ]
     for one in comparisons:
         low, high = interval(one.against)
         cells = [spread_cell([line.values["auc c23"].value for line in lines]) for lines in (one.own, one.plain)]
         difference = f"{one.against.value:+.3f} ({low:+.3f} to {high:+.3f})"
         names = one.own[0].model, one.plain[0].model
-        text.append(
-            row([names[0], cells[0], names[1], cells[1], str(len(one.own)), difference, f"{one.against.p:.3f}"])
-        )
+        mean, p = "{:.3f} to {:.3f}".format(*one.mean), f"{one.against.p:.3f}"
+        text.append(row([names[0], cells[0], mean, names[1], cells[1], str(len(one.own)), difference, p]))
+    text += ["", *(f"* {verdict(one)}" for one in comparisons)]
     subsets = sorted({key.split()[1] for one in comparisons for line in one.own for key in line.values})
     heads = [f"AUC {subset}" for subset in subsets]
     text += [

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 @pytest.fixture(scope="module")
 def erasing() -> ModuleType:
-    for name in ("mini_detectors_page", "mini_detectors_records", "mini_runs", "mini_detectors"):
+    for name in ("seed_intervals", "mini_detectors_page", "mini_detectors_records", "mini_runs", "mini_detectors"):
         load_file(f"benchmarks/{name}.py", name)
     return load_file("benchmarks/mini_erasing.py", "mini_erasing")
 
