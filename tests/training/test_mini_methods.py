@@ -44,21 +44,9 @@ def test_the_interval_of_a_mean_holds_groups_and_trainings(methods: ModuleType) 
 @pytest.mark.parametrize(
     ("value", "mean", "expected"),
     [
-        (
-            0.1,
-            (0.6, 0.7),
-            "is better than its backbone: the interval of the difference excludes 0",
-        ),
-        (
-            -0.1,
-            (0.4, 0.6),
-            "is worse than its backbone: the interval of the difference excludes 0. Its mean AUC is not",
-        ),
-        (
-            0.01,
-            (0.6, 0.7),
-            "does not differ from its backbone: the interval of the difference contains 0. Its mean AUC",
-        ),
+        (0.1, (0.6, 0.7), "is better than its backbone: the interval of the difference excludes 0"),
+        (-0.1, (0.4, 0.6), "is worse than its backbone: the interval of the difference excludes 0"),
+        (0.01, (0.6, 0.7), "does not differ from its backbone: the interval of the difference contains 0"),
     ],
 )
 def test_sentences(methods: ModuleType, value: float, mean: tuple[float, float], expected: str) -> None:
