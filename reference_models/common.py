@@ -187,4 +187,4 @@ def load_imagenet(
     own = network.state_dict()
     body = {name: tensor for name, tensor in found.state.items() if not head or not name.startswith(f"{head}.")}
     spare = {k: v for k, v in own.items() if k.endswith("num_batches_tracked") or (head and k.startswith(f"{head}."))}
-    load_state(network, spare | body, path)
+    load_state(network, spare | body, path, found.stored_names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,19 +154,32 @@ def read_state(path: Path, hint: str = "") -> dict[str, Tensor]:
     return tensors
 
 
-def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
+def load_state(
+    model: nn.Module,
+    state: dict[str, Tensor],
+    where: str,
+    stored_names: Callable[[], Mapping[str, str]] = dict,
+) -> None:
     """Load tensors into a model; every key and shape must fit.
 
+    Args:
+        model: the model.
+        state: its tensors.
+        where: where they are from, for errors.
+        stored_names: for errors, the names in a file that was converted, by the converted ones.
+
     Raises:
-        ModelError: unused or missing keys, or shapes that differ, the first three of each by name.
+        ModelError: unused or missing keys, or shapes that differ, the first three of each by name: unused ones and
+            those of another shape as in the file, missing ones as in the model.
     """
     own = model.state_dict()
     missing = sorted(own.keys() - state.keys())
     unused = sorted(state.keys() - own.keys())
     shapes = [k for k in sorted(own.keys() & state.keys()) if own[k].shape != state[k].shape]
     if missing or unused or shapes:
+        stored = stored_names()
         parts = [
-            f"{len(keys)} {what} ({_some(keys)})"
+            f"{len(keys)} {what} ({_some([stored.get(key, key) for key in keys])})"
             for keys, what in ((missing, "missing"), (unused, "unused"), (shapes, "of another shape"))
             if keys
         ]

@@ -315,11 +315,11 @@ def test_missing_and_strange_tensors_are_named(file: Path) -> None:
     torch.save(state | {"backbone.extra.weight": torch.zeros(1), "head2.bias": torch.zeros(1)}, file)
     text = refused(file)
     assert "1 missing (classifier.2.bias)" in text
-    assert "2 unused (extra.weight, head2.bias)" in text
+    assert "2 unused (backbone.extra.weight, head2.bias)" in text
 
 
 def test_another_size(file: Path) -> None:
-    assert "another shape (classifier.2.weight)" in refused(file, size=128)
+    assert "another shape (backbone.fc1.weight)" in refused(file, size=128)
     assert "multiple" in refused(file, size=100)
 
 
@@ -337,7 +337,7 @@ def test_values_that_are_not_numbers(file: Path) -> None:
     state = port_state()
     state["backbone.fc1.weight"][0, 0] = float("nan")
     torch.save(state, file)
-    assert "not finite in 'classifier.2.weight'" in refused(file)
+    assert "not finite in 'backbone.fc1.weight'" in refused(file)
 
 
 def test_what_the_user_says_wrongly(file: Path) -> None:
@@ -415,3 +415,22 @@ def test_wrappers_are_stripped_only_where_all_marks_lie() -> None:
     assert translate({"module.a.weight": one, "b.weight": one}, [naming]) is None
     assert translate({"teacher.a.weight": one, "teacher.b.weight": one}, [naming]) is None
     assert translate({}, [naming]) is None
+
+
+def test_names_in_the_file_of_what_was_made_from_several_tensors_are_left_out() -> None:
+    def joined(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        halves = torch.cat((state["q.weight"], state["k.weight"]))
+        return {"qk.weight": halves} | {f"new.{n}": t for n, t in state.items() if n not in ("q.weight", "k.weight")}
+
+    def by_suffix(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {name.replace("old", "new"): tensor for name, tensor in state.items()}
+
+    one = torch.zeros(1)
+    file = {"module.q.weight": one, "module.k.weight": one, "module.old.bias": one}
+    for convert, expected in (
+        (joined, {}),
+        (by_suffix, {"q.weight": "module.q.weight", "k.weight": "module.k.weight", "new.bias": "module.old.bias"}),
+    ):
+        found = translate(file, [KeyMap("n", "s", ("q.weight",), convert)])
+        assert found is not None
+        assert found.stored_names() == expected

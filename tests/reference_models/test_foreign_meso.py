@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dfbench.errors import ModelError
 from dfbench.models.convert.import_weights import import_weights
 from dfbench.models.interface import fake_probability
 from dfbench.models.weights import load_weights
@@ -194,3 +195,5 @@ def test_keras(tmp_path: Path, inception: bool) -> None:
     model = "mesoinception4" if inception else "meso4"
     found = imported_scores(path, model, tmp_path / "w.safetensors", profile="box")
     assert torch.allclose(found, expected, atol=2e-6)
+    with pytest.raises(ModelError, match=r"1 of another shape \(dense_1/kernel\)$"):
+        import_weights(path, model, tmp_path / "x.safetensors", size=2 * SIZE, profile="box")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from formula_weights import formula_images, formula_state, key_digest
-from torch import Tensor
 
+from dfbench.errors import ModelError
 from dfbench.models.convert.import_weights import import_weights
 from dfbench.models.registry import get_spec
 from dfbench.models.weights import load_weights
@@ -41,22 +41,23 @@ def official_name(ours: str) -> str:
     return f"net._blocks.{sum(STAGES[:stage]) + block}.{(OTHERS if stage else FIRST)[found[3]]}.{found[4]}"
 
 
-def official_state(gain: float = 1.0) -> dict[str, Tensor]:
-    """A state dict as the official program stores it."""
+def official_shapes() -> dict[str, tuple[int, ...]]:
+    """Names and shapes as the official program stores them."""
     import timm
 
     with torch.device("meta"):
         network = timm.create_model("tf_efficientnet_b4", num_classes=2)
     named = {official_name(k): tuple(t.shape) for k, t in network.state_dict().items()}
     assert key_digest(named) == OFFICIAL_KEYS
-    return formula_state(named, gain)
+    return named
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("gain", OFFICIAL)
 def test_parity_with_the_official_program(gain: float, tmp_path: Path) -> None:
     file = tmp_path / "FFc23.tar"
-    torch.save({"model": official_state(gain), "optimizer": {"state": {}, "param_groups": []}, "epoch": 99}, file)
+    state = formula_state(official_shapes(), gain)
+    torch.save({"model": state, "optimizer": {"state": {}, "param_groups": []}, "epoch": 99}, file)
     done = import_weights(file, "sbi", tmp_path / "w.safetensors")
     network, card = load_weights(done.path)
     with torch.inference_mode():
@@ -68,6 +69,16 @@ def test_parity_with_the_official_program(gain: float, tmp_path: Path) -> None:
     assert (card.options["normalization"], card.options["stem"]) == ("none", "same")
     assert card.origin is not None
     assert (card.origin.source, card.origin.prefix) == ("sbi", "net.")
+
+
+@pytest.mark.parametrize("model", ["sbi", "efficientnet-b4"])
+def test_a_file_with_one_wrong_key_is_refused_by_its_name(model: str, tmp_path: Path) -> None:
+    state = {name: torch.zeros(()).expand(shape) for name, shape in official_shapes().items()}  # small files
+    state["net._blocks.21._bn1.scale"] = state.pop("net._blocks.21._bn1.weight")
+    torch.save({"model": state}, tmp_path / "FFc23.tar")
+    with pytest.raises(ModelError, match=r"1 missing .*, 1 unused \(net\._blocks\.21\._bn1\.scale\)$"):
+        import_weights(tmp_path / "FFc23.tar", model, tmp_path / "w.safetensors", profile="box")
+    assert not (tmp_path / "w.safetensors").exists()
 
 
 def test_the_plain_network_reads_the_same_files() -> None:

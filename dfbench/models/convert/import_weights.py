@@ -103,10 +103,11 @@ def import_weights(
     if keymap.name == NATIVE:
         found = _native(foreign, spec, network)
     spare = _spare(found, network)
-    load_state(network, spare | found.state, str(path))
+    load_state(network, spare | found.state, str(path), found.stored_names)
     strange = [name for name, t in network.state_dict().items() if not torch.isfinite(t).all()]
     if strange:
-        raise ModelError(f"{path} holds values that are not finite in {strange[0]!r}", "its training has failed")
+        name = found.stored_names().get(strange[0], strange[0])
+        raise ModelError(f"{path} holds values that are not finite in {name!r}", "its training has failed")
     card = WeightCard(
         model=spec.name,
         options={name: value for name, value in full_options(spec, chosen).items() if name != "pretrained"},
@@ -147,7 +148,7 @@ def _real(classes: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
 def _recognise(spec: ModelSpec, state: State, source: str | None, path: Path) -> Translated:
     known = {keymap.name: keymap for keymap in spec.foreign_keys}
     if source == NATIVE or (source is None and not known):
-        return Translated(state, KeyMap(NATIVE, "a state dict of the detector's own code", ()), "", ())
+        return Translated(state, KeyMap(NATIVE, "a state dict of the detector's own code", ()), "", (), state)
     if source is not None and source not in known:
         names = ", ".join([*known, NATIVE])
         raise UsageError(f"unknown source {source!r} of weights of {spec.name}", f"choose from: {names}")
@@ -166,10 +167,12 @@ def _native(state: State, spec: ModelSpec, network: nn.Module) -> Translated:
     """Convert a state dict of the detector's own code; the module of a custom detector has the prefix ``network``."""
     inside = "network." if spec.provenance == "user" else ""
     first = next(iter(network.state_dict()), "").removeprefix(inside)
-    found = translate(state, [KeyMap(NATIVE, "", (first,))])
-    prefix = found.prefix if found else ""
-    named = {f"{inside}{name.removeprefix(prefix)}": tensor for name, tensor in state.items()}
-    return Translated(named, KeyMap(NATIVE, "", (first,)), prefix, ())
+
+    def named(part: State) -> State:
+        return {inside + name: tensor for name, tensor in part.items()}
+
+    keymap = KeyMap(NATIVE, "", (first,), named)
+    return translate(state, [keymap]) or Translated(named(state), keymap, "", (), state)
 
 
 def _logits(network: nn.Module, size: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -33,7 +34,8 @@ class KeyMap:
         source: description of the files in one line.
         marks: names, without wrappers, that every such file has and that distinguish it from others.
         convert: pure function from their names and layouts, without wrappers, to the detector's. Unknown names are
-            passed on, so that they are reported.
+            passed on, so that they are reported. It is also called with single tensors of a file, to report them by
+            the names that they have there.
         head: the detector's name of a tensor whose first dimension is the number of outputs.
         unused: prefixes of stored names that the published detector does not use.
         lacks: prefixes of the detector's names that are not stored; they come from its option ``pretrained``.
@@ -69,12 +71,23 @@ class Translated:
         keymap: the key map that matched.
         prefix: the wrapper that was removed.
         left_out: names in the file that the published detector does not use.
+        stored: the tensors that were converted, by their names in the file.
     """
 
     state: State
     keymap: KeyMap
     prefix: str
     left_out: tuple[str, ...]
+    stored: State
+
+    def stored_names(self) -> dict[str, str]:
+        """Return the name in the file of every converted tensor that is made from one stored tensor."""
+        names: dict[str, str] = {}
+        for theirs, tensor in self.stored.items():
+            with suppress(LookupError):  # the conversion needs other tensors beside it
+                converted = self.keymap.convert({theirs.removeprefix(self.prefix): tensor})
+                names |= dict.fromkeys(converted, theirs)
+        return names
 
 
 def translate(state: State, keymaps: Sequence[KeyMap]) -> Translated | None:
@@ -86,6 +99,8 @@ def translate(state: State, keymaps: Sequence[KeyMap]) -> Translated | None:
     >>> found = translate({"module.fc.weight": torch.ones(1), "module.x.bias": torch.ones(1)}, [naming])
     >>> list(found.state), found.prefix, found.left_out
     (['head.weight'], 'module.', ('module.x.bias',))
+    >>> found.stored_names()
+    {'head.weight': 'module.fc.weight'}
     """
     for keymap in keymaps:
         prefix = _prefix(state, keymap.marks)
@@ -94,9 +109,8 @@ def translate(state: State, keymaps: Sequence[KeyMap]) -> Translated | None:
         unused = tuple(prefix + start for start in keymap.unused)
         left_out = tuple(name for name in state if unused and name.startswith(unused))
         kept = {name: tensor for name, tensor in state.items() if name not in left_out}
-        return Translated(
-            keymap.convert({name.removeprefix(prefix): t for name, t in kept.items()}), keymap, prefix, left_out
-        )
+        converted = keymap.convert({name.removeprefix(prefix): tensor for name, tensor in kept.items()})
+        return Translated(converted, keymap, prefix, left_out, kept)
     return None
 
 
