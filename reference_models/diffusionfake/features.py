@@ -8,10 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from dfbench.errors import ModelError
-from dfbench.explain import FinalFeatures, captured_outputs, evaluation_mode
-
-SIZES = (224, 256, 128, 299, 380, 64)
-"""Sides of the images that a detector is tried with, in pixels."""
+from dfbench.explain import captured_outputs, evaluation_mode
+from reference_models.final_features import find_final_features
 
 
 @dataclass(frozen=True)
@@ -48,18 +46,14 @@ def find_feature_map(detector: nn.Module) -> FeatureMap:
     for name, module in detector.named_modules():
         if isinstance(module, VisionTransformer):
             return FeatureMap(f"{name}.norm" if name else "norm", module.embed_dim, module.num_prefix_tokens)
-    refused: ModelError | None = None
-    for size in SIZES:
-        try:
-            found = FinalFeatures.find(detector, size)
-        except ModelError as error:  # also of sizes that the detector does not take
-            refused = refused or error
-            continue
-        return FeatureMap(found.module, _channels(detector, found.module, size))
-    raise ModelError(
-        f"the method diffusionfake needs a detector with a last feature map: {refused.message if refused else ''}",
-        "train such a detector, as efficientnet-b4, resnet34, xception or vit-b16",
-    ) from refused
+    try:
+        found, size = find_final_features(detector)
+    except ModelError as error:
+        raise ModelError(
+            f"the method diffusionfake needs a detector with a last feature map: {error.message}",
+            "train such a detector, as efficientnet-b4, resnet34, xception or vit-b16",
+        ) from error
+    return FeatureMap(found.module, _channels(detector, found.module, size))
 
 
 def _channels(detector: nn.Module, module: str, size: int) -> int:

@@ -13,6 +13,7 @@ from dfbench.errors import ModelError
 from dfbench.explain import FinalFeatures, forgery_attention_map
 from dfbench.models.interface import before_augmentation
 from dfbench.training import Batch, StepResult, supervised_step
+from reference_models.final_features import find_final_features
 from reference_models.rfm.erasing import active_pixels, filled, largest_side, random_blocks, sensitive_blocks
 
 
@@ -30,7 +31,7 @@ class RepresentativeForgeryMining:
         flood: level that the loss is kept above; 0: none.
 
     Raises:
-        ModelError: the detector's input are not RGB images alone.
+        ModelError: the detector's input are not RGB images alone, or it has no final feature map for ``ae``.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class RepresentativeForgeryMining:
             )
         self.erase, self.blocks, self.side = erase, blocks, side
         self.probability, self.cam, self.threshold, self.flood = probability, cam, threshold, flood
-        self._features: FinalFeatures | None = None
+        self._features = _final_features(detector) if erase == "ae" else None
 
     def start_epoch(self, detector: nn.Module, epoch: int) -> None:
         """Do nothing."""
@@ -89,18 +90,20 @@ class RepresentativeForgeryMining:
         largest = largest_side(self.side, min(size))
         if self.erase == "re":
             return random_blocks(images, self.blocks, largest)
-        if self.erase == "sfe":
-            return sensitive_blocks(forgery_attention_map(detector, images, real_classes), self.blocks, largest)
         if self._features is None:
-            try:
-                self._features = FinalFeatures.find(detector, min(size))
-            except ModelError as error:
-                hint = "erase by forgery attention maps instead: --method-option erase=sfe"
-                raise ModelError(error.message, hint) from error
+            return sensitive_blocks(forgery_attention_map(detector, images, real_classes), self.blocks, largest)
         fake, real = self._features.maps(detector, images, real_classes)
         if self.cam == "difference":
             return active_pixels(fake - real, size, self.threshold)
         return active_pixels(fake, size, self.threshold) | active_pixels(real, size, self.threshold)
+
+
+def _final_features(detector: nn.Module) -> FinalFeatures:
+    try:
+        return find_final_features(detector)[0]
+    except ModelError as error:
+        hint = "erase by forgery attention maps instead: --method-option erase=sfe"
+        raise ModelError(error.message, hint) from error
 
 
 def flooded(loss: Tensor, level: float) -> Tensor:

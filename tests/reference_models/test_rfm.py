@@ -281,11 +281,34 @@ def test_activation_erasing_by_the_difference_or_by_both() -> None:
     assert torch.equal(found["both"], fakes | reals)
     assert torch.equal(found["difference"], active_pixels(fake - real, (32, 32), 0.7))
     assert not torch.equal(found["both"], found["difference"])
-    meso = build_model("meso4", 2, 64)
-    erasing = RepresentativeForgeryMining(meso, erase="ae")
+
+
+class OfOneSize(Tiny):
+    """Images of another size are refused."""
+
+    def forward(self, images: Tensor) -> SimpleNamespace:
+        if images.shape[2] != 112:
+            raise ValueError("112 pixels only")
+        return super().forward(images)
+
+
+def test_the_final_map_is_found_when_the_steps_are_made() -> None:
+    network, images = OfOneSize().train(), batch_of(size=112).images
+    torch.manual_seed(1)
+    steps = RepresentativeForgeryMining(network, erase="ae")
+    drawn = torch.rand(3)
+    torch.manual_seed(1)
+    assert torch.equal(drawn, torch.rand(3)), "the random state is left as it was"
+    assert all(module.training for module in network.modules())
+    assert steps.erased(network, images, (0,)).any()
     with pytest.raises(ModelError, match="no final feature map") as caught:
-        erasing.erased(meso, torch.rand(1, 3, 64, 64), (0,))
+        RepresentativeForgeryMining(build_model("meso4", 2, 64), erase="ae")
     assert "erase=sfe" in caught.value.hint
+    odd = OfOneSize()
+    odd.register_forward_pre_hook(lambda _, given: (given[0][:, :, 1:],))
+    with pytest.raises(ModelError, match=r"takes no images of 224, .* pixels: .* 112 pixels only"):
+        RepresentativeForgeryMining(odd, erase="ae")
+    RepresentativeForgeryMining(odd, erase="sfe")
 
 
 def test_probability() -> None:

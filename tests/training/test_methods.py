@@ -21,6 +21,7 @@ from dfbench.protocols.files import load_protocol
 from dfbench.training import Batch, StepResult, TrainingMethod, TrainingRequest, TrainingStep, supervised_step
 from dfbench.training.methods import TRAINING_METHODS, chosen_method
 from dfbench.workflow import evaluate, resolve_training, train
+from reference_models.rfm.steps import RepresentativeForgeryMining
 
 
 class Scaled(nn.Module):
@@ -237,6 +238,19 @@ def test_methods_are_listed_with_their_options(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.slow
+def test_activation_erasing_without_a_final_map_is_refused_before_the_first_step(
+    tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[Batch] = []
+    monkeypatch.setattr(RepresentativeForgeryMining, "__call__", lambda self, detector, batch: trained.append(batch))
+    given = {"method": "rfm", "method_options": {"erase": "ae"}, "device": "cpu", "quiet": True, "epochs": 1}
+    with pytest.raises(ModelError, match="no final feature map") as caught:
+        train("meso4", tiny.protocol, tiny.manifest, tmp_path / "w.safetensors", **given)
+    assert "--method-option erase=sfe" in caught.value.hint
+    assert not trained
+    assert not (tmp_path / "w.safetensors").exists()
+
+
 def test_weights_cards_and_results_name_the_method(tiny: SimpleNamespace, tmp_path: Path) -> None:
     common = {"device": "cpu", "quiet": True, "epochs": 1}
     given = {"method": "rfm", "method_options": {"blocks": 2}}
