@@ -20,8 +20,11 @@ from dfbench.errors import ModelError, UsageError
 from dfbench.models.build import build_model
 from dfbench.models.convert.import_weights import import_weights
 from dfbench.models.registry import get_spec
+from dfbench.models.source import model_source
 from dfbench.models.weights import load_weights
+from dfbench.protocols.training_recipe import TrainingRecipe
 from dfbench.training.methods import chosen_method
+from dfbench.training.recipe import fill_recipe
 from reference_models.diffusionfake.branches import Branch, FeatureFilter, WeightNet
 from reference_models.diffusionfake.features import find_feature_map
 
@@ -258,6 +261,23 @@ def test_the_pairing_is_a_plain_classifier_by_the_method() -> None:
     with pytest.raises(UsageError, match="backbone") as caught:
         build_model("diffusionfake", backbone="vit-b")
     assert "vit-b16" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("preset", "optimizer", "batch", "epochs", "weight_decay", "rotation"),
+    [("", "adam", 32, 20, 0.0, 0.0), ("code", "adamw", 16, 30, 0.01, 30.0)],
+)
+def test_the_published_pairing_has_the_published_recipe(
+    preset: str, optimizer: str, batch: int, epochs: int, weight_decay: float, rotation: float
+) -> None:
+    spec = model_source("diffusionfake").with_preset(preset).spec
+    method = chosen_method(spec)
+    assert method.sampling == "balanced"
+    recipe = fill_recipe(TrainingRecipe(), spec.recipe, sampling=method.sampling, augments=method.augments)
+    assert (recipe.optimizer, recipe.lr, recipe.weight_decay) == (optimizer, 1e-5, weight_decay)
+    assert (recipe.batch_size, recipe.epochs, recipe.sampling) == (batch, epochs, "balanced")
+    assert {recipe.rate(epoch, 100 * epoch, 100 * epochs) for epoch in range(epochs)} == {1e-5}
+    assert (recipe.augmentation.flip, recipe.augmentation.rotation) == (0.5, rotation)
 
 
 class Ends(nn.Module):

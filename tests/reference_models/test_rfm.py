@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from pathlib import Path
@@ -22,8 +23,10 @@ from dfbench.models.build import build_model
 from dfbench.models.convert.import_weights import import_weights
 from dfbench.models.registry import get_spec
 from dfbench.models.weights import load_weights
+from dfbench.protocols.training_recipe import TrainingRecipe
 from dfbench.training import Batch, TrainingStep
 from dfbench.training.methods import chosen_method
+from dfbench.training.recipe import fill_recipe
 from reference_models.common import make_normalization
 from reference_models.rfm.erasing import (
     active_pixels,
@@ -374,6 +377,18 @@ def test_the_pairing_is_xception_by_the_method() -> None:
     with pytest.raises(UsageError, match="excludes 'supervised'") as caught:
         chosen_method(spec, "supervised")
     assert "--model xception --method supervised" in caught.value.hint
+
+
+def test_the_published_pairing_has_the_published_recipe() -> None:
+    spec = get_spec("rfm")
+    method = chosen_method(spec)
+    assert method.sampling == "balanced", "8 reals and 8 fakes in a batch"
+    recipe = fill_recipe(TrainingRecipe(), spec.recipe, sampling=method.sampling, augments=method.augments)
+    assert (recipe.optimizer, recipe.lr, recipe.betas, recipe.weight_decay) == ("adam", 2e-4, (0.9, 0.999), 0.0)
+    assert (recipe.batch_size, recipe.sampling, recipe.samples_per_epoch) == (16, "balanced", 3000 * 16)
+    assert recipe.epochs == math.ceil(500_000 / 3000) == 167
+    assert {recipe.rate(epoch, 3000 * epoch, 501_000) for epoch in range(167)} == {2e-4}
+    assert (recipe.augmentation.flip, recipe.augmentation.rotation) == (0.5, 0.0)
 
 
 def get_defaults() -> dict[str, Any]:
