@@ -12,7 +12,7 @@ import torch
 from loading import load_file
 from tiny_backbone import TinyBackbone
 
-from dfbench.errors import UsageError
+from dfbench.errors import ModelError, UsageError
 from dfbench.models.card import read_card
 from dfbench.models.weights import read_state
 from dfbench.training.module import TrainingModule
@@ -109,3 +109,13 @@ def test_a_training_of_the_first_phase_alone_is_refused(data: SimpleNamespace) -
 def test_another_size_than_the_published_one_is_noted(data: SimpleNamespace) -> None:
     noted = resolve_training("mat", data.protocol, data.manifest).notes
     assert "mat: crops of 96 px are not the published size (380)" in noted
+
+
+def test_crops_below_96_pixels_are_refused_before_anything_is_made(data: SimpleNamespace, tmp_path: Path) -> None:
+    protocol = tmp_path / "small.toml"
+    protocol.write_text(data.protocol.read_text("utf-8").replace("size = 96", "size = 64"), "utf-8")
+    out = tmp_path / "made" / "w.safetensors"
+    with pytest.raises(ModelError, match="mat takes sizes of at least 96 pixels, not 64") as caught:
+        resolve_training("mat", protocol, data.manifest, out)
+    assert "380" in caught.value.hint
+    assert not out.parent.exists()
