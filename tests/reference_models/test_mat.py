@@ -495,12 +495,44 @@ def test_two_phases(tiny_mat: Callable[..., MAT]) -> None:
     assert float(model.independence.alpha) == pytest.approx(0.045)
 
 
-@pytest.mark.parametrize("preset", ["", "code", "paper", "notes"])
+TEXT = {
+    "attention": "paper",
+    "texture": "v1",
+    "independence": "v1",
+    "margin": 0.2,
+    "inner_margin_real": 0.05,
+    "inner_margin_fake": 0.1,
+    "w_independence": 1.0,
+    "agda": "linear",
+    "agda_scale": 0.3,
+    "agda_noise": 0.0,
+    "agda_centres": False,
+    "w_match": 0.0,
+}
+PRESETS: dict[str, dict[str, Any]] = {
+    "code": {"backbone_epochs": 20},
+    "paper": TEXT,
+    "notes": TEXT | {"alpha": 0.5, "squared_distances": True},
+}
+RECIPES: dict[str, dict[str, Any]] = {
+    "": {"optimizer": "adamw", "lr": 1e-4, "lr_decay": 0.5, "lr_decay_epochs": 5, "epochs": 30, "batch_size": 15},
+    "paper": {"optimizer": "adam", "lr": 1e-3, "epochs": 20, "batch_size": 48},
+}
+RECIPES["code"] = RECIPES[""] | {"epochs": 50, "lr_restart_epoch": 20}
+RECIPES["notes"] = RECIPES["paper"]
+
+
+@pytest.mark.parametrize("preset", list(RECIPES))
 def test_presets(preset: str) -> None:
+    spec = get_spec("mat")
+    assert set(spec.presets) == set(PRESETS)
+    if preset:
+        assert dict(spec.presets[preset].options) == PRESETS[preset]
+    recipe = model_source("mat").with_preset(preset).spec.recipe
+    expected = TrainingDefaults(weight_decay=1e-6, flip=0.5, source=recipe.source, **RECIPES[preset])
+    assert recipe == expected
     with torch.device("meta"):
         model = build_model("mat", 2, preset=preset)
-    assert isinstance(model, MAT)
-    alpha = {"notes": 0.5}.get(preset, 0.05)
     loss = model.independence
     text = preset in ("paper", "notes")
     assert loss.form == ("v1" if text else "v2")
