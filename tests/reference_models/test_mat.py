@@ -17,8 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dfbench.errors import ModelError, UsageError
+from dfbench.models import TrainingDefaults
 from dfbench.models.build import build_model
 from dfbench.models.convert.import_weights import import_weights
+from dfbench.models.registry import get_spec
+from dfbench.models.source import model_source
 from dfbench.models.weights import load_weights, write_state
 from reference_models.mat import network as mat
 from reference_models.mat.attention import AttentionModule, attention_average, bilinear_attention_pooling
@@ -407,6 +410,44 @@ def test_the_vectors_of_the_regions_are_pooled_from_standardised_averages(tiny_m
     same(model(images).regions, of_length_one(expected))
 
 
+def test_dropout_leaves_out_the_same_maps_in_both_branches(
+    tiny_mat: Callable[..., MAT], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = np.array([[1.0, 0, 1, 1], [0, 0, 1, 0]]) / 0.75
+    drawn: list[tuple[tuple[int, ...], float, bool]] = []
+
+    def dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        """No dropout but that of the maps."""
+        if p in (0.25, 0.5):
+            drawn.append((tuple(x.shape), p, training))
+        return x * torch.from_numpy(kept) if p == 0.25 and training else x
+
+    monkeypatch.setattr(F, "dropout", dropout)
+    model, images = tiny_mat(agda="none").double().train(), torch.rand(2, 3, 96, 96, dtype=torch.float64)
+    joined: dict[str, Array] = {}
+    for branch in ("local", "semantic"):
+        hook = lambda _, given, branch=branch: joined.update({branch: given[0].detach().numpy()})  # noqa: E731
+        model.get_submodule(branch).register_forward_pre_hook(hook)
+    output = model(images)
+    assert drawn == [((2, 4), 0.25, True), ((2, 10), 0.5, True)], "one draw for both branches, then that of the average"
+
+    shallow, deep, final = (maps.detach() for maps in model._features(2 * images - 1))
+    maps = model.attention(deep).detach()
+    textures = model.texture(shallow, maps)[0].detach().numpy()
+    attention, last = maps.numpy(), final.numpy()
+    pooled = np.einsum("nmhw,nmchw->nmc", bilinear(attention, textures.shape[3:]), textures)
+    expected = of_length_one(pooled) * kept[:, :, None]
+    np.testing.assert_allclose(joined["local"], expected.reshape(2, -1), rtol=1e-9, atol=1e-12)
+    weights = bilinear((attention * kept[:, :, None, None]).sum(axis=1, keepdims=True), last.shape[2:]) + 1e-8
+    average = (last * weights).sum(axis=(2, 3)) / weights.sum(axis=(2, 3))
+    np.testing.assert_allclose(joined["semantic"], average, rtol=1e-9, atol=1e-12)
+    assert output.regions.any(dim=2).all(), "the vectors of the loss are of all maps"
+
+    drawn.clear()
+    model.eval()(images)
+    assert drawn == [((2, 4), 0.25, False), ((2, 10), 0.5, False)]
+
+
 def test_the_loss_is_the_weighted_sum_of_its_parts(tiny_mat: Callable[..., MAT]) -> None:
     """And the centres move twice."""
     model = tiny_mat(w_independence=0.5, w_agda=0.7, w_match=0.1, alpha=0.2)
@@ -540,7 +581,11 @@ def test_presets(preset: str) -> None:
     assert model.texture.form == ("v1" if text else "v2")
     assert (model.agda, model.agda_scale) == (("linear", 0.3) if text else ("soft", 0.5))
     assert model.backbone_epochs == (20 if preset == "code" else 0)
-    assert float(MAT(2, alpha=alpha).independence.alpha) == pytest.approx(alpha)
+
+
+def test_the_initial_rate_of_the_centres(tiny_mat: Callable[..., MAT]) -> None:
+    assert float(tiny_mat().independence.alpha) == pytest.approx(0.05)
+    assert float(tiny_mat(alpha=0.5).independence.alpha) == 0.5
 
 
 # --- the authors' weights
