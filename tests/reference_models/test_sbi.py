@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 import torch
+from efficientnet_names import package_name
 from formula_weights import formula_images, formula_state, key_digest
 
 from dfbench.errors import ModelError
@@ -22,24 +22,6 @@ OFFICIAL = {
 }
 OFFICIAL_KEYS = "d1eb43621aabf9a0"
 
-STAGES = (2, 4, 4, 6, 6, 8, 2)
-TOP = {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head", "bn2": "_bn1", "classifier": "_fc"}
-DEPTHWISE = {"conv_dw": "_depthwise_conv", "se.conv_reduce": "_se_reduce", "se.conv_expand": "_se_expand"}
-FIRST = DEPTHWISE | {"bn1": "_bn1", "conv_pw": "_project_conv", "bn2": "_bn2"}
-OTHERS = DEPTHWISE | {
-    "conv_pw": "_expand_conv", "bn1": "_bn0", "bn2": "_bn1", "conv_pwl": "_project_conv", "bn3": "_bn2",
-}  # fmt: skip
-
-
-def official_name(ours: str) -> str:
-    """The name in the official program of a tensor of timm's network."""
-    found = re.fullmatch(r"blocks\.(\d)\.(\d)\.(.+)\.(\w+)", ours)
-    if found is None:
-        layer, _, last = ours.rpartition(".")
-        return f"net.{TOP[layer]}.{last}"
-    stage, block = int(found[1]), int(found[2])
-    return f"net._blocks.{sum(STAGES[:stage]) + block}.{(OTHERS if stage else FIRST)[found[3]]}.{found[4]}"
-
 
 def official_shapes() -> dict[str, tuple[int, ...]]:
     """Names and shapes as the official program stores them."""
@@ -47,7 +29,7 @@ def official_shapes() -> dict[str, tuple[int, ...]]:
 
     with torch.device("meta"):
         network = timm.create_model("tf_efficientnet_b4", num_classes=2)
-    named = {official_name(k): tuple(t.shape) for k, t in network.state_dict().items()}
+    named = {f"net.{package_name(k)}": tuple(t.shape) for k, t in network.state_dict().items()}
     assert key_digest(named) == OFFICIAL_KEYS
     return named
 

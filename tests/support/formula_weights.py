@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -36,12 +36,41 @@ def formula_tensor(key: str, shape: tuple[int, ...], gain: float = 1.0) -> Tenso
     return torch.from_numpy(values.reshape(shape)).float()
 
 
-def formula_state(shapes: Mapping[str, tuple[int, ...]], gain: float = 1.0) -> dict[str, Tensor]:
-    """A state dict of :func:`formula_tensor`; the counters of batch norm are 0."""
+def noise_tensor(key: str, shape: tuple[int, ...], gain: float = 1.0) -> Tensor:
+    """A hash of the flat index and the key, on the scale of what the key names; images keep apart in deep networks.
+
+    Args:
+        key: name of the tensor in the state dict of the official program.
+        shape: its shape.
+        gain: factor on tensors of two or more dimensions.
+    """
+    count = math.prod(shape)
+    mask = np.uint64(2**32 - 1)
+    start = np.uint64(zlib.crc32(key.encode()) * 40503 % 2**32)
+    hashed = np.arange(count, dtype=np.uint64) * np.uint64(2654435761) + start & mask
+    for factor, shift in ((2246822519, 16), (3266489917, 13)):
+        hashed = (hashed ^ hashed >> np.uint64(shift)) * np.uint64(factor) & mask
+    noise = (hashed ^ hashed >> np.uint64(16)).astype(np.float64) / 2**31 - 1
+    last = key.rpartition(".")[2]
+    if last == "running_var":
+        values = 1.0 + 0.2 * np.abs(noise)
+    elif len(shape) >= 2:
+        values = gain * noise * math.sqrt(6.0 * shape[0] / count)
+    elif last == "weight":
+        values = 1.0 + 0.1 * noise
+    else:
+        values = 0.05 * noise
+    return torch.from_numpy(values.reshape(shape)).float()
+
+
+def formula_state(
+    shapes: Mapping[str, tuple[int, ...]],
+    gain: float = 1.0,
+    formula: Callable[[str, tuple[int, ...], float], Tensor] = formula_tensor,
+) -> dict[str, Tensor]:
+    """A state dict of :func:`formula_tensor` or :func:`noise_tensor`; the counters of batch norm are 0."""
     return {
-        name: torch.zeros((), dtype=torch.int64)
-        if name.endswith("num_batches_tracked")
-        else formula_tensor(name, shape, gain)
+        name: torch.zeros((), dtype=torch.int64) if name.endswith("num_batches_tracked") else formula(name, shape, gain)
         for name, shape in shapes.items()
     }
 
