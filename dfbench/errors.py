@@ -30,7 +30,7 @@ class DfbenchError(Exception):
         self.message = message
         self.hint = hint
 
-    def __reduce__(self) -> tuple[type[DfbenchError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[DfbenchError], tuple[str, ...]]:
         # Workers send exceptions to other processes, and the default pickling would lose the hint.
         return type(self), (self.message, self.hint)
 

@@ -66,6 +66,27 @@ class _Geometry:
     patch_box: Rectangle
 
 
+class UnusableFaceError(DataError):
+    """Raised when the face of a row cannot be blended.
+
+    Attributes:
+        reason: what is wrong, without the name of the sample and its coordinates: faces are counted by it.
+
+    Args:
+        message: what is wrong, with the name of the sample.
+        hint: what to do next.
+        reason: see above.
+    """
+
+    def __init__(self, message: str, hint: str, reason: str) -> None:
+        super().__init__(message, hint)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[UnusableFaceError], tuple[str, str, str]]:
+        # As that of the base class: workers send exceptions to other processes.
+        return type(self), (self.message, self.hint, self.reason)
+
+
 def face_image(row: Mapping[str, Any]) -> FaceImage:
     """Return the face of a manifest's row.
 
@@ -73,11 +94,13 @@ def face_image(row: Mapping[str, Any]) -> FaceImage:
         row: the columns :data:`COLUMNS` of a row with status ``ok``.
 
     Raises:
-        DataError: the row has no patch or no dense landmarks, or its patch ends before the region that is needed.
+        UnusableFaceError: the row has no patch, or no dense landmarks of a known numbering, or its face lies outside
+            the image, or its patch ends before a region that is needed.
+        DataError: the patch is damaged.
     """
     face = _geometry(row)
     if row.get("patch") is None:
-        raise DataError(f"{row['sample_id']} has no patch", _PREPARE)
+        raise _lacks(row, "patch")
     return _face(face, row["patch"]["bytes"])
 
 
@@ -88,15 +111,15 @@ class StoredFaces:
 
     Attributes:
         indices: int64 (n,), the row of each face in the table of the samples given.
-        skipped: reason -> number of samples that were skipped.
+        skipped: reason of :class:`UnusableFaceError` -> number of samples that were skipped.
 
     Args:
         samples: rows of a manifest, all with status ``ok``.
         skip: skip the samples whose face cannot be used, and count them; otherwise they are errors.
 
     Raises:
-        DataError: the manifest has no patches or no dense landmarks, no face can be used, or, unless ``skip`` is set,
-            one of them cannot.
+        DataError: the manifest has no patches or no dense landmarks, no face can be used (with message and hint of the
+            last one), or, unless ``skip`` is set, one of them cannot.
     """
 
     def __init__(self, samples: Samples, *, skip: bool = False) -> None:
@@ -107,20 +130,25 @@ class StoredFaces:
         columns = [column for column in COLUMNS if column != "patch"]
         reasons: Counter[str] = Counter()
         usable: list[int] = []
+        last = DataError("there is none", _PREPARE)
         number = 0
         for batch in samples.select(columns).to_batches(max_chunksize=256):
             for row in batch.to_pylist():
                 try:
                     _geometry(row)
-                except DataError:
+                except UnusableFaceError as error:
                     if not skip:
                         raise
-                    reasons["no dense landmarks" if row["dense"] is None else "box and landmarks disagree"] += 1
+                    reasons[error.reason] += 1
+                    last = error
                 else:
                     usable.append(number)
                 number += 1
         if not usable:
-            raise DataError(f"no face of {number} samples of {samples.manifest.path} can be blended", _PREPARE)
+            message = (
+                f"no face of {number} samples of {samples.manifest.path} can be blended; the last one: {last.message}"
+            )
+            raise DataError(message, last.hint) from last
         self.indices = np.array(usable, np.int64)
         self.skipped = dict(reasons)
         chosen = samples.take(self.indices)
@@ -143,23 +171,41 @@ class StoredFaces:
 
 
 def _geometry(row: Mapping[str, Any]) -> _Geometry:
+    """Return where the face of a row lies.
+
+    Raises:
+        UnusableFaceError: it cannot be blended.
+    """
     sample = row["sample_id"]
     for column, what in (("dense", "dense landmarks"), ("patch_box", "patch")):
         if row.get(column) is None:
-            raise DataError(f"{sample} has no {what}", _PREPARE)
+            raise _lacks(row, what)
     left, top, right, bottom = (int(edge) for edge in row["patch_box"])
-    points = common_landmarks(np.asarray(row["dense"], np.float64).reshape(-1, 2))
     box = np.asarray(row["box"], np.float64)
-    for region in (
-        landmark_region(points, row["height"], row["width"]),
-        face_region(box, row["height"], row["width"]),
-    ):
+    if not np.isfinite(box).all():
+        raise UnusableFaceError(
+            f"the face box of {sample} is not finite", "prepare this manifest again", "a face box is not finite"
+        )
+    try:
+        points = common_landmarks(np.asarray(row["dense"], np.float64).reshape(-1, 2))
+        regions = (
+            landmark_region(points, row["height"], row["width"]),
+            face_region(box, row["height"], row["width"]),
+        )
+    except DataError as error:  # its message names neither the sample nor coordinates
+        raise UnusableFaceError(f"{sample}: {error.message}", error.hint, error.message) from error
+    for region in regions:
         if not covers((left, top, right, bottom), region):
-            raise DataError(
+            raise UnusableFaceError(
                 f"the patch {[left, top, right, bottom]} of {sample} does not cover the region {list(region)}",
                 "box and landmarks of this face disagree: dfbench inspect",
+                "box and landmarks disagree",
             )
     return _Geometry(points, box, (left, top, right, bottom))
+
+
+def _lacks(row: Mapping[str, Any], what: str) -> UnusableFaceError:
+    return UnusableFaceError(f"{row['sample_id']} has no {what}", _PREPARE, f"no {what}")
 
 
 def _face(face: _Geometry, patch: bytes) -> FaceImage:

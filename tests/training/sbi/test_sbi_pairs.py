@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,7 @@ from dfbench.media.images import decode_image, encode_png
 from dfbench.registry import Entry
 from dfbench.training.sbi import pairs as module
 from dfbench.training.sbi.pairs import Pair, pair_generator, self_blended, self_blended_batch
-from dfbench.training.sbi.stored import COLUMNS, FaceImage, StoredFaces, face_image
+from dfbench.training.sbi.stored import COLUMNS, FaceImage, StoredFaces, UnusableFaceError, face_image
 
 
 def face(seed: int = 0, forehead: bool = True) -> FaceImage:
@@ -272,8 +273,61 @@ def test_samples_without_landmarks_are_errors_or_counted(
     assert np.array_equal(faces[0].pixels, StoredFaces(samples_of(made))[1].pixels)
     table[1]["box"] = [0.0, 0, 500, 600]
     samples.__dict__["table"] = pa.Table.from_pylist(table, samples.table.schema)
-    with pytest.raises(DataError, match="no face of 2 samples"):
+    with pytest.raises(DataError, match=r"no face of 2 samples .* the last one: the patch .* does not cover") as error:
         StoredFaces(samples, skip=True)
+    assert "box and landmarks of this face disagree" in error.value.hint
+
+
+BORDER = landmark_region(schematic_points(forehead=False), 200, 200)
+"""The region that the landmarks of :func:`row` need of its patch."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "hint"),
+    [
+        # Five points are what the landmark provider in docs/plugins.md stores.
+        (
+            {"dense": [1.0] * 10},
+            "dense landmarks of shape (5, 2) have no known numbering",
+            "dlib-68, dlib-81, mediapipe",
+        ),
+        ({"dense": [float("nan")] * 136}, "a dense landmark is not finite", "prepare this manifest again"),
+        ({"box": [float("nan"), 90.0, 170.0, 185.0]}, "a face box is not finite", "prepare this manifest again"),
+        ({"dense": [5000.0] * 136}, "the face lies outside the image", "dfbench inspect"),
+        ({"patch_box": None}, "no patch", "--patch --landmarks"),
+        # A column or row less than the landmarks need, and far more than the box needs.
+        ({"patch_box": [31 + BORDER[0], 20, 230, 220]}, "box and landmarks disagree", "dfbench inspect"),
+        ({"patch_box": [30, 20, 230, 19 + BORDER[3]]}, "box and landmarks disagree", "dfbench inspect"),
+    ],
+)
+def test_faces_are_counted_by_what_is_wrong_with_them(
+    made: dfbench.Manifest, changes: dict[str, object], reason: str, hint: str
+) -> None:
+    samples = samples_of(made)
+    points = face(forehead=False).landmarks + np.array([30, 20])
+    x1, y1, x2, y2 = BORDER
+    least = {"patch_box": [30 + x1, 20 + y1, 30 + x2, 20 + y2]}
+    good = row() | {"dense": points.reshape(-1).tolist()}
+    columns = [name for name in COLUMNS if name != "patch"]
+
+    def given(*rows: dict[str, object]) -> Samples:
+        schema = samples.table.select(columns).schema
+        samples.__dict__["table"] = pa.Table.from_pylist([{c: r[c] for c in columns} for r in rows], schema)
+        return samples
+
+    with pytest.raises(UnusableFaceError) as error:
+        StoredFaces(given(good, good | changes))
+    assert str(row()["sample_id"]) in error.value.message
+    assert hint in error.value.hint
+    again = pickle.loads(pickle.dumps(error.value))
+    assert (again.message, again.hint, again.reason) == (error.value.message, error.value.hint, reason)
+    faces = StoredFaces(given(good | least, good | changes), skip=True)
+    assert (faces.indices.tolist(), faces.skipped) == ([0], {reason: 1})
+    with pytest.raises(DataError) as none:
+        StoredFaces(given(good | changes, good | changes), skip=True)
+    assert none.value.message.startswith("no face of 2 samples of ")
+    assert none.value.message.endswith(error.value.message)
+    assert none.value.hint == error.value.hint
 
 
 def test_a_manifest_without_patches_says_how_to_prepare(tree: Path, tmp_path: Path) -> None:
