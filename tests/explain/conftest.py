@@ -83,6 +83,17 @@ class Attending(Net):
 class Blind(Net):
     def forward(self, images):
         return super().forward(images.detach())
+
+
+class Coarse(Net):
+    """Its final feature map has a quarter of the image's height and width."""
+
+    def __init__(self, num_classes=2, **_):
+        super().__init__(num_classes)
+        self.pool = nn.AvgPool2d(4)
+
+    def forward(self, images):
+        return self.head(self.pool(self.square(self.conv(images))).mean((2, 3)))
 '''
 
 
@@ -140,13 +151,16 @@ def rows_of(split: str, group: int, manipulation: str, masks: bool) -> list[dict
     return rows
 
 
-def build(folder: Path, groups: dict[str, int], masks: bool) -> Path:
+def build(
+    folder: Path, groups: dict[str, int], masks: bool = False, manipulations: tuple[str, ...] = ("real", *QUADRANTS)
+) -> Path:
+    """Write a manifest of so many scene groups of each split, each with one clip of every manipulation."""
     folder.mkdir(parents=True)
     rows = [
         row
         for split, count in groups.items()
         for group in range(count)
-        for manipulation in ("real", *QUADRANTS)
+        for manipulation in manipulations
         for row in rows_of(split, group, manipulation, masks)
     ]
     extras = ("masks",) if masks else ()
@@ -187,7 +201,7 @@ def quadrants(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     protocol, file = base / "quadrants.toml", base / "quadrant_net.py"
     protocol.write_text(protocol_text(), "utf-8")
     file.write_text(NET, "utf-8")
-    names = [f"{file}:{name}" for name in ("Net", "Attending", "Blind")]
+    names = [f"{file}:{name}" for name in ("Net", "Attending", "Blind", "Coarse")]
     weights = []
     for name in names:
         source = model_source(name)
@@ -214,7 +228,8 @@ def quadrants(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         weights.append(path)
     return SimpleNamespace(
         manifest=build(base / "masked", {"val": 6, "test": 20}, masks=True),
-        plain=build(base / "plain", {"val": 3, "test": 3}, masks=False),
+        plain=build(base / "plain", {"val": 3, "test": 3}),
+        build=build,
         protocol=protocol,
         protocol_text=protocol_text,
         models=names,

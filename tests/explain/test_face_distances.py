@@ -176,6 +176,35 @@ def test_equal_faces_tell_nothing(quadrants: SimpleNamespace, trained: Callable[
     assert "whether that is better than chance is open" in (done.folder / "explain.md").read_text("utf-8")
 
 
+@pytest.mark.parametrize("kind", ["reals", "fakes"])
+def test_one_class_alone_has_distances_and_no_auc(
+    kind: str, quadrants: SimpleNamespace, trained: Callable[..., Path], tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {"manifests": quadrants.plain, "protocol": tmp_path / "p.toml"}
+    only = {"val": "real", "test": "real"} if kind == "reals" else None
+    given["protocol"].write_text(quadrants.protocol_text(only=only), "utf-8")
+    if kind == "fakes":
+        names = ("Lower", "Upper")
+        given["manifests"] = quadrants.build(tmp_path / "m", {"val": 1, "test": 3}, manipulations=names)
+    done = explained(quadrants, trained(), tmp_path / "out", **given)
+    found, arrays = done.record.reconstructions, done.maps()
+    assert found is not None
+    names = arrays["reconstructed_manipulation"]
+    rows = {row.manipulation: row for row in found.rows}
+    assert list(rows) == (["real"] if kind == "reals" else ["all", "Lower", "Upper"])
+    for name, row in rows.items():
+        mine = np.full(len(names), True) if name == "all" else names == name
+        assert row.n == mine.sum() == (12 if name == "all" else 6)
+        assert row.distance == pytest.approx(arrays["reconstructed_distance"][mine].mean())
+        assert row.distance > 0
+        assert (row.auc, row.low, row.high, row.interval_method) == (None,) * 4
+        assert (row.interval_note is None) == (kind == "reals")
+    text = (done.folder / "explain.md").read_text("utf-8")
+    assert "Whether reconstructed faces tell fakes from reals is open: images of one class alone." in text
+    assert f"| {rows['real' if kind == 'reals' else 'Upper'].distance:.4f} |" in text
+    assert (done.folder / "figures" / "reconstructions.png").is_file()
+
+
 def test_the_command_prints_them(
     quadrants: SimpleNamespace, trained: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
