@@ -8,22 +8,28 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
 
 from dfbench import explain_detector
 from dfbench.cli.main import run_command
 from dfbench.errors import DataError, ModelError, UsageError
 from dfbench.evaluation.dataset import role_data
 from dfbench.explain import forgery_attention_map
+from dfbench.explain.example_images import residual_pairs
+from dfbench.explain.selection import ChosenImages
 from dfbench.explain.store import Explanation, open_explanation, restored
 from dfbench.manifest.manifest import open_manifest
 from dfbench.media.images import decode_image
 from dfbench.models.card import IntendedUse
 from dfbench.models.weights import load_weights
 from dfbench.protocols.files import load_protocol
+from reference_models.grnet import guided_residual
 
 
 def explained(quadrants: SimpleNamespace, out: Path | None, **options: Any) -> Explanation:
@@ -67,11 +73,7 @@ def test_maps_and_pixel_aucs_are_those_of_the_detector(quadrants: SimpleNamespac
     reduced = maps.reshape(len(maps), 16, 2, 16, 2).mean((2, 4))
     stored = restored(arrays["fam"], arrays["fam_scale"])[chosen]
     np.testing.assert_allclose(stored, reduced, atol=1e-3 * reduced.max())
-    aucs = [
-        roc_auc_score(quadrants.mask_of(name).ravel(), fam.ravel())
-        for name, fam, sample in zip(arrays["manipulation"][chosen], maps, arrays["sample_id"][chosen], strict=True)
-        if name != "real" and not sample.endswith("test00#000001.0")
-    ]
+    aucs = aucs_of(quadrants, arrays, chosen, maps)
     fam = next(v for v in done.record.pixel_auc if (v.name, v.manipulation) == ("fam", "all"))
     assert fam.n == len(aucs) == 117
     assert fam.value == pytest.approx(np.mean(aucs))
@@ -82,6 +84,44 @@ def test_maps_and_pixel_aucs_are_those_of_the_detector(quadrants: SimpleNamespac
     assert arrays["mean_names"].tolist() == ["real", "Lower", "Right", "Upper"]
     assert arrays["means"].shape == (4, 16, 16)
     assert arrays["cam"].shape == (len(arrays["sample_id"]), 32, 32)
+
+
+def aucs_of(quadrants: SimpleNamespace, arrays: Any, chosen: np.ndarray, maps: np.ndarray) -> list[float]:
+    """The AUC of every map of a fake with a mask, by scikit-learn."""
+    return [
+        roc_auc_score(quadrants.mask_of(name).ravel(), one.ravel())
+        for name, one, sample in zip(arrays["manipulation"][chosen], maps, arrays["sample_id"][chosen], strict=True)
+        if name != "real" and not sample.endswith("test00#000001.0")
+    ]
+
+
+def test_class_activation_maps_are_enlarged_and_compared_with_masks(quadrants: SimpleNamespace, tmp_path: Path) -> None:
+    """Here the map is the sum of squares of four responses to the pattern, times 2: fake minus real; 8 x 8 pixels."""
+    few = {"model": quadrants.models[3], "weights": quadrants.all_weights[3], "mean_images": 2, "images": 8}
+    done = explained(quadrants, tmp_path / "out", examples=0, **few)
+    arrays = done.maps()
+    chosen = np.flatnonzero(~arrays["in_mean"] & (arrays["manipulation"] != "real"))
+    assert len(chosen) == 24
+    data = role_data(load_protocol(quadrants.protocol), [open_manifest(quadrants.manifest)], "test")
+    place = {name: i for i, name in enumerate(data.sample_ids)}
+    kernel = 1.0 - 2.0 * ((np.arange(3)[:, None] + np.arange(3)) % 2)
+    kernel -= kernel.mean()
+    maps = []
+    for name in arrays["sample_id"][chosen]:
+        image = data.images[place[name]][0].numpy().sum(axis=0) / 255
+        response = cv2.filter2D(image, cv2.CV_64F, kernel, borderType=cv2.BORDER_REFLECT_101)
+        maps.append(8 * (response**2).reshape(8, 4, 8, 4).mean((1, 3)))
+    np.testing.assert_allclose(arrays["cam"][chosen].astype(float), np.stack(maps), rtol=1e-3, atol=1e-4)
+    large = np.stack([cv2.resize(one, (32, 32), interpolation=cv2.INTER_LINEAR) for one in maps])
+    aucs = aucs_of(quadrants, arrays, chosen, large)
+    cam = {v.manipulation: v for v in done.record.pixel_auc if v.name == "cam"}
+    assert cam["all"].n == len(aucs)
+    assert cam["all"].value == pytest.approx(np.mean(aucs), abs=1e-5)
+    for name in ("Lower", "Right", "Upper"):
+        mine = arrays["manipulation"][chosen] == name
+        assert cam[name].value == pytest.approx(
+            np.mean(aucs_of(quadrants, arrays, chosen[mine], large[mine])), abs=1e-5
+        )
 
 
 def test_the_folder_holds_figures_and_a_summary(quadrants: SimpleNamespace, done: Explanation) -> None:
@@ -156,6 +196,72 @@ def test_residuals_of_fakes_beside_their_reals(
     assert (record.residual, record.cam_module, record.pixel_auc) == ("grnet", None, ())
     assert (tmp_path / "out" / "figures" / "residuals.png").is_file()
     assert "whether they differ is open" in printed
+
+
+class OwnResidual(nn.Module):
+    def forward(self, images: Tensor) -> SimpleNamespace:
+        return SimpleNamespace(logits=images.mean((2, 3))[:, :2], residual=images / 20)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_residual_pairs_are_fakes_and_the_nearest_frames_of_their_own_reals(own: bool) -> None:
+    samples = [  # manipulation, clip, frame, face; the base is the real clip of the same name
+        ("real", "a", 10, 0),
+        ("real", "a", 15, 0),
+        ("real", "a", 12, 1),
+        ("real", "b", 12, 0),
+        ("Swap", "a", 12, 0),
+        ("Swap", "a", 14, 0),
+        ("Swap", "b", 90, 3),
+        ("Swap", "c", 12, 0),
+        ("Other", "a", 14, 0),
+    ]
+    media = [f"d/all/{manipulation}/{clip}" for manipulation, clip, *_ in samples]
+    ids = [f"{name}#{frame:06d}.{face}" for name, (*_, frame, face) in zip(media, samples, strict=True)]
+    images = np.random.default_rng(0).integers(0, 256, (len(ids), 3, 32, 32), np.uint8)
+    images = np.stack([cv2.GaussianBlur(one.transpose(1, 2, 0), (0, 0), 1.0).transpose(2, 0, 1) for one in images])
+    manipulations = [manipulation for manipulation, *_ in samples]
+    labels = [int(manipulation != "real") for manipulation in manipulations]
+    columns = {"sample_id": ids, "media_id": media, "label": labels, "manipulation": manipulations}
+    data = SimpleNamespace(
+        images=[(torch.from_numpy(one), None) for one in images],
+        ok_table=pa.table(columns),
+        sample_ids=ids,
+        bases=lambda: [f"d/all/real/{clip}" for _, clip, *_ in samples],
+        protocol=SimpleNamespace(crops=SimpleNamespace(size=32)),
+    )
+    fakes = ChosenImages(data, np.array([8, 4, 5, 6, 7]))  # type: ignore[arg-type]
+    network = OwnResidual() if own else nn.Flatten()
+    pairs, name = residual_pairs(network, fakes, torch.device("cpu"), "mine")
+    assert name == ("mine" if own else "grnet")
+    # Of its own clip the same face first, then the smallest difference of frames.
+    assert [(pair.fake_id, pair.real_id) for pair in pairs] == [
+        (ids[8], ids[1]),
+        (ids[4], ids[0]),
+        (ids[5], ids[1]),
+        (ids[6], ids[3]),
+        (ids[7], ""),
+    ]
+
+    def amplified(row: int) -> np.ndarray:
+        pixels = torch.from_numpy(images[row : row + 1]).double() / 255
+        residual = pixels / 20 if own else guided_residual(pixels, 2, 0.01)
+        return np.clip(8 * 255 * residual[0].numpy(), 0, 255).transpose(1, 2, 0)
+
+    for pair in pairs:
+        assert f"/{pair.manipulation}/" in pair.fake_id
+        for sample, crop, residual in (
+            (pair.fake_id, pair.fake, pair.fake_residual),
+            (pair.real_id, pair.real, pair.real_residual),
+        ):
+            if not sample:
+                assert crop is residual is None
+                continue
+            row = ids.index(sample)
+            np.testing.assert_array_equal(crop, images[row].transpose(1, 2, 0))
+            assert np.abs(residual - amplified(row)).max() < 0.51, "rounded"
+            assert residual.max() > 40
+    assert residual_pairs(network, fakes.where(np.zeros(5, np.bool_)), torch.device("cpu"), "mine") == ([], "mine")
 
 
 def test_protocols_without_validation_data_or_with_one_manipulation(quadrants: SimpleNamespace, tmp_path: Path) -> None:
