@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from schematic_faces import schematic_points
+from scipy.stats import binom
 
 import dfbench
 from dfbench.errors import DataError
@@ -139,6 +141,57 @@ def test_fakes_blend_the_transformed_face_into_the_other(monkeypatch: pytest.Mon
         assert np.abs(pair.fake[inside].astype(int) - int(real)).min() > 20
     assert reals == {100, 200}
     assert {round(4 * p) for p in peaks} == {1, 2, 3, 4}
+
+
+class DrawnError(Exception):
+    """Raised where the mask would be made: what follows costs time and decides nothing here."""
+
+
+def test_flips_foreheads_and_hulls_have_the_published_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half are mirrored, a quarter lose the forehead, and the four hulls are equally likely, independently."""
+    mirrored: list[bool] = []
+    masks: list[tuple[int, str]] = []
+
+    def mirror(face: FaceImage) -> FaceImage:
+        mirrored[-1] = True
+        return face
+
+    def mask(points: np.ndarray, height: int, width: int, kind: str) -> np.ndarray:
+        masks.append((len(points), kind))
+        raise DrawnError
+
+    monkeypatch.setattr(FaceImage, "mirrored", mirror)
+    monkeypatch.setattr(module, "face_mask", mask)
+
+    def draw(given: FaceImage, count: int, *, training: bool) -> Counter[tuple[bool, int, str]]:
+        mirrored.clear()
+        masks.clear()
+        for number in range(count):
+            mirrored.append(False)
+            with pytest.raises(DrawnError):
+                self_blended(given, 32, pair_generator(f"clip{number}", 0, 3), training=training)
+        return Counter((turned, *of_mask) for turned, of_mask in zip(mirrored, masks, strict=True))
+
+    def expect(found: int, count: int, probability: float) -> None:
+        low, high = binom.interval(1 - 1e-4, count, probability)
+        assert low <= found <= high, (found, count, probability)
+
+    kinds = ("full", "extended", "components", "hull")
+    count = 1600
+    found = draw(face(), count, training=True)
+    assert {key[1:] for key in found} == {(points, kind) for points in (68, 81) for kind in kinds}
+    expect(sum(n for (turned, *_), n in found.items() if turned), count, 0.5)
+    expect(sum(n for (_, points, _), n in found.items() if points == 68), count, 0.25)
+    for kind in kinds:
+        expect(sum(n for (*_, drawn), n in found.items() if drawn == kind), count, 0.25)
+        for turned in (False, True):  # the three are independent
+            expect(found[turned, 68, kind], count, 1 / 2 / 4 / 4)
+            expect(found[turned, 81, kind], count, 1 / 2 * 3 / 4 / 4)
+    # Validation does not mirror, and landmarks without a forehead have none to lose.
+    found = draw(face(forehead=False), 400, training=False)
+    assert {key[:2] for key in found} == {(False, 68)}
+    for kind in kinds:
+        expect(found[False, 68, kind], 400, 0.25)
 
 
 def test_mirroring_turns_pixels_points_and_box_alike() -> None:
