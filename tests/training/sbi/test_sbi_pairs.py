@@ -177,7 +177,7 @@ def test_flips_foreheads_and_hulls_have_the_published_probabilities(monkeypatch:
         assert low <= found <= high, (found, count, probability)
 
     kinds = ("full", "extended", "components", "hull")
-    count = 1600
+    count = 3200
     found = draw(face(), count, training=True)
     assert {key[1:] for key in found} == {(points, kind) for points in (68, 81) for kind in kinds}
     expect(sum(n for (turned, *_), n in found.items() if turned), count, 0.5)
