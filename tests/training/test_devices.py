@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from schematic_faces import EXTRAS, face_columns
 
 from dfbench.errors import SetupError, UsageError
 from dfbench.models.card import read_card
@@ -113,6 +114,43 @@ def test_two_devices_share_a_batch_also_after_a_kill(tiny: SimpleNamespace, net:
     assert card.selection.value == pytest.approx(read_card(whole).selection.value, abs=0.05)
     one, two = (list(csv.DictReader(w.with_suffix(".curve.csv").open())) for w in (whole, out))
     assert [float(r["train_loss"]) for r in two] == pytest.approx([float(r["train_loss"]) for r in one], abs=1e-4)
+
+
+@pytest.mark.slow
+def test_two_devices_share_self_blended_batches(tiny: SimpleNamespace, net: str, tmp_path: Path) -> None:
+    """Each device makes the pairs of its half of a batch, from sample id and epoch, as one device makes all."""
+    faces = tiny.make("faces-of-devices", "folder", 6, extras=EXTRAS, add=face_columns)
+    chosen = {"method": "sbi", "method_options": {"sharpness": 0.0}, "epochs": 1}
+    whole = run(faces, net, tmp_path / "whole.safetensors", **chosen)
+    out = tmp_path / "two.safetensors"
+    words = ["train", "--model", net, "--protocol", faces.protocol, "--manifest", faces.manifest, "--out", out]
+    words += [
+        "--device",
+        "cpu",
+        "--devices",
+        2,
+        "--method",
+        "sbi",
+        "--method-option",
+        "sharpness=0",
+        "--epochs",
+        1,
+        "-q",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "dfbench", *map(str, words)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_card(out).recipe["devices"] == 2
+    one, two = read_state(whole), read_state(out)
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, two[name], rtol=0, atol=1e-6, msg=name)
+    alone = run(faces, net, tmp_path / "alone.safetensors", batch_size=4, **chosen)
+    assert (read_state(alone)["network.conv.weight"] - one["network.conv.weight"]).abs().max() > 1e-4
 
 
 def test_devices_that_are_not_there() -> None:
