@@ -91,7 +91,7 @@ def _computed(
     request: ImagesRequest, triples: Triples, rows: NDArray[np.int64], compare: Compare, batch_size: int
 ) -> tuple[Similarity, Similarity]:
     """Compute the similarities of some rows, with crops as they are stored."""
-    crops = request.data.images
+    crops = request.data.stored_images  # those of a condition would be kept for trainings without it
     found: list[NDArray[np.float32]] = []
     with progress("similarities", len(rows), "img", quiet=request.quiet) as advance:
         for start in range(0, len(rows), batch_size):

@@ -354,6 +354,20 @@ def test_a_training_on_triples_computes_the_similarities_once(
     assert "source_similarity" not in seen[-1].others
 
 
+def test_similarities_are_those_of_stored_crops_under_a_condition(tmp_path: Path, data: SimpleNamespace) -> None:
+    drawn = load_file("tests/evaluation/conftest.py", "crops_for_triples")
+    kept = []
+    for condition in ("clean", "mean:k=9"):
+        folder = drawn.build(tmp_path / condition[:4], groups=2, add=partners)
+        train(
+            Small, data.protocol, folder, tmp_path / f"{condition[:4]}.safetensors", method="diffusionfake",
+            method_options={"sd": "tiny", "size": SIDE}, condition=condition, device="cpu", quiet=True, epochs=1,
+        )  # fmt: skip
+        kept += [pq.read_table(path) for path in folder.glob("similarities-*.parquet")]
+    clean, degraded = kept
+    assert degraded.replace_schema_metadata(None).equals(clean.replace_schema_metadata(None))
+
+
 def test_a_manifest_without_sources_is_refused_before_the_training(data: SimpleNamespace, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"4 of 4 fakes \(Checker\) have no source clip") as caught:
         train(
