@@ -316,6 +316,16 @@ class TrainingMethod:
         named = {"method": self.name, "method_version": self.version}
         return named | ({"method_options": dict(self.options)} if self.options else {})
 
+    def resume_identity(self) -> dict[str, Any]:
+        """Return what an interrupted training must have in common with the one that resumes it.
+
+        It is :meth:`record` without the paths of folders, which may move: the stored state of the steps tells whether
+        their content is the same. Options that decide what is stored are left in it, since what was not stored of the
+        best epoch so far cannot be stored later.
+        """
+        found, folders = self.record(), dict.fromkeys(self.given_folders(), "a folder")
+        return found | ({"method_options": found["method_options"] | folders} if folders else {})
+
     def changes(self) -> dict[str, Any]:
         """Return the options that distinguish runs from those by the defaults, as ``METHOD.OPTION`` -> value."""
         usual = TRAINING_METHODS.get(self.name).options if self.options else {}

@@ -116,21 +116,32 @@ def difference(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     ''
     >>> difference({"libraries": {"torch": "2.4.0"}}, {"libraries": {"torch": "2.5.0"}})
     'libraries: torch 2.4.0, now 2.5.0'
+    >>> difference({"options": {"faces": {"keep": False}}}, {"options": {"faces": {"keep": True}}})
+    'options: faces keep False, now True'
     """
     found = []
     for part in sorted(stored.keys() | wanted.keys()):
         old, new = stored.get(part), wanted.get(part)
         if isinstance(old, dict) and isinstance(new, dict):
-            changed = [
-                f"{name} {old.get(name)}, now {new.get(name)}"
-                for name in sorted(old.keys() | new.keys())
-                if old.get(name) != new.get(name)
-                and not (part == "recipe" and name == "epochs" and old[name] < new[name])
-            ]
+            if part == "recipe" and old["epochs"] < new["epochs"]:
+                old = old | {"epochs": new["epochs"]}
+            changed = _changed(old, new)
             found += [f"{part}: {'; '.join(changed)}"] if changed else []
         elif old != new:
             found.append(f"another {part}")
     return "; ".join(found)
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any], within: str = "") -> list[str]:
+    """Return what differs in words, by name; that of values by name, as options of a method, is told one by one."""
+    found = []
+    for name in sorted(old.keys() | new.keys()):
+        before, now = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(now, dict):
+            found += _changed(before, now, f"{within}{name} ")
+        elif before != now:
+            found.append(f"{within}{name} {before}, now {now}")
+    return found
 
 
 class TrainingFolder:

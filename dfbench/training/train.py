@@ -191,7 +191,7 @@ def _identity(
         "detector": canonical_hash([plan.source.name, *code, module], compact=False),
         "options": _options_of_identity(plan),
         "protocol": plan.protocol.hash,
-        "recipe": _recipe(plan, devices),
+        "recipe": plan.recipe.record() | devices.record() | plan.method.resume_identity(),
         "condition": plan.condition.name,
         "manifests": canonical_hash(list(manifests), compact=False),
         "libraries": library_versions(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from loading import load_file
+from safetensors.torch import load_file as load_safetensors
+from safetensors.torch import save_file as save_safetensors
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -432,6 +435,53 @@ def test_interrupted_equals_undisturbed_and_only_the_detector_is_stored(
     card = read_card(tmp_path / "True" / "w.safetensors")
     assert card.recipe["method_record"] == {"diffusion_sha256": fresh.sha256}
     assert card.method_options == {"sd": "manifest"}, "the name of a folder, not its path"
+
+
+def test_a_training_is_resumed_with_the_same_model_in_another_folder(
+    data: SimpleNamespace, stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On triples: equal weights, no batch twice; another model in the folder is refused."""
+    drawn = load_file("tests/evaluation/conftest.py", "crops_for_triples")
+    manifest = drawn.build(tmp_path / "manifest", groups=2, add=partners)
+    step, stops, seen = TrainingModule.training_step, [], []
+
+    def training_step(self: TrainingModule, given: Any, number: int) -> Any:
+        place = (self.epoch, self.start.batches + number)
+        if place in stops:
+            raise KeyboardInterrupt
+        seen.append(place)
+        return step(self, given, number)
+
+    monkeypatch.setattr(TrainingModule, "training_step", training_step)
+
+    def run(name: str, sd: Path) -> Path:
+        return train(
+            Small, data.protocol, manifest, tmp_path / f"{name}.safetensors", method="diffusionfake",
+            method_options={"sd": str(sd), "version": "any", "size": SIDE}, device="cpu", quiet=True, save_every=0.0,
+        )  # fmt: skip
+
+    undisturbed = run("a", stored)
+    first, moved = shutil.copytree(stored, tmp_path / "sd"), tmp_path / "moved"
+    for name in "bc":
+        stops[:] = [(1, 1)]
+        with pytest.raises(KeyboardInterrupt):
+            run(name, first)
+    stops.clear()
+    del seen[4 + 3 :]  # that of c
+    first.rename(moved)
+    resumed = run("b", moved)
+    assert seen == [(epoch, number) for epoch in range(2) for number in range(2)] * 2
+    one, two = read_state(undisturbed), read_state(resumed)
+    assert one.keys() == two.keys()
+    assert all(torch.equal(tensor, two[name]) for name, tensor in one.items())
+    assert read_card(resumed).method_options["sd"] == "moved"
+
+    file = next((moved / "unet").glob("*.safetensors"))
+    weights = {name: tensor.clone() for name, tensor in load_safetensors(file).items()}  # not views of the file
+    save_safetensors(weights | {"conv_out.bias": weights["conv_out.bias"] + 1}, file, {"format": "pt"})
+    with pytest.raises(ModelError, match="another diffusion model") as caught:
+        run("c", moved)
+    assert "sd=DIR" in caught.value.hint
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("cos", lambda c: c), ("half", lambda c: (c + 1) / 2)])

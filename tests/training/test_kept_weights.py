@@ -64,7 +64,9 @@ class Scaled(nn.Module):
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TRAINING_METHODS, "_added", {})
     monkeypatch.setattr(TRAINING_METHODS, "_loaded", {})
-    method = TrainingMethod("scaled", "of a test", make=lambda _, keep: Scaled(keep), options={"keep": True})
+    method = TrainingMethod(
+        "scaled", "of a test", make=lambda _, keep: Scaled(keep), options={"keep": True}, storage=("keep",)
+    )
     TRAINING_METHODS.register("scaled", method)
     AFTER_EPOCHS.clear()
 
@@ -149,6 +151,25 @@ def test_a_stored_training_that_lacks_them_begins_anew(
     trained(tiny, tmp_path / "w.safetensors", epochs=1)
     assert "best.method.safetensors is missing; starting at epoch 1" in caplog.text
     assert method_path(tmp_path / "w.safetensors").is_file()
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_an_interrupted_training_that_kept_others_begins_anew(
+    tiny: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, keep: bool
+) -> None:
+    """Of the best epoch so far there may be no weights to keep."""
+
+    def interrupted(self: TrainingFolder) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainingFolder, "remove", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            trained(tiny, tmp_path / "w.safetensors", keep=not keep, epochs=1)
+    trained(tiny, tmp_path / "w.safetensors", keep=keep, epochs=1)
+    assert f"not used: recipe: method_options keep {not keep}, now {keep}; starting at epoch 1" in caplog.text
+    assert method_path(tmp_path / "w.safetensors").is_file() == keep
+    assert len(AFTER_EPOCHS) == 2
 
 
 def test_weights_without_them_leave_no_file_of_earlier_ones(tiny: SimpleNamespace, tmp_path: Path) -> None:
