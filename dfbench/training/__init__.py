@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dfbench.training.recipe import RecipeValues as RecipeValues
     from dfbench.training.sbi.images import self_blended_images as self_blended_images
     from dfbench.training.sharpness import SharpnessAwareStep as SharpnessAwareStep
+    from dfbench.training.similarities import TripleSimilarities as TripleSimilarities
     from dfbench.training.similarities import triple_similarities as triple_similarities
     from dfbench.training.train import run_training as run_training
     from dfbench.training.triples import TripleImages as TripleImages
@@ -49,6 +50,7 @@ _LAZY = {
     "TrainingRequest": "dfbench.training.methods",
     "TrainingStep": "dfbench.training.methods",
     "TripleImages": "dfbench.training.triples",
+    "TripleSimilarities": "dfbench.training.similarities",
     "read_crops": "dfbench.training.images",
     "run_training": "dfbench.training.train",
     "self_blended_images": "dfbench.training.sbi.images",
@@ -73,6 +75,7 @@ __all__ = [
     "TrainingRequest",
     "TrainingStep",
     "TripleImages",
+    "TripleSimilarities",
     "read_crops",
     "run_training",
     "self_blended_images",

@@ -75,10 +75,10 @@ def fit(
     if done >= recipe.epochs or out_of_patience(state, recipe):
         return state
     step = initial_step(method, detector, recipe.seed)
-    if isinstance(step, HasRecord):
-        state.method_record = dict(step.record())
+    told = step.record() if isinstance(step, HasRecord) else {}
     samples = training_data(data["train"], rules, recipe, method, devices.device, quiet)
     state.method_counts = dict(samples.method_counts)
+    state.method_record = dict(told) | dict(samples.method_record)
     planned = samples.batches(recipe, 0, devices.devices)
     clock = EpochClock(state.running.seconds)
     selects = rules.selection.split != "none"

@@ -90,11 +90,13 @@ class MethodImages:
             :class:`LoadedImages`: as many images as items, or with the sampling ``reals`` twice as many.
         rows: int64, in ascending order, the training rows that can be used; None: all.
         counts: what was skipped or replaced -> how often; recorded in the weight card.
+        record: JSON values, which the card lists as ``method_record``, beside those of the steps.
     """
 
     dataset: EpochDataset
     rows: NDArray[np.int64] | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)
 
 
 def items_in_epoch(images: Dataset[Any], rows: Sequence[int], epoch: int) -> list[int]:

@@ -41,6 +41,7 @@ class TrainingData:
         columns: columns of the manifest that the training method needs; None: it needs none.
         usable: the rows that the training method can use, in ascending order; None: all.
         method_counts: what the training method skipped or replaced -> how often.
+        method_record: what its images tell for the card.
     """
 
     images: Dataset[tuple[Tensor, int]]
@@ -53,6 +54,7 @@ class TrainingData:
     columns: pa.Table | None = None
     usable: NDArray[np.int64] | None = None
     method_counts: Mapping[str, int] = field(default_factory=dict)
+    method_record: Mapping[str, Any] = field(default_factory=dict)
 
     def values_of(self, rows: Sequence[int]) -> Mapping[str, Sequence[Any]]:
         """Return the values of :attr:`columns` in some rows, by the name of the column."""
@@ -113,6 +115,7 @@ def training_data(
         needed_columns(method, part),
         None if made is None else made.rows,
         {} if made is None else made.counts,
+        {} if made is None else made.record,
     )
 
 

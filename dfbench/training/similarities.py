@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,16 +16,19 @@ from torch import Tensor
 from dfbench.errors import DataError
 from dfbench.manifest.manifest import Manifest
 from dfbench.manifest.similarities import (
+    MethodSimilarity,
     Similarity,
     SimilarityOrigin,
     read_similarities,
     similarities_of,
+    similarity_by_method,
     similarity_path,
     write_similarities,
 )
 from dfbench.manifest.triples import Triples
 from dfbench.progress import progress
 from dfbench.training.images import ImagesRequest, read_crops
+from dfbench.training.lightning import is_first_process
 from dfbench.versions import library_versions
 
 logger = logging.getLogger("dfbench")
@@ -33,10 +37,33 @@ Compare = Callable[[Tensor, Sequence[Tensor]], Sequence[Tensor]]
 """Similarity of a batch of crops, uint8 (N, 3, S, S), to each of several others, image by image: (N,), in [-1,1]."""
 
 
+@dataclass(frozen=True, eq=False)
+class TripleSimilarities:
+    """How similar every training row is to its source and to its target; reals have 1.
+
+    Attributes:
+        source: float32 (n,).
+        target: float32 (n,).
+        by_method: means of the fakes of each manipulation.
+    """
+
+    source: Similarity
+    target: Similarity
+    by_method: tuple[MethodSimilarity, ...]
+
+    def record(self) -> dict[str, Any]:
+        """Return the means as JSON values for :attr:`dfbench.training.MethodImages.record`, by manipulation."""
+        found = {}
+        for mean in self.by_method:
+            values = asdict(mean)
+            found[values.pop("manipulation")] = values
+        return {"similarities": found}
+
+
 def triple_similarities(
     request: ImagesRequest, triples: Triples, origin: SimilarityOrigin, compare: Compare, batch_size: int = 16
-) -> tuple[Similarity, Similarity]:
-    """Return the similarity of every training row to its source and to its target; those of reals are 1.
+) -> TripleSimilarities:
+    """Return the similarity of every training row to its source and to its target, and log the means.
 
     Those that no manifest has are computed and stored beside the shards; other trainings find them there.
 
@@ -47,14 +74,11 @@ def triple_similarities(
         compare: computes them.
         batch_size: fakes at a time.
 
-    Returns:
-        Two arrays, float32 (n,).
-
     Raises:
         DataError: a value is not a number in [-1,1].
         SetupError: the values cannot be stored.
     """
-    samples = request.data.columns(["sample_id", "label"])
+    samples = request.data.columns(["sample_id", "label", "manipulation"])
     known = []
     for manifest, usable, rows in request.data.ok_parts:
         fakes = rows[usable.labels == 1]
@@ -73,7 +97,12 @@ def triple_similarities(
             write_similarities(manifest, names, columns[0], columns[1], made_by)
             stored = read_similarities(manifest, origin)
         known += [stored] if stored is not None else []
-    return similarities_of(samples, pa.concat_tables(known))
+    table = pa.concat_tables(known)
+    found = TripleSimilarities(*similarities_of(samples, table), tuple(similarity_by_method(samples, table)))
+    if is_first_process():
+        means = (f"{m.manipulation} {m.source:.3f} and {m.target:.3f} ({m.fakes} fakes)" for m in found.by_method)
+        logger.info("mean similarity of fakes to source and target: %s", ", ".join(means))
+    return found
 
 
 def _stored(manifest: Manifest, origin: SimilarityOrigin) -> pa.Table | None:

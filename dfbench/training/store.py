@@ -62,7 +62,7 @@ class TrainingState:
         batch_norm_samples: training samples that the batch-norm statistics were estimated on; 0: running averages.
         shorter: numbers of epochs that were requested before, where a resumed training was made longer.
         method_counts: what the training method skipped or replaced among the samples -> how often.
-        method_record: what the steps of the method tell for the card.
+        method_record: what the steps of the method and its images tell for the card.
         keeps_weights: whether weights of the method's steps are stored beside those of the detector.
     """
 

@@ -71,5 +71,5 @@ def training_images(request: ImagesRequest) -> MethodImages:
         own, *compared = (resized(images.to(request.device), size) for images in (crops, *others))
         return similarities_to(vae, own, compared, kind)
 
-    source, target = triple_similarities(request, images.triples, origin, compare)
-    return replace(made, dataset=SimilarTriples(images, source, target))
+    found = triple_similarities(request, images.triples, origin, compare)
+    return replace(made, dataset=SimilarTriples(images, found.source, found.target), record=found.record())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -306,8 +307,9 @@ def partners(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_training_on_triples_computes_the_similarities_once(
-    tmp_path: Path, data: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, data: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, logger="dfbench")
     drawn = load_file("tests/evaluation/conftest.py", "crops_for_triples")
     manifest = drawn.build(tmp_path / "manifest", groups=2, add=partners)
     seen: list[Batch] = []
@@ -349,8 +351,15 @@ def test_a_training_on_triples_computes_the_similarities_once(
     assert checked == 8
     assert len(crops) == 8
     before = stored.stat().st_mtime_ns
-    run("second")
+    second = read_card(run("second"))
     assert stored.stat().st_mtime_ns == before, "computed once"
+    source, target = (np.mean([row[f"{face}_similarity"] for row in table.values()]) for face in ("source", "target"))
+    for told in (card, second):
+        assert told.recipe["method_record"]["similarities"] == {
+            "Checker": {"fakes": 4, "source": pytest.approx(source), "target": pytest.approx(target)}
+        }
+    said = f"mean similarity of fakes to source and target: Checker {source:.3f} and {target:.3f} (4 fakes)"
+    assert caplog.messages.count(said) == 2, "once for each training"
     run("half", similarity="half")
     assert len(list(manifest.glob("similarities-*.parquet"))) == 2
     run("without", weight=False)
