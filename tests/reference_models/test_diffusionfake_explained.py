@@ -13,6 +13,7 @@ import pytest
 import torch
 from loading import load_file
 from sklearn.metrics import roc_auc_score
+from small_triples import MODEL, WEIGHT_WIDTHS, partners
 from torch import Tensor
 
 from dfbench import explain_detector
@@ -37,36 +38,12 @@ from reference_models.diffusionfake.steps import DiffusionFake
 pytestmark = pytest.mark.slow
 
 SIDE, STEPS, SEED = 32, 3, 4
-NET = '''
-from torch import nn
-
-
-class Net(nn.Module):
-    """A detector with a last map of 4 channels."""
-
-    def __init__(self, num_classes=2, image_size=None):
-        super().__init__()
-        self.maps = nn.Sequential(nn.Conv2d(3, 4, 5, stride=4), nn.BatchNorm2d(4), nn.SiLU())
-        self.head = nn.Linear(4, num_classes)
-
-    def forward(self, images):
-        return self.head(self.maps(images).mean(dim=(2, 3)))
-'''
 
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Weight networks of a few channels."""
-    monkeypatch.setattr(branches, "WEIGHT_WIDTHS", (8, 6, 4, 4))
-
-
-def partners(row: dict[str, Any]) -> dict[str, Any]:
-    """Name the real clip of the same group as the target of a fake, and that of the next group as its source."""
-    if not row["label"]:
-        return {"geometry_from": row["media_id"]}
-    real = row["media_id"].replace("/Checker/", "/real/")
-    other = real[:-2] + f"{(int(real[-2:]) + 1) % 6:02d}"
-    return {"base_media_id": real, "source_media_id": other, "geometry_from": real}
+    monkeypatch.setattr(branches, "WEIGHT_WIDTHS", WEIGHT_WIDTHS)
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +51,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """``.weights`` of a training that kept its parts, ``.parts`` as they were before each epoch, and its data."""
     drawn = load_file("tests/evaluation/conftest.py", "crops_for_reconstructions")
     base = tmp_path_factory.mktemp("reconstructions")
-    protocol, model = base / "faces.toml", base / "net.py"
+    protocol = base / "faces.toml"
     text = drawn.PROTOCOL.format(name="faces-test", dataset="folder")
     protocol.write_text(text.replace("lr = 1e-3", "lr = 1e-2"), "utf-8")
-    model.write_text(NET, "utf-8")
-    manifest = drawn.build(base / "manifest", groups=6, add=partners)
+    manifest = drawn.build(base / "manifest", groups=6, add=partners(6))
     parts: list[dict[str, Tensor]] = []
     before = DiffusionFake.start_epoch
 
@@ -87,14 +63,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         parts.append({name: t.clone() for name, t in self.trained().state_dict().items()})
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(branches, "WEIGHT_WIDTHS", (8, 6, 4, 4))
+        patched.setattr(branches, "WEIGHT_WIDTHS", WEIGHT_WIDTHS)
         patched.setattr(DiffusionFake, "start_epoch", watched)
         patched.setattr("dfbench.training.fit.best_epoch", lambda *_: 0)
         weights = train(
-            f"{model}:Net", protocol, manifest, base / "w.safetensors", method="diffusionfake",
+            MODEL, protocol, manifest, base / "w.safetensors", method="diffusionfake",
             method_options={"sd": "tiny", "size": SIDE, "keep": True}, device="cpu", quiet=True,
         )  # fmt: skip
-    return SimpleNamespace(weights=weights, manifest=manifest, protocol=protocol, model=f"{model}:Net", parts=parts)
+    return SimpleNamespace(weights=weights, manifest=manifest, protocol=protocol, model=MODEL, parts=parts)
 
 
 def explained(trained: SimpleNamespace, out: Path, **options: Any) -> Explanation:
@@ -160,7 +136,8 @@ def test_the_parts_of_the_selected_epoch_reconstruct(trained: SimpleNamespace, t
     assert rows["all"].auc == pytest.approx(roc_auc_score(names != "real", distances))
     assert (rows["real"].n, rows["all"].n, rows["all"].n_groups) == (8, 8, 6)
     assert (found.sampler, found.steps, found.seed, found.size) == ("ddim, eta 0", STEPS, SEED, SIDE)
-    assert found.method_record == {"diffusion_sha256": tiny_diffusion().sha256}
+    assert found.method_record == card.recipe["method_record"]
+    assert found.method_record["diffusion_sha256"] == tiny_diffusion().sha256
     text = (done.folder / "explain.md").read_text("utf-8")
     assert "Caution: the diffusion model is a small one with random weights: its reconstructions mean nothing." in text
     assert (done.folder / "figures" / "reconstructions.png").is_file()

@@ -19,6 +19,7 @@ from loading import load_file
 from safetensors.torch import load_file as load_safetensors
 from safetensors.torch import save_file as save_safetensors
 from sklearn.metrics import roc_auc_score
+from small_triples import WEIGHT_WIDTHS, Net, partners
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -52,19 +53,7 @@ pytestmark = pytest.mark.slow
 SIDE = 32
 
 
-class Small(nn.Module):
-    """A detector with a last map of 4 channels."""
-
-    def __init__(self, num_classes: int = 2, image_size: int | None = None) -> None:
-        super().__init__()
-        self.maps = nn.Sequential(nn.Conv2d(3, 4, 5, stride=4), nn.BatchNorm2d(4), nn.SiLU())
-        self.head = nn.Linear(4, num_classes)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.maps(images).mean(dim=(2, 3)))
-
-
-class Scored(Small):
+class Scored(Net):
     """The same as a detector of the library: it returns an object."""
 
     def forward(self, images: Tensor) -> Any:
@@ -74,7 +63,7 @@ class Scored(Small):
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Weight networks of a few channels, and a random state of its own."""
-    monkeypatch.setattr(branches, "WEIGHT_WIDTHS", (8, 6, 4, 4))
+    monkeypatch.setattr(branches, "WEIGHT_WIDTHS", WEIGHT_WIDTHS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
@@ -297,21 +286,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     return SimpleNamespace(protocol=protocol, manifest=drawn.build(base / "manifest", groups=2))
 
 
-def partners(row: dict[str, Any]) -> dict[str, Any]:
-    """Name the real clip of the same group as the target of a fake, and that of the next group as its source."""
-    if not row["label"]:
-        return {"geometry_from": row["media_id"]}
-    real = row["media_id"].replace("/Checker/", "/real/")
-    other = real[:-2] + f"{(int(real[-2:]) + 1) % 2:02d}"
-    return {"base_media_id": real, "source_media_id": other, "geometry_from": real}
-
-
 def test_a_training_on_triples_computes_the_similarities_once(
     tmp_path: Path, data: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="dfbench")
     drawn = load_file("tests/evaluation/conftest.py", "crops_for_triples")
-    manifest = drawn.build(tmp_path / "manifest", groups=2, add=partners)
+    manifest = drawn.build(tmp_path / "manifest", groups=2, add=partners(2))
     seen: list[Batch] = []
     forward = DiffusionFake.forward
 
@@ -324,7 +304,7 @@ def test_a_training_on_triples_computes_the_similarities_once(
     def run(name: str, **options: Any) -> Path:
         given = {"sd": "tiny", "size": SIDE} | options
         return train(
-            Small, data.protocol, manifest, tmp_path / f"{name}.safetensors", method="diffusionfake",
+            Net, data.protocol, manifest, tmp_path / f"{name}.safetensors", method="diffusionfake",
             method_options=given, device="cpu", quiet=True, epochs=1,
         )  # fmt: skip
 
@@ -370,9 +350,9 @@ def test_similarities_are_those_of_stored_crops_under_a_condition(tmp_path: Path
     drawn = load_file("tests/evaluation/conftest.py", "crops_for_triples")
     kept = []
     for condition in ("clean", "mean:k=9"):
-        folder = drawn.build(tmp_path / condition[:4], groups=2, add=partners)
+        folder = drawn.build(tmp_path / condition[:4], groups=2, add=partners(2))
         train(
-            Small, data.protocol, folder, tmp_path / f"{condition[:4]}.safetensors", method="diffusionfake",
+            Net, data.protocol, folder, tmp_path / f"{condition[:4]}.safetensors", method="diffusionfake",
             method_options={"sd": "tiny", "size": SIDE}, condition=condition, device="cpu", quiet=True, epochs=1,
         )  # fmt: skip
         kept += [pq.read_table(path) for path in folder.glob("similarities-*.parquet")]
@@ -383,7 +363,7 @@ def test_similarities_are_those_of_stored_crops_under_a_condition(tmp_path: Path
 def test_a_manifest_without_sources_is_refused_before_the_training(data: SimpleNamespace, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"4 of 4 fakes \(Checker\) have no source clip") as caught:
         train(
-            Small, data.protocol, data.manifest, tmp_path / "w.safetensors", method="diffusionfake",
+            Net, data.protocol, data.manifest, tmp_path / "w.safetensors", method="diffusionfake",
             method_options={"sd": "tiny", "size": SIDE}, device="cpu", quiet=True,
         )  # fmt: skip
     assert "media.csv" in caught.value.hint
@@ -421,7 +401,7 @@ def test_interrupted_equals_undisturbed_and_only_the_detector_is_stored(
         while True:
             try:
                 train(
-                    Small, data.protocol, data.manifest, out, method="faces",
+                    Net, data.protocol, data.manifest, out, method="faces",
                     method_options={"sd": str(data.manifest)}, device="cpu", quiet=True, save_every=0.0,
                 )  # fmt: skip
                 break
@@ -451,7 +431,7 @@ def test_a_training_is_resumed_with_the_same_model_in_another_folder(
 ) -> None:
     """On triples: equal weights, no batch twice; another model in the folder is refused."""
     drawn = load_file("tests/evaluation/conftest.py", "crops_for_triples")
-    manifest = drawn.build(tmp_path / "manifest", groups=2, add=partners)
+    manifest = drawn.build(tmp_path / "manifest", groups=2, add=partners(2))
     step, stops, seen = TrainingModule.training_step, [], []
 
     def training_step(self: TrainingModule, given: Any, number: int) -> Any:
@@ -465,7 +445,7 @@ def test_a_training_is_resumed_with_the_same_model_in_another_folder(
 
     def run(name: str, sd: Path) -> Path:
         return train(
-            Small, data.protocol, manifest, tmp_path / f"{name}.safetensors", method="diffusionfake",
+            Net, data.protocol, manifest, tmp_path / f"{name}.safetensors", method="diffusionfake",
             method_options={"sd": str(sd), "version": "any", "size": SIDE}, device="cpu", quiet=True, save_every=0.0,
         )  # fmt: skip
 
