@@ -107,6 +107,7 @@ def check_folder(path: str, version: str = "1.5") -> DiffusionConfig:
     for part in PARTS:
         if not any((folder / part).glob("*.safetensors")):
             raise ModelError(f"{folder / part} has no weights (*.safetensors)", _WANTED)
+    _check_tokenizer(folder / "tokenizer")
     unet, vae, text = (_config(folder / part / "config.json") for part in PARTS)
     config = DiffusionConfig(unet, vae, text, _config(folder / "scheduler" / "scheduler_config.json"))
     if version == "1.5":
@@ -140,6 +141,14 @@ def check_steps(steps: int, times: int) -> None:
     """
     if not 1 <= steps < times:
         raise UsageError(f"invalid number of sampling steps {steps}", f"pass 1 to {times - 1}; usual: 50")
+
+
+def _check_tokenizer(folder: Path) -> None:
+    """Raise unless the files of the tokenizer are there: without them transformers makes one of another vocabulary."""
+    words = ("tokenizer.json",) if (folder / "tokenizer.json").is_file() else ("vocab.json", "merges.txt")
+    missing = [name for name in ("tokenizer_config.json", *words) if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(f"{folder} has no {' and no '.join(missing)}", _WANTED)
 
 
 def _config(path: Path) -> dict[str, Any]:

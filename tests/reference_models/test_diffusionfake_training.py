@@ -97,13 +97,21 @@ def open_zero_convolutions(step: DiffusionFake) -> None:
 
 
 def test_counts_of_stable_diffusion_and_its_guide() -> None:
-    from diffusers import UNet2DConditionModel
+    from diffusers import AutoencoderKL, UNet2DConditionModel
 
     with torch.device("meta"):
         unet = UNet2DConditionModel(cross_attention_dim=768)
+        vae = AutoencoderKL(
+            block_out_channels=(128, 256, 512, 512),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            layers_per_block=2,
+            latent_channels=4,
+        )
         guide = Guide(SimpleNamespace(unet=unet))  # type: ignore[arg-type]
     size = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
     assert size(unet) == 859_520_964
+    assert size(vae) == 83_653_863
     copied = [unet.conv_in, unet.time_embedding, unet.down_blocks, unet.mid_block]
     outputs = [320] * 4 + [640] * 3 + [1280] * 6
     assert len(guide.encoder.controlnet_down_blocks) + 1 == len(outputs) == 13
@@ -595,7 +603,7 @@ def test_a_folder_is_loaded_without_a_network(
 
 def changed(stored: Path, to: Path, place: str, **values: Any) -> Path:
     """A copy of the configurations with other values, and empty files in place of weights."""
-    for part in ("unet", "vae", "text_encoder", "scheduler"):
+    for part in ("unet", "vae", "text_encoder", "tokenizer", "scheduler"):
         (to / part).mkdir(parents=True)
         for file in (stored / part).iterdir():
             (to / part / file.name).write_bytes(file.read_bytes() if file.suffix == ".json" else b"")
@@ -641,9 +649,34 @@ def test_incomplete_folders_are_refused(stored: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"vae has no weights"):
         folder.check_folder(str(path), "any")
     broken = changed(stored, tmp_path / "broken", "unet/config.json")
-    (broken / "tokenizer").mkdir()
     with pytest.raises(ModelError, match="cannot be loaded"):
         load_diffusion(str(broken), "any")
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ((), "no tokenizer_config.json and no vocab.json and no merges.txt"),
+        (("tokenizer.json",), "no tokenizer_config.json"),
+        (("tokenizer_config.json", "vocab.json"), "no merges.txt"),
+        (("tokenizer_config.json", "vocab.json", "merges.txt"), ""),
+        (("tokenizer_config.json", "tokenizer.json"), ""),
+    ],
+)
+def test_a_folder_without_its_tokenizer_is_refused(
+    files: tuple[str, ...], told: str, stored: Path, tmp_path: Path
+) -> None:
+    path = changed(stored, tmp_path / "sd", "unet/config.json")
+    shutil.rmtree(path / "tokenizer")
+    (path / "tokenizer").mkdir()
+    for name in files:
+        (path / "tokenizer" / name).write_text("{}")
+    if not told:
+        folder.check_folder(str(path), "any")
+        return
+    with pytest.raises(ModelError, match=f"tokenizer has {told}$") as caught:
+        folder.check_folder(str(path), "any")
+    assert "sd=DIR" in caught.value.hint
 
 
 @pytest.mark.parametrize(
