@@ -173,6 +173,7 @@ COMMANDS: dict[tuple[str, str], tuple[str, Callable[[SimpleNamespace], list[Any]
 }
 
 INPUTS = {"--face-model", "--dlib-predictor", "--landmark-model", "--manifest", "--weights", "--data", "--root"}
+INPUTS |= {"--explanation"}
 """Options that name files or folders which are read. ``prepare mini --root`` is also written, hence listed above."""
 
 
@@ -576,7 +577,7 @@ def test_a_report_is_written_as_whole_files(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("dfbench.report.page.render_page", lambda *arguments: f"<title>{arguments[4]}</title>")
+    monkeypatch.setattr("dfbench.report.page.render_page", lambda *arguments: f"<title>{arguments[5]}</title>")
     page = write_report([inputs.run], tmp_path / "report", "old")
     disk.fail_at("index.html")
     assert run_command(["report", str(inputs.run), "--out", str(page.parent), "--title", "new"]) == 5
