@@ -12,6 +12,7 @@ from dfbench._lazy import lazy_attributes
 if TYPE_CHECKING:
     from dfbench.explain.activations import FinalFeatures as FinalFeatures
     from dfbench.explain.activations import captured_outputs as captured_outputs
+    from dfbench.explain.activations import find_final_features as find_final_features
     from dfbench.explain.gradients import fake_minus_real as fake_minus_real
     from dfbench.explain.gradients import forgery_attention_map as forgery_attention_map
     from dfbench.explain.reconstruction import FaceReconstruction as FaceReconstruction
@@ -37,6 +38,7 @@ _LAZY = {
     "captured_outputs": "dfbench.explain.activations",
     "evaluation_mode": "dfbench.models.interface",
     "fake_minus_real": "dfbench.explain.gradients",
+    "find_final_features": "dfbench.explain.activations",
     "forgery_attention_map": "dfbench.explain.gradients",
     "open_explanation": "dfbench.explain.store",
     "restored": "dfbench.explain.store",
@@ -54,6 +56,7 @@ __all__ = [
     "captured_outputs",
     "evaluation_mode",
     "fake_minus_real",
+    "find_final_features",
     "forgery_attention_map",
     "open_explanation",
     "restored",

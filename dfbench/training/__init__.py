@@ -17,11 +17,8 @@ if TYPE_CHECKING:
     from dfbench.training.images import LoadedImages as LoadedImages
     from dfbench.training.images import MethodImages as MethodImages
     from dfbench.training.images import read_crops as read_crops
-    from dfbench.training.methods import Batch as Batch
-    from dfbench.training.methods import StepResult as StepResult
     from dfbench.training.methods import TrainingMethod as TrainingMethod
     from dfbench.training.methods import TrainingRequest as TrainingRequest
-    from dfbench.training.methods import TrainingStep as TrainingStep
     from dfbench.training.optimization import supervised_step as supervised_step
     from dfbench.training.plan import TrainingPlan as TrainingPlan
     from dfbench.training.recipe import FullRecipe as FullRecipe
@@ -30,12 +27,15 @@ if TYPE_CHECKING:
     from dfbench.training.sharpness import SharpnessAwareStep as SharpnessAwareStep
     from dfbench.training.similarities import TripleSimilarities as TripleSimilarities
     from dfbench.training.similarities import triple_similarities as triple_similarities
+    from dfbench.training.steps import Batch as Batch
+    from dfbench.training.steps import StepResult as StepResult
+    from dfbench.training.steps import TrainingStep as TrainingStep
     from dfbench.training.train import run_training as run_training
     from dfbench.training.triples import TripleImages as TripleImages
     from dfbench.training.triples import triple_images as triple_images
 
 _LAZY = {
-    "Batch": "dfbench.training.methods",
+    "Batch": "dfbench.training.steps",
     "EpochDataset": "dfbench.training.images",
     "FullRecipe": "dfbench.training.recipe",
     "ImagesRequest": "dfbench.training.images",
@@ -44,11 +44,11 @@ _LAZY = {
     "RecipeValues": "dfbench.training.recipe",
     "SharpnessAwareStep": "dfbench.training.sharpness",
     "SimilarityOrigin": "dfbench.manifest.similarities",
-    "StepResult": "dfbench.training.methods",
+    "StepResult": "dfbench.training.steps",
     "TrainingMethod": "dfbench.training.methods",
     "TrainingPlan": "dfbench.training.plan",
     "TrainingRequest": "dfbench.training.methods",
-    "TrainingStep": "dfbench.training.methods",
+    "TrainingStep": "dfbench.training.steps",
     "TripleImages": "dfbench.training.triples",
     "TripleSimilarities": "dfbench.training.similarities",
     "read_crops": "dfbench.training.images",

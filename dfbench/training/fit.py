@@ -23,10 +23,11 @@ from dfbench.protocols.protocol import Protocol
 from dfbench.training.curve import head_column
 from dfbench.training.lightning import TrainingDevices, is_first_process, run_epochs
 from dfbench.training.loggers import LogSettings
-from dfbench.training.methods import SUPERVISED, HasRecord, KeepsWeights, TrainingMethod
+from dfbench.training.methods import SUPERVISED, TrainingMethod
 from dfbench.training.module import TrainingModule, initial_step
 from dfbench.training.recipe import FullRecipe
 from dfbench.training.samples import training_data
+from dfbench.training.steps import HasRecord, KeepsWeights
 from dfbench.training.store import EpochProgress, EpochRecord, TrainingFolder, TrainingState
 
 logger = logging.getLogger("dfbench")

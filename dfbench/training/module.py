@@ -22,10 +22,11 @@ from dfbench.training.augment import augment
 from dfbench.training.averaging import averaged_network, estimated_statistics, moving_average, trained_batch_norms
 from dfbench.training.images import LoadedImages, collate_training, items_in_epoch
 from dfbench.training.loggers import LOG_STEPS
-from dfbench.training.methods import Batch, TrainingMethod, TrainingStep
+from dfbench.training.methods import TrainingMethod
 from dfbench.training.optimization import make_optimizer, set_rate
 from dfbench.training.recipe import FullRecipe
 from dfbench.training.samples import TrainingData, device_part
+from dfbench.training.steps import Batch, TrainingStep
 from dfbench.training.store import EpochProgress, restore, snapshot
 
 

@@ -11,8 +11,8 @@ from torch.nn.modules.conv import _ConvNd
 
 from dfbench.errors import ModelError
 from dfbench.models.interface import loss_of
-from dfbench.training.methods import Batch, StepResult
 from dfbench.training.recipe import FullRecipe
+from dfbench.training.steps import Batch, StepResult
 
 FACTOR = "lr_factor"
 """Key of a parameter group: its multiple of the learning rate."""

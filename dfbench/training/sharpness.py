@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from dfbench.explain.gradients import half_scale
-from dfbench.training.methods import Batch, Step, StepResult
 from dfbench.training.optimization import supervised_step
+from dfbench.training.steps import Batch, Step, StepResult
 
 __all__ = ["RHO", "SharpnessAwareStep"]
 
@@ -23,7 +23,7 @@ RHO = 0.05
 
 
 class SharpnessAwareStep:
-    """Another step, made sharpness-aware; see :class:`dfbench.training.methods.TrainingStep`.
+    """Another step, made sharpness-aware; see :class:`dfbench.training.steps.TrainingStep`.
 
     The first pass takes its gradient apart from those of the parameters, and moves the weights; the second gives the
     loss. After its backward pass the weights are restored bit by bit, so that the optimiser moves the original ones.

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dfbench.errors import ModelError
-from dfbench.explain import captured_outputs, evaluation_mode
-from reference_models.final_features import find_final_features
+from dfbench.explain import captured_outputs, evaluation_mode, find_final_features
 
 
 @dataclass(frozen=True)

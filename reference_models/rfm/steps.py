@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from dfbench.errors import ModelError
-from dfbench.explain import FinalFeatures, forgery_attention_map
+from dfbench.explain import FinalFeatures, find_final_features, forgery_attention_map
 from dfbench.models.interface import before_augmentation
 from dfbench.training import Batch, StepResult, supervised_step
-from reference_models.final_features import find_final_features
 from reference_models.rfm.erasing import active_pixels, filled, largest_side, random_blocks, sensitive_blocks
 
 

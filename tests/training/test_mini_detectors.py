@@ -135,8 +135,16 @@ def test_the_page_of_methods(pages: ModuleType) -> None:
     against = SeedDifference(0.02, 0.03, 0.04, 10.0, 0.7, (2, 2))
     # Student's t with 10 degrees of freedom: 2.2281 at 97.5 %; errors of 0.03 and 0.04 give 0.05.
     assert methods.interval(against) == pytest.approx((0.02 - 2.2281 * 0.05, 0.02 + 2.2281 * 0.05), abs=1e-5)
-    text = methods.page([methods.Comparison("rfm", own, plain, against)], load_protocol("mini"), 5, "cpu")
-    cells = ["xception-rfm", "0.675 (0.670-0.680)", "xception", "0.675 (0.670-0.680)", "2", "+0.020 (-0.091 to +0.131)"]
+    text = methods.page([methods.Comparison("rfm", own, plain, against, (0.61, 0.72))], load_protocol("mini"), 5, "cpu")
+    cells = [
+        "xception-rfm",
+        "0.675 (0.670-0.680)",
+        "0.610 to 0.720",
+        "xception",
+        "0.675 (0.670-0.680)",
+        "2",
+        "+0.020 (-0.091 to +0.131)",
+    ]
     assert f"| {' | '.join(cells)} | 0.700 |" in text
     assert "| xception | 8 | 2 | 0.700 | 0.680 (0.400-0.900) | 0.680 (0.400-0.900) | 3.0 |" in text
     assert "no ground for ranking" in text

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from dfbench.training import supervised_step
-from dfbench.training.methods import TRAINING_METHODS, Batch, StepResult, TrainingMethod, TrainingStep
+from dfbench.training.methods import TRAINING_METHODS, TrainingMethod
 from dfbench.training.sharpness import SharpnessAwareStep
+from dfbench.training.steps import Batch, StepResult, TrainingStep
 from dfbench.workflow import train
 
 A = torch.tensor([[3.0, 0.5, 0.0], [0.5, 2.0, -0.4], [0.0, -0.4, 1.0]], dtype=torch.float64)
