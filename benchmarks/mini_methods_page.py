@@ -39,6 +39,11 @@ def interval(found: SeedDifference) -> tuple[float, float]:
     return found.value - half, found.value + half
 
 
+def p_text(p: float) -> str:
+    """Return a p-value with three digits."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def verdict(one: Comparison) -> str:
     """Return what a comparison says: against the backbone, and against chance."""
     low, high = interval(one.against)
@@ -79,7 +84,7 @@ def page(comparisons: Sequence[Comparison], protocol: Protocol, mini_seed: int, 
         cells = [spread_cell([line.values["auc c23"].value for line in lines]) for lines in (one.own, one.plain)]
         difference = f"{one.against.value:+.3f} ({low:+.3f} to {high:+.3f})"
         names = one.own[0].model, one.plain[0].model
-        mean, p = "{:.3f} to {:.3f}".format(*one.mean), f"{one.against.p:.3f}"
+        mean, p = "{:.3f} to {:.3f}".format(*one.mean), p_text(one.against.p)
         text.append(row([names[0], cells[0], mean, names[1], cells[1], str(len(one.own)), difference, p]))
     text += ["", *(f"* {verdict(one)}" for one in comparisons)]
     subsets = sorted({key.split()[1] for one in comparisons for line in one.own for key in line.values})
@@ -88,7 +93,8 @@ def page(comparisons: Sequence[Comparison], protocol: Protocol, mini_seed: int, 
         "",
         "## Every run",
         "",
-        "Video AUC with its 95 % interval over scene groups, the chosen epoch and its validation value.",
+        "Video AUC with its 95 % interval over scene groups, the chosen epoch and its validation value. Minutes are those "
+        "of the clock; the machine may have done other work.",
         "",
         *table_head(["detector", "seed", "epoch", "validation", *heads, "training, minutes"]),
     ]
