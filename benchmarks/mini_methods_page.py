@@ -93,8 +93,8 @@ def page(comparisons: Sequence[Comparison], protocol: Protocol, mini_seed: int, 
         "",
         "## Every run",
         "",
-        "Video AUC with its 95 % interval over scene groups, the chosen epoch and its validation value. Minutes are those "
-        "of the clock; the machine may have done other work.",
+        "Video AUC with its 95 % interval over scene groups, the chosen epoch and its validation value. "
+        "Minutes are those of the clock; the machine may have done other work.",
         "",
         *table_head(["detector", "seed", "epoch", "validation", *heads, "training, minutes"]),
     ]
