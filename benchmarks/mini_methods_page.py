@@ -11,6 +11,7 @@ from scipy.stats import t as student
 
 from dfbench.metrics import SeedDifference
 from dfbench.protocols.protocol import Protocol
+from dfbench.report.formats import p_text
 from dfbench.versions import library_versions
 
 
@@ -37,11 +38,6 @@ def interval(found: SeedDifference) -> tuple[float, float]:
     """Return the 95 % interval of a difference: both errors, Student's t with its degrees of freedom."""
     half = float(student.ppf(0.975, found.df)) * math.hypot(found.cluster_error, found.seed_error)
     return found.value - half, found.value + half
-
-
-def p_text(p: float) -> str:
-    """Return a p-value with three digits."""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def verdict(one: Comparison) -> str:

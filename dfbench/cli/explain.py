@@ -142,12 +142,12 @@ def explain(
 def show_explanation(folder: Path) -> None:
     """Print the tables and sentences of an explanation, and last the path of its ``explanations.json``."""
     from dfbench.explain.store import EXPLANATION_FILE, open_explanation
-    from dfbench.report.explanations import face_verdicts, result_tables, verdicts
+    from dfbench.report.explanations import conclusions, result_tables
 
     record = open_explanation(folder).record
     for title, head, rows in result_tables(record):
         print_table(head, rows, title)
         echo()
-    for sentence in (*verdicts(record), *face_verdicts(record), *(f"{note}." for note in record.notes)):
+    for sentence in (*conclusions(record), *(f"{note}." for note in record.notes)):
         echo(sentence)
     echo(str(folder / EXPLANATION_FILE))

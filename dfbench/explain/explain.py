@@ -162,14 +162,13 @@ def _chosen(plan: ExplanationPlan) -> tuple[ChosenImages, ChosenImages, tuple[st
     validation = plan.data("val")
     data = validation if settings.role == "val" and validation is not None else plan.data("test")
     assert data is not None  # only validation data can be missing
-    among = _first_half(plan, data)
-    classified = choose_images(
-        data, settings.images, settings.examples, settings.seed, None if among is None else ~among
-    )
+    named = _may_be_named(plan, data)
+    classified = choose_images(data, settings.images, settings.examples, settings.seed, named)
     if validation is None:
         note = f"protocol {name!r} has no validation data: no mean maps, and techniques are not named"
         return ChosenImages(data, np.zeros(0, np.int64)), classified, (note,)
-    averaged = choose_images(validation, settings.mean_images, settings.mean_images, settings.seed, among)
+    others = None if named is None else ~named
+    averaged = choose_images(validation, settings.mean_images, settings.mean_images, settings.seed, others)
     counts = {str(m): int(np.sum(averaged.manipulations == m)) for m in dict.fromkeys(averaged.manipulations.tolist())}
     few = [f"{manipulation} {count}" for manipulation, count in counts.items() if count < settings.mean_images]
     notes: tuple[str, ...] = (
@@ -180,11 +179,11 @@ def _chosen(plan: ExplanationPlan) -> tuple[ChosenImages, ChosenImages, tuple[st
     return averaged, classified, notes
 
 
-def _first_half(plan: ExplanationPlan, data: RoleData) -> NDArray[np.bool_] | None:
-    """Return which samples may be in the means, and not be named; None for test data."""
+def _may_be_named(plan: ExplanationPlan, data: RoleData) -> NDArray[np.bool_] | None:
+    """Return which samples may be named and shown: of validation data those that are in no mean; None: all."""
     if plan.settings.role != "val":
         return None
-    return halves(data.ok_table["scene_group"].to_pylist(), plan.settings.seed)
+    return ~halves(data.ok_table["scene_group"].to_pylist(), plan.settings.seed)
 
 
 def _reconstructed(
@@ -197,9 +196,8 @@ def _reconstructed(
     how, settings = plan.reconstruction, plan.settings
     if how is None:
         return None
-    among = _first_half(plan, classified.data)
-    other = None if among is None else ~among
-    images = choose_images(classified.data, settings.images, settings.images, settings.seed, other)
+    named = _may_be_named(plan, classified.data)
+    images = choose_images(classified.data, settings.images, settings.images, settings.seed, named)
     return measure_reconstructions(plan, how, network, images, device)
 
 

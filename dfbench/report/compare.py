@@ -12,7 +12,7 @@ from dfbench.errors import DataError, UsageError, unknown_name
 from dfbench.evaluation.run import Run, open_run
 from dfbench.metrics import parse_metric
 from dfbench.metrics.paired_tests import MetricDifference, paired_differences
-from dfbench.report.formats import csv_text, escape_markdown, markdown_lines, text_lines
+from dfbench.report.formats import csv_text, escape_markdown, markdown_lines, p_text, text_lines
 from dfbench.report.rows import training_of
 from dfbench.report.table_notes import mismatch_sentence
 from dfbench.report.tables import in_percent
@@ -163,14 +163,9 @@ def _line(d: MetricDifference) -> list[str]:
     interval = "" if d.low is None or d.high is None else f" [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
     value = "-" if d.value is None else f"{100 * d.value:+.1f}{interval}"
     names = [d.name, f"{d.dataset}/{d.subset}", d.manipulation, d.condition, str(d.n)]
-    numbers = [in_percent(d.first, dash="-"), in_percent(d.second, dash="-"), value, _p(d.p), _p(d.holm)]
-    return [*names, *numbers, d.video_test or "-", _p(d.video_p), _p(d.video_holm)]
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+    p, holm, video_p, video_holm = (p_text(found, "-") for found in (d.p, d.holm, d.video_p, d.video_holm))
+    numbers = [in_percent(d.first, dash="-"), in_percent(d.second, dash="-"), value, p, holm]
+    return [*names, *numbers, d.video_test or "-", video_p, video_holm]
 
 
 def _csv(comparison: Comparison) -> str:

@@ -11,7 +11,7 @@ from dfbench.evaluation.run import Run
 from dfbench.explain.record import ExplanationRecord
 from dfbench.explain.store import FIGURES, Explanation, open_explanation
 from dfbench.report.examples import PNG_START, data_uri
-from dfbench.report.explanations import face_verdicts, result_tables, verdicts
+from dfbench.report.explanations import conclusions, limits, result_tables
 from dfbench.report.sections import PageTable, table
 from dfbench.untrusted import leads_outside, open_regular, read_at_most
 
@@ -78,12 +78,12 @@ def explanation_views(folders: Sequence[str | Path], runs: Sequence[Run], *, fac
 
 def _view(explanation: Explanation, known: bool, faces: bool) -> ExplanationView:
     record = explanation.record
-    notes = [*record.notes, *([f"Caution: {record.caution}"] if record.caution else [])]
+    notes = limits(record)
     if not known:
         notes.append("these weights are not those of a run on this page")
     return ExplanationView(
         f"{record.model} on {record.protocol.name}, {record.condition}",
-        (*verdicts(record), *face_verdicts(record)),
+        tuple(conclusions(record)),
         tuple(table(title, head, head[1:], rows) for title, head, rows in result_tables(record)),
         tuple(_figure(explanation.folder / FIGURES / name, record) for name in _names(explanation.folder, faces)),
         tuple(notes),

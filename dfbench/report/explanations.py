@@ -13,7 +13,7 @@ from dfbench.report.figures.explanations import (
     reconstructions_figure,
     residuals_figure,
 )
-from dfbench.report.formats import escape_markdown, markdown_lines
+from dfbench.report.formats import escape_markdown, markdown_lines, p_text
 from dfbench.report.table_notes import MINI_NOTE
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def technique_rows(techniques: Techniques) -> list[tuple[str, ...]]:
                 TITLES[way.name],
                 _percent(way.accuracy, way.low, way.high),
                 _points(other) if other is not None else "",
-                _p_text(other.p) if other is not None else "",
+                p_text(other.p) if other is not None else "",
                 f"{low:.3f} to {high:.3f}",
             )
         )
@@ -128,6 +128,16 @@ def verdicts(record: ExplanationRecord) -> list[str]:
     return [*sentences, *(_verdict(difference) for difference in found.differences)]
 
 
+def conclusions(record: ExplanationRecord) -> list[str]:
+    """Return everything that the numbers say, as sentences: :func:`verdicts` and :func:`face_verdicts`."""
+    return [*verdicts(record), *face_verdicts(record)]
+
+
+def limits(record: ExplanationRecord) -> list[str]:
+    """Return what is missing or limits the numbers: the notes and the caution, without full stops."""
+    return [*record.notes, *([f"Caution: {record.caution}"] if record.caution else [])]
+
+
 def summary_text(record: ExplanationRecord) -> str:
     """Return the text of ``explain.md``: tables and sentences to be pasted."""
     card = record.weights.card
@@ -151,7 +161,7 @@ def summary_text(record: ExplanationRecord) -> str:
         lines += ["Mean of the AUC within an image; 95 % intervals over scene groups.", ""]
     if record.reconstructions is not None:
         lines += [*_face_lines(record, record.reconstructions), ""]
-    notes = [*record.notes, *([f"Caution: {record.caution}"] if record.caution else [])]
+    notes = limits(record)
     if record.mini:
         notes.append(f"{MINI_NOTE}; no substitute for real forgeries, not suitable for ranking detectors")
     if notes:
@@ -233,10 +243,6 @@ def _points(difference: TechniqueDifference) -> str:
     if difference.low is not None and difference.high is not None:
         interval = f" [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
     return f"{100 * difference.value:+.1f}{interval}"
-
-
-def _p_text(p: float | None) -> str:
-    return "" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _file_name(manipulation: str) -> str:

@@ -35,6 +35,17 @@ def escape_latex(text: str) -> str:
     return "".join(_LATEX.get(c, c) for c in one_line(text.replace("\n", " ")))
 
 
+def p_text(p: float | None, dash: str = "") -> str:
+    """Return a p-value with three digits.
+
+    >>> p_text(0.0004), p_text(0.0442), p_text(None, "-")
+    ('<0.001', '0.044', '-')
+    """
+    if p is None:
+        return dash
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def escape_markdown(text: str) -> str:
     r"""Escape the special characters of Markdown, including the column separator of tables.
 

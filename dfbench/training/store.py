@@ -133,7 +133,7 @@ def difference(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any], within: str = "") -> list[str]:
-    """Return what differs in words, by name; that of values by name, as options of a method, is told one by one."""
+    """Return what differs, in words; in dictionaries, such as the options of a method, every value by itself."""
     found = []
     for name in sorted(old.keys() | new.keys()):
         before, now = old.get(name), new.get(name)
@@ -226,8 +226,8 @@ class TrainingFolder:
             shorter = [*shorter, identity["recipe"]["epochs"]]
         curve = [EpochRecord(**record) for record in raw["curve"]]
         running = EpochProgress(**raw["running"])
-        counts, told = raw.get("method_counts", {}), raw.get("method_record", {})
-        progress = TrainingState(curve, raw["best"], running, raw["batch_norm_samples"], shorter, counts, told, keeps)
+        counts, record = raw.get("method_counts", {}), raw.get("method_record", {})
+        progress = TrainingState(curve, raw["best"], running, raw["batch_norm_samples"], shorter, counts, record, keeps)
         return StoredTraining(progress, state["tensors"])
 
     def load_best(self, model: nn.Module) -> None:

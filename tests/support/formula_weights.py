@@ -24,16 +24,7 @@ def formula_tensor(key: str, shape: tuple[int, ...], gain: float = 1.0) -> Tenso
     phase = (zlib.crc32(key.encode()) % 10007) / 10007 * 2 * math.pi
     index = np.arange(count, dtype=np.float64)
     wave = np.sin(index * 0.7390851 + phase) * np.cos(index * 0.0137 + 2 * phase)
-    last = key.rpartition(".")[2]
-    if last == "running_var":
-        values = 1.0 + 0.1 * np.abs(wave)
-    elif len(shape) >= 2:
-        values = gain * wave * math.sqrt(2.0 * shape[0] / count)
-    elif last == "weight":
-        values = 1.0 + 0.1 * wave
-    else:
-        values = 0.02 * wave
-    return torch.from_numpy(values.reshape(shape)).float()
+    return _scaled(key, shape, wave, gain, variance=0.1, spread=2.0, bias=0.02)
 
 
 def noise_tensor(key: str, shape: tuple[int, ...], gain: float = 1.0) -> Tensor:
@@ -51,15 +42,22 @@ def noise_tensor(key: str, shape: tuple[int, ...], gain: float = 1.0) -> Tensor:
     for factor, shift in ((2246822519, 16), (3266489917, 13)):
         hashed = (hashed ^ hashed >> np.uint64(shift)) * np.uint64(factor) & mask
     noise = (hashed ^ hashed >> np.uint64(16)).astype(np.float64) / 2**31 - 1
+    return _scaled(key, shape, noise, gain, variance=0.2, spread=6.0, bias=0.05)
+
+
+def _scaled(
+    key: str, shape: tuple[int, ...], values: np.ndarray, gain: float, *, variance: float, spread: float, bias: float
+) -> Tensor:
+    """Values around 0 on the scale of what a key names: running variance, matrix or kernel, weight of a norm, bias."""
     last = key.rpartition(".")[2]
     if last == "running_var":
-        values = 1.0 + 0.2 * np.abs(noise)
+        values = 1.0 + variance * np.abs(values)
     elif len(shape) >= 2:
-        values = gain * noise * math.sqrt(6.0 * shape[0] / count)
+        values = gain * values * math.sqrt(spread * shape[0] / len(values))
     elif last == "weight":
-        values = 1.0 + 0.1 * noise
+        values = 1.0 + 0.1 * values
     else:
-        values = 0.05 * noise
+        values = bias * values
     return torch.from_numpy(values.reshape(shape)).float()
 
 

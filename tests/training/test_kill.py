@@ -77,7 +77,7 @@ class Case:
 
     Attributes:
         killed_at: epoch and batch, counted from 0.
-        resumed_at: where it goes on.
+        resumed_at: epoch and batch that the second process begins with.
         recipe: lines of the protocol.
         groups: real and fake clips of the training data.
         size: of the crops.
